@@ -1,0 +1,56 @@
+# Every target sets up what it needs inside this folder: .venv/ (Python packages) and .engine/ (Nextflow).
+.PHONY: help demo test lint format engine lock clean
+
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+VENV := .venv/.installed
+ENGINE := .engine/.installed
+LINTER := .engine/.linter
+MAVEN := mvn --batch-mode --quiet dependency:copy-dependencies
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV) $(ENGINE) ## Run the whole study on 6 Mb of human chromosome 19; ends with the report's path
+	engine/nextflow run . -profile demo -resume -ansi-log false
+	@echo "Report: results/demo/report.html"
+
+test: $(VENV) $(ENGINE) ## Run every test
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV) $(LINTER) ## Check Python with ruff and the pipeline with Nextflow's strict linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	INTRONAUT_NEXTFLOW_JARS=.engine/linter engine/nextflow lint main.nf nextflow.config conf modules
+
+format: $(VENV) ## Format the Python code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+engine: $(ENGINE) ## Fetch Nextflow 24.10.0 into .engine/ unless PATH has one
+
+lock: $(VENV) ## Pin every Python package anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make lock" requirements.in -o requirements.txt
+
+clean: ## Remove what runs leave behind, not the results
+	rm -rf work .nextflow .nextflow.log* .pytest_cache .ruff_cache .hypothesis
+
+$(VENV): requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Intronaut needs Python 3.11 or newer")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	touch $@
+
+$(ENGINE): engine/nextflow-pom.xml
+	@mkdir -p .engine
+	@engine/nextflow -version >/dev/null 2>&1 \
+	    || $(MAVEN) -f engine/nextflow-pom.xml -DoutputDirectory=$(CURDIR)/.engine/nextflow
+	touch $@
+
+$(LINTER): engine/nextflow-lint-pom.xml
+	@mkdir -p .engine
+	$(MAVEN) -f engine/nextflow-lint-pom.xml -DoutputDirectory=$(CURDIR)/.engine/linter
+	touch $@

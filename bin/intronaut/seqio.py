@@ -1,0 +1,150 @@
+"""Text and sequences in and out: compressed lines, FASTA windows, base codes.
+
+Coordinates are 0-based, half-open, on the forward strand.
+"""
+
+import gzip
+import io
+import re
+import sys
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from intronaut.cli import BadData, Problems, require_file
+
+# the empty block that ends every complete bgzf file (SAM specification, section 4.1.2)
+BGZF_EOF = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+OTHER = 4
+COMPLEMENT = str.maketrans("ACGTUNRYSWKMBDHVacgtunryswkmbdhv", "TGCAANYRSWMKVHDBtgcaanyrswmkvhdb")
+_CODE_OF = np.full(256, OTHER, np.uint8)
+for _code, _letters in enumerate(("Aa", "Cc", "Gg", "Tt")):
+    for _letter in _letters:
+        _CODE_OF[ord(_letter)] = _code
+_LOCUS = re.compile(r"^(?P<chrom>.+):(?P<start>-?\d+)-(?P<end>\d+)\((?P<strand>[+\-.])\)$")
+_LETTERS = re.compile(r"[A-Za-z*-]*\Z")
+
+
+@dataclass
+class Window:
+    """One sequence of a FASTA file and where it lies in the genome.
+
+    ``sequence`` is upper case and reads 5'→3' on ``strand``. ``chrom`` is None for a record whose header
+    holds no coordinates; ``start``/``end`` may reach past the chromosome where the window was padded with N.
+    """
+
+    name: str
+    sequence: str
+    chrom: str | None = None
+    start: int | None = None
+    end: int | None = None
+    strand: str = "."
+    fields: dict = field(default_factory=dict)
+
+    def header(self):
+        """The FASTA header: ``name chrom:start-end(strand) key=value…``."""
+        locus = [] if self.chrom is None else [f"{self.chrom}:{self.start}-{self.end}({self.strand})"]
+        return " ".join([self.name, *locus, *(f"{key}={value}" for key, value in self.fields.items())])
+
+
+def numbered_lines(path):
+    """Yield ``(line number, line)`` of a text file: plain, gzip or bgzf by its first bytes, ``-`` is stdin.
+
+    Line ends and a byte-order mark are removed. Raises MissingInput, and BadData for truncated or broken
+    compression and for text that is not UTF-8.
+    """
+    require_file(path)
+    raw = sys.stdin.buffer if str(path) == "-" else open(path, "rb")
+    number = 0
+    with raw if raw is not sys.stdin.buffer else io.BytesIO() as _:
+        try:
+            packed = io.BufferedReader(raw) if not hasattr(raw, "peek") else raw
+            if packed.peek(2)[:2] == b"\x1f\x8b":
+                refuse_truncated_bgzf(path)
+                packed = gzip.GzipFile(fileobj=packed)
+            for number, line in enumerate(io.TextIOWrapper(packed, "utf-8-sig"), 1):
+                yield number, line.rstrip("\r\n")
+        except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
+            raise BadData(f"{path}: broken after line {number}: {problem}; copy the file again") from problem
+        except UnicodeDecodeError as problem:
+            raise BadData(f"{path}: line {number + 1}: not UTF-8 text; is this the right file?") from problem
+
+
+def refuse_truncated_bgzf(path):
+    """Raise BadData when a bgzf file lacks its closing empty block: gzip readers would not notice the cut."""
+    if str(path) == "-":
+        return
+    with open(path, "rb") as handle:
+        head = handle.read(16)
+        if head[:4] != b"\x1f\x8b\x08\x04" or head[12:14] != b"BC":
+            return
+        size = handle.seek(0, io.SEEK_END)
+        handle.seek(max(0, size - len(BGZF_EOF)))
+        if handle.read() != BGZF_EOF:
+            raise BadData(f"{path}: truncated bgzf ({size:,} bytes, no end-of-file block); copy the file again")
+
+
+def read_windows(path):
+    """Yield the Windows of a FASTA file one by one, in file order, upper-cased.
+
+    Raises BadData that lists duplicate names, empty records and letters no nucleotide code has, and for a file
+    without any record.
+    """
+    problems = Problems(path)
+    seen = set()
+    header, parts, header_line = None, [], 0
+    for number, line in numbered_lines(path):
+        if line.startswith(">"):
+            if header is not None:
+                yield from _finished(header, parts, header_line, seen, problems)
+            header, parts, header_line = line[1:], [], number
+        elif header is None and line.strip():
+            raise BadData(f"{path}: line {number}: a FASTA file starts with '>', found {line[:40]!r}")
+        elif line:
+            parts.append(line.strip())
+            if not _LETTERS.match(parts[-1]):
+                problems.add(f"letters that no nucleotide code has: {line[:40]!r}", number)
+    if header is None:
+        raise BadData(f"{path}: no FASTA record")
+    yield from _finished(header, parts, header_line, seen, problems)
+    problems.raise_if_any()
+
+
+def _finished(header, parts, line, seen, problems):
+    window = parse_header(header)
+    window.sequence = "".join(parts).upper()
+    if not window.name:
+        problems.add("a record without a name", line)
+    elif window.name in seen:
+        problems.add(f"record {window.name!r} occurs twice", line)
+    elif not window.sequence:
+        problems.add(f"record {window.name!r} is empty", line)
+    else:
+        seen.add(window.name)
+        yield window
+
+
+def parse_header(text):
+    """A Window without sequence from the text after '>'; words that are neither locus nor key=value are ignored."""
+    words = text.split()
+    window = Window(words[0] if words else "", "")
+    for word in words[1:]:
+        locus = _LOCUS.match(word)
+        if locus and window.chrom is None:
+            window.chrom, window.strand = locus["chrom"], locus["strand"]
+            window.start, window.end = int(locus["start"]), int(locus["end"])
+        elif "=" in word:
+            key, value = word.split("=", 1)
+            window.fields[key] = value
+    return window
+
+
+def base_codes(sequence):
+    """The bases as uint8 of shape ``(length,)``: A, C, G, T in either case are 0–3, every other letter is 4."""
+    return _CODE_OF[np.frombuffer(sequence.encode("ascii", "replace"), np.uint8)]
+
+
+def reverse_complement(sequence):
+    """The other strand, 5'→3', IUPAC letters and case kept."""
+    return sequence.translate(COMPLEMENT)[::-1]

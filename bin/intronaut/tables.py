@@ -1,0 +1,80 @@
+"""The tab-separated tables that pass between tools: labels.tsv, predictions.tsv and the like."""
+
+import math
+
+import pandas as pd
+
+from intronaut.cli import BadData, Problems, whole_file
+from intronaut.seqio import numbered_lines
+
+MISSING = "NA"
+LABEL_COLUMNS = ("chrom", "start", "end", "name", "score", "strand", "label", "unit", "gene_id", "gene_name", "intron_id")
+# what a window's place and base content tell without any model; the baseline that every model must beat
+COVARIATES = ("length", "gc", "cpg", "rank", "n_introns", "dist_tss", "dist_tes", "gene_length")
+PREDICTION_COLUMNS = ("name", "label", "split", "fold", "p_retained", "logit")
+
+
+def read_table(path, required=(), whole_numbers=()):
+    """Read a TSV with one header line into a DataFrame of text; NA becomes missing.
+
+    Columns named in ``whole_numbers`` become int64. Raises BadData that names every line with the wrong number of
+    fields or a bad number, and the columns that are lacking.
+    """
+    rows, problems, header = [], Problems(path), None
+    for number, line in numbered_lines(path):
+        fields = line.split("\t")
+        if header is None:
+            header = fields
+        elif line:
+            if len(fields) != len(header):
+                problems.add(f"{len(fields)} fields, the header has {len(header)}", number)
+            rows.append((number, fields))
+    if header is None:
+        raise BadData(f"{path}: empty; a header line was expected")
+    lacking = [name for name in required if name not in header]
+    if lacking:
+        raise BadData(f"{path}: no column {', '.join(lacking)}; it has {', '.join(header)}")
+    for column in (header.index(name) for name in whole_numbers):
+        for number, fields in rows:
+            if column < len(fields) and not fields[column].lstrip("-").isdigit():
+                problems.add(f"{header[column]} is {fields[column]!r}, not a whole number", number)
+    problems.raise_if_any()
+    table = pd.DataFrame([fields for _, fields in rows], columns=header, dtype=object)
+    table = table.mask(table == MISSING)
+    return table.astype({name: "int64" for name in whole_numbers})
+
+
+def read_labels(path):
+    """Read labels.tsv: one row a window, ``label`` float64 (1, 0, NaN), covariates float64.
+
+    Raises BadData for lacking columns, labels other than 0, 1 and NA, and names that occur twice.
+    """
+    table = read_table(path, LABEL_COLUMNS, ("start", "end"))
+    problems = Problems(path)
+    for line, value in enumerate(table["label"], 2):
+        if not pd.isna(value) and value not in ("0", "1"):
+            problems.add(f"label is {value!r}; it must be 1, 0 or NA", line)
+    for line, twice in enumerate(table["name"].duplicated(), 2):
+        if twice:
+            problems.add(f"name {table['name'].iloc[line - 2]!r} occurs twice", line)
+    problems.raise_if_any()
+    table["label"] = table["label"].astype(float)
+    for name in table.columns.intersection(COVARIATES):
+        table[name] = pd.to_numeric(table[name], errors="coerce")
+    return table
+
+
+def write_table(path, table):
+    """Write a DataFrame as TSV: one header line, NA for missing, six significant digits, whole or not at all."""
+    with whole_file(path) as out:
+        out.write("\t".join(table.columns) + "\n")
+        columns = [[_cell(value) for value in table[name]] for name in table.columns]
+        out.writelines("\t".join(row) + "\n" for row in zip(*columns))
+
+
+def _cell(value):
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return MISSING
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
