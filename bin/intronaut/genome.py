@@ -1,0 +1,385 @@
+"""A reference genome: sequence by coordinates, and which of its names a chromosome goes by.
+
+Coordinates are 0-based, half-open, on the forward strand.
+"""
+
+import bisect
+import codecs
+import contextlib
+import gzip
+import mmap
+import os
+import re
+import shutil
+import struct
+import tempfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pysam
+from Bio import bgzf
+
+from intronaut.cli import BadData, CannotWrite, MissingInput, UsageError, require_file
+from intronaut.seqio import numbered_lines, refuse_truncated_bgzf
+
+SHOWN_NAMES = 8
+BGZF_MAGIC = b"\x1f\x8b\x08\x04"
+MITOCHONDRIAL = ("chrM", "MT", "M", "chrMT")
+# the words UCSC's chromAlias table uses to say which scheme a name belongs to
+ALIAS_SOURCES = {"assembly", "ensembl", "flybase", "genbank", "insdc", "ncbi", "refseq", "ucsc", "wormbase"}
+NOT_A_NAME = {"", "na", "n/a", ".", "-"}
+_LETTERS = re.compile(r"[A-Za-z*-]*\Z")
+
+
+@dataclass
+class Aliases:
+    """Names of one chromosome: ``synonyms[name]`` is the set of them all, ``lengths[name]`` its bases where told."""
+
+    synonyms: dict = field(default_factory=dict)
+    lengths: dict = field(default_factory=dict)
+
+
+def read_aliases(path):
+    """Read a chromosome alias table into Aliases.
+
+    Understands an NCBI assembly report, both UCSC chromAlias styles (one line a chromosome, or alias/chrom/source)
+    and any table with one naming scheme a column. Names on one line, and lines that share a name, mean one chromosome.
+    Raises BadData for a table without names.
+    """
+    rows, lengths, columns, length_column = [], {}, None, None
+    for _, line in numbered_lines(path):
+        fields = [text.strip() for text in line.lstrip("# ").split("\t")]
+        if line.startswith("#") and "Sequence-Length" in fields:
+            schemes = ("Sequence-Name", "GenBank-Accn", "RefSeq-Accn", "UCSC-style-name")
+            columns = [fields.index(scheme) for scheme in schemes if scheme in fields]
+            length_column = fields.index("Sequence-Length")
+        elif not line.startswith("#") and line.strip():
+            kept = fields if columns is None else [fields[i] for i in columns if i < len(fields)]
+            rows.append([name for name in kept if name.lower() not in NOT_A_NAME])
+            if length_column is not None and length_column < len(fields) and fields[length_column].isdigit():
+                lengths |= dict.fromkeys(rows[-1], int(fields[length_column]))
+    if columns is None and rows and all(len(row) == 3 and set(row[2].split(",")) <= ALIAS_SOURCES for row in rows):
+        rows = [row[:2] for row in rows]
+    if not any(len(row) > 1 for row in rows):
+        raise BadData(f"{path}: no line holds two names of a chromosome; expected one naming scheme a column, by tabs")
+    return Aliases(_joined(rows), lengths)
+
+
+def _joined(rows):
+    synonyms = {}
+    for row in rows:
+        together = set(row).union(*(synonyms.get(name, ()) for name in row))
+        synonyms |= dict.fromkeys(together, together)
+    return synonyms
+
+
+def resolve_chrom(chrom, lengths, aliases=None, length=None):
+    """The name in ``lengths`` (name → bases, or None) that means ``chrom``, or None when there is none.
+
+    Exact first, then the alias table, then ``1``/``chr1`` and ``M``/``MT``/``chrM``. Raises BadData when several
+    names fit, or when the length of the chromosome is known and differs.
+    """
+    own = _one_of(chrom, lengths, aliases)
+    told = length if length is not None or aliases is None else aliases.lengths.get(chrom)
+    if own is not None and None not in (told, lengths[own]) and told != lengths[own]:
+        raise BadData(
+            f"chromosome {chrom} has {told:,} bases, but {own} of the genome has {lengths[own]:,}: another assembly?"
+        )
+    return own
+
+
+def _one_of(chrom, lengths, aliases):
+    if chrom in lengths:
+        return chrom
+    synonyms = () if aliases is None else aliases.synonyms.get(chrom, ())
+    for names in (synonyms, _usual_synonyms(chrom)):
+        fitting = sorted(set(names) & lengths.keys())
+        if len(fitting) > 1:
+            raise BadData(f"chromosome {chrom} could be any of {', '.join(fitting)}; name it as the genome does")
+        if fitting:
+            return fitting[0]
+    return None
+
+
+def _usual_synonyms(chrom):
+    if chrom in MITOCHONDRIAL:
+        return MITOCHONDRIAL
+    bare = chrom[3:] if chrom[:3] in ("chr", "Chr", "CHR") else chrom
+    return bare, f"chr{bare}", f"Chr{bare}", f"CHR{bare}"
+
+
+def resolve_chroms(chroms, lengths, aliases=None, *, source, genome):
+    """A dict from each of ``chroms`` to its name in ``lengths``; ``source`` and ``genome`` say whose names they are.
+
+    Raises BadData that shows both sets of names when any of them cannot be resolved.
+    """
+    chroms = list(dict.fromkeys(chroms))
+    found = {chrom: resolve_chrom(chrom, lengths, aliases) for chrom in chroms}
+    lacking = [chrom for chrom, own in found.items() if own is None]
+    if lacking:
+        raise BadData(
+            f"{source}: {len(lacking)} of {len(chroms)} chromosomes are not in {genome}: {_some(lacking)}; "
+            f"{genome} has {_some(lengths)}; use the genome the rows were made with, or give --chrom-aliases"
+        )
+    return found
+
+
+def _some(names):
+    names = list(names)
+    rest = f" … ({len(names)} in all)" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(names[:SHOWN_NAMES]) + rest
+
+
+class Genome:
+    """A FASTA (plain, bgzf, gzip) or 2bit file, read by coordinates.
+
+    ``lengths`` is a dict from chromosome name to bases, in file order. A ``.fai`` (and ``.gzi``) beside the file is
+    used when it is no older than the file and agrees with its bytes; else an index is built in a temporary folder:
+    nothing is written beside the input. Use as a context manager.
+
+    Raises MissingInput, BadData for a broken or truncated file and for names that occur twice, CannotWrite when the
+    temporary folder is full.
+    """
+
+    def __init__(self, path, aliases=None):
+        self.path = Path(require_file(path))
+        if str(path) == "-":
+            raise UsageError("the genome is read by coordinates and cannot come from standard input; give a file")
+        self.aliases = None if aliases is None else read_aliases(aliases)
+        self._temporary = None
+        self._process = os.getpid()
+        self._reopen = self._two_bit() if _is_two_bit(self.path) else self._fasta()
+        self.lengths, self._read = self._reopen()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *raised):
+        self.close()
+
+    def close(self):
+        """Remove the temporary index, if there is one."""
+        self._read = None
+        if self._temporary:
+            self._temporary.cleanup()
+
+    def resolve(self, chrom, length=None):
+        """This genome's name for ``chrom``; raises BadData that shows both names when there is none."""
+        own = resolve_chrom(chrom, self.lengths, self.aliases, length)
+        return own if own is not None else self.resolve_all([chrom], "input")[chrom]
+
+    def resolve_all(self, chroms, source):
+        """A dict from each of the names of ``source`` to this genome's; raises BadData that shows both sets."""
+        return resolve_chroms(chroms, self.lengths, self.aliases, source=source, genome=self.path)
+
+    def fetch(self, chrom, start, end):
+        """The bases of ``[start, end)`` on the forward strand, upper case, IUPAC letters kept.
+
+        ``chrom`` is this genome's own name. Raises BadData outside the chromosome and for letters of no sequence.
+        """
+        if chrom not in self.lengths or not 0 <= start <= end <= self.lengths[chrom]:
+            raise BadData(f"{self.path}: {chrom}:{start}-{end} is outside the genome")
+        if os.getpid() != self._process:  # a file position shared with the parent process gives wrong bases
+            self._process = os.getpid()
+            _, self._read = self._reopen()
+        bases = self._read(chrom, start, end) if start < end else ""
+        if len(bases) != end - start or not (bases.isalpha() or _LETTERS.match(bases)):
+            raise BadData(f"{self.path}: no sequence at {chrom}:{start}-{end} but {bases[:20]!r}; is it whole?")
+        return bases.upper()
+
+    def _folder(self):
+        if self._temporary is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="intronaut-")
+        return Path(self._temporary.name)
+
+    def _fasta(self):
+        kind = _compression(self.path)
+        path = self._unpacked() if kind == "gzip" else self.path
+        blocks = _bgzf_blocks(path) if kind == "bgzf" else None
+        gzi = self._written("genome.gzi", _gzi_bytes(blocks)) if blocks else None
+        beside = Path(f"{path}.fai")
+        fai = beside if _is_trusted(beside, path, blocks) else self._built(path, blocks)
+
+        def reopen():
+            file = pysam.FastaFile(str(path), filepath_index=str(fai), filepath_index_compressed=gzi and str(gzi))
+            return dict(zip(file.references, file.lengths, strict=True)), file.fetch
+
+        return reopen
+
+    def _written(self, name, content):
+        path = self._folder() / name
+        try:
+            path.write_bytes(content)
+        except OSError as problem:
+            raise CannotWrite(f"{path}: {problem.strerror}; set TMPDIR to a folder with room") from problem
+        return path
+
+    def _unpacked(self):
+        plain = self._folder() / "genome.fa"
+        try:
+            with gzip.open(self.path) as packed, open(plain, "wb") as out:
+                shutil.copyfileobj(packed, out, 1 << 20)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
+            raise BadData(f"{self.path}: broken gzip: {problem}; copy the file again") from problem
+        except OSError as problem:
+            raise CannotWrite(f"{plain.parent}: cannot unpack {self.path}: {problem.strerror}; set TMPDIR") from problem
+        return plain
+
+    def _built(self, path, blocks):
+        fai, gzi = self._folder() / "genome.fai", self._folder() / "rebuilt.gzi"
+        said = pysam.set_verbosity(0)
+        try:
+            pysam.faidx(str(path), "--fai-idx", str(fai), *(["--gzi-idx", str(gzi)] if blocks else []))
+        except pysam.SamtoolsError as problem:
+            _explain_format(path, self.path)
+            raise CannotWrite(f"{fai.parent}: cannot index {self.path}; is it full? set TMPDIR") from problem
+        finally:
+            pysam.set_verbosity(said)
+        fault = _index_fault(fai, path, blocks)
+        if fault:
+            raise BadData(f"{self.path}: {fault}")
+        return fai
+
+    def _two_bit(self):
+        try:
+            import py2bit
+        except ImportError:
+            raise MissingInput(
+                f"{self.path}: reading 2bit needs the package py2bit (pip install py2bit), or give a FASTA"
+            ) from None
+
+        def reopen():
+            try:
+                file = py2bit.open(str(self.path))
+                return file.chroms(), file.sequence
+            except RuntimeError as problem:
+                raise BadData(f"{self.path}: not a whole 2bit file: {problem}") from problem
+
+        return reopen
+
+
+def _is_two_bit(path):
+    with open(path, "rb") as handle:
+        return handle.read(4) in (b"\x43\x27\x41\x1a", b"\x1a\x41\x27\x43")
+
+
+def _compression(path):
+    with open(path, "rb") as handle:
+        head = handle.read(16)
+    if head[:2] != b"\x1f\x8b":
+        return "none"
+    return "bgzf" if head[:4] == BGZF_MAGIC and head[12:14] == b"BC" else "gzip"
+
+
+def _bgzf_blocks(path):
+    """The ``(offset in the file, offset in the text)`` of every bgzf block and of the end; BadData when broken."""
+    refuse_truncated_bgzf(path)
+    blocks, start, text = [], 0, 0
+    with open(path, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as packed:
+        while start < len(packed):
+            blocks.append((start, text))
+            size = struct.unpack_from("<H", packed, start + 16)[0] + 1 if start + 18 <= len(packed) else 0
+            if packed[start : start + 4] != BGZF_MAGIC or size < 26 or start + size > len(packed):
+                raise BadData(f"{path}: broken bgzf block at byte {start:,}; copy the file again")
+            text += struct.unpack_from("<I", packed, start + size - 4)[0]
+            start += size
+    return [*blocks, (start, text)]
+
+
+def _gzi_bytes(blocks):
+    """What bgzip writes as .gzi: the number of blocks after the first, then their two offsets, little-endian."""
+    inner = blocks[1:-1]
+    return struct.pack("<Q", len(inner)) + b"".join(struct.pack("<QQ", *block) for block in inner)
+
+
+def _is_trusted(fai, path, blocks):
+    readable = fai.is_file() and os.access(fai, os.R_OK)
+    return readable and fai.stat().st_mtime_ns >= path.stat().st_mtime_ns and not _index_fault(fai, path, blocks)
+
+
+def _index_fault(fai, path, blocks):
+    """What keeps a .fai from describing the bytes of its FASTA, or None.
+
+    Its records must lie one behind the other with nothing but their own header between them, to the end of the file.
+    """
+    try:
+        rows = [line.split("\t") for line in fai.read_text().splitlines()]
+        entries = [(row[0], *map(int, row[1:5])) for row in rows]
+    except (ValueError, IndexError):
+        return "its index is broken"
+    names, end = {entry[0] for entry in entries}, 0
+    with _text_reader(path, blocks) as (read, total):
+        for name, bases, offset, line_bases, line_width in entries:
+            fault = _gap_fault(read(end, offset), name, names)
+            if fault := fault or _line_fault(read, bases, offset, line_bases, line_width):
+                return fault
+            end = offset + (bases - 1) // line_bases * line_width + (bases - 1) % line_bases + 1 if bases else offset
+        return _gap_fault(read(end, total), None, names)
+
+
+def _gap_fault(gap, name, names):
+    lines = [line.strip() for line in gap.split(b"\n")]
+    headers = [(line[1:].split() or [b""])[0].decode(errors="replace") for line in lines if line.startswith(b">")]
+    for extra in [header for header in headers if header != name] + headers[1:]:
+        return f"sequence {extra!r} occurs twice" if extra in names else f"sequence {extra!r} is empty"
+    if len(headers) != (name is not None) or any(line and not line.startswith(b">") for line in lines):
+        return "its index does not fit"
+    return None
+
+
+def _line_fault(read, bases, offset, line_bases, line_width):
+    if bases and not 0 < line_bases < line_width and bases > line_bases:
+        return "its index does not fit"
+    breaks = {0, (bases - 1) // line_bases - 1} if bases > line_bases else ()
+    for line in breaks:
+        start = offset + line * line_width
+        if b"\n" in read(start, start + line_bases) or read(start + line_bases, start + line_width).strip():
+            return "its index does not fit"
+    return None
+
+
+@contextlib.contextmanager
+def _text_reader(path, blocks):
+    """Yield ``read(start, end)`` over the uncompressed bytes (at most 64 KiB at once) and their number."""
+    if blocks is None:
+        with open(path, "rb") as handle:
+            yield (lambda start, end: os.pread(handle.fileno(), _some_bytes(start, end), start)), path.stat().st_size
+        return
+    with bgzf.BgzfReader(str(path), "rb") as reader:
+        texts = [text for _, text in blocks[:-1]]
+
+        def read(start, end):
+            block, text = blocks[bisect.bisect_right(texts, start) - 1]
+            try:
+                reader.seek(bgzf.make_virtual_offset(block, start - text))
+                return reader.read(_some_bytes(start, end))
+            except (ValueError, zlib.error, AssertionError) as problem:
+                raise BadData(f"{path}: broken bgzf block at byte {block:,}; copy the file again") from problem
+
+        yield read, blocks[-1][1]
+
+
+def _some_bytes(start, end):
+    return min(max(end - start, 0), 1 << 16)
+
+
+def _explain_format(path, shown):
+    """Raise BadData that names the first line which keeps a FASTA from being indexed."""
+    with (gzip.open if _compression(path) != "none" else open)(path, "rb") as handle:
+        if handle.read(3) == codecs.BOM_UTF8:
+            raise BadData(f"{shown}: starts with a byte-order mark; save it as plain text")
+    width, ended, records = None, False, 0
+    for number, line in numbered_lines(path):
+        if line.startswith(">"):
+            width, ended, records = None, False, records + 1
+        elif not line:
+            ended = True
+        elif not records:
+            raise BadData(f"{shown}: line {number}: a FASTA file starts with '>', found {line[:40]!r}")
+        elif ended or len(line) > (width or len(line)):
+            raise BadData(f"{shown}: line {number}: the lines of one record differ in length; run seqtk seq -l 60")
+        else:
+            ended, width = width is not None and len(line) < width, width or len(line)
+    if not records:
+        raise BadData(f"{shown}: no FASTA record")
