@@ -78,6 +78,7 @@ class FeatureWriter:
         self.file = self._taken_up(wanted) or self._begun(obs, var, dtype, provenance, wanted)
         self.x = self.file["X"]
         self.done = self.file["uns/intronaut/done"]
+        self._batch_size = self.file["uns/intronaut/batch_size"]
 
     def _taken_up(self, wanted):
         if not self.resume or not self.part.exists():
@@ -112,6 +113,16 @@ class FeatureWriter:
     def pending(self):
         """The rows still to do, int64, in order."""
         return np.flatnonzero(self.done[:] == 0)
+
+    @property
+    def batch_size(self):
+        """The batch size the rows are computed with, 0 while it is not known: a run taken up must use the same."""
+        return int(self._batch_size[()])
+
+    @batch_size.setter
+    def batch_size(self, size):
+        self._batch_size[()] = size
+        self.file.flush()
 
     def write(self, rows, values):
         """Store ``(len(rows), d)`` values at increasing ``rows``, then mark them done; both are on disk on return."""
@@ -161,6 +172,7 @@ def _write_layout(file, obs, var, dtype, provenance, identity):
     _write_text(notes, "identity", identity)
     # early allocation fixes every offset now; rows are only ever overwritten in place
     _early_dataset(notes, "done", (len(obs),), np.uint8)
+    _early_dataset(notes, "batch_size", (), np.int64)
     _early_dataset(file, "X", (len(obs), len(var)), dtype)
 
 
