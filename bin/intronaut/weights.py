@@ -25,17 +25,18 @@ class Checkpoint:
     tensors: dict
     note: str = ""
 
-    def match(self, shapes, optional=()):
+    def match(self, shapes, optional=(), unused=()):
         """The tensors that ``shapes`` (name → shape) names, after checking that there are no others.
 
-        Names in ``optional`` may be absent. Raises BadData that lists every missing, unexpected, mis-shaped or
-        non-float tensor.
+        Names in ``optional`` may be absent; names that start with one of ``unused`` are known and left aside. Raises
+        BadData that lists every missing, unexpected, mis-shaped or non-float tensor.
         """
         problems = Problems(self.path)
         for name in sorted(shapes.keys() - self.tensors.keys() - set(optional)):
             problems.add(f"tensor {name} is missing")
         for name in sorted(self.tensors.keys() - shapes.keys()):
-            problems.add(f"tensor {name} is not part of this model")
+            if not name.startswith(tuple(unused)):
+                problems.add(f"tensor {name} is not part of this model")
         wanted = [name for name in shapes if name in self.tensors]
         for name in wanted:
             found, shape = self.tensors[name], tuple(shapes[name])
