@@ -1,5 +1,5 @@
 # Every target sets up what it needs inside this folder: .venv/ (Python packages) and .engine/ (Nextflow).
-.PHONY: help demo test lint format engine lock clean
+.PHONY: help demo test lint format docs engine lock clean
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
@@ -27,6 +27,9 @@ lint: $(VENV) $(LINTER) ## Check Python with ruff and the pipeline with Nextflow
 format: $(VENV) ## Format the Python code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV) ## Write docs/cli.md and docs/params.md from --help and the params schema
+	$(BIN)/python docs/make.py
 
 engine: $(ENGINE) ## Fetch Nextflow 24.10.0 into .engine/ unless PATH has one
 

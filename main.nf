@@ -1,0 +1,71 @@
+#!/usr/bin/env nextflow
+
+include { checkParams; helpText } from './modules/params'
+include { LABEL_INTRONS } from './modules/label_introns'
+include { FETCH_SEQUENCES } from './modules/fetch_sequences'
+include { EMBED_MOTIFS } from './modules/embed_motifs'
+include { EMBED_KMERS } from './modules/embed_kmers'
+include { EMBED_SEI } from './modules/embed_sei'
+include { EMBED_DNABERT2 } from './modules/embed_dnabert2'
+include { MERGE_FEATURES } from './modules/merge_features'
+include { FIT } from './modules/fit'
+include { EXPLAIN } from './modules/explain'
+include { MAKE_REPORT } from './modules/make_report'
+
+// Which introns are retained, and what their DNA says about it.
+workflow STUDY {
+    main:
+    fasta = file(params.fasta)
+    aliases = optionalFile(params.chrom_aliases)
+
+    LABEL_INTRONS(file(params.gtf), fasta, optionalFile(params.ir_calls), optionalFile(params.peaks), aliases)
+    labels = LABEL_INTRONS.out.labels
+
+    // [embedder, window length], e.g. ['motifs', 600]; Sei reads the 4,096 bp that it was trained on
+    embedders_ch = channel.fromList(params.embedders.tokenize(','))
+        .map { embedder -> [embedder, embedder == 'sei' ? 4096 : params.window] }
+    FETCH_SEQUENCES(embedders_ch, labels, fasta, aliases)
+
+    // [embedder, shard FASTA], e.g. ['motifs', windows.00001.fa.gz], to the process of that embedder
+    shards = FETCH_SEQUENCES.out.shards.transpose().branch { embedder, _shard ->
+        motifs: embedder == 'motifs'
+        kmers: embedder == 'kmers'
+        sei: embedder == 'sei'
+        dnabert2: embedder == 'dnabert2'
+    }
+    EMBED_MOTIFS(shards.motifs)
+    EMBED_KMERS(shards.kmers)
+    EMBED_SEI(shards.sei, optionalFile(params.sei_weights), optionalFile(params.sei_targets))
+    EMBED_DNABERT2(shards.dnabert2, optionalFile(params.dnabert2_weights), optionalFile(params.dnabert2_tokenizer))
+
+    // [embedder, features of all its shards in genome order]
+    features_ch = EMBED_MOTIFS.out.features
+        .mix(EMBED_KMERS.out.features, EMBED_SEI.out.features, EMBED_DNABERT2.out.features)
+        .groupTuple(sort: { one, other -> one.name <=> other.name })
+    MERGE_FEATURES(features_ch)
+
+    FIT(MERGE_FEATURES.out.features, labels)
+    EXPLAIN(FIT.out.model, labels)
+
+    // the folders of all models and of all explanations, for the one report
+    models = FIT.out.model.map { _embedder, _features, model -> model }.collect(sort: { model -> model.name })
+    explanations = EXPLAIN.out.explanation.collect(sort: { explanation -> explanation.name })
+    settings = channel.of(groovy.json.JsonOutput.toJson(params + [version: workflow.manifest.version]))
+        .collectFile(name: 'settings.json', sort: true)
+    MAKE_REPORT(labels, LABEL_INTRONS.out.ledger, LABEL_INTRONS.out.counts, models, explanations, settings)
+}
+
+workflow {
+    if (params.help) {
+        print(helpText())
+    }
+    else {
+        checkParams(params)
+        STUDY()
+    }
+}
+
+// The file, or an empty list, which Nextflow stages as nothing.
+def optionalFile(path) {
+    return path ? file(path) : []
+}

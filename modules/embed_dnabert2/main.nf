@@ -1,0 +1,24 @@
+process EMBED_DNABERT2 {
+    tag "${shard.name}"
+    label 'gpu'
+    container "intronaut/torch:${workflow.manifest.version}"
+
+    input:
+    tuple val(embedder), path(shard)
+    path weights
+    path tokenizer
+
+    output:
+    tuple val(embedder), path('*.h5ad'), emit: features
+
+    script:
+    """
+    embed_dnabert2.py ${shard} --weights ${weights} --tokenizer ${tokenizer} --threads ${task.cpus} \\
+        --output ${shard.name.replace('.fa.gz', '.h5ad')}
+    """
+
+    stub:
+    """
+    touch ${shard.name.replace('.fa.gz', '.h5ad')}
+    """
+}

@@ -1,0 +1,21 @@
+process EMBED_KMERS {
+    tag "${shard.name}"
+    label 'small'
+    container "intronaut/core:${workflow.manifest.version}"
+
+    input:
+    tuple val(embedder), path(shard)
+
+    output:
+    tuple val(embedder), path('*.h5ad'), emit: features
+
+    script:
+    """
+    embed_kmers.py ${shard} --output ${shard.name.replace('.fa.gz', '.h5ad')}
+    """
+
+    stub:
+    """
+    touch ${shard.name.replace('.fa.gz', '.h5ad')}
+    """
+}

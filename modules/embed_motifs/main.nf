@@ -1,0 +1,21 @@
+process EMBED_MOTIFS {
+    tag "${shard.name}"
+    label 'small'
+    container "intronaut/torch:${workflow.manifest.version}"
+
+    input:
+    tuple val(embedder), path(shard)
+
+    output:
+    tuple val(embedder), path('*.h5ad'), emit: features
+
+    script:
+    """
+    embed_motifs.py ${shard} --output ${shard.name.replace('.fa.gz', '.h5ad')} --threads ${task.cpus}
+    """
+
+    stub:
+    """
+    touch ${shard.name.replace('.fa.gz', '.h5ad')}
+    """
+}

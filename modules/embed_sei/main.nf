@@ -1,0 +1,24 @@
+process EMBED_SEI {
+    tag "${shard.name}"
+    label 'gpu'
+    container "intronaut/torch:${workflow.manifest.version}"
+
+    input:
+    tuple val(embedder), path(shard)
+    path weights
+    path targets
+
+    output:
+    tuple val(embedder), path('*.h5ad'), emit: features
+
+    script:
+    """
+    embed_sei.py ${shard} --weights ${weights} --targets ${targets} --threads ${task.cpus} \\
+        --output ${shard.name.replace('.fa.gz', '.h5ad')}
+    """
+
+    stub:
+    """
+    touch ${shard.name.replace('.fa.gz', '.h5ad')}
+    """
+}

@@ -1,0 +1,31 @@
+process FETCH_SEQUENCES {
+    tag "${embedder}"
+    label 'small'
+    container "intronaut/core:${workflow.manifest.version}"
+
+    input:
+    tuple val(embedder), val(length)
+    path labels
+    path fasta
+    path aliases
+
+    output:
+    tuple val(embedder), path("${embedder}/*.fa.gz"), emit: shards
+    tuple val(embedder), path("${embedder}.fa.gz"), emit: windows
+    path "${embedder}.dropped.tsv", emit: dropped
+
+    script:
+    def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
+    """
+    fetch_sequences.py ${labels} --fasta ${fasta} ${alias_option} \\
+        --anchor ${params.anchor} --length ${length} --strand ${params.strand} \\
+        --shard-size ${params.shard_size} --shard-dir ${embedder} \\
+        --output ${embedder}.fa.gz --dropped ${embedder}.dropped.tsv
+    """
+
+    stub:
+    """
+    mkdir ${embedder}
+    touch ${embedder}/windows.00001.fa.gz ${embedder}/windows.00002.fa.gz ${embedder}.fa.gz ${embedder}.dropped.tsv
+    """
+}

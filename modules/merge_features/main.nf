@@ -1,0 +1,21 @@
+process MERGE_FEATURES {
+    tag "${embedder}"
+    label 'small'
+    container "intronaut/core:${workflow.manifest.version}"
+
+    input:
+    tuple val(embedder), path(shards)
+
+    output:
+    tuple val(embedder), path("${embedder}.h5ad"), emit: features
+
+    script:
+    """
+    merge_features.py ${shards} --output ${embedder}.h5ad
+    """
+
+    stub:
+    """
+    touch ${embedder}.h5ad
+    """
+}

@@ -1,0 +1,146 @@
+"""The pipeline as its user starts it: real runs, resumed runs, stub runs, wrong params."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import anndata
+import pandas as pd
+import pytest
+from conftest import DEMO, ROOT
+
+NEXTFLOW = ROOT / "engine" / "nextflow"
+
+
+def nextflow(folder, *args, code=0):
+    """Run the pipeline from ``folder`` with its own work folder; returns everything it printed."""
+    done = subprocess.run(nextflow_command(folder, *args), capture_output=True, text=True, cwd=folder, env=quiet_env())
+    printed = done.stdout + done.stderr
+    assert done.returncode == code, printed
+    return printed
+
+
+def nextflow_command(folder, *args):
+    return [NEXTFLOW, "-log", folder / "nextflow.log", "run", ROOT, "-ansi-log", "false", "-w", folder / "work", *args]
+
+
+def quiet_env():
+    return {**os.environ, "NXF_ANSI_LOG": "false"}
+
+
+def submitted(printed):
+    return sorted(line.split(" > ")[1] for line in printed.splitlines() if "Submitted process" in line)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engine():
+    if not (shutil.which("nextflow") or (ROOT / ".engine" / "nextflow").is_dir()):
+        pytest.skip("no Nextflow; run 'make engine'")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The folder of one whole demo run."""
+    folder = tmp_path_factory.mktemp("demo")
+    nextflow(folder, "-profile", "demo", "--outdir", folder / "results", "--embedders", "motifs,kmers")
+    return folder
+
+
+def test_demo_leaves_every_promised_file(demo):
+    results = demo / "results"
+    for path in ("labels/labels.tsv", "labels/ledger.tsv", "labels/counts.json", "features/motifs.h5ad", "report.html"):
+        assert (results / path).stat().st_size, path
+    for pattern in ("fit/*/metrics.json", "fit/*/predictions.tsv", "explain/*/*.tsv", "pipeline_info/*", "figures/*.svg"):
+        assert list(results.glob(pattern)), pattern
+
+
+def test_anndata_opens_the_features_in_label_order(demo):
+    features = anndata.read_h5ad(demo / "results" / "features" / "motifs.h5ad")
+    labels = pd.read_table(demo / "results" / "labels" / "labels.tsv")
+    dropped = pd.read_table(demo / "results" / "windows" / "motifs.dropped.tsv")
+    assert list(features.obs_names) == [name for name in labels["name"] if name not in set(dropped["name"])]
+
+
+def test_every_labelled_intron_has_one_prediction(demo):
+    labels = pd.read_table(demo / "results" / "labels" / "labels.tsv").dropna(subset=["label"])
+    predictions = pd.read_table(demo / "results" / "fit" / "motifs" / "predictions.tsv")
+    assert sorted(predictions["name"]) == sorted(labels["name"])
+
+
+def test_second_run_repeats_no_task(demo):
+    printed = nextflow(
+        demo, "-profile", "demo", "--outdir", demo / "results", "--embedders", "motifs,kmers", "-resume"
+    )
+    assert not submitted(printed)
+
+
+def test_killed_run_resumes_and_ends_with_the_same_tables(demo, tmp_path):
+    args = ("-profile", "demo", "--outdir", tmp_path / "results", "--embedders", "motifs,kmers")
+    run = subprocess.Popen(
+        nextflow_command(tmp_path, *args), cwd=tmp_path, env=quiet_env(), stdout=subprocess.PIPE, text=True
+    )
+    for line in run.stdout:
+        if "EMBED_MOTIFS" in line:
+            break
+    time.sleep(2)
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    printed = nextflow(tmp_path, *args, "-resume")
+    assert not any("LABEL_INTRONS" in task for task in submitted(printed))
+    for table in ("labels/labels.tsv", "fit/motifs/predictions.tsv", "features/motifs.h5ad"):
+        assert (tmp_path / "results" / table).read_bytes() == (demo / "results" / table).read_bytes(), table
+
+
+def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
+    fake = tmp_path / "fake"
+    fake.touch()
+    models = [word for name in ("sei_weights", "sei_targets", "dnabert2_weights", "dnabert2_tokenizer") for word in (f"--{name}", fake)]
+    printed = nextflow(
+        tmp_path, "-profile", "demo", "-stub-run", "--outdir", tmp_path / "out", "--embedders", "motifs,kmers,sei,dnabert2", *models
+    )  # fmt: skip
+    assert any("MAKE_REPORT" in task for task in submitted(printed))
+    assert sum("EMBED_SEI" in task for task in submitted(printed)) == 2
+
+
+def test_every_wrong_param_is_named_at_once(tmp_path):
+    printed = nextflow(tmp_path, "--gtff", "x", "--window", "abc", "--anchor", "middle", "--ir-calls", "x", code=1)
+    for mistake in ("--gtff is not", "did you mean --ir_calls", "--gtf is required", "--fasta is required", "'abc'", "'middle'"):
+        assert mistake in printed
+
+
+def test_bad_data_stops_the_run_with_the_tools_own_line(tmp_path):
+    broken = tmp_path / "broken.gtf"
+    broken.write_text("19\thavana\texon\tone\t200\t.\t+\t.\tgene_id \"g\"; transcript_id \"t\";\n")
+    printed = nextflow(tmp_path, "--gtf", broken, "--fasta", DEMO / "chr19_6Mb.fa.gz", "--outdir", tmp_path / "out", code=1)
+    assert "label_introns: error:" in printed and "line 1" in printed and "65" in printed
+    assert not (tmp_path / "out" / "labels").exists()
+
+
+def test_config_defaults_equal_the_schema(tmp_path):
+    flat = subprocess.run([NEXTFLOW, "config", "-flat", ROOT], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    config = dict(line.removeprefix("params.").split(" = ") for line in flat.splitlines() if line.startswith("params."))
+    groups = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
+    rules = {name: rule for group in groups for name, rule in group["properties"].items()}
+    assert config.keys() == rules.keys()
+    for name, rule in rules.items():
+        assert config[name].strip("'") == str(rule.get("default", "null")).replace("False", "false"), name
+
+
+def test_every_process_names_an_image_of_containers(tmp_path):
+    printed = subprocess.run(
+        [NEXTFLOW, "inspect", ROOT, "-profile", "demo", "-format", "json"], capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout  # fmt: skip
+    processes = json.loads(printed[printed.index("{") :])["processes"]
+    folders = {path.name for path in (ROOT / "containers").iterdir()}
+    assert processes and all(p["container"].split("/")[-1].split(":")[0] in folders for p in processes)
+
+
+def test_docs_made_from_help_and_schema_have_not_drifted():
+    subprocess.run(["python", ROOT / "docs" / "make.py", "--check"], check=True)
+
+
+def test_demo_data_are_what_their_checksums_say():
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=DEMO, check=True)
