@@ -1,0 +1,103 @@
+"""Checkpoints of random weights in the exact layouts of the released files, for tests and demos.
+
+    python tests/random_checkpoints.py dnabert2 FOLDER    pytorch_model.bin, model.safetensors, tokenizer.json, config.json
+"""
+
+import itertools
+import json
+import sys
+import zlib
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bin"))
+
+NOTE = "random weights"
+
+
+def fill(key, shape, *, seed, bound, offset=0.0):
+    """Uniform float32 numbers in offset ± bound that depend on seed and key alone, whatever the numpy version.
+
+    The top 24 bits of each raw word of PCG64(SeedSequence([seed, crc32(key)])), exact in float32.
+    """
+    stream = np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(key.encode())]))
+    words = stream.random_raw(int(np.prod(shape)))
+    unit = (words >> np.uint64(40)).astype(np.float32) * np.float32(2**-23) - np.float32(1)
+    values = np.float32(bound) * unit
+    return (values + np.float32(offset) if offset else values).reshape(shape)
+
+
+def dnabert2_tensors(config, seed=1):
+    """The state dict of a DNABERT-2 of random weights, its masked-language-model head included (142 names at full size)."""
+    import torch
+
+    from intronaut.dnabert2 import tensor_shapes
+
+    width, vocabulary = config.hidden_size, config.vocab_size
+    head = {
+        "transform.dense.weight": (width, width), "transform.dense.bias": (width,),
+        "transform.LayerNorm.weight": (width,), "transform.LayerNorm.bias": (width,), "decoder.bias": (vocabulary,),
+    }  # fmt: skip
+    shapes = tensor_shapes(config) | {f"cls.predictions.{name}": shape for name, shape in head.items()}
+    tensors = {name: torch.from_numpy(_like_trained(name, shape, seed)) for name, shape in shapes.items()}
+    # the published file holds one tensor under these two names
+    tensors["cls.predictions.decoder.weight"] = tensors["bert.embeddings.word_embeddings.weight"]
+    return tensors
+
+
+def _like_trained(name, shape, seed):
+    """Numbers of a size that keeps activations near 1, as training does."""
+    if "norm" in name.lower():
+        return fill(name, shape, seed=seed, bound=0.1, offset=1.0 if name.endswith("weight") else 0.0)
+    if name.endswith("bias"):
+        return fill(name, shape, seed=seed, bound=0.1)
+    return fill(name, shape, seed=seed, bound=1.0 if "embeddings" in name else (3 / shape[1]) ** 0.5)
+
+
+def dnabert2_tokenizer():
+    """A byte-pair tokenizer of the published layout: specials 0–4, bases 5–8, then all 2-mers and some 4-mers."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
+    from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
+
+    specials = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+    pairs = ["".join(pair) for pair in itertools.product("ACGT", repeat=2)]
+    merges = [*((pair[0], pair[1]) for pair in pairs), *((pair, other) for pair, other in zip(pairs, pairs[::-1]))]
+    vocabulary = [*specials, *"ACGT", *("".join(merge) for merge in merges)]
+    model = BPE({token: place for place, token in enumerate(vocabulary)}, merges, unk_token="[UNK]", fuse_unk=False)
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+    tokenizer.add_special_tokens(specials)
+    return tokenizer
+
+
+def write_dnabert2(folder, seed=1):
+    """Write a 2-layer DNABERT-2 of random weights, its tokenizer and its configuration; returns the folder."""
+    import torch
+    from safetensors.torch import save_file
+
+    from intronaut.dnabert2 import Config
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = dnabert2_tokenizer()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = Config(vocab_size=tokenizer.get_vocab_size(), hidden_size=48, num_hidden_layers=2, num_attention_heads=6,
+                    intermediate_size=96)  # fmt: skip
+    tensors = dnabert2_tensors(config, seed)
+    torch.save(tensors, folder / "pytorch_model.bin")
+    del tensors["cls.predictions.decoder.weight"]
+    save_file(tensors, folder / "model.safetensors", {"note": NOTE})
+    further = {"hidden_act": "gelu", "attention_probs_dropout_prob": 0.0, "alibi_starting_size": 512}
+    (folder / "config.json").write_text(json.dumps(asdict(config) | further, indent=2))
+    return folder
+
+
+WRITERS = {"dnabert2": write_dnabert2}
+
+if __name__ == "__main__":
+    WRITERS[sys.argv[1]](sys.argv[2])
