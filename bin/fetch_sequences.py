@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["biopython>=1.85", "numpy>=2.0", "pysam>=0.23"]
+# ///
+"""Fetch the DNA around introns or peaks as windows of one length.
+
+INPUT is labels.tsv, or BED with 3 to 6 columns or more, or - for standard input. Every row becomes one FASTA record, in
+the same order, or is listed with the reason in the table of --dropped:
+
+  >NAME CHROM:START-END(STRAND) anchor= length= edge= pad_left= pad_right= shift= row=
+
+CHROM:START-END is the window, 0-based and half-open on the forward strand, in the genome's own chromosome names; row=
+is the row it was made from. Letters are upper case; N and the other IUPAC letters are kept.
+
+Where a window lies, counted in the reading direction of the row's strand (. as +); both strands follow one rule:
+  donor     the first intron base is base LENGTH // 2 (from 0): an even window is half exon, half intron
+  acceptor  the last intron base is base LENGTH - 1 - LENGTH // 2
+  middle    the middle of the row (an intron or a peak) is the middle of the window, or half a base after it
+
+Writes: the FASTA of --output (bgzf when its name ends in .gz), and the same records in pieces of --shard-size as
+SHARD_DIR/windows.00001.fa.gz …; their concatenation is the whole.
+"""
+
+import sys
+from collections import Counter
+from contextlib import ExitStack, nullcontext
+from itertools import groupby
+from pathlib import Path
+
+from intronaut.cli import (
+    BadData,
+    CannotWrite,
+    Log,
+    Problems,
+    UsageError,
+    add_run_options,
+    parser,
+    positive_int,
+    run,
+    whole_file,
+    whole_folder,
+)
+
+PROG = "fetch_sequences"
+SHARD_NAME = "windows.{:05d}.fa.gz"
+
+
+def make_parser():
+    made = parser(__doc__, PROG)
+    made.add_argument("input", metavar="INPUT", help="labels.tsv or BED, plain or gzip, or -")
+    made.add_argument("--fasta", required=True, metavar="FILE", help="the genome: FASTA (plain, bgzf, gzip) or 2bit")
+    made.add_argument(
+        "--chrom-aliases", metavar="FILE", help="names of each chromosome: UCSC chromAlias or NCBI assembly report"
+    )
+    windows = made.add_argument_group("windows")
+    windows.add_argument(
+        "--anchor", choices=("middle", "donor", "acceptor"), default="middle", help="what the window is centred on"
+    )
+    windows.add_argument("--length", type=positive_int, default=600, metavar="N", help="bases in a window")
+    windows.add_argument(
+        "--strand", choices=("aware", "forward"), default="aware", help="read minus rows as reverse complement, or not"
+    )
+    windows.add_argument(
+        "--edge",
+        choices=("pad", "shift", "drop"),
+        default="pad",
+        help="a window past a chromosome's end: fill with N, move it inside, or leave it out",
+    )
+    output = made.add_argument_group("output")
+    output.add_argument("-o", "--output", metavar="FILE", help="FASTA of all windows, or -")
+    output.add_argument("--dropped", metavar="FILE", help="table of the rows without a window, and why")
+    output.add_argument("--shard-dir", metavar="DIR", help="also, or only, write the windows in pieces here")
+    output.add_argument("--shard-size", type=positive_int, metavar="N", help="windows in a piece")
+    add_run_options(made)
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    check_outputs(args)
+    from intronaut.genome import Genome
+    from intronaut.windows import read_rows
+
+    rows = read_rows(args.input)
+    if args.anchor != "middle" and any(row.unit == "peak" for row in rows):
+        raise UsageError(f"{args.input}: peaks have no {args.anchor}; use --anchor middle")
+    with Genome(args.fasta, args.chrom_aliases) as genome:
+        chroms = genome.resolve_all([row.chrom for row in rows], args.input)
+        refuse_rows_outside(rows, chroms, genome, args.input)
+        write(rows, chroms, genome, args)
+
+
+def check_outputs(args):
+    """Options that say where to write must make sense together, and a folder is replaced only when it is ours."""
+    if not args.output and not args.shard_dir:
+        raise UsageError("nothing to write: give --output or --shard-dir")
+    if bool(args.shard_dir) != bool(args.shard_size):
+        raise UsageError("--shard-dir and --shard-size go together")
+    if args.shard_dir and Path(args.shard_dir).exists():
+        strangers = [item.name for item in Path(args.shard_dir).iterdir() if not item.match("windows.*.fa.gz")]
+        if strangers:
+            raise CannotWrite(f"{args.shard_dir}: holds {strangers[0]}, which is no shard; choose an empty folder")
+
+
+def refuse_rows_outside(rows, chroms, genome, source):
+    """A row past its chromosome's end means another assembly: raise BadData that lists them."""
+    problems = Problems(source)
+    for row in rows:
+        bases = genome.lengths[chroms[row.chrom]]
+        if row.end > bases:
+            problems.add(f"{row.name} ends at {row.end:,}, {row.chrom} at {bases:,}: is it the same assembly?")
+    problems.raise_if_any()
+
+
+def write(rows, chroms, genome, args):
+    """Write windows, shards and dropped rows; all appear together or not at all."""
+    log, dropped, counts = Log(PROG, args), [], Counter()
+    with ExitStack() as outputs, log.progress(len(rows), "rows") as progress:
+        whole = outputs.enter_context(whole_file(args.output)) if args.output else None
+        folder = outputs.enter_context(whole_folder(args.shard_dir)) if args.shard_dir else None
+        records = windows_of(rows, chroms, genome, args, dropped, counts, progress)
+        for shard, members in groupby(enumerate(records), lambda record: record[0] // (args.shard_size or sys.maxsize)):
+            with whole_file(folder / SHARD_NAME.format(shard + 1)) if folder else nullcontext() as piece:
+                for _, record in members:
+                    for out in filter(None, (whole, piece)):
+                        out.write(record)
+        told = summary(rows, dropped, counts, args.length)
+        if len(dropped) == len(rows):
+            raise BadData(f"{args.input}: no window left: {told}")
+        if args.dropped:
+            table = outputs.enter_context(whole_file(args.dropped))
+            table.write("chrom\tstart\tend\tname\tscore\tstrand\treason\n")
+            table.writelines(
+                f"{row.chrom}\t{row.start}\t{row.end}\t{row.name}\t{row.score}\t{row.strand}\t{reason}\n"
+                for row, reason in dropped
+            )
+    log.note(told)
+
+
+def windows_of(rows, chroms, genome, args, dropped, counts, progress):
+    """Yield one FASTA record a row; rows without a window go to ``dropped``, padded and shifted ones to ``counts``."""
+    from intronaut.windows import NoWindow, cut_window
+
+    how = {"anchor": args.anchor, "length": args.length, "edge": args.edge, "strand": args.strand}
+    for row in rows:
+        try:
+            window = cut_window(genome, row, chroms[row.chrom], **how)
+        except NoWindow as reason:
+            dropped.append((row, str(reason)))
+        else:
+            counts["padded"] += window.fields["pad_left"] + window.fields["pad_right"] > 0
+            counts["shifted"] += window.fields["shift"] != 0
+            yield f">{window.header()}\n{window.sequence}\n"
+        progress.add(1)
+
+
+def summary(rows, dropped, counts, length):
+    """The counts in one line; they add up to the number of rows."""
+    reasons = Counter(reason for _, reason in dropped)
+    why = "".join(f"; {number:,} {reason}" for reason, number in sorted(reasons.items()))
+    changed = "".join(f", {number:,} {what}" for what, number in sorted(counts.items()) if number)
+    kept = len(rows) - len(dropped)
+    return f"{len(rows):,} rows: {kept:,} windows of {length:,} bases{changed}; {len(dropped):,} dropped{why}"
+
+
+if __name__ == "__main__":
+    run(main, PROG)
