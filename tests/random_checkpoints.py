@@ -1,6 +1,6 @@
 """Checkpoints of random weights in the exact layouts of the released files, for tests and demos.
 
-    python tests/random_checkpoints.py dnabert2 FOLDER    pytorch_model.bin, model.safetensors, tokenizer.json, config.json
+``python tests/random_checkpoints.py dnabert2 FOLDER`` writes pytorch_model.bin, model.safetensors and two json files.
 """
 
 import itertools
@@ -30,7 +30,7 @@ def fill(key, shape, *, seed, bound, offset=0.0):
 
 
 def dnabert2_tensors(config, seed=1):
-    """The state dict of a DNABERT-2 of random weights, its masked-language-model head included (142 names at full size)."""
+    """The state dict of a DNABERT-2 of random weights, masked-language-model head included: 142 names at full size."""
     import torch
 
     from intronaut.dnabert2 import tensor_shapes
@@ -65,7 +65,7 @@ def dnabert2_tokenizer():
 
     specials = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
     pairs = ["".join(pair) for pair in itertools.product("ACGT", repeat=2)]
-    merges = [*((pair[0], pair[1]) for pair in pairs), *((pair, other) for pair, other in zip(pairs, pairs[::-1]))]
+    merges = [*((pair[0], pair[1]) for pair in pairs), *zip(pairs, pairs[::-1], strict=True)]
     vocabulary = [*specials, *"ACGT", *("".join(merge) for merge in merges)]
     model = BPE({token: place for place, token in enumerate(vocabulary)}, merges, unk_token="[UNK]", fuse_unk=False)
     tokenizer = Tokenizer(model)

@@ -19,7 +19,7 @@ from intronaut.cli import BadData, require_file
 
 PARAMETERS = 117_074_176
 SPECIALS = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
-# heads of other tasks, which embedding has no use for: masked language model, pooler and classifier of a fine-tuned copy
+# heads of other tasks: masked language model, and the pooler and classifier of a fine-tuned copy
 UNUSED = ("cls.", "bert.pooler.", "classifier.")
 # attention is computed this many query rows at a time, so that its memory grows with the length, not its square
 ROWS = 512
@@ -50,13 +50,13 @@ def read_config(path):
         raise BadData(f"{path}: no {problem}; give the config.json of DNABERT-2") from problem
     except (ValueError, TypeError) as problem:
         raise BadData(f"{path}: not the config.json of a model: {problem}") from problem
-    if told.get("hidden_act") != "gelu" or told.get("attention_probs_dropout_prob", 0) or "alibi_starting_size" not in told:
-        raise BadData(f"{path}: not a DNABERT-2: it must have ALiBi, hidden_act gelu and no attention dropout")
+    if told.get("hidden_act") != "gelu" or "alibi_starting_size" not in told:
+        raise BadData(f"{path}: not a DNABERT-2: it must have alibi_starting_size, and hidden_act gelu")
     return config
 
 
 class Dnabert2(nn.Module):
-    """The encoder. ``forward`` takes packed token ids and the lengths of the sequences, and gives their hidden states."""
+    """The encoder: packed token ids and the lengths of the sequences in, hidden states out."""
 
     def __init__(self, config=Config()):
         super().__init__()
@@ -76,8 +76,9 @@ class Dnabert2(nn.Module):
     def embed(self, ids):
         """The input of the first layer, ``(tokens, width)`` float32, of packed token ids ``(tokens,)`` int64."""
         parts = self.bert["embeddings"]
-        # every token is of type 0; its row is part of the trained embedding
-        return self.dropout(parts["LayerNorm"](parts["word_embeddings"](ids) + parts["token_type_embeddings"].weight[0]))
+        # every token is of type 0, whose row is part of the trained embedding
+        embedded = parts["word_embeddings"](ids) + parts["token_type_embeddings"].weight[0]
+        return self.dropout(parts["LayerNorm"](embedded))
 
     def states(self, hidden, lengths):
         """Yield ``(tokens, width)`` float32 after each layer, from the embedded tokens of sequences of ``lengths``."""
@@ -148,7 +149,7 @@ class Layer(nn.Module):
 
 
 def alibi_slopes(heads):
-    """One slope a head, float64 ``(heads,)``: Press et al. 2022, whose rule for 12 heads is 8 slopes and 4 of those between."""
+    """One slope a head, float64 ``(heads,)``, by Press et al. 2022: for 12 heads, those of 8 and every other of 16."""
     power = 2 ** math.floor(math.log2(heads))
     slopes = 2.0 ** (-8 / power * torch.arange(1, power + 1, dtype=torch.float64))
     if power == heads:
@@ -163,6 +164,16 @@ def alibi_rows(heads, reach):
     """
     distance = (torch.arange(2 * reach) - reach - torch.arange(min(ROWS, reach))[:, None]).abs()
     return -alibi_slopes(heads).float()[:, None, None] * distance
+
+
+def load(checkpoint, config):
+    """The Dnabert2 whose tensors a Checkpoint holds, ready to embed. Raises BadData that names every tensor amiss."""
+    tensors = checkpoint.match(tensor_shapes(config), unused=UNUSED)
+    checkpoint.require_finite(tensors)
+    with torch.device("meta"):
+        model = Dnabert2(config)
+    model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+    return model.eval().requires_grad_(False)
 
 
 def tensor_shapes(config):
@@ -212,13 +223,13 @@ class Tokenizer:
     def _check(self, path, vocab_size):
         size = self.reader.get_vocab_size()
         if size != vocab_size:
-            raise BadData(f"{path}: {size:,} tokens, but the weights have {vocab_size:,}; give the tokenizer of these weights")
+            raise BadData(f"{path}: {size:,} tokens, the weights have {vocab_size:,}; these are not of one model")
         lacking = [token for token in (*SPECIALS, *"ACGT") if self.reader.token_to_id(token) is None]
         if lacking:
             raise BadData(f"{path}: no token {', '.join(lacking)}; give the tokenizer.json of DNABERT-2")
         tokens = self.reader.encode("ACGTN").tokens
         if "".join(tokens) != "[CLS]ACGT[UNK][SEP]":
-            raise BadData(f"{path}: reads ACGTN as {' '.join(tokens)}, not as bases between [CLS] and [SEP] with N unknown")
+            raise BadData(f"{path}: reads ACGTN as {' '.join(tokens)}; bases between [CLS] and [SEP] were expected")
 
     def __call__(self, sequence, max_tokens=None):
         """Token ids of an upper-case sequence, special ones included, and whether ``max_tokens`` cut it.
