@@ -1,0 +1,263 @@
+"""How well predicted probabilities of retention agree with labels, and how sure that is.
+
+Introns of one gene are not independent, so every interval comes from a bootstrap that draws whole leakage groups. All
+metrics of a replicate follow from the counts of its groups: threshold metrics are sums over groups, rank metrics one
+cumulative sum over the rows in order of their score.
+"""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+from scipy.stats import rankdata
+
+from intronaut import __version__
+from intronaut.cli import BadData, whole_file
+from intronaut.tables import PREDICTION_COLUMNS, write_table
+
+METRICS = (
+    "auroc", "average_precision", "prevalence", "lift", "brier", "log_loss", "ece", "mcc", "mcc_at_prevalence",
+    "precision_at_recall_10", "precision_at_recall_50",
+)  # fmt: skip
+RECALLS = {"precision_at_recall_10": 0.1, "precision_at_recall_50": 0.5}
+ECE_BINS = 10
+LEVEL = 0.95
+SMALLEST_P = 1e-15
+
+
+@dataclass
+class Resampler:
+    """Bootstrap replicates of rows that are drawn by whole groups.
+
+    ``group`` ``(n,)`` is the group number of each row, ``counts`` ``(b, g)`` uint16 how often each replicate drew each
+    group. Two models scored with one Resampler are paired.
+    """
+
+    group: np.ndarray
+    counts: np.ndarray
+
+
+def resampler(groups, replicates, seed):
+    """Draw ``replicates`` times as many groups as there are, with replacement."""
+    group, distinct = pd.factorize(np.asarray(groups))
+    generator, g = np.random.default_rng(seed), len(distinct)
+    counts = np.empty((replicates, g), np.uint16)
+    for row in counts:
+        row[:] = np.bincount(generator.integers(g, size=g), minlength=g)
+    return Resampler(group, counts)
+
+
+def observed(n):
+    """The Resampler of one replicate that holds every row once: what the data themselves say."""
+    return Resampler(np.zeros(n, np.int64), np.ones((1, 1), np.uint16))
+
+
+def replicate_metrics(labels, probabilities, scores, draws):
+    """Every metric of METRICS in every replicate.
+
+    Args:
+        labels: ``(n,)`` 0 or 1.
+        probabilities: ``(n,)`` for Brier score, log loss, ECE and MCC.
+        scores: ``(n,)`` what ranks the rows: the logit, which keeps apart what a probability near 1 would not.
+        draws: a Resampler.
+
+    Returns:
+        DataFrame ``(b, metrics)``; NaN where a replicate lacks a class.
+    """
+    labels = np.asarray(labels, float)
+    ranking = _Ranking(labels, scores)
+    sums = _GroupSums(labels, np.asarray(probabilities, float), draws.group)
+    in_order = draws.group[ranking.order]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        made = pd.DataFrame([ranking.metrics(counts[in_order].astype(float)) for counts in draws.counts])
+        made = made.assign(**sums.metrics(draws.counts))
+        return made.assign(lift=made["average_precision"] / made["prevalence"])[list(METRICS)]
+
+
+class _Ranking:
+    """AUROC, average precision and precision at recall of weighted rows, ties counted as one threshold."""
+
+    def __init__(self, labels, scores):
+        scores = np.asarray(scores, float)
+        self.order = np.argsort(-scores, kind="stable")
+        scores, positive = scores[self.order], labels[self.order] == 1
+        first = np.r_[True, scores[1:] != scores[:-1]]
+        block = np.cumsum(first) - 1
+        starts = np.flatnonzero(first)
+        ends = np.r_[starts[1:], len(scores)]
+        self.positive = np.flatnonzero(positive)
+        positives_before = np.r_[0, np.cumsum(positive)]
+        self.row_start, self.row_end = starts[block[self.positive]], ends[block[self.positive]]
+        self.positive_start, self.positive_end = positives_before[self.row_start], positives_before[self.row_end]
+
+    def metrics(self, weights):
+        """``weights`` ``(n,)`` of the rows in ranked order → one number a metric."""
+        weight = weights[self.positive]
+        rows, positives = _running(weights), _running(weight)
+        true_positives, called = positives[self.positive_end], rows[self.row_end]
+        false_after = called - true_positives
+        false_before = rows[self.row_start] - positives[self.positive_start]
+        total, negatives = positives[-1], rows[-1] - positives[-1]
+        precision = true_positives / np.maximum(called, 1)
+        made = {
+            "auroc": 1 - weight @ (false_after + false_before) / (2 * total * negatives),
+            "average_precision": weight @ precision / total,
+        }
+        for name, recall in RECALLS.items():
+            reached = np.argmax(true_positives >= recall * total)
+            made[name] = precision[reached] if total else np.nan
+        return made
+
+
+def _running(weights):
+    return np.concatenate(([0.0], np.cumsum(weights)))
+
+
+class _GroupSums:
+    """Metrics that are made of sums over rows: a replicate needs its groups' sums only."""
+
+    def __init__(self, labels, probabilities, group):
+        clipped = np.clip(probabilities, SMALLEST_P, 1 - SMALLEST_P)
+        self.edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, ECE_BINS + 1)[1:-1]))
+        bins = np.searchsorted(self.edges, probabilities, side="right")
+        many = probabilities >= np.sort(probabilities)[::-1][max(int(labels.sum()), 1) - 1]
+        columns = [
+            np.ones_like(labels), labels, (probabilities - labels) ** 2,
+            -np.log(np.where(labels == 1, clipped, 1 - clipped)),
+            *_confusion(labels, probabilities >= 0.5), *_confusion(labels, many),
+            *((bins == k) * (probabilities - labels) for k in range(len(self.edges) + 1)),
+        ]  # fmt: skip
+        self.sums = np.stack([np.bincount(group, column) for column in columns], axis=1)
+
+    def metrics(self, counts):
+        n, positives, brier, log_loss, tp, called, tp_many, called_many, *gaps = (counts @ self.sums).T
+        return {
+            "prevalence": positives / n,
+            "brier": brier / n,
+            "log_loss": log_loss / n,
+            "ece": np.abs(gaps).sum(axis=0) / n,
+            "mcc": _mcc(tp, called, positives, n),
+            "mcc_at_prevalence": _mcc(tp_many, called_many, positives, n),
+        }
+
+
+def _confusion(labels, called):
+    return labels * called, called.astype(float)
+
+
+def _mcc(tp, called, positives, n):
+    """Matthews correlation (1975); 0 when all rows are called alike."""
+    spread = called * (n - called) * positives * (n - positives)
+    return np.where(spread > 0, (tp * n - called * positives) / np.sqrt(np.maximum(spread, 1)), 0.0)
+
+
+def log_losses(labels, logits):
+    """The log loss of each row, from its logit, without overflow."""
+    return np.logaddexp(0, logits) - labels * logits
+
+
+def rank_auroc(labels, scores):
+    """Area under the ROC curve from ranks (Mann & Whitney), ties counted half."""
+    positive = np.asarray(labels) == 1
+    m, n = positive.sum(), (~positive).sum()
+    return (rankdata(scores)[positive].sum() - m * (m + 1) / 2) / (m * n)
+
+
+def interval(replicates, value=None):
+    """``{"value", "low", "high"}`` of one metric: the 95 % percentile interval over the replicates that have one."""
+    usable = replicates[np.isfinite(replicates)]
+    low, high = np.quantile(usable, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(usable) else (np.nan, np.nan)
+    return {"value": _number(value), "low": _number(low), "high": _number(high)}
+
+
+def _number(value):
+    """A float that JSON can hold: NaN becomes null."""
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def evaluate(predictions, groups, replicates, seed):
+    """Score a predictions table.
+
+    Args:
+        predictions: DataFrame with PREDICTION_COLUMNS, one row a locus.
+        groups: leakage group of each row.
+
+    Returns:
+        ``(summary, point, draws)``: what metrics.json holds; the metrics of the data ``(metrics,)`` and of the
+        bootstrap replicates ``(replicates, metrics)``, for comparing models on the same rows.
+    """
+    labels, p, scores = (predictions[name].to_numpy(float) for name in ("label", "p_retained", "logit"))
+    require_both_classes(labels, "the evaluated rows")
+    draws = resampler(groups, replicates, seed)
+    point = replicate_metrics(labels, p, scores, observed(len(labels))).iloc[0]
+    replicated = replicate_metrics(labels, p, scores, draws)
+    summary = {
+        "version": __version__,
+        "n": len(labels),
+        "n_retained": int(labels.sum()),
+        "prevalence": float(labels.mean()),
+        "n_groups": draws.counts.shape[1],
+        "bootstrap": {
+            "replicates": replicates,
+            "seed": seed,
+            "drawn": "leakage groups",
+            "level": LEVEL,
+            "without_both_classes": int(replicated["auroc"].isna().sum()),
+        },
+        "metrics": {name: interval(replicated[name].to_numpy(), point[name]) for name in METRICS},
+        "calibration": calibration_bins(labels, p),
+    }
+    return summary, point, replicated
+
+
+def gain(better, base):
+    """Paired difference of two ``(point, replicated)`` results of :func:`evaluate` on the same rows."""
+    differences = better[1] - base[1]
+    return {name: interval(differences[name].to_numpy(), better[0][name] - base[0][name]) for name in METRICS}
+
+
+def require_both_classes(labels, what):
+    """Raise BadData unless ``labels`` hold both 0 and 1."""
+    retained = int(np.sum(np.asarray(labels) == 1))
+    if retained in (0, len(labels)):
+        kind = "spliced" if retained else "retained"
+        raise BadData(f"no {kind} intron among {what} ({len(labels)} in all); both classes are needed")
+
+
+def calibration_bins(labels, probabilities, bins=ECE_BINS):
+    """Mean predicted and observed retention in bins of equal size, for a reliability plot."""
+    order = np.argsort(probabilities, kind="stable")
+    return [
+        {"n": len(part), "predicted": float(probabilities[part].mean()), "observed": float(labels[part].mean())}
+        for part in np.array_split(order, bins)
+        if len(part)
+    ]
+
+
+def prediction_table(table, logits, fold, evaluated):
+    """The predictions of the ``evaluated`` (bool) rows of a labels table, rounded as they will be written.
+
+    Metrics are computed from the rounded numbers, so that anyone gets the same from the file.
+    """
+    rounded = np.array([float(f"{value:.6g}") for value in logits])
+    made = pd.DataFrame(
+        {
+            "name": table["name"],
+            "label": table["label"].astype(int),
+            "split": table.get("split", np.nan),
+            "fold": fold,
+            "p_retained": expit(rounded),
+            "logit": rounded,
+        }
+    )
+    return made.loc[evaluated, list(PREDICTION_COLUMNS)].reset_index(drop=True)
+
+
+def write_evaluation(folder, predictions, summary):
+    """Write predictions.tsv and metrics.json into a folder."""
+    write_table(folder / "predictions.tsv", predictions)
+    with whole_file(folder / "metrics.json") as out:
+        json.dump(summary, out, indent=1, sort_keys=True, ensure_ascii=False)
+        out.write("\n")
