@@ -16,7 +16,7 @@ is the row it was made from. Letters are upper case; N and the other IUPAC lette
 Where a window lies, counted in the reading direction of the row's strand (. as +); both strands follow one rule:
   donor     the first intron base is base LENGTH // 2 (from 0): an even window is half exon, half intron
   acceptor  the last intron base is base LENGTH - 1 - LENGTH // 2
-  middle    the middle of the row (an intron or a peak) is the middle of the window, or half a base after it
+  centre    the middle of the row (an intron or a peak) is the middle of the window, or half a base after it
 
 Writes: the FASTA of --output (bgzf when its name ends in .gz), and the same records in pieces of --shard-size as
 SHARD_DIR/windows.00001.fa.gz …; their concatenation is the whole.
@@ -55,7 +55,7 @@ def make_parser():
     )
     windows = made.add_argument_group("windows")
     windows.add_argument(
-        "--anchor", choices=("middle", "donor", "acceptor"), default="middle", help="what the window is centred on"
+        "--anchor", choices=("centre", "donor", "acceptor"), default="centre", help="what the window is centred on"
     )
     windows.add_argument("--length", type=positive_int, default=600, metavar="N", help="bases in a window")
     windows.add_argument(
@@ -83,8 +83,8 @@ def main(argv):
     from intronaut.windows import read_rows
 
     rows = read_rows(args.input)
-    if args.anchor != "middle" and any(row.unit == "peak" for row in rows):
-        raise UsageError(f"{args.input}: peaks have no {args.anchor}; use --anchor middle")
+    if args.anchor != "centre" and any(row.unit == "peak" for row in rows):
+        raise UsageError(f"{args.input}: peaks have no {args.anchor}; use --anchor centre")
     with Genome(args.fasta, args.chrom_aliases) as genome:
         chroms = genome.resolve_all([row.chrom for row in rows], args.input)
         refuse_rows_outside(rows, chroms, genome, args.input)

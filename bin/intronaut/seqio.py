@@ -3,16 +3,20 @@
 Coordinates are 0-based, half-open, on the forward strand.
 """
 
+import contextlib
 import gzip
 import io
 import re
+import shutil
 import sys
+import tempfile
 import zlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from intronaut.cli import BadData, Problems, require_file
+from intronaut.cli import BadData, CannotWrite, Problems, require_file
 
 # the empty block that ends every complete bgzf file (SAM specification, section 4.1.2)
 BGZF_EOF = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -63,12 +67,29 @@ def numbered_lines(path):
             if packed.peek(2)[:2] == b"\x1f\x8b":
                 refuse_truncated_bgzf(path)
                 packed = gzip.GzipFile(fileobj=packed)
-            for number, line in enumerate(io.TextIOWrapper(packed, "utf-8-sig"), 1):
+            text = io.TextIOWrapper(packed, "utf-8-sig")
+            for number, line in enumerate(text, 1):
                 yield number, line.rstrip("\r\n")
         except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
             raise BadData(f"{path}: broken after line {number}: {problem}; copy the file again") from problem
         except UnicodeDecodeError as problem:
             raise BadData(f"{path}: line {number + 1}: not UTF-8 text; is this the right file?") from problem
+
+
+@contextlib.contextmanager
+def rereadable(path):
+    """Yield a path that can be read more than once: ``path`` itself, or for ``-`` a copy of standard input."""
+    if str(path) != "-":
+        yield require_file(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="intronaut-") as folder:
+        copy = Path(folder) / "standard_input"
+        try:
+            with open(copy, "wb") as out:
+                shutil.copyfileobj(sys.stdin.buffer, out)
+        except OSError as problem:
+            raise CannotWrite(f"{copy}: {problem.strerror}; set TMPDIR to a folder with room") from problem
+        yield copy
 
 
 def refuse_truncated_bgzf(path):

@@ -7,6 +7,7 @@ specification 0.1.0, so ``anndata.read_h5ad`` opens the file.
 """
 
 import hashlib
+import itertools
 import json
 import os
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def sequence_digest(sequence):
 
 def input_digest(obs):
     """One sha256 over all names and sequence digests in row order: the same for any sharding of the same input."""
-    pairs = "".join(f"{name}\t{digest}\n" for name, digest in zip(obs.index, obs["digest"]))
+    pairs = "".join(f"{name}\t{digest}\n" for name, digest in zip(obs.index, obs["digest"], strict=True))
     return hashlib.sha256(pairs.encode()).hexdigest()
 
 
@@ -137,6 +138,13 @@ class FeatureWriter:
         self.done[where] = 1
         self.file.flush()
 
+    def batches(self, windows, size):
+        """Yield ``(rows, [Window…])`` of at most ``size`` of the input's windows, in order, that are still to do."""
+        done = self.done[:]
+        pending = ((row, window) for row, window in enumerate(windows) if not done[row])
+        while batch := list(itertools.islice(pending, size)):
+            yield [row for row, _ in batch], [window for _, window in batch]
+
     def finish(self):
         """Close, flush to disk and rename the part file to its final name."""
         if len(left := self.pending()):
@@ -184,6 +192,7 @@ def _dict_group(parent, name):
 
 def _early_dataset(parent, name, shape, dtype):
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_obj_track_times(False)  # a time of day in the file would make every run's bytes differ
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER if 0 not in shape and name == "X" else h5py.h5d.FILL_TIME_ALLOC)
     space = h5py.h5s.create_simple(shape)
@@ -203,7 +212,8 @@ def _write_frame(file, name, frame):
     for column, values in [("_index", frame.index), *frame.items()]:
         values = np.asarray(values)
         text = values.dtype.kind in "OUS"
-        group.create_dataset(column, data=values.astype(object) if text else values, dtype=h5py.string_dtype() if text else None)
+        stored, dtype = (values.astype(object), h5py.string_dtype()) if text else (values, None)
+        group.create_dataset(column, data=stored, dtype=dtype)
         kind = "string-array" if text else "array"
         group[column].attrs.update({"encoding-type": kind, "encoding-version": "0.2.0"})
 

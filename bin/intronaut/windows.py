@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from intronaut.cli import BadData, Problems
 from intronaut.seqio import Window, numbered_lines, reverse_complement
 
-ANCHORS = ("middle", "donor", "acceptor")
+ANCHORS = ("centre", "donor", "acceptor")
 EDGES = ("pad", "shift", "drop")
 _NOT_DATA = re.compile(r"#|(track|browser)(\s|$)")
 
@@ -86,7 +86,7 @@ def window_start(row, anchor, length):
 
     With ``half = length // 2`` and positions counted in the reading direction of the row's strand (``.`` as ``+``):
     ``donor`` has the first intron base at ``half``, ``acceptor`` the last intron base at ``length - 1 - half`` (so an
-    even window holds as much exon as intron), ``middle`` the row's middle at the window's, half a base 5' of it when
+    even window holds as much exon as intron), ``centre`` the row's middle at the window's, half a base 5' of it when
     the two lengths are not both even or both odd. The rule is the same read from either strand.
     """
     if row.strand == "-":
@@ -95,7 +95,7 @@ def window_start(row, anchor, length):
 
 
 def _forward_start(start, end, anchor, length):
-    if anchor == "middle":
+    if anchor == "centre":
         return (start + end - length) // 2
     return start - length // 2 if anchor == "donor" else end - length + length // 2
 
@@ -108,7 +108,7 @@ def cut_window(genome, row, chrom, *, anchor, length, edge, strand):
     reverse complement, with "forward" never. ``pad_left`` and ``pad_right`` count the N in reading direction.
     Raises NoWindow with the reason.
     """
-    if anchor != "middle" and row.strand == ".":
+    if anchor != "centre" and row.strand == ".":
         raise NoWindow(f"no strand, so no {anchor}")
     bases = genome.lengths[chrom]
     wanted = window_start(row, anchor, length)

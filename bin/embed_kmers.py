@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["biopython>=1.85", "h5py>=3.12", "numpy>=2.0", "pandas>=2.2"]
+# ///
+"""Embed windows as the frequencies of canonical k-mers, with GC content and CpG observed/expected.
+
+A k-mer and its reverse complement are one feature, named by the first of the two in the alphabet; k-mers that hold N or
+another ambiguity code are not counted. GC is the share of G and C among A, C, G, T; CpG_oe is CpG · bases / (C · G),
+after Gardiner-Garden and Frommer 1987 (J Mol Biol 196:261). What would be a division by zero is 0.
+
+Writes: the features file of --output (.h5ad), with the kind of each feature and the GC content of each k-mer.
+"""
+
+import argparse
+
+from intronaut.cli import Log, __version__, add_run_options, parser, positive_int, run
+
+PROG = "embed_kmers"
+LARGEST_K = 8
+WRITTEN_ROWS = 1024
+
+
+def make_parser():
+    made = parser(__doc__, PROG)
+    made.add_argument("windows", metavar="FASTA", help="windows, plain or gzip, or -")
+    made.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
+    features = made.add_argument_group("features")
+    features.add_argument("--k", type=small_k, default=6, metavar="K", help=f"bases in a k-mer, 1 to {LARGEST_K}")
+    add_run_options(made)
+    return made
+
+
+def small_k(text):
+    """argparse type: a k whose k-mers make a table of bearable width."""
+    k = positive_int(text)
+    if k > LARGEST_K:
+        raise argparse.ArgumentTypeError(f"{k} is more than {LARGEST_K}")
+    return k
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    from intronaut.seqio import rereadable
+
+    with rereadable(args.windows) as path:
+        embed(path, args)
+
+
+def embed(path, args):
+    """Count the k-mers of every window and write the features file."""
+    from intronaut.seqio import read_windows
+    from intronaut.store import FeatureWriter, window_obs
+
+    log = Log(PROG, args)
+    obs = window_obs(read_windows(path))
+    column_of, kmers = canonical_kmers(args.k)
+    provenance = {"tool": PROG, "version": __version__, "k": args.k}
+    with (
+        FeatureWriter(args.output, obs, feature_table(kmers), "float32", provenance, resume=True) as writer,
+        log.progress(len(obs), "windows") as progress,
+    ):
+        for rows, windows in writer.batches(read_windows(path), WRITTEN_ROWS):
+            writer.write(rows, [features_of(window.sequence, args.k, column_of, len(kmers)) for window in windows])
+            progress.add(len(rows))
+        writer.finish()
+    log.note(f"{len(obs):,} windows, {len(kmers) + 2:,} features")
+
+
+def canonical_kmers(k):
+    """The column of each of the 4^k k-mers (int64; the code's first base counts most), and the columns' k-mers."""
+    import itertools
+
+    import numpy as np
+
+    from intronaut.seqio import reverse_complement
+
+    words = ["".join(bases) for bases in itertools.product("ACGT", repeat=k)]
+    kmers = [word for word in words if word <= reverse_complement(word)]
+    columns = {kmer: column for column, kmer in enumerate(kmers)}
+    return np.array([columns[min(word, reverse_complement(word))] for word in words]), kmers
+
+
+def feature_table(kmers):
+    """``var``: one row a k-mer, then GC and CpG_oe."""
+    import pandas as pd
+
+    rows = [(kmer, "kmer", (kmer.count("C") + kmer.count("G")) / len(kmer)) for kmer in kmers]
+    rows += [("GC", "composition", 1.0), ("CpG_oe", "composition", 1.0)]
+    return pd.DataFrame(rows, columns=["name", "kind", "gc"]).set_index("name")
+
+
+def features_of(sequence, k, column_of, n_kmers):
+    """``(n_kmers + 2,)`` float64: k-mer frequencies, GC, CpG_oe of one window."""
+    import numpy as np
+
+    from intronaut.seqio import OTHER, base_codes
+
+    codes = base_codes(sequence)
+    known = codes != OTHER
+    features = np.zeros(n_kmers + 2)
+    if len(codes) >= k:
+        views = np.lib.stride_tricks.sliding_window_view
+        words = views(codes, k)[views(known, k).all(axis=1)] @ (4 ** np.arange(k)[::-1])
+        features[:n_kmers] = np.bincount(column_of[words], minlength=n_kmers) / max(len(words), 1)
+    c, g = sequence.count("C"), sequence.count("G")
+    features[n_kmers] = (c + g) / max(known.sum(), 1)
+    features[n_kmers + 1] = sequence.count("CG") * known.sum() / max(c * g, 1)
+    return features
+
+
+if __name__ == "__main__":
+    run(main, PROG)

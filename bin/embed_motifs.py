@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["biopython>=1.85", "h5py>=3.12", "numpy>=2.0", "pandas>=2.2", "pyjaspar>=4.0", "torch>=2.6"]
+# ///
+"""Embed windows as the binding sites of transcription factors: two features a motif, no download.
+
+  best       the highest log-odds of any site, in bits
+  occupancy  the expected number of bound sites, by the TRAP model (Roider et al. 2007, Bioinformatics 23:134)
+
+Both look at every position of both strands. N and other ambiguity codes count as background (log-odds 0), and a window
+shorter than a motif is scored as if N followed. The motifs are JASPAR CORE, the newest version of each, or --motifs.
+
+Writes: the features file of --output (.h5ad), with motif_id, tf, family, class and measure of each feature.
+"""
+
+from intronaut.cli import (
+    Log,
+    UsageError,
+    __version__,
+    add_run_options,
+    digest_file,
+    parser,
+    positive_float,
+    require_file,
+    run,
+)
+
+PROG = "embed_motifs"
+WRITTEN_ROWS = 256
+
+
+def make_parser():
+    made = parser(__doc__, PROG)
+    made.add_argument("windows", metavar="FASTA", help="windows, plain or gzip, or -")
+    made.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
+    motifs = made.add_argument_group("motifs")
+    motifs.add_argument("--motifs", metavar="FILE", help="motifs in MEME or JASPAR format instead of JASPAR CORE")
+    motifs.add_argument("--jaspar-release", default="JASPAR2024", metavar="NAME", help="release of JASPAR CORE")
+    motifs.add_argument(
+        "--tax-group", default="vertebrates", metavar="NAME", help="vertebrates, plants, fungi, insects, nematodes …"
+    )
+    scoring = made.add_argument_group("scoring")
+    scoring.add_argument(
+        "--pseudocount", type=positive_float, default=0.8, metavar="N",
+        help="sites added to each matrix column, shared out by background (Nishida et al. 2009)",
+    )  # fmt: skip
+    scoring.add_argument(
+        "--background", type=positive_float, nargs=4, default=[0.25] * 4, metavar=("A", "C", "G", "T"),
+        help="base frequencies outside of motifs",
+    )  # fmt: skip
+    add_run_options(made, threads=True)
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    if abs(sum(args.background) - 1) > 1e-6:
+        raise UsageError(f"--background adds up to {sum(args.background):g}, not 1")
+    if args.motifs:
+        require_file(args.motifs)
+    from intronaut.seqio import rereadable
+
+    with rereadable(args.windows) as path:
+        embed(path, args)
+
+
+def embed(path, args):
+    """Score every window and write the features file; rows that a killed run has finished are kept."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import torch
+
+    from intronaut.motifs import Scanner, jaspar_motifs, read_motifs
+    from intronaut.seqio import read_windows
+    from intronaut.store import FeatureWriter, window_obs
+
+    log = Log(PROG, args)
+    obs = window_obs(read_windows(path))
+    motifs = read_motifs(args.motifs) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)
+    scanner = Scanner(motifs, args.pseudocount, args.background)
+    # one window a thread: the threads of torch itself have nothing to gain on products this small
+    torch.set_num_threads(1)
+    with (
+        FeatureWriter(args.output, obs, feature_table(motifs), "float32", provenance(args), resume=True) as writer,
+        ThreadPoolExecutor(args.threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+        log.progress(len(obs), "windows") as progress,
+    ):
+        for rows, windows in writer.batches(read_windows(path), WRITTEN_ROWS):
+            scores = pool.map(scanner.scan, [window.sequence for window in windows])
+            writer.write(rows, [score.T.ravel() for score in scores])
+            progress.add(len(rows))
+        writer.finish()
+    log.note(f"{len(obs):,} windows, {len(motifs):,} motifs, {2 * len(motifs):,} features")
+
+
+def feature_table(motifs):
+    """``var``: one row a motif and measure, indexed by name."""
+    import pandas as pd
+
+    from intronaut.motifs import MEASURES
+
+    rows = [
+        (f"{motif.motif_id}_{motif.tf}_{measure}", motif.motif_id, motif.tf, motif.family, motif.tf_class, measure)
+        for motif in motifs
+        for measure in MEASURES
+    ]
+    return pd.DataFrame(rows, columns=["name", "motif_id", "tf", "family", "class", "measure"]).set_index("name")
+
+
+def provenance(args):
+    """What the features depend on beside the windows; the same for every shard."""
+    if args.motifs:
+        source = {"motifs_sha256": digest_file(args.motifs)}
+    else:
+        source = {"motifs": f"{args.jaspar_release} CORE {args.tax_group}, newest versions"}
+    options = {"pseudocount": args.pseudocount, "background": args.background}
+    return {"tool": PROG, "version": __version__, **source, **options}
+
+
+if __name__ == "__main__":
+    run(main, PROG)

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["biopython>=1.85", "h5py>=3.12", "numpy>=2.0", "pandas>=2.2"]
+# ///
+"""Merge the features files of the shards of one input, in the order given.
+
+The shards must come from one embedder with the same options, features and number type, and no window may occur twice.
+The result is to the byte what the embedder makes of the whole input at once, however many shards there were.
+
+Writes: the features file of --output (.h5ad).
+"""
+
+from intronaut.cli import Log, Problems, add_run_options, parser, run
+
+PROG = "merge_features"
+
+
+def make_parser():
+    made = parser(__doc__, PROG)
+    made.add_argument("shards", nargs="+", metavar="SHARD", help="features files of one embedder")
+    made.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
+    add_run_options(made)
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    import pandas as pd
+
+    from intronaut.store import FeatureWriter, open_features
+
+    log = Log(PROG, args)
+    shards = [open_features(path) for path in args.shards]
+    refuse_mixed(shards)
+    obs = pd.concat([shard.obs for shard in shards])
+    first = shards[0]
+    with (
+        FeatureWriter(args.output, obs, first.var, first.x.dtype, shared_provenance(first)) as writer,
+        log.progress(len(obs), "windows") as progress,
+    ):
+        done = 0
+        for shard in shards:
+            for block, values in shard.row_blocks():
+                writer.write(range(done + block.start, done + block.stop), values)
+                progress.add(len(values))
+            done += len(shard.obs)
+        writer.finish()
+    log.note(f"{len(shards):,} shards, {len(obs):,} windows, {len(first.var):,} features")
+
+
+def refuse_mixed(shards):
+    """Raise BadData that lists every shard which does not go with the first, and every window that occurs twice."""
+    first, problems, seen = shards[0], Problems(PROG), {}
+    for shard in shards:
+        ours, theirs = shared_provenance(shard), shared_provenance(first)
+        differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+        if differing:
+            told = ", ".join(f"{key} {ours.get(key)!r} and {theirs.get(key)!r}" for key in differing)
+            problems.add(f"{shard.path} and {first.path} were made differently: {told}")
+        if not shard.var.equals(first.var) or shard.x.dtype != first.x.dtype:
+            problems.add(f"{shard.path} and {first.path} hold different features")
+        if list(shard.obs.columns) != list(first.obs.columns):
+            problems.add(f"{shard.path} and {first.path} describe windows by different columns")
+        for name in shard.obs.index:
+            if name in seen:
+                problems.add(f"window {name!r} occurs in {seen[name]} and {shard.path}")
+            seen[name] = shard.path
+    problems.raise_if_any()
+
+
+def shared_provenance(shard):
+    """The provenance less what is a shard's own."""
+    return {key: value for key, value in shard.provenance.items() if key != "input_sha256"}
+
+
+if __name__ == "__main__":
+    run(main, PROG)
