@@ -1,0 +1,48 @@
+"""Interval arithmetic on tables with ``chrom``, ``start``, ``end``: 0-based, half-open; touching is not overlapping."""
+
+import numpy as np
+import pandas as pd
+
+
+def overlapping_pairs(left, right):
+    """Every pair of a ``left`` and a ``right`` interval that share at least one base, strands ignored.
+
+    Returns:
+        DataFrame: left, right (row positions), overlap (bp); sorted by left, then right.
+    """
+    if left.empty or right.empty:
+        return pd.DataFrame({"left": [], "right": [], "overlap": []}, dtype="int64")
+    pairs = _ranges(left).join(_ranges(right), suffix="_right", nb_cpu=1).df
+    if pairs.empty:
+        return pd.DataFrame({"left": [], "right": [], "overlap": []}, dtype="int64")
+    shared = np.minimum(pairs["End"], pairs["End_right"]) - np.maximum(pairs["Start"], pairs["Start_right"])
+    pairs = pd.DataFrame({"left": pairs["row"], "right": pairs["row_right"], "overlap": shared}).astype("int64")
+    return pairs.sort_values(["left", "right"], ignore_index=True)
+
+
+def _ranges(table):
+    # without a Strand column: pyranges refuses the strand "." that IR tables and peaks carry
+    import pyranges
+
+    columns = {"Chromosome": table["chrom"], "Start": table["start"], "End": table["end"], "row": np.arange(len(table))}
+    return pyranges.PyRanges(pd.DataFrame({name: np.asarray(column) for name, column in columns.items()}))
+
+
+def inside_any(inner, outer):
+    """Whether each ``inner`` interval lies inside an ``outer`` one of its key, with a base to spare at both ends.
+
+    Args:
+        inner, outer: DataFrames with ``key`` (whole numbers: gene, chromosome …), ``start``, ``end``.
+
+    Returns:
+        bool array, one value an inner interval.
+    """
+    if outer.empty:
+        return np.zeros(len(inner), bool)
+    outer = outer.sort_values(["key", "start"], kind="stable")
+    place = (outer["key"].to_numpy(np.int64) << 32) + outer["start"].to_numpy(np.int64)
+    # the furthest end among the intervals of the key that start no later; the key in the high bits keeps keys apart
+    reach = np.maximum.accumulate((outer["key"].to_numpy(np.int64) << 32) + outer["end"].to_numpy(np.int64))
+    key = inner["key"].to_numpy(np.int64) << 32
+    before = np.searchsorted(place, key + inner["start"].to_numpy(np.int64), side="left") - 1
+    return (before >= 0) & (reach[np.maximum(before, 0)] > key + inner["end"].to_numpy(np.int64))
