@@ -26,11 +26,9 @@ import sys
 from collections import Counter
 from contextlib import ExitStack, nullcontext
 from itertools import groupby
-from pathlib import Path
 
 from intronaut.cli import (
     BadData,
-    CannotWrite,
     Log,
     Problems,
     UsageError,
@@ -43,7 +41,7 @@ from intronaut.cli import (
 )
 
 PROG = "fetch_sequences"
-SHARD_NAME = "windows.{:05d}.fa.gz"
+SHARD_NAME, STALE = "windows.{:05d}.fa.gz", "windows.*.fa.gz"
 
 
 def make_parser():
@@ -92,15 +90,11 @@ def main(argv):
 
 
 def check_outputs(args):
-    """Options that say where to write must make sense together, and a folder is replaced only when it is ours."""
+    """Raise UsageError unless the options say where to write."""
     if not args.output and not args.shard_dir:
         raise UsageError("nothing to write: give --output or --shard-dir")
     if bool(args.shard_dir) != bool(args.shard_size):
         raise UsageError("--shard-dir and --shard-size go together")
-    if args.shard_dir and Path(args.shard_dir).exists():
-        strangers = [item.name for item in Path(args.shard_dir).iterdir() if not item.match("windows.*.fa.gz")]
-        if strangers:
-            raise CannotWrite(f"{args.shard_dir}: holds {strangers[0]}, which is no shard; choose an empty folder")
 
 
 def refuse_rows_outside(rows, chroms, genome, source):
@@ -118,7 +112,7 @@ def write(rows, chroms, genome, args):
     log, dropped, counts = Log(PROG, args), [], Counter()
     with ExitStack() as outputs, log.progress(len(rows), "rows") as progress:
         whole = outputs.enter_context(whole_file(args.output)) if args.output else None
-        folder = outputs.enter_context(whole_folder(args.shard_dir)) if args.shard_dir else None
+        folder = outputs.enter_context(whole_folder(args.shard_dir, STALE)) if args.shard_dir else None
         records = windows_of(rows, chroms, genome, args, dropped, counts, progress)
         for shard, members in groupby(enumerate(records), lambda record: record[0] // (args.shard_size or sys.maxsize)):
             with whole_file(folder / SHARD_NAME.format(shard + 1)) if folder else nullcontext() as piece:

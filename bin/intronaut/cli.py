@@ -11,6 +11,7 @@ import io
 import os
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import time
@@ -164,13 +165,13 @@ def run(main, prog):
     signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         code = main(sys.argv[1:]) or 0
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
     except ToolError as problem:
         print(f"{prog}: error: {problem}", file=sys.stderr)
         code = problem.code
     except BrokenPipeError:
-        # the reader of our stdout left; point it at nothing so that the interpreter's own flush stays quiet
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()
         code = 0
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
@@ -184,8 +185,15 @@ def run(main, prog):
         code = _os_error_code(problem)
         if code is None:
             raise
-        print(f"{prog}: error: {problem.filename or 'output'}: {problem.strerror}", file=sys.stderr)
+        print(f"{prog}: error: {problem.filename or 'standard output'}: {problem.strerror}", file=sys.stderr)
+        _forget_stdout()
     sys.exit(code)
+
+
+def _forget_stdout():
+    """Point stdout at nothing, so that the interpreter's own last flush of it cannot fail."""
+    if sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _raise_terminated(signum, frame):
@@ -203,11 +211,15 @@ def _os_error_code(problem):
 def require_file(path):
     """Return ``path`` as a Path when it is a readable file (or ``-``), else raise MissingInput."""
     if str(path) == "-":
+        if sys.stdin is None:
+            raise MissingInput("-: standard input is closed")
         return path
     path = Path(path)
-    if not path.exists():
-        raise MissingInput(f"{path}: no such file")
-    if path.is_dir():
+    try:
+        found = path.stat()
+    except OSError as problem:
+        raise MissingInput(f"{path}: {problem.strerror}") from problem
+    if stat.S_ISDIR(found.st_mode):
         raise MissingInput(f"{path}: is a folder, not a file")
     if not os.access(path, os.R_OK):
         raise MissingInput(f"{path}: cannot be read; check its permissions")
@@ -230,23 +242,31 @@ def part_path(path):
 def whole_file(path, mode="w"):
     """Open an output that appears under ``path`` only when it is complete.
 
-    ``-`` is standard output. A name that ends in .gz or .bgz is written as bgzf. Raises CannotWrite.
+    ``-`` is standard output; what is no regular file, such as a named pipe, is written as it is. A name that ends in
+    .gz or .bgz is written as bgzf. A link stays and its target is replaced. Raises CannotWrite.
     """
     if str(path) == "-":
+        if sys.stdout is None:
+            raise CannotWrite("-: standard output is closed")
         yield sys.stdout if "b" not in mode else sys.stdout.buffer
         return
-    path = Path(path)
-    part = part_path(path)
+    final = Path(os.path.realpath(path))
+    special = final.exists() and not final.is_file()
+    part = final if special else part_path(final)
     try:
-        with _open_part(part, path, mode) as handle:
+        with _open_part(part, final, mode) as handle:
             yield handle
             handle.flush()
-        _sync(part)
-        part.replace(path)
+        if not special:
+            _sync(part)
+            part.replace(final)
+    except BrokenPipeError:
+        raise
     except OSError as problem:
         raise CannotWrite(f"{path}: cannot write: {problem.strerror or problem}") from problem
     finally:
-        part.unlink(missing_ok=True)
+        if not special:
+            part.unlink(missing_ok=True)
 
 
 def _open_part(part, path, mode):
@@ -279,8 +299,11 @@ class _TextOver(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def whole_folder(path):
-    """Yield a hidden folder that becomes ``path`` only when the block ends well. Raises CannotWrite."""
+def whole_folder(path, stale=None):
+    """Yield a hidden folder whose content appears in ``path`` only when the block ends well. Raises CannotWrite.
+
+    A folder that is already there keeps what else it holds, except files that match the pattern ``stale``.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -294,16 +317,25 @@ def whole_folder(path):
     try:
         yield part
         if path.is_dir():
-            old = part_path(path)
-            path.replace(old)
-            part.replace(path)
-            shutil.rmtree(old)
+            _move_into(part, path, stale)
         else:
             part.replace(path)
+    except BrokenPipeError:
+        raise
     except OSError as problem:
         raise CannotWrite(f"{path}: cannot write: {problem.strerror or problem}") from problem
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _move_into(part, folder, stale):
+    for item in folder.glob(stale) if stale else ():
+        item.unlink()
+    for item in part.iterdir():
+        target = folder / item.name
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        item.replace(target)
 
 
 def _sync(path):
@@ -377,5 +409,5 @@ def _rich_bar(unit):
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit)
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))

@@ -9,7 +9,6 @@ import contextlib
 import gzip
 import mmap
 import os
-import re
 import shutil
 import struct
 import tempfile
@@ -21,15 +20,13 @@ import pysam
 from Bio import bgzf
 
 from intronaut.cli import BadData, CannotWrite, MissingInput, UsageError, require_file
-from intronaut.seqio import numbered_lines, refuse_truncated_bgzf
+from intronaut.seqio import LETTERS, is_bgzf, numbered_lines, refuse_truncated_bgzf
 
 SHOWN_NAMES = 8
-BGZF_MAGIC = b"\x1f\x8b\x08\x04"
 MITOCHONDRIAL = ("chrM", "MT", "M", "chrMT")
 # the words UCSC's chromAlias table uses to say which scheme a name belongs to
 ALIAS_SOURCES = {"assembly", "ensembl", "flybase", "genbank", "insdc", "ncbi", "refseq", "ucsc", "wormbase"}
 NOT_A_NAME = {"", "na", "n/a", ".", "-"}
-_LETTERS = re.compile(r"[A-Za-z*-]*\Z")
 
 
 @dataclass
@@ -184,7 +181,7 @@ class Genome:
             self._process = os.getpid()
             _, self._read = self._reopen()
         bases = self._read(chrom, start, end) if start < end else ""
-        if len(bases) != end - start or not (bases.isalpha() or _LETTERS.match(bases)):
+        if len(bases) != end - start or not LETTERS.match(bases):
             raise BadData(f"{self.path}: no sequence at {chrom}:{start}-{end} but {bases[:20]!r}; is it whole?")
         return bases.upper()
 
@@ -269,7 +266,7 @@ def _compression(path):
         head = handle.read(16)
     if head[:2] != b"\x1f\x8b":
         return "none"
-    return "bgzf" if head[:4] == BGZF_MAGIC and head[12:14] == b"BC" else "gzip"
+    return "bgzf" if is_bgzf(head) else "gzip"
 
 
 def _bgzf_blocks(path):
@@ -280,7 +277,7 @@ def _bgzf_blocks(path):
         while start < len(packed):
             blocks.append((start, text))
             size = struct.unpack_from("<H", packed, start + 16)[0] + 1 if start + 18 <= len(packed) else 0
-            if packed[start : start + 4] != BGZF_MAGIC or size < 26 or start + size > len(packed):
+            if not is_bgzf(packed[start : start + 16]) or size < 26 or start + size > len(packed):
                 raise BadData(f"{path}: broken bgzf block at byte {start:,}; copy the file again")
             text += struct.unpack_from("<I", packed, start + size - 4)[0]
             start += size

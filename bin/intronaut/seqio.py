@@ -27,7 +27,7 @@ for _code, _letters in enumerate(("Aa", "Cc", "Gg", "Tt")):
     for _letter in _letters:
         _CODE_OF[ord(_letter)] = _code
 _LOCUS = re.compile(r"^(?P<chrom>.+):(?P<start>-?\d+)-(?P<end>\d+)\((?P<strand>[+\-.])\)$")
-_LETTERS = re.compile(r"[A-Za-z*-]*\Z")
+LETTERS = re.compile(r"[ACGTUNRYSWKMBDHVXacgtunryswkmbdhvx*-]*\Z")
 
 
 @dataclass
@@ -59,21 +59,43 @@ def numbered_lines(path):
     compression and for text that is not UTF-8.
     """
     require_file(path)
-    raw = sys.stdin.buffer if str(path) == "-" else open(path, "rb")
     number = 0
-    with raw if raw is not sys.stdin.buffer else io.BytesIO() as _:
+    with contextlib.ExitStack() as stack:
+        raw = sys.stdin.buffer if str(path) == "-" else stack.enter_context(open(path, "rb"))
         try:
-            packed = io.BufferedReader(raw) if not hasattr(raw, "peek") else raw
-            if packed.peek(2)[:2] == b"\x1f\x8b":
+            packed = raw.peek(2)[:2] == b"\x1f\x8b"
+            if packed:
                 refuse_truncated_bgzf(path)
-                packed = gzip.GzipFile(fileobj=packed)
-            text = io.TextIOWrapper(packed, "utf-8-sig")
-            for number, line in enumerate(text, 1):
+            end = _End(raw)
+            text = gzip.GzipFile(fileobj=end) if packed else io.BufferedReader(end, 1 << 16)
+            for number, line in enumerate(io.TextIOWrapper(text, "utf-8-sig"), 1):
                 yield number, line.rstrip("\r\n")
+            if end.is_cut_bgzf():
+                raise BadData(f"{path}: truncated bgzf after line {number}, no end-of-file block; copy the file again")
         except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
             raise BadData(f"{path}: broken after line {number}: {problem}; copy the file again") from problem
         except UnicodeDecodeError as problem:
             raise BadData(f"{path}: line {number + 1}: not UTF-8 text; is this the right file?") from problem
+
+
+class _End(io.RawIOBase):
+    """A binary stream that remembers how it began and ended, to tell of a pipe too that its bgzf was cut."""
+
+    def __init__(self, stream):
+        self.stream, self.head, self.tail = stream, b"", b""
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        chunk = self.stream.read1(len(buffer))
+        buffer[: len(chunk)] = chunk
+        self.head = (self.head + chunk)[:16]
+        self.tail = (self.tail + chunk)[-len(BGZF_EOF) :]
+        return len(chunk)
+
+    def is_cut_bgzf(self):
+        return is_bgzf(self.head) and self.tail != BGZF_EOF
 
 
 @contextlib.contextmanager
@@ -97,13 +119,17 @@ def refuse_truncated_bgzf(path):
     if str(path) == "-":
         return
     with open(path, "rb") as handle:
-        head = handle.read(16)
-        if head[:4] != b"\x1f\x8b\x08\x04" or head[12:14] != b"BC":
+        if not is_bgzf(handle.read(16)):
             return
         size = handle.seek(0, io.SEEK_END)
         handle.seek(max(0, size - len(BGZF_EOF)))
         if handle.read() != BGZF_EOF:
             raise BadData(f"{path}: truncated bgzf ({size:,} bytes, no end-of-file block); copy the file again")
+
+
+def is_bgzf(head):
+    """Whether the first 16 bytes are those of a bgzf block."""
+    return head[:4] == b"\x1f\x8b\x08\x04" and head[12:14] == b"BC"
 
 
 def read_windows(path):
@@ -124,7 +150,7 @@ def read_windows(path):
             raise BadData(f"{path}: line {number}: a FASTA file starts with '>', found {line[:40]!r}")
         elif line:
             parts.append(line.strip())
-            if not _LETTERS.match(parts[-1]):
+            if not LETTERS.match(parts[-1]):
                 problems.add(f"letters that no nucleotide code has: {line[:40]!r}", number)
     if header is None:
         raise BadData(f"{path}: no FASTA record")

@@ -86,26 +86,28 @@ class FeatureWriter:
             return None
         try:
             file = h5py.File(self.part, "r+")
-            if file["uns/intronaut/identity"][()].decode() == wanted:
-                return file
-            file.close()
-        except (OSError, KeyError):
-            pass
+        except BlockingIOError as problem:
+            raise CannotWrite(
+                f"{self.path}: another run is writing it; wait for that, or choose another name"
+            ) from problem
+        except OSError:
+            self.part.unlink()  # killed before the layout was whole
+            return None
+        if _identity_of(file) == wanted:
+            return file
+        file.close()
         self.part.unlink()
         return None
 
     def _begun(self, obs, var, dtype, provenance, wanted):
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.part, "wb") as handle:
-                os.posix_fallocate(handle.fileno(), 0, len(obs) * len(var) * np.dtype(dtype).itemsize + 1)
+            _claim(self.part, len(obs) * len(var) * np.dtype(dtype).itemsize)
             file = h5py.File(self.part, "w")
             _write_layout(file, obs, var, dtype, provenance, wanted)
             file.flush()
             # HDF5 cuts the file to its own idea of the end: claim the whole size again
-            size = file["X"].id.get_offset() + file["X"].id.get_storage_size()
-            with open(self.part, "r+b") as handle:
-                os.posix_fallocate(handle.fileno(), 0, max(size, 1))
+            _claim(self.part, file["X"].id.get_offset() + file["X"].id.get_storage_size())
             return file
         except OSError as problem:
             self.part.unlink(missing_ok=True)
@@ -127,13 +129,14 @@ class FeatureWriter:
 
     def write(self, rows, values):
         """Store ``(len(rows), d)`` values at increasing ``rows``, then mark them done; both are on disk on return."""
-        values = np.asarray(values)
+        with np.errstate(over="ignore"):
+            values = np.asarray(values).astype(self.x.dtype)
         finite = np.isfinite(values).all(axis=1)
         if not finite.all():
             raise BadData(f"{self.path}: feature values that are not finite for row {rows[np.argmin(finite)]}")
         rows = np.asarray(rows)
         where = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] + 1 == len(rows) else rows
-        self.x[where] = values.astype(self.x.dtype)
+        self.x[where] = values
         self.file.flush()
         self.done[where] = 1
         self.file.flush()
@@ -162,6 +165,20 @@ class FeatureWriter:
             self.file.close()
         if not self.resume:
             self.part.unlink(missing_ok=True)
+
+
+def _claim(path, size):
+    """Give a file its size on disk, so that a full disk is met now. Where the system cannot, it is met later."""
+    with open(path, "ab") as handle:
+        if size and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(handle.fileno(), 0, size)
+
+
+def _identity_of(file):
+    try:
+        return file["uns/intronaut/identity"][()].decode()
+    except (KeyError, OSError):
+        return None
 
 
 def _identity(obs, var, dtype, provenance):
@@ -249,6 +266,8 @@ def _read_frame(group):
 
 def _read_column(item):
     if isinstance(item, h5py.Group):  # a categorical column, which anndata makes of repeated strings
+        if "categories" not in item:  # a nullable column
+            return np.where(item["mask"][:], None, np.asarray(_read_column(item["values"]), object))
         categories, codes = _read_column(item["categories"]), item["codes"][:]
         return np.where(codes < 0, None, np.asarray(categories, object)[codes])
     return item.asstr()[:] if h5py.check_string_dtype(item.dtype) else item[:]

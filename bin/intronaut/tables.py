@@ -1,6 +1,7 @@
 """The tab-separated tables that pass between tools: labels.tsv, predictions.tsv and the like."""
 
 import math
+import re
 
 import pandas as pd
 
@@ -8,7 +9,9 @@ from intronaut.cli import BadData, Problems, whole_file
 from intronaut.seqio import numbered_lines
 
 MISSING = "NA"
-LABEL_COLUMNS = ("chrom", "start", "end", "name", "score", "strand", "label", "unit", "gene_id", "gene_name", "intron_id")
+_WHOLE = re.compile(r"-?[0-9]+\Z")
+BED_COLUMNS = ("chrom", "start", "end", "name", "score", "strand")
+LABEL_COLUMNS = (*BED_COLUMNS, "label", "unit", "gene_id", "gene_name", "intron_id")
 # what a window's place and base content tell without any model; the baseline that every model must beat
 COVARIATES = ("length", "gc", "cpg", "rank", "n_introns", "dist_tss", "dist_tes", "gene_length")
 PREDICTION_COLUMNS = ("name", "label", "split", "fold", "p_retained", "logit")
@@ -31,12 +34,16 @@ def read_table(path, required=(), whole_numbers=()):
             rows.append((number, fields))
     if header is None:
         raise BadData(f"{path}: empty; a header line was expected")
+    if len(set(header)) < len(header):
+        raise BadData(
+            f"{path}: two columns of one name: {', '.join(sorted({n for n in header if header.count(n) > 1}))}"
+        )
     lacking = [name for name in required if name not in header]
     if lacking:
         raise BadData(f"{path}: no column {', '.join(lacking)}; it has {', '.join(header)}")
     for column in (header.index(name) for name in whole_numbers):
         for number, fields in rows:
-            if column < len(fields) and not fields[column].lstrip("-").isdigit():
+            if column < len(fields) and not _WHOLE.match(fields[column]):
                 problems.add(f"{header[column]} is {fields[column]!r}, not a whole number", number)
     problems.raise_if_any()
     table = pd.DataFrame([fields for _, fields in rows], columns=header, dtype=object)
@@ -47,7 +54,8 @@ def read_table(path, required=(), whole_numbers=()):
 def read_labels(path):
     """Read labels.tsv: one row a window, ``label`` float64 (1, 0, NaN), covariates float64.
 
-    Raises BadData for lacking columns, labels other than 0, 1 and NA, and names that occur twice.
+    Raises BadData for lacking columns, labels other than 0, 1 and NA, covariates that are no numbers, and names that
+    occur twice.
     """
     table = read_table(path, LABEL_COLUMNS, ("start", "end"))
     problems = Problems(path)
@@ -57,10 +65,13 @@ def read_labels(path):
     for line, twice in enumerate(table["name"].duplicated(), 2):
         if twice:
             problems.add(f"name {table['name'].iloc[line - 2]!r} occurs twice", line)
+    for name in table.columns.intersection(COVARIATES):
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        for row in (numbers.isna() & table[name].notna()).to_numpy().nonzero()[0]:
+            problems.add(f"{name} is {table[name].iloc[row]!r}, not a number", row + 2)
+        table[name] = numbers.astype(float)
     problems.raise_if_any()
     table["label"] = table["label"].astype(float)
-    for name in table.columns.intersection(COVARIATES):
-        table[name] = pd.to_numeric(table[name], errors="coerce")
     return table
 
 
@@ -69,7 +80,7 @@ def write_table(path, table):
     with whole_file(path) as out:
         out.write("\t".join(table.columns) + "\n")
         columns = [[_cell(value) for value in table[name]] for name in table.columns]
-        out.writelines("\t".join(row) + "\n" for row in zip(*columns))
+        out.writelines("\t".join(row) + "\n" for row in zip(*columns, strict=True))
 
 
 def _cell(value):
