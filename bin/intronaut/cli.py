@@ -124,6 +124,22 @@ def add_run_options(made, *, threads=False, device=False, seed=False):
     noise.add_argument("--verbose", action="store_true", help="say more")
 
 
+def add_embedding_options(made, unit="windows"):
+    """Add the options that all neural embedders share; ``unit`` is what a batch counts."""
+    group = made.add_argument_group("precision and speed")
+    group.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="to compute in")
+    group.add_argument("--store", choices=("float32", "float16"), default="float32",
+                       help="to write in; float16 halves the file and rounds to 1 part in 2,048")  # fmt: skip
+    group.add_argument("--batch-size", type=batch_size, default="auto", metavar="N", help=f"{unit} in a batch, or auto")
+    group.add_argument("--estimate", action="store_true",
+                       help="only try a few batches and say how long, how much disk and memory the run will take")  # fmt: skip
+
+
+def batch_size(text):
+    """argparse type: auto, or a whole number of at least 1."""
+    return text if text == "auto" else positive_int(text)
+
+
 def default_threads():
     """Up to four of the processors this process may use: never the whole machine unasked."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -245,7 +261,7 @@ def whole_file(path, mode="w"):
     ``-`` is standard output; what is no regular file, such as a named pipe, is written as it is. A name that ends in
     .gz or .bgz is written as bgzf. A link stays and its target is replaced. Raises CannotWrite.
     """
-    if str(path) == "-":
+    if str(path) in ("-", "/dev/stdout"):
         if sys.stdout is None:
             raise CannotWrite("-: standard output is closed")
         yield sys.stdout if "b" not in mode else sys.stdout.buffer

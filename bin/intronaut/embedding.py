@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from intronaut.cli import BadData, Problems, TryAgain, UsageError, positive_int
+from intronaut.cli import BadData, Problems, TryAgain, UsageError
 from intronaut.seqio import read_windows
 from intronaut.store import FeatureWriter, window_obs
 
@@ -47,21 +47,6 @@ class Embedder:
     device: object
     problem: Callable = lambda window: None
     describe: Callable = lambda window: {}
-
-
-def add_embedding_options(made):
-    """Add the options that all neural embedders share."""
-    group = made.add_argument_group("precision and speed")
-    group.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="to compute in")
-    group.add_argument("--store", choices=("float32", "float16"), default="float32",
-                       help="to write in; float16 halves the file and rounds to 1 part in 2,048")  # fmt: skip
-    group.add_argument("--batch-size", type=_batch_size, default="auto", metavar="N", help="auto, or a number")
-    group.add_argument("--estimate", action="store_true",
-                       help="only try a few batches and say how long, how much disk and memory the run will take")  # fmt: skip
-
-
-def _batch_size(text):
-    return text if text == "auto" else positive_int(text)
 
 
 def pick_device(name):
