@@ -186,6 +186,7 @@ def notes_of(args, features, found, counts):
         "c_values": sorted(set(found.path["c"])),
         "tolerance": args.tolerance,
         "feature_group": args.feature_groups,
+        "folds": args.folds,
         "calibration": None,
         "rows_trained": counts["rows_trained"],
         "seed": args.seed,

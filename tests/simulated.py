@@ -18,7 +18,8 @@ def introns(n, seed=0, per_group=3, n_folds=5):
     return table.assign(
         score=0, strand="+", label=np.nan, unit="intron", gene_id=[f"g{g}" for g in group], gene_name="",
         intron_id=table["name"], length=length, gc=rng.uniform(0.3, 0.7, n).round(4), cpg=rng.uniform(0, 1, n).round(4),
-        rank=rng.integers(1, 20, n), dist_tss=rng.integers(0, 50_000, n), group=[f"G{g}" for g in group], split=(group % n_folds + 1).astype(str),
+        rank=rng.integers(1, 20, n), dist_tss=rng.integers(0, 50_000, n), group=[f"G{g}" for g in group],
+        split=(group % n_folds + 1).astype(str),
     )  # fmt: skip
 
 

@@ -106,8 +106,7 @@ class _Ranking:
             "average_precision": weight @ precision / total,
         }
         for name, recall in RECALLS.items():
-            reached = np.argmax(true_positives >= recall * total)
-            made[name] = precision[reached] if total else np.nan
+            made[name] = precision[np.argmax(true_positives >= recall * total)] if total else np.nan
         return made
 
 

@@ -61,6 +61,12 @@ def fit(matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-
     return Solution(point[:-1], point[-1], loss, np.abs(gradient).max(axis=0), iterations)
 
 
+def repeated(weights, intercept, k):
+    """One fitted model ``(d,)`` as the starting point of ``k`` problems."""
+    unknown = np.full(k, np.nan)
+    return Solution(np.repeat(weights[:, None], k, axis=1), np.full(k, float(intercept)), unknown, unknown, unknown)
+
+
 def logits(matrix, solution):
     """Predicted logits of every row by every problem's solution, ``(n, k)`` float64."""
     slope = solution.weights.astype(np.float32)

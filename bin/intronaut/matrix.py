@@ -111,11 +111,14 @@ class Matrix:
     """``n`` loci × ``d`` columns, read as standardised float32 row blocks of a fixed size.
 
     The columns are those of a features file (both strands of a locus averaged), then those of ``extra``. The blocks,
-    and so every sum over them, are the same for any number of threads. Rows are kept in memory when they fit under
+    and so every sum over them, are the same for any number of threads. Columns are standardised by ``scale``, or by
+    the mean and spread of the ``known`` rows. Rows are kept in memory when they fit under
     ``memory`` bytes, else every pass reads them from disk.
     """
 
-    def __init__(self, features=None, rows=None, columns=None, extra=None, known=None, memory=8 << 30, threads=1):
+    def __init__(
+        self, features=None, rows=None, columns=None, extra=None, *, known=None, scale=None, memory=8 << 30, threads=1
+    ):
         self.features, self.rows, self.extra = features, rows, extra
         self.columns = columns if columns is not None or features is None else np.arange(len(features.var))
         self.names = [] if features is None else list(features.var.index[self.columns])
@@ -127,7 +130,7 @@ class Matrix:
         self.blocks = [slice(first, min(first + step, self.n)) for first in range(0, self.n, step)]
         self.kept = np.empty((self.n, self.d), np.float32) if 4 * self.n * self.d <= memory else None
         self._fill()
-        self.scale = self._measure(np.ones(self.n, bool) if known is None else known)
+        self.scale = scale or self._measure(np.ones(self.n, bool) if known is None else known)
         self.shift, self.shrink = self.scale.mean.astype(np.float32), (1 / self.scale.sd).astype(np.float32)
         if self.kept is not None:
             for block in self.blocks:
@@ -138,10 +141,14 @@ class Matrix:
             values = self._stored(block)
             if not np.isfinite(values).all():
                 row, column = np.argwhere(~np.isfinite(values))[0]
-                where = self.features.path if self.features is not None else "covariates"
-                raise BadData(f"{where}: {self.names[column]} of row {block.start + row + 1} is not a finite number")
+                raise BadData(f"{self._name(block.start + row)}: {self.names[column]} is not a finite number")
             if self.kept is not None:
                 self.kept[block] = values
+
+    def _name(self, row):
+        if self.features is None:
+            return f"covariates of row {row + 1}"
+        return f"{self.features.path}: {self.features.obs.index[self.rows[row, 0]]}"
 
     def _measure(self, known):
         """Two passes, the second about the first's mean, so that a large offset costs no digits."""
@@ -165,7 +172,7 @@ class Matrix:
             values = self._from_disk(forward)
             parts.append(values if np.array_equal(forward, reverse) else (values + self._from_disk(reverse)) / 2)
         if self.extra is not None:
-            parts.append(self.extra.iloc[block].to_numpy(np.float32))
+            parts.append(self.extra.iloc[block].to_numpy(np.float32, copy=True))
         return parts[0] if len(parts) == 1 else np.hstack(parts)
 
     def _from_disk(self, rows):

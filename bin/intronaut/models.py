@@ -44,6 +44,7 @@ def write_linear(folder, model, var):
         "layout": LAYOUT,
         "classes": ["spliced", "retained"],
         "n_features": len(var),
+        "intercept": model.intercept,
         "names_sha256": names_digest(var.index),
     }
     with whole_file(folder / "model.json") as out:

@@ -1,0 +1,146 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import fit
+from intronaut import models
+from simulated import draw_labels, introns, write_features, write_labels
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """labels.tsv and features of 600 introns whose first feature is a strong signal."""
+    table, values = introns(600), np.random.default_rng(1).normal(size=(600, 12)).astype(np.float32)
+    table["label"] = draw_labels(3.5 * values[:, 0] - 1)
+    write_labels(tmp_path / "labels.tsv", table)
+    write_features(tmp_path / "f.h5ad", list(table["name"]), values)
+    monkeypatch.chdir(tmp_path)
+    return table, values
+
+
+FIT = ("--features", "f.h5ad", "--labels", "labels.tsv", "-o", "m", "--bootstrap", "200", "--threads", "1")
+
+
+def read(folder, name="metrics.json"):
+    return json.loads((folder / name).read_text()) if name.endswith("json") else pd.read_csv(folder / name, sep="\t")
+
+
+def test_a_planted_signal_is_found_and_written_as_documented(tmp_path, study):
+    fit.main(FIT)
+    predictions, metrics = read(tmp_path / "m", "predictions.tsv"), read(tmp_path / "m")
+    assert list(predictions) == ["name", "label", "split", "fold", "p_retained", "logit"]
+    assert len(predictions) == metrics["n"] == 600
+    assert metrics["metrics"]["auroc"]["value"] > 0.9
+    assert metrics["metrics"]["auroc"]["value"] == roc_auc_score(predictions["label"], predictions["logit"])
+    ap = average_precision_score(predictions["label"], predictions["logit"])
+    assert metrics["metrics"]["average_precision"]["value"] == pytest.approx(ap, abs=1e-12)
+    assert metrics["gain"]["combined_minus_covariates"]["auroc"]["low"] > 0.2
+    assert read(tmp_path / "m/covariates")["metrics"] == metrics["baseline"]["covariates"]
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
+        "coefficients.tsv", "combined", "covariates", "metrics.json", "model.json", "path.tsv", "predictions.tsv",
+        "weights.safetensors",
+    ]  # fmt: skip
+
+
+def test_each_fold_is_predicted_by_scikit_learn_trained_without_it(tmp_path, study):
+    table, values = study
+    fit.main([*FIT, "--c-values", "0.1", "--tolerance", "1e-7"])
+    predictions = read(tmp_path / "m", "predictions.tsv")
+    z = (values - values.mean(axis=0, dtype=float)) / values.std(axis=0, dtype=float)
+    for fold in "12345":
+        out = (table["split"] == fold).to_numpy()
+        reference = LogisticRegression(C=0.1, tol=1e-10, max_iter=1000).fit(z[~out], table["label"][~out])
+        np.testing.assert_allclose(predictions["logit"][out], reference.decision_function(z[out]), atol=2e-4)
+
+
+def test_the_final_model_gives_w_x_plus_b(tmp_path, study):
+    _, values = study
+    fit.main(FIT)
+    model = models.read_linear(tmp_path / "m")
+    written = read(tmp_path / "m", "coefficients.tsv")
+    logits = values @ written["coefficient_per_unit"].to_numpy() + model.per_unit()[1]
+    np.testing.assert_allclose(model.logits(values), logits, atol=1e-4)
+    assert model.notes["rows_trained"] == 600
+
+
+def test_test_rows_are_judged_by_a_model_of_train_and_valid(tmp_path, study):
+    table, _ = study
+    table["split"] = np.where(table["split"] == "1", "test", np.where(table["split"] == "2", "valid", "train"))
+    write_labels(tmp_path / "labels.tsv", table)
+    fit.main(FIT)
+    predictions = read(tmp_path / "m", "predictions.tsv")
+    assert set(predictions["split"]) == {"test"} and len(predictions) == (table["split"] == "test").sum()
+    assert predictions["fold"].isna().all()
+    assert read(tmp_path / "m", "model.json")["rows_trained"] == (table["split"] != "test").sum()
+
+
+def test_the_same_bytes_for_any_number_of_threads_and_memory(tmp_path, study):
+    fit.main(FIT)
+    args = [*FIT, "--memory", "0"]
+    args[args.index("m")], args[args.index("--threads") + 1] = "n", "3"
+    fit.main(args)
+    for path in (tmp_path / "m").rglob("*.*"):
+        assert path.read_bytes() == (tmp_path / "n" / path.relative_to(tmp_path / "m")).read_bytes(), path.name
+
+
+def test_rows_left_out_are_counted_and_add_up(tmp_path, study):
+    table, values = study
+    table["label"] = table["label"].astype(float).where(table.index % 10 != 0)
+    write_labels(tmp_path / "labels.tsv", table.iloc[:590])
+    write_features(tmp_path / "f.h5ad", list(table["name"])[5:], values[5:])
+    fit.main(FIT)
+    rows = read(tmp_path / "m")["rows"]
+    assert rows["labels"] == rows["used"] + rows["label_missing"] + rows["labelled_without_features"] == 590
+    left_out = rows["features_without_label_row"] + rows["features_with_missing_label"]
+    assert rows["loci"] == rows["used"] + left_out == 595
+    assert rows["labelled_without_features"] == 4 and rows["features_without_label_row"] == 10
+
+
+def test_pure_gc_labels_give_no_gain_over_covariates(tmp_path, study):
+    table, values = study
+    table["label"] = draw_labels(12 * (table["gc"] - 0.5))
+    values[:, 0] = table["gc"] + 0.05 * values[:, 1]
+    write_labels(tmp_path / "labels.tsv", table)
+    write_features(tmp_path / "f.h5ad", list(table["name"]), values)
+    fit.main(FIT)
+    metrics = read(tmp_path / "m")
+    gain = metrics["gain"]["combined_minus_covariates"]["auroc"]
+    assert metrics["metrics"]["auroc"]["low"] > 0.6
+    assert gain["low"] <= 0 <= gain["high"]
+
+
+def test_features_of_one_group_alone_are_fitted(tmp_path, study):
+    fit.main([*FIT, "--feature-groups", "family=fam0,fam2"])
+    assert read(tmp_path / "m", "coefficients.tsv")["feature"].tolist() == ["f0", "f1", "f2", "f3", "f4", "f10", "f11"]
+
+
+@pytest.mark.parametrize(
+    "change, expected, code",
+    [
+        ({"label": 0}, "no retained intron", 65),
+        ({"label": np.nan}, "no row is a labelled window", 65),
+        ({"name": "x"}, "no row is a labelled window; features hold names like 'i0', labels like 'x0'", 65),
+        ({"split": "left"}, "column split holds left", 65),
+        ({"split": "train"}, "column split has no test row", 65),
+    ],
+)
+def test_labels_that_cannot_be_fitted_give_one_line_and_no_folder(tool, tmp_path, study, change, expected, code):
+    table = study[0].assign(**change)
+    if change.get("name"):
+        table["name"] = [f"x{k}" for k in range(len(table))]
+    write_labels(tmp_path / "labels.tsv", table)
+    done = tool("fit", *FIT, code=code)
+    assert expected in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "m").exists() and not list(tmp_path.glob(".m*"))
+
+
+def test_a_feature_that_is_not_finite_is_named(tool, tmp_path, study):
+    import h5py
+
+    with h5py.File(tmp_path / "f.h5ad", "r+") as file:
+        file["X"][7, 3] = np.nan
+    assert "i7: f3 is not a finite number" in tool("fit", *FIT, code=65).stderr
