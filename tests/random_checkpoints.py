@@ -86,8 +86,8 @@ def write_dnabert2(folder, seed=1):
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = dnabert2_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
-    config = Config(vocab_size=tokenizer.get_vocab_size(), hidden_size=48, num_hidden_layers=2, num_attention_heads=6,
-                    intermediate_size=96)  # fmt: skip
+    config = Config(vocab_size=tokenizer.get_vocab_size(), hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
+                    intermediate_size=160)  # fmt: skip
     tensors = dnabert2_tensors(config, seed)
     torch.save(tensors, folder / "pytorch_model.bin")
     del tensors["cls.predictions.decoder.weight"]

@@ -280,7 +280,7 @@ def test_bin_and_safetensors_give_the_same_weights(tmp_path):
             lambda t: t.update({"bert.embeddings.position_embeddings.weight": torch.zeros(4)}),
             "is not part of this model",
         ),
-        (lambda t: swap(t, "attention.self.Wqkv.weight", "mlp.gated_layers.weight"), "Wqkv.weight has shape 192×48"),
+        (lambda t: swap(t, "attention.self.Wqkv.weight", "mlp.gated_layers.weight"), "Wqkv.weight has shape 320×128"),
         (lambda t: t["bert.encoder.layer.0.mlp.wo.weight"].view(-1)[7].fill_(torch.nan), "mlp.wo.weight holds values"),
     ],
 )

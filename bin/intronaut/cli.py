@@ -132,7 +132,7 @@ def add_embedding_options(made, unit="windows"):
                        help="to write in; float16 halves the file and rounds to 1 part in 2,048")  # fmt: skip
     group.add_argument("--batch-size", type=batch_size, default="auto", metavar="N", help=f"{unit} in a batch, or auto")
     group.add_argument("--estimate", action="store_true",
-                       help="only try a few batches and say how long, how much disk and memory the run will take")  # fmt: skip
+                       help="only say, after a few batches, how long the run takes, its disk and memory")  # fmt: skip
 
 
 def batch_size(text):
@@ -270,6 +270,7 @@ def whole_file(path, mode="w"):
     special = final.exists() and not final.is_file()
     part = final if special else part_path(final)
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)
         with _open_part(part, final, mode) as handle:
             yield handle
             handle.flush()

@@ -21,6 +21,7 @@ PARAMETERS = 117_074_176
 SPECIALS = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
 # heads of other tasks: masked language model, and the pooler and classifier of a fine-tuned copy
 UNUSED = ("cls.", "bert.pooler.", "classifier.")
+HEAD_WIDTH = 64
 # attention is computed this many query rows at a time, so that its memory grows with the length, not its square
 ROWS = 512
 
@@ -53,6 +54,17 @@ def read_config(path):
     if told.get("hidden_act") != "gelu" or "alibi_starting_size" not in told:
         raise BadData(f"{path}: not a DNABERT-2: it must have alibi_starting_size, and hidden_act gelu")
     return config
+
+
+def config_of(tensors):
+    """The Config that the shapes of named tensors say, with heads 64 wide as in DNABERT-2-117M."""
+    try:
+        vocabulary, width = tensors["bert.embeddings.word_embeddings.weight"].shape
+        inner = tensors["bert.encoder.layer.0.mlp.wo.weight"].shape[1]
+    except (KeyError, ValueError, IndexError):
+        return Config()  # so that the missing tensors are named against the published layout
+    layers = {name.split(".")[3] for name in tensors if name.startswith("bert.encoder.layer.")}
+    return Config(vocabulary, width, len(layers), max(width // HEAD_WIDTH, 1), inner)
 
 
 class Dnabert2(nn.Module):
@@ -92,6 +104,11 @@ class Dnabert2(nn.Module):
         """The last hidden states, ``(tokens, width)`` float32, of packed ids ``(tokens,)`` int64."""
         *_, last = self.states(self.embed(ids), lengths)
         return last
+
+    @property
+    def device(self):
+        """Where the parameters are."""
+        return self.bert["embeddings"]["word_embeddings"].weight.device
 
     def compute_in(self, dtype):
         """Let the matrix products run in ``dtype``; the residual stream, the norms and the softmax stay float32."""
@@ -218,7 +235,7 @@ class Tokenizer:
         self.reader.no_truncation()
         self.reader.no_padding()
         self._check(path, vocab_size)
-        self.unknown, self.last = self.reader.token_to_id("[UNK]"), self.reader.token_to_id("[SEP]")
+        self.unknown, self.first, self.last = map(self.reader.token_to_id, ("[UNK]", "[CLS]", "[SEP]"))
 
     def _check(self, path, vocab_size):
         size = self.reader.get_vocab_size()
