@@ -11,8 +11,10 @@ process EXPLAIN {
     path "explained/${embedder}", emit: explanation
 
     script:
+    // what the features of this embedder are gathered by
+    def group_option = [motifs: '--group-by tf', sei: '--group-by target'][embedder] ?: ''
     """
-    explain.py --model ${model} --features ${features} --labels ${labels} --seed ${params.seed} \\
+    explain.py --model ${model} --features ${features} --labels ${labels} ${group_option} --seed ${params.seed} \\
         --threads ${task.cpus} --output explained/${embedder}
     """
 

@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "matplotlib>=3.9", "jinja2>=3.1", "scikit-learn>=1.5",
+#   "biopython>=1.84", "rich>=13"]
+# ///
+"""Write one HTML page that a biologist can read: what was labelled, how well it is predicted, and what says so.
+
+Reads the files of label_introns, fit and explain. The page needs no network and no other file; its links to the tables
+are relative and work where the pipeline puts them.
+
+Output:
+  report.html   the page (--output)
+  figures/      every figure of the page as SVG (--figures)
+  multiqc/      the tables as MultiQC custom content (--multiqc)
+"""
+
+import json
+from pathlib import Path
+
+from intronaut.cli import BadData, Log, add_run_options, parser, require_file, run, whole_file, whole_folder
+
+TOP_GROUPS = 25
+TOP_INTRONS = 10
+METRICS = (
+    ("auroc", "AUROC"),
+    ("average_precision", "average precision"),
+    ("lift", "lift"),
+    ("brier", "Brier score"),
+    ("ece", "calibration error"),
+)
+
+
+def make_parser():
+    made = parser(__doc__, "make_report")
+    data = made.add_argument_group("input")
+    data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv of label_introns")
+    data.add_argument("--ledger", required=True, metavar="TSV", help="ledger.tsv of label_introns")
+    data.add_argument("--counts", required=True, metavar="JSON", help="counts.json of label_introns")
+    data.add_argument("--fit", required=True, nargs="+", metavar="FOLDER", help="folders of fit, one a model")
+    data.add_argument("--explain", default=[], nargs="+", metavar="FOLDER", help="folders of explain, named as in --fit")
+    data.add_argument("--settings", metavar="JSON", help="params of the run, to be shown")
+    out = made.add_argument_group("output")
+    out.add_argument("-o", "--output", default="report.html", metavar="FILE", help="the page")
+    out.add_argument("--figures", default="figures", metavar="FOLDER", help="the figures as SVG")
+    out.add_argument("--multiqc", metavar="FOLDER", help="the tables for MultiQC")
+    add_run_options(made)
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    log = Log("make_report", args)
+    from intronaut import report_figures as figures, tables
+
+    labels = tables.read_labels(args.labels)
+    counts = read_json(args.counts)
+    ledger = tables.read_table(args.ledger, ("reason",))
+    models = [read_model(folder) for folder in sorted(args.fit, key=lambda folder: Path(folder).name)]
+    explanations = {Path(folder).name: read_explanation(folder, labels) for folder in args.explain}
+    drawn = draw_figures(labels, models, explanations)
+    page = {
+        "findings": [label_sentence(counts), *(line for model in models for line in model_sentences(model))],
+        "counts": counts,
+        "ledger": ledger["reason"].value_counts().to_dict(),
+        "metrics": METRICS,
+        "models": model_rows(models),
+        "gains": [gain_row(model) for model in models if model["metrics"].get("gain")],
+        "judged": models[0]["metrics"],
+        "explanations": explanations,
+        "figures": drawn,
+        "settings": read_json(args.settings) if args.settings else {},
+        "random_weights": [model["name"] for model in models if model["random_weights"]],
+        "links": links(models, explanations),
+    }
+    with whole_file(args.output) as out:
+        out.write(render(page))
+    with whole_folder(args.figures) as folder:
+        for name, svg in drawn.items():
+            (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+    if args.multiqc:
+        with whole_folder(args.multiqc) as folder:
+            write_multiqc(folder, page)
+    log.note(f"{args.output}: {len(models)} models, {len(drawn)} figures")
+
+
+def read_json(path):
+    try:
+        return json.loads(Path(require_file(path)).read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise BadData(f"{path}: not JSON: {problem}") from problem
+
+
+def read_model(folder):
+    """Metrics and predictions of one fit folder and of the baseline folders inside it."""
+    from intronaut import tables
+
+    folder = Path(folder)
+    model = {"name": folder.name, "metrics": read_json(folder / "metrics.json"), "predictions": {}}
+    for part, path in {"features": folder, "covariates": folder / "covariates", "combined": folder / "combined"}.items():
+        if (path / "predictions.tsv").exists():
+            table = tables.read_table(path / "predictions.tsv", tables.PREDICTION_COLUMNS)
+            model["predictions"][part] = table.astype({"label": int, "p_retained": float, "logit": float})
+    about = read_json(folder / "model.json") if (folder / "model.json").exists() else {}
+    model["random_weights"] = bool(about.get("features", {}).get("random_weights"))
+    return model
+
+
+def read_explanation(folder, labels):
+    """The strongest groups, and a card for each intron with the highest predicted retention, of one explain folder."""
+    from intronaut import tables
+
+    folder = Path(folder)
+    parts = tables.read_table(folder / "contributions.tsv", ("name", "logit", "group", "contribution"))
+    parts = parts.astype({"logit": float, "contribution": float})
+    best = parts.drop_duplicates("name").nlargest(TOP_INTRONS, "logit")["name"]
+    of_locus = labels.set_index("name")
+    return {
+        "groups": tables.read_table(folder / "groups.tsv", ("group", "coefficient_sum")).head(TOP_GROUPS),
+        "cards": [card(of_locus.loc[name], parts[parts["name"] == name]) for name in best],
+    }
+
+
+def card(locus, parts):
+    """One intron: what it is, what is predicted, and the features that move its logit most either way."""
+    import math
+
+    listed = {
+        side: ", ".join(f"{row.group} ({row.contribution:+.2f})" for row in parts.itertuples() if sign * row.contribution > 0)
+        for side, sign in (("for", 1), ("against", -1))
+    }
+    words = {1.0: "retained", 0.0: "spliced"}
+    return listed | {
+        "name": locus.name,
+        "gene": locus["gene_name"],
+        "label": words.get(locus["label"], "unknown"),
+        "p": 1 / (1 + math.exp(-parts["logit"].iloc[0])),
+    }
+
+
+def draw_figures(labels, models, explanations):
+    """Every figure of the page as SVG by name, in reading order."""
+    from intronaut import report_figures as figures
+
+    drawn = {"confounds": figures.covariates_by_label(labels)}
+    for model in models:
+        groups = labels.set_index("name").get("group")
+        drawn[f"curves_{model['name']}"] = figures.roc_and_pr(model["predictions"], groups)
+        drawn[f"calibration_{model['name']}"] = figures.calibration(model["metrics"]["calibration"])
+    aurocs = [(row["model"], row["metrics"]["auroc"]) for row in model_rows(models)]
+    drawn["auroc"] = figures.metric_forest(aurocs, "AUROC", at=0.5)
+    for name, explanation in explanations.items():
+        drawn[f"groups_{name}"] = figures.group_effects(explanation["groups"])
+    return {name: figures.inline_svg(figure) for name, figure in drawn.items()}
+
+
+def label_sentence(counts):
+    retained, spliced, unknown = (counts["labels"].get(key, 0) for key in ("1", "0", "NA"))
+    unit = counts["unit"]
+    text = f"{retained:,} of {retained + spliced:,} labelled {unit}s are retained ({retained / (retained + spliced):.1%})."
+    return text + (f" {unknown:,} more could not be judged and take no part." if unknown else "")
+
+
+def model_sentences(model):
+    """What one fitted model shows, in words that its intervals allow."""
+    metrics = model["metrics"]
+    auroc = metrics["metrics"]["auroc"]
+    yield (
+        f"From {model['name']} features alone, a retained intron is ranked above a spliced one in "
+        f"{auroc['value']:.0%} of all pairs (AUROC {with_interval(auroc)}; 50 % is chance)."
+    )
+    if metrics.get("baseline"):
+        base = metrics["baseline"]["covariates"]["auroc"]
+        gain = metrics["gain"]["combined_minus_covariates"]["auroc"]
+        yield f"Length, GC content and position alone, without any {model['name']} feature, reach {with_interval(base)}."
+        verdict = (
+            "an improvement that chance does not explain"
+            if gain["low"] > 0
+            else "a loss that chance does not explain"
+            if gain["high"] < 0
+            else "no difference that can be told from chance"
+        )
+        yield f"Added to them, {model['name']} features change AUROC by {with_interval(gain, sign='+')}: {verdict}."
+
+
+def with_interval(metric, sign=""):
+    return f"{metric['value']:{sign}.3f} (95 % interval {metric['low']:{sign}.3f} to {metric['high']:{sign}.3f})"
+
+
+def model_rows(models):
+    """One row a model: the covariates once, then each embedding alone and with the covariates."""
+    rows = []
+    baseline = models[0]["metrics"].get("baseline")
+    if baseline:
+        rows.append({"model": "covariates only", "metrics": baseline["covariates"], "baseline": True})
+    for model in models:
+        rows.append({"model": model["name"], "metrics": model["metrics"]["metrics"], "baseline": False})
+        if model["metrics"].get("baseline"):
+            combined = model["metrics"]["baseline"]["combined"]
+            rows.append({"model": f"{model['name']} + covariates", "metrics": combined, "baseline": False})
+    return rows
+
+
+def gain_row(model):
+    return {"model": model["name"], "gain": model["metrics"]["gain"]["combined_minus_covariates"]}
+
+
+def links(models, explanations):
+    """(path beside the report, what it holds) of every table."""
+    listed = [
+        ("labels/labels.tsv", "every labelled intron, with covariates, leakage group and fold"),
+        ("labels/ledger.tsv", "everything left out, with the reason"),
+    ]
+    for model in models:
+        name = model["name"]
+        listed += [
+            (f"features/{name}.h5ad", f"{name} features of every window (AnnData)"),
+            (f"fit/{name}/predictions.tsv", f"predicted retention by {name}"),
+            (f"fit/{name}/metrics.json", f"every metric of {name} with its interval"),
+            (f"fit/{name}/coefficients.tsv", f"weight of every feature of {name}"),
+        ]
+    for name in explanations:
+        listed += [
+            (f"explain/{name}/groups.tsv", f"features of {name} rolled up to groups"),
+            (f"explain/{name}/contributions.tsv", f"what speaks for and against each intron, by {name}"),
+        ]
+    return listed + [("pipeline_info/execution_report.html", "time and memory of every task")]
+
+
+def render(page):
+    import jinja2
+
+    from intronaut import __version__
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "intronaut"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["interval"] = with_interval
+    return environment.get_template("report.html").render(page | {"version": __version__, "top_introns": TOP_INTRONS})
+
+
+def write_multiqc(folder, page):
+    """Tables as MultiQC custom content: a comment header, then TSV."""
+    head = "# id: intronaut_models\n# section_name: Intronaut models\n# plot_type: table\nmodel\tAUROC\taverage precision\n"
+    rows = [
+        f"{row['model']}\t{row['metrics']['auroc']['value']:.6g}\t{row['metrics']['average_precision']['value']:.6g}\n"
+        for row in page["models"]
+    ]
+    (folder / "intronaut_models_mqc.tsv").write_text(head + "".join(rows), encoding="utf-8")
+    head = "# id: intronaut_labels\n# section_name: Intronaut labels\n# plot_type: bargraph\nlabel\tintrons\n"
+    names = {"1": "retained", "0": "spliced", "NA": "unknown"}
+    rows = [f"{names[key]}\t{n}\n" for key, n in page["counts"]["labels"].items()]
+    (folder / "intronaut_labels_mqc.tsv").write_text(head + "".join(rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main, "make_report")
