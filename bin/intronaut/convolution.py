@@ -1,0 +1,191 @@
+"""Convolutions over channel-last rows, for feature extraction only: nothing here can be differentiated.
+
+A *frame* is ``(segments, rows, channels)``: every segment's positions between HALO rows that hold what its convolutions
+see beyond it. A convolution maps a frame to a frame of as many rows; the outermost are for the caller to set.
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+# rows on either side of a segment that hold what its convolutions see beyond it: half of the fused width 17
+HALO = 8
+# rows after the last segment that tiles may read and write
+SLACK = 24
+# tiles a chunk: its products stay in the cache; at least 16 rows go into every matrix product, because below that
+# some BLAS take another path and a row's last bit would depend on its neighbours
+TILES = 512
+LEAST_ROWS = 16
+# the minimal filtering algorithm F(3, 3) (Winograd 1980, Arithmetic Complexity of Computations): three outputs of a
+# three-tap filter from five products, y = A ((G taps) * (B x)), by evaluation at 0, 1, -1, 2 and infinity
+FILTER_B = torch.tensor([[2, -1, -2, 1, 0], [0, 2, 1, -1, 0], [0, -2, 3, -1, 0], [0, -1, 0, 1, 0], [0, 2, -1, -2, 1.0]])
+FILTER_G = torch.tensor([[3, 0, 0], [3, 3, 3], [1, -1, 1], [1, 2, 4], [0, 0, 6]], dtype=torch.float64) / 6
+FILTER_A = torch.tensor([[1, 1, 1, 1, 0], [0, 1, -1, 2, 0], [0, 1, 1, 4, 1.0]])
+
+
+def new_frame(segments, rows, channels, like):
+    """Uninitialised ``(segments, rows, channels)``; SLACK zero rows follow it in memory."""
+    flat = torch.empty(segments * rows + SLACK, channels, dtype=like.dtype, device=like.device)
+    flat[segments * rows :] = 0
+    return flat[: segments * rows].view(segments, rows, channels)
+
+
+def inner(framed):
+    return framed[:, HALO:-HALO]
+
+
+def product(x, weight, bias):
+    """``x @ weight.T + bias`` over the last axis, with at least LEAST_ROWS rows."""
+    rows = x.reshape(-1, x.shape[-1])
+    short = max(0, LEAST_ROWS - len(rows))
+    made = F.linear(F.pad(rows, (0, 0, 0, short)), weight, bias)[: len(rows)]
+    return made.view(*x.shape[:-1], len(weight))
+
+
+class TiledConv:
+    """A convolution over channel-last rows as matrix products, with 5 products for 3 × 3 taps instead of 9.
+
+    Maps a frame ``(s, r, c)`` to a frame of the same rows; the outermost ``width // 2`` rows are left to the caller.
+    Exact but for rounding, which is below that of oneDNN's channel-last convolution.
+    """
+
+    def __init__(self, weight, bias):
+        outputs, inputs, self.width = weight.shape
+        self.groups = -(-self.width // 3)
+        taps = F.pad(weight.double(), (0, 3 * self.groups - self.width)).view(outputs, inputs, self.groups, 3)
+        self.weight = (taps @ FILTER_G.T).permute(3, 2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)
+        self.bias = bias.float()
+
+    def __call__(self, x, relu=False):
+        segments, rows, channels = x.shape
+        margin = self.width // 2
+        y = new_frame(segments, rows, len(self.bias), x)
+        tiles = -(-(segments * rows - 2 * margin) // 3)
+        for first, last in _chunks(tiles):
+            n = last - first
+            seen = n + self.groups - 1
+            start = x.storage_offset() + 3 * first * channels
+            x_tiles = x.as_strided((seen, 5, channels), (3 * channels, channels, 1), start)
+            factors = torch.bmm(FILTER_B.expand(seen, 5, 5), x_tiles)
+            products = torch.empty(n, 5, len(self.bias))
+            for point in range(5):
+                out = products[:, point]
+                torch.mm(factors[:n, point], self.weight[point, 0].T, out=out)
+                for group in range(1, self.groups):
+                    out.addmm_(factors[group : group + n, point], self.weight[point, group].T)
+            start = y.storage_offset() + (margin + 3 * first) * len(self.bias)
+            y_tiles = y.as_strided((n, 3, len(self.bias)), (3 * len(self.bias), len(self.bias), 1), start)
+            torch.bmm(FILTER_A.expand(n, 3, 5), products, out=y_tiles)
+            y_tiles.add_(self.bias)
+            if relu:
+                y_tiles.relu_()
+        return y
+
+
+def _chunks(tiles):
+    """Cut ``tiles`` into equal chunks of at most TILES, so that no chunk is left with few rows."""
+    edges = np.linspace(0, tiles, -(-tiles // TILES) + 1).astype(int)
+    return zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+
+
+class NarrowConv:
+    """A convolution over few channels as one product: each row beside its neighbours. Frames as for TiledConv."""
+
+    def __init__(self, weight, bias):
+        self.width = weight.shape[2]
+        self.weight = weight.permute(0, 2, 1).flatten(1).float()
+        self.bias = bias.float()
+
+    def __call__(self, x, relu=False):
+        segments, rows, channels = x.shape
+        margin = self.width // 2
+        seen = x.as_strided((segments * rows - 2 * margin, self.width * channels), (channels, 1), x.storage_offset())
+        y = new_frame(segments, rows, len(self.bias), x)
+        torch.addmm(self.bias, seen, self.weight.T, out=y.view(-1, len(self.bias))[margin:-margin])
+        return y.relu_() if relu else y
+
+
+class PhasedConv:
+    """A dilated convolution of ``(s, n, c)``: positions that see each other become neighbours for a TiledConv."""
+
+    def __init__(self, weight, bias, dilation):
+        self.conv = TiledConv(weight, bias)
+        self.dilation = dilation
+
+    def __call__(self, x):
+        segments, n, channels = x.shape
+        phases = [torch.arange(phase, n, self.dilation) for phase in range(min(self.dilation, n))]
+        gap = torch.full((self.conv.width // 2,), n)
+        order = torch.cat([gap] + [part for phase in phases for part in (phase, gap)])
+        spread = new_frame(segments, len(order), channels, x)
+        spread.copy_(F.pad(x, (0, 0, 0, 1))[:, order])
+        place = torch.empty(n, dtype=torch.int64)
+        kept = order < n
+        place[order[kept]] = torch.arange(len(order))[kept]
+        return self.conv(spread, relu=True)[:, place]
+
+
+class LayerConv:
+    """A convolution over channel-last rows by the device's own library, for GPUs and for low precision.
+
+    Frames as for TiledConv; zeros are seen beyond their ends.
+    """
+
+    def __init__(self, weight, bias, dilation=1):
+        self.weight = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        self.bias = bias
+        self.dilation = dilation
+        self.padding = dilation * (weight.shape[2] // 2)
+
+    def __call__(self, x, relu=True):
+        image = x.transpose(1, 2).unsqueeze(2)
+        y = F.conv2d(image, self.weight, self.bias, padding=(0, self.padding), dilation=(1, self.dilation))
+        y = y.squeeze(2).transpose(1, 2)
+        return y.relu_() if relu else y
+
+
+class FusedPair:
+    """Two convolutions of width 9 with nothing between them as one of width 17, exact to the ends of the window.
+
+    Zero padding of the inner map makes the first and last four outputs differ from the fused ones: those are computed
+    by the pair.
+    """
+
+    def __init__(self, conv, weights, dtype):
+        (first, first_bias), (second, second_bias) = [(w.double(), b.double()) for w, b in weights]
+        fused = torch.zeros(second.shape[0], first.shape[1], 17, dtype=torch.float64, device=first.device)
+        for late in range(9):
+            for early in range(9):
+                fused[:, :, late + early] += second[:, :, late] @ first[:, :, early]
+        self.fused = conv(fused.to(dtype), (second_bias + second.sum(2) @ first_bias).to(dtype))
+        self.pair = [(w.permute(0, 2, 1).flatten(1).to(dtype), b.to(dtype)) for w, b in weights]
+
+    def __call__(self, x, region, close):
+        y = self.fused(x, relu=False)
+        if region.n < 16:
+            inner(y)[:] = self._ends(inner(x), 4, 4)
+            return y
+        if region.start == 0:
+            inner(y)[:, :4] = self._ends(inner(x)[:, :12], 4, 0)
+        if region.stop == region.n:
+            inner(y)[:, -4:] = self._ends(inner(x)[:, -12:], 0, 4)
+        return y
+
+    def _ends(self, x, *padding):
+        between = _narrow(F.pad(x, (0, 0, *padding)), *self.pair[0])
+        return _narrow(F.pad(between, (0, 0, *padding)), *self.pair[1])
+
+
+def _narrow(x, weight, bias):
+    """A convolution of width 9 without padding, ``(s, r, c)`` → ``(s, r - 8, outputs)``, for few rows."""
+    return product(x.unfold(1, 9, 1).transpose(2, 3).flatten(2), weight, bias)
+
+
+class PlainPair:
+    """Two convolutions of width 9 one after the other; ``close`` sets the rows around the map between them."""
+
+    def __init__(self, conv, weights, dtype):
+        self.convs = [conv(w.to(dtype), b.to(dtype)) for w, b in weights]
+
+    def __call__(self, x, region, close):
+        return self.convs[1](close(self.convs[0](x, relu=False), "between"), relu=False)
