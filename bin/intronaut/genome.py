@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pysam
-from Bio import bgzf
+from Bio import SeqIO, bgzf
 
-from intronaut.cli import BadData, CannotWrite, MissingInput, UsageError, require_file
+from intronaut.cli import BadData, CannotWrite, UsageError, require_file
 from intronaut.seqio import LETTERS, is_bgzf, numbered_lines, refuse_truncated_bgzf
 
 SHOWN_NAMES = 8
@@ -144,10 +144,15 @@ class Genome:
         if str(path) == "-":
             raise UsageError("the genome is read by coordinates and cannot come from standard input; give a file")
         self.aliases = None if aliases is None else read_aliases(aliases)
-        self._temporary = None
+        self._temporary, self._close = None, lambda: None
         self._process = os.getpid()
-        self._reopen = self._two_bit() if _is_two_bit(self.path) else self._fasta()
-        self.lengths, self._read = self._reopen()
+        pysam.set_verbosity(0)  # what htslib says of a broken file, we say in one line
+        try:
+            self._open = self._open_two_bit if _is_two_bit(self.path) else self._fasta()
+            self.lengths, self._read, self._close = self._open()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self):
         return self
@@ -156,8 +161,8 @@ class Genome:
         self.close()
 
     def close(self):
-        """Remove the temporary index, if there is one."""
-        self._read = None
+        """Close the file and remove the temporary index, if there is one."""
+        self._close()
         if self._temporary:
             self._temporary.cleanup()
 
@@ -179,8 +184,11 @@ class Genome:
             raise BadData(f"{self.path}: {chrom}:{start}-{end} is outside the genome")
         if os.getpid() != self._process:  # a file position shared with the parent process gives wrong bases
             self._process = os.getpid()
-            _, self._read = self._reopen()
-        bases = self._read(chrom, start, end) if start < end else ""
+            _, self._read, self._close = self._open()
+        try:
+            bases = self._read(chrom, start, end) if start < end else ""
+        except (ValueError, OSError, RuntimeError) as problem:
+            raise BadData(f"{self.path}: broken at {chrom}:{start}-{end}: {problem}; copy the file again") from problem
         if len(bases) != end - start or not LETTERS.match(bases):
             raise BadData(f"{self.path}: no sequence at {chrom}:{start}-{end} but {bases[:20]!r}; is it whole?")
         return bases.upper()
@@ -198,11 +206,11 @@ class Genome:
         beside = Path(f"{path}.fai")
         fai = beside if _is_trusted(beside, path, blocks) else self._built(path, blocks)
 
-        def reopen():
+        def open_fasta():
             file = pysam.FastaFile(str(path), filepath_index=str(fai), filepath_index_compressed=gzi and str(gzi))
-            return dict(zip(file.references, file.lengths, strict=True)), file.fetch
+            return dict(zip(file.references, file.lengths, strict=True)), file.fetch, file.close
 
-        return reopen
+        return open_fasta
 
     def _written(self, name, content):
         path = self._folder() / name
@@ -225,35 +233,29 @@ class Genome:
 
     def _built(self, path, blocks):
         fai, gzi = self._folder() / "genome.fai", self._folder() / "rebuilt.gzi"
-        said = pysam.set_verbosity(0)
         try:
             pysam.faidx(str(path), "--fai-idx", str(fai), *(["--gzi-idx", str(gzi)] if blocks else []))
         except pysam.SamtoolsError as problem:
             _explain_format(path, self.path)
             raise CannotWrite(f"{fai.parent}: cannot index {self.path}; is it full? set TMPDIR") from problem
-        finally:
-            pysam.set_verbosity(said)
         fault = _index_fault(fai, path, blocks)
         if fault:
             raise BadData(f"{self.path}: {fault}")
         return fai
 
-    def _two_bit(self):
+    def _open_two_bit(self):
+        handle = open(self.path, "rb")  # noqa: SIM115 - its sequences are read from it until close
         try:
-            import py2bit
-        except ImportError:
-            raise MissingInput(
-                f"{self.path}: reading 2bit needs the package py2bit (pip install py2bit), or give a FASTA"
-            ) from None
-
-        def reopen():
-            try:
-                file = py2bit.open(str(self.path))
-                return file.chroms(), file.sequence
-            except RuntimeError as problem:
-                raise BadData(f"{self.path}: not a whole 2bit file: {problem}") from problem
-
-        return reopen
+            sequences = {record.id: record.seq for record in SeqIO.parse(handle, "twobit")}
+            whole = sequences and all(str(sequence[-1:]) for sequence in sequences.values())
+        except (ValueError, RuntimeError) as problem:
+            handle.close()
+            raise BadData(f"{self.path}: not a whole 2bit file: {problem}; copy the file again") from problem
+        if not whole:
+            handle.close()
+            raise BadData(f"{self.path}: a 2bit file without sequence; copy the file again")
+        lengths = {name: len(sequence) for name, sequence in sequences.items()}
+        return lengths, lambda chrom, start, end: str(sequences[chrom][start:end]), handle.close
 
 
 def _is_two_bit(path):
@@ -302,8 +304,8 @@ def _index_fault(fai, path, blocks):
     """
     try:
         rows = [line.split("\t") for line in fai.read_text().splitlines()]
-        entries = [(row[0], *map(int, row[1:5])) for row in rows]
-    except (ValueError, IndexError):
+        entries = [(name, int(bases), int(offset), int(line), int(width)) for name, bases, offset, line, width in rows]
+    except ValueError:
         return "its index is broken"
     names, end = {entry[0] for entry in entries}, 0
     with _text_reader(path, blocks) as (read, total):
