@@ -35,8 +35,7 @@ engine: $(ENGINE) ## Fetch Nextflow 24.10.0 into .engine/ unless PATH has one
 
 lock: $(VENV) ## Pin every Python package anew
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --custom-compile-command "make lock" requirements.in -o requirements.txt
+	PATH=$(BIN):$$PATH $(BIN)/python containers/lock.py
 
 clean: ## Remove what runs leave behind, not the results
 	rm -rf work .nextflow .nextflow.log* .pytest_cache .ruff_cache .hypothesis

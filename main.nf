@@ -47,6 +47,11 @@ workflow STUDY {
     FIT(MERGE_FEATURES.out.features, labels)
     EXPLAIN(FIT.out.model, labels)
 
+    // explain/groups.tsv: the groups of every model in one table
+    EXPLAIN.out.groups.collectFile(
+        name: 'groups.tsv', keepHeader: true, sort: { groups -> groups.parent.name }, storeDir: "${params.outdir}/explain"
+    )
+
     // the folders of all models and of all explanations, for the one report
     models = FIT.out.model.map { _embedder, _features, model -> model }.collect(sort: { model -> model.name })
     explanations = EXPLAIN.out.explanation.collect(sort: { explanation -> explanation.name })

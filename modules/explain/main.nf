@@ -9,6 +9,7 @@ process EXPLAIN {
 
     output:
     path "explained/${embedder}", emit: explanation
+    path "explained/${embedder}/groups.tsv", emit: groups
 
     script:
     // what the features of this embedder are gathered by
