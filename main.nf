@@ -18,13 +18,19 @@ workflow STUDY {
     fasta = file(params.fasta)
     aliases = optionalFile(params.chrom_aliases)
 
-    LABEL_INTRONS(file(params.gtf), fasta, optionalFile(params.ir_calls), optionalFile(params.peaks), aliases)
+    calls = optionalFile(params.ir_calls)
+    label_options = [
+        base: params.ir_base, value: params.ir_value, threshold: params.ir_threshold,
+        min_overlap: params.min_overlap, window: params.window, folds: params.folds,
+    ]
+    LABEL_INTRONS(file(params.gtf), fasta, calls, optionalFile(params.peaks), aliases, label_options)
     labels = LABEL_INTRONS.out.labels
 
     // [embedder, window length], e.g. ['motifs', 600]; Sei reads the 4,096 bp that it was trained on
     embedders_ch = channel.fromList(params.embedders.tokenize(','))
         .map { embedder -> [embedder, embedder == 'sei' ? 4096 : params.window] }
-    FETCH_SEQUENCES(embedders_ch, labels, fasta, aliases)
+    window_options = [anchor: params.anchor, strand: params.strand, shard_size: params.shard_size]
+    FETCH_SEQUENCES(embedders_ch, labels, fasta, aliases, window_options)
 
     // [embedder, shard FASTA], e.g. ['motifs', windows.00001.fa.gz], to the process of that embedder
     shards = FETCH_SEQUENCES.out.shards.transpose().branch { embedder, _shard ->
@@ -44,8 +50,8 @@ workflow STUDY {
         .groupTuple(sort: { one, other -> one.name <=> other.name })
     MERGE_FEATURES(features_ch)
 
-    FIT(MERGE_FEATURES.out.features, labels)
-    EXPLAIN(FIT.out.model, labels)
+    FIT(MERGE_FEATURES.out.features, labels, [bootstrap: params.bootstrap, seed: params.seed])
+    EXPLAIN(FIT.out.model, labels, params.seed)
 
     // explain/groups.tsv: the groups of every model in one table
     EXPLAIN.out.groups.collectFile(

@@ -12,8 +12,8 @@ groups, which shows what is stable. Contributions are exact: intercept + sum of 
 
 Output, a folder:
   coefficients.tsv         one line a feature: coefficient per standard deviation and per unit, and its stability
-  groups.tsv               one line a group: number of features, sum and mean of coefficients, effect (the standard
-                           deviation over introns of the group's contribution to the logit), and its stability
+  groups.tsv               one line a group: the model's name, number of features, sum and mean of coefficients, effect
+                           (the standard deviation over introns of its contribution to the logit), and its stability
   contributions.tsv        the features that move each intron's logit most: name logit rank feature group contribution
   group_contributions.h5ad contribution of every group to every intron's logit
   contributions.h5ad       contribution of every feature to every intron's logit (with --full-matrix)
@@ -22,6 +22,8 @@ Output, a folder:
 Stability columns: low, high (95 % of the resamples), sign_consistency (share of resamples with the same sign) and
 selected (share of resamples that rank it among the --top by absolute coefficient).
 """
+
+from pathlib import Path
 
 from intronaut.cli import Log, add_run_options, parser, positive_int, run, whole_folder
 
@@ -65,6 +67,7 @@ def main(argv):
         effects, n = write_contributions(folder, model, features, columns, group, args)
         by_feature = feature_table(model, var, group, resampled, args.top)
         by_group = group_table(model.weights, group, effects, resampled, args.top)
+        by_group.insert(0, "model", Path(args.model).name)
         tables.write_table(folder / "coefficients.tsv", by_feature)
         tables.write_table(folder / "groups.tsv", by_group)
         draw(folder, by_feature, by_group)

@@ -6,6 +6,7 @@ process EXPLAIN {
     input:
     tuple val(embedder), path(features), path(model)
     path labels
+    val seed
 
     output:
     path "explained/${embedder}", emit: explanation
@@ -15,7 +16,7 @@ process EXPLAIN {
     // what the features of this embedder are gathered by
     def group_option = [motifs: '--group-by tf', sei: '--group-by target'][embedder] ?: ''
     """
-    explain.py --model ${model} --features ${features} --labels ${labels} ${group_option} --seed ${params.seed} \\
+    explain.py --model ${model} --features ${features} --labels ${labels} ${group_option} --seed ${seed} \\
         --threads ${task.cpus} --output explained/${embedder}
     """
 

@@ -8,6 +8,7 @@ process FETCH_SEQUENCES {
     path labels
     path fasta
     path aliases
+    val options // anchor, strand, shard_size
 
     output:
     tuple val(embedder), path("${embedder}/*.fa.gz"), emit: shards
@@ -18,8 +19,8 @@ process FETCH_SEQUENCES {
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     """
     fetch_sequences.py ${labels} --fasta ${fasta} ${alias_option} \\
-        --anchor ${params.anchor} --length ${length} --strand ${params.strand} \\
-        --shard-size ${params.shard_size} --shard-dir ${embedder} \\
+        --anchor ${options.anchor} --length ${length} --strand ${options.strand} \\
+        --shard-size ${options.shard_size} --shard-dir ${embedder} \\
         --output ${embedder}.fa.gz --dropped ${embedder}.dropped.tsv
     """
 

@@ -6,13 +6,14 @@ process FIT {
     input:
     tuple val(embedder), path(features)
     path labels
+    val options // bootstrap, seed
 
     output:
     tuple val(embedder), path(features), path("fitted/${embedder}"), emit: model
 
     script:
     """
-    fit.py --features ${features} --labels ${labels} --bootstrap ${params.bootstrap} --seed ${params.seed} \\
+    fit.py --features ${features} --labels ${labels} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
         --threads ${task.cpus} --output fitted/${embedder}
     """
 

@@ -9,6 +9,7 @@ process LABEL_INTRONS {
     path calls
     path peaks
     path aliases
+    val options // base, value, threshold of the calls; min_overlap of the peaks; window, folds
 
     output:
     path 'labels.tsv', emit: labels
@@ -16,13 +17,13 @@ process LABEL_INTRONS {
     path 'counts.json', emit: counts
 
     script:
-    def calls_options = calls ? "--calls ${calls} --calls-base ${params.ir_base} --calls-threshold ${params.ir_threshold}" : ''
-    def value_option = calls && params.ir_value ? "--calls-value ${params.ir_value}" : ''
-    def peaks_options = peaks ? "--peaks ${peaks} --min-overlap ${params.min_overlap}" : ''
+    def calls_options = calls ? "--calls ${calls} --calls-base ${options.base} --calls-threshold ${options.threshold}" : ''
+    def value_option = calls && options.value ? "--calls-value ${options.value}" : ''
+    def peaks_options = peaks ? "--peaks ${peaks} --min-overlap ${options.min_overlap}" : ''
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     """
     label_introns.py ${annotation} --fasta ${fasta} ${calls_options} ${value_option} ${peaks_options} ${alias_option} \\
-        --window ${params.window} --folds ${params.folds} \\
+        --window ${options.window} --folds ${options.folds} \\
         --output labels.tsv --ledger ledger.tsv --counts counts.json
     """
 
