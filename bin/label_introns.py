@@ -17,6 +17,7 @@ Writes three files:
 All coordinates written are 0-based and half-open.
 """
 
+import contextlib
 import json
 
 from intronaut.cli import (
@@ -40,44 +41,68 @@ def make_parser():
     made = parser(__doc__, TOOL)
     made.add_argument("annotation", metavar="ANNOTATION", help="GTF or GFF3 (Ensembl, GENCODE, NCBI …), plain or gzip")
 
-    group = made.add_argument_group("genome")
-    group.add_argument("--fasta", metavar="FILE", help="genome, for the covariates gc and cpg and for checks")
-    group.add_argument("--assembly", metavar="NAME", help="name of the assembly, recorded in counts.json")
-    group.add_argument("--chrom-aliases", metavar="TSV", help="table of chromosome names, one naming scheme a column")
-    group.add_argument("--skip-missing-chroms", action="store_true", help="leave out chromosomes not in the FASTA")
+    add = made.add_argument_group("genome").add_argument
+    add("--fasta", metavar="FILE", help="genome, for the covariates gc and cpg and for checks")
+    add("--assembly", metavar="NAME", help="name of the assembly, recorded in counts.json")
+    add("--chrom-aliases", metavar="TSV", help="table of chromosome names, one naming scheme a column")
+    add("--skip-missing-chroms", action="store_true", help="leave out chromosomes not in the FASTA")
+    add("--min-length", type=positive_int, default=1, metavar="BP", help="leave out shorter introns")
 
-    group = made.add_argument_group("labels from the annotation (without --calls)")
-    group.add_argument(
+    add = made.add_argument_group("labels from the annotation (without --calls)").add_argument
+    add(
         "--annotation-rule", choices=RULES, default=RULES[0],
         help="whose exons make an intron retained: those of retained_intron transcripts; the same, but introns in "
         "other exons are NA (strict); those of any transcript of the gene (any-exon)",
     )  # fmt: skip
-    group.add_argument("--min-length", type=positive_int, default=1, metavar="BP", help="leave out shorter introns")
 
-    group = made.add_argument_group("labels from callers' tables")
-    group.add_argument("--calls", nargs="+", default=[], metavar="FILE", help="tables of calls")
-    group.add_argument("--calls-base", type=int, choices=(0, 1), help="first base of a chromosome in a generic table")
-    group.add_argument("--calls-value", metavar="COLS", help="value columns of a generic table; a * names the caller")
-    group.add_argument("--calls-columns", default="", metavar="KEY=COL,…", help="names for chrom, start, end, strand")
-    group.add_argument("--calls-threshold", type=float, metavar="X", help="retained at this value or more")
-    group.add_argument("--calls-spliced", type=float, metavar="X", help="spliced at this value or less; default: below")
-    group.add_argument("--consensus", type=positive_int, default=1, metavar="K", help="callers that must agree")
+    add = made.add_argument_group("labels from callers' tables").add_argument
+    add("--calls", nargs="+", default=[], metavar="FILE", help="tables of IRFinder, rMATS …, or your own")
+    add("--calls-format", default="auto", metavar="NAME", help="auto, generic, or a caller of docs/labels.md")
+    add("--calls-threshold", type=float, metavar="X", help="retained from this value up; default: the caller's")
+    add("--calls-spliced", type=float, metavar="X", help="spliced from this value down; default: the caller's")
+    add("--calls-limits", default="", metavar="CALLER.LIMIT=X,…", help="other thresholds, as rmats.reads=10")
+    add("--calls-base", type=int, choices=(0, 1), help="first base of a chromosome in a table of your own")
+    add("--calls-value", default="", metavar="COLS", help="its value columns; a * names the caller")
+    add("--calls-columns", default="", metavar="KEY=COL,…", help="its names for chrom, start, end, strand")
+    add("--samples", type=sample_rule, default="mean", metavar="RULE", help="mean, any or a fraction of them")
+    add("--consensus", type=positive_int, default=1, metavar="K", help="callers that must agree")
+    add("--shift", type=two_numbers, default=(0, 0), metavar="S,E", help="add to the calls' starts and ends")
+    add(
+        "--min-splice-sites", type=fraction, default=0.95, metavar="F",
+        help="refuse calls when fewer of their introns are GT-AG, GC-AG or AT-AC in the FASTA",
+    )  # fmt: skip
 
-    group = made.add_argument_group("peaks")
-    group.add_argument("--peaks", metavar="BED", help="label these peaks by the introns under them, not the introns")
-    group.add_argument("--min-overlap", type=fraction, default=0.5, metavar="F", help="part of the peak to cover")
+    add = made.add_argument_group("peaks").add_argument
+    add("--peaks", metavar="BED", help="label these peaks by the introns under them, not the introns")
+    add("--min-overlap", type=fraction, default=0.5, metavar="F", help="part of the peak to be covered")
+    add("--summit", action="store_true", help="the base at the peak's summit decides, not the overlap")
+    add("--keep-flanking", action="store_true", help="keep spliced peaks on exons beside retained introns")
+    add("--paper", action="store_true", help="label peaks as Daoud & Ben-Hur 2025 did, faults included")
+    add("--negatives", type=float, default=2, metavar="N", help="with --paper: negatives for each positive")
 
-    group = made.add_argument_group("splits")
-    group.add_argument("--window", type=positive_int, default=4096, metavar="BP", help="context no split may share")
-    group.add_argument("--folds", type=positive_int, default=5, metavar="N", help="number of folds")
+    add = made.add_argument_group("splits").add_argument
+    add("--window", type=positive_int, default=4096, metavar="BP", help="context no split may share")
+    add("--folds", type=positive_int, default=5, metavar="N", help="number of folds")
 
-    group = made.add_argument_group("output")
-    group.add_argument("-o", "--output", default="labels.tsv", metavar="FILE", help="labels")
-    group.add_argument("--ledger", default="ledger.tsv", metavar="FILE", help="what was left out and why")
-    group.add_argument("--counts", default="counts.json", metavar="FILE", help="how many of each")
-    group.add_argument("--allow-empty", action="store_true", help="accept labels that lack one of the two classes")
-    add_run_options(made)
+    add = made.add_argument_group("output").add_argument
+    add("-o", "--output", default="labels.tsv", metavar="FILE", help="labels")
+    add("--ledger", default="ledger.tsv", metavar="FILE", help="what was left out and why")
+    add("--counts", default="counts.json", metavar="FILE", help="how many of each")
+    add("--calls-table", metavar="FILE", help="also what every caller says of every intron")
+    add("--allow-empty", action="store_true", help="accept labels that lack one of the two classes")
+    add_run_options(made, seed=True)
     return made
+
+
+def sample_rule(text):
+    """argparse type: ``any``, ``mean`` or a fraction."""
+    return text if text in ("any", "mean") else fraction(text)
+
+
+def two_numbers(text):
+    """argparse type: two whole numbers, as ``0,-1``."""
+    first, last = text.split(",")
+    return int(first), int(last)
 
 
 def main(argv):
@@ -88,6 +113,7 @@ def main(argv):
 
     from intronaut.annotation import distinct_introns, read_annotation
     from intronaut.genome import Genome, read_aliases
+    from intronaut.labels import count_labels, ledger_table, loci, why_unusable
     from intronaut.tables import write_table
 
     annotation = read_annotation(args.annotation)
@@ -95,57 +121,59 @@ def main(argv):
     introns["intron_id"] = loci(introns) + ":" + introns["strand"]
     introns["length"] = introns["end"] - introns["start"]
     aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
-    genome = Genome(args.fasta, args.chrom_aliases) if args.fasta else None
-    chroms = genome_chroms(genome, introns, args)
+    with Genome(args.fasta, args.chrom_aliases) if args.fasta else contextlib.nullcontext() as genome:
+        chroms = genome_chroms(args, genome, introns)
+        said = None
+        if args.calls:
+            introns, left_out, said = labelled_by_calls(args, annotation.genes, introns, genome, aliases)
+        else:
+            introns, left_out = labelled_by_annotation(args, annotation, introns, genes), None
+        reason = why_unusable(introns, chroms, args.min_length)
+        unusable = introns[reason.notna()].assign(reason=reason.dropna(), source="annotation")
+        introns = introns[reason.isna()].reset_index(drop=True)
+        of_introns, unit, rows = count_labels(introns), "intron", introns
+        ledger = pd.concat([unusable, left_out])
+        if args.peaks:
+            rows, ledger = labelled_peaks(args, annotation, introns, aliases)
+            unit = "peak"
+        table = finished(args, rows.assign(unit=unit), annotation.genes, genome, chroms)
     counts = {
-        "tool": TOOL,
-        "assembly": args.assembly,
-        "annotation": {"genes": len(annotation.genes), "transcripts": len(annotation.transcripts)}
-        | {"exons": len(annotation.exons), "introns": len(introns), "introns_of_genes": len(genes)},
-    }
-
-    if args.calls:
-        introns, lost, counts["callers"] = labelled_by_calls(args, introns, aliases)
-    else:
-        introns, lost = labelled_by_annotation(args, annotation, introns, genes), empty_ledger()
-    unusable = why_unusable(introns, chroms, args.min_length)
-    out = introns[unusable.notna()].assign(reason=unusable.dropna(), source="annotation")
-    introns, unit = introns[unusable.isna()].reset_index(drop=True), "intron"
-    if args.peaks:
-        counts["introns"] = count_labels(introns)
-        introns, lost = labelled_peaks(args, introns, aliases)
-        out, unit = empty_ledger(), "peak"
-    ledger = pd.concat([out, lost]).assign(unit=unit)
-
-    table = finished(args, introns.assign(unit=unit), annotation.genes, genome, chroms)
-    counts |= {"unit": unit, "n_input": len(table) + len(ledger), "n_labels": len(table), "n_ledger": len(ledger)}
-    counts |= count_labels(table) | {"ledger": ledger["reason"].value_counts().to_dict()}
+        "tool": TOOL, "assembly": args.assembly, "unit": unit,
+        "n_input": len(table) + len(ledger), "n_labels": len(table), "n_ledger": len(ledger),
+        **count_labels(table), "ledger": ledger["reason"].value_counts().to_dict(),
+        "introns": of_introns, "callers": {} if said is None else count_callers(said),
+        "annotation": {
+            "genes": len(annotation.genes), "transcripts": len(annotation.transcripts),
+            "exons": len(annotation.exons), "introns_of_genes": len(genes),
+        },
+    }  # fmt: skip
     require_classes(args, counts)
-    write_table(args.ledger, ledger_table(ledger))
+    if args.calls_table:
+        write_table(args.calls_table, said)
+    write_table(args.ledger, ledger_table(ledger, unit))
     with whole_file(args.counts) as handle:
         json.dump(counts, handle, indent=2)
         handle.write("\n")
     write_table(args.output, table)
-    log.note("{n_labels:,} {unit}s: ".format(**counts) + ", ".join(f"{n:,} {k}" for k, n in counts["labels"].items()))
-    log.note(f"{counts['n_ledger']:,} left out: see {args.ledger}")
+    names = {"1": "retained", "0": "spliced", "NA": "without a label"}
+    log.note(f"{len(table):,} {unit}s: " + ", ".join(f"{n:,} {names[key]}" for key, n in counts["labels"].items()))
+    log.note(f"{len(ledger):,} left out, by reason in {args.ledger}")
 
 
 def check_options(args):
     """Refuse options that do not fit together, and inputs that are not there, before any work."""
-    if args.calls and args.calls_value is None:
-        raise UsageError("--calls needs --calls-value, the column that holds the retention level")
-    if args.calls and args.calls_base is None:
-        raise UsageError("--calls needs --calls-base: 0 when starts count from 0 as in BED, 1 as in GTF")
-    if args.calls and args.calls_threshold is None:
-        raise UsageError("--calls needs --calls-threshold, the value from which an intron counts as retained")
-    if args.calls_spliced is not None and args.calls_spliced >= args.calls_threshold:
+    if args.calls_table and not args.calls:
+        raise UsageError("--calls-table needs --calls")
+    if args.paper and not args.peaks:
+        raise UsageError("--paper needs --peaks: the paper's examples are peaks")
+    if None not in (args.calls_spliced, args.calls_threshold) and args.calls_spliced >= args.calls_threshold:
         raise UsageError("--calls-spliced must be below --calls-threshold")
     for path in (args.fasta, args.peaks, args.chrom_aliases, *args.calls):
         if path is not None:
             require_file(path)
 
 
-def genome_chroms(genome, introns, args):
+def genome_chroms(args, genome, introns):
     """A dict from the annotation's chromosome names to the FASTA's; None without a FASTA."""
     if genome is None:
         return None
@@ -159,19 +187,6 @@ def genome_chroms(genome, introns, args):
     return genome.resolve_all(names, args.annotation)
 
 
-def why_unusable(introns, chroms, min_length):
-    """The ledger's reason for every intron, None for the ones that can be labelled."""
-    import numpy as np
-    import pandas as pd
-
-    reasons = [
-        (~introns["strand"].isin(["+", "-"]), "no_strand"),
-        (introns["end"] - introns["start"] < min_length, "too_short"),
-        (pd.Series(False, introns.index) if chroms is None else ~introns["chrom"].isin(chroms), "chrom_not_in_fasta"),
-    ]
-    return pd.Series(np.select(*zip(*reasons, strict=True), None), introns.index, dtype=object)
-
-
 def labelled_by_annotation(args, annotation, introns, genes):
     """The introns with label, label_reason and evidence by the exons that contain them."""
     from intronaut.labels import label_by_annotation
@@ -181,35 +196,59 @@ def labelled_by_annotation(args, annotation, introns, genes):
     return introns.assign(label=label, label_reason=reason, evidence=evidence, ir_value=float("nan"))
 
 
-def labelled_by_calls(args, introns, aliases):
-    """The introns with label, label_reason, evidence and ir_value by the callers; the calls that match none; counts."""
-    import numpy as np
+def labelled_by_calls(args, genes, introns, genome, aliases):
+    """The introns with label, label_reason, evidence, ir_value by the callers; the calls that match none; all calls."""
     import pandas as pd
 
-    from intronaut.callers import GenericColumns, read_generic
-    from intronaut.labels import classify, consensus, evidence_text, match_calls
+    from intronaut import calls as c
 
-    names = dict(pair.split("=", 1) for pair in args.calls_columns.split(",") if "=" in pair)
-    columns = GenericColumns(args.calls_base, tuple(args.calls_value.split(",")), names)
-    calls = pd.concat([read_generic(path, columns) for path in args.calls])
-    chrom_names = known_chroms(calls["chrom"], introns["chrom"], aliases, ", ".join(args.calls), args)
-    calls, lost = match_calls(calls, introns, chrom_names)
-    below = np.nextafter(args.calls_threshold, -np.inf) if args.calls_spliced is None else args.calls_spliced
-    calls["label"], calls["reason"] = classify(calls, args.calls_threshold, below)
-    calls = calls.sort_values(["intron", "caller", "value"]).drop_duplicates(["intron", "caller"], keep="last")
-    label, reason = consensus(
-        calls["label"].to_numpy(), calls["reason"].to_numpy(), calls["intron"].to_numpy(), len(introns), args.consensus
-    )
-    counts = {
-        name: {"introns": len(rows), "1": int((rows["label"] == 1).sum()), "0": int((rows["label"] == 0).sum())}
-        for name, rows in calls.groupby("caller")
-    }
-    values = calls.groupby("intron")["value"].mean() if calls["caller"].nunique() == 1 else pd.Series(dtype=float)
+    options = call_options(args)
+    read = [c.read_calls(path, options, genes) for path in args.calls]
+    calls = pd.concat(read, ignore_index=True)
+    names = known_chroms(calls["chrom"], introns["chrom"], aliases, ", ".join(args.calls), args)
+    for path, rows in zip(args.calls, read, strict=True):
+        if genome is not None:
+            c.check_splice_sites(path, rows, genome, args.min_splice_sites)
+        else:
+            c.check_against_annotation(path, rows, introns, names)
+    calls, lost = c.match_calls(calls, introns, names)
+    said = c.collapse(calls, args.samples)
+    label, reason = c.consensus(said, len(introns), args.consensus)
     introns = introns.assign(
-        label=label, label_reason=reason, evidence=evidence_text(calls, len(introns)),
-        ir_value=values.reindex(range(len(introns))),
+        label=label, label_reason=reason, evidence=c.evidence_text(said, len(introns)),
+        ir_value=c.retention_level(said, len(introns)),
     )  # fmt: skip
-    return introns, lost.assign(source=lost["caller"]), counts
+    return introns, lost.assign(source=lost["caller"]), c.calls_table(said, introns)
+
+
+def call_options(args):
+    """What the options say of the calls' tables."""
+    from intronaut.callers import FORMATS
+    from intronaut.calls import CallOptions
+
+    if args.calls_format not in ("auto", "generic", *FORMATS):
+        raise UsageError(f"--calls-format {args.calls_format} is none of auto, generic, {', '.join(FORMATS)}")
+    names, limits = pairs("--calls-columns", args.calls_columns), pairs("--calls-limits", args.calls_limits)
+    known = [f"{kind}.{name}" for kind, known in FORMATS.items() for name in known.limits]
+    for key, value in limits.items():
+        if key not in known:
+            raise UsageError(f"--calls-limits: no limit {key}; there are {', '.join(known)}")
+        try:
+            limits[key] = float(value)
+        except ValueError:
+            raise UsageError(f"--calls-limits: {key}={value} is not a number") from None
+    values = tuple(name for name in args.calls_value.split(",") if name)
+    return CallOptions(
+        args.calls_format, args.calls_base, values, names, args.calls_threshold, args.calls_spliced, limits, args.shift
+    )
+
+
+def pairs(option, text):
+    """A dict from ``key=value,…``."""
+    words = [word.partition("=") for word in text.split(",") if word]
+    if not all(key and equals and value for key, equals, value in words):
+        raise UsageError(f"{option} {text}: expected KEY=VALUE, several joined by commas")
+    return {key: value for key, _, value in words}
 
 
 def known_chroms(chroms, own, aliases, source, args):
@@ -223,37 +262,40 @@ def known_chroms(chroms, own, aliases, source, args):
     return found
 
 
-def labelled_peaks(args, introns, aliases):
+def labelled_peaks(args, annotation, introns, aliases):
     """The peaks with label and covariates of the intron under them, and the ones that are left out."""
-    from intronaut.peaks import label_peaks, peak_rows, read_peaks
+    from intronaut import peaks as p
 
-    peaks = read_peaks(args.peaks)
+    peaks = p.read_peaks(args.peaks)
     names = known_chroms(peaks["chrom"], introns["chrom"], aliases, args.peaks, args)
-    own = peaks["chrom"].map(names)
-    near = peaks[own.notna()].assign(chrom=own[own.notna()])
-    found = label_peaks(near, introns, introns["label"].to_numpy(), args.min_overlap).set_index(near.index)
-    reason = found["ledger"].reindex(peaks.index, fill_value="chrom_not_annotated")
-    lost = peaks[reason.notna()].assign(reason=reason, source=args.peaks)
+    own = peaks.assign(chrom=peaks["chrom"].map(names))
+    reason = own["chrom"].isna().map({True: "chrom_not_annotated", False: None})
+    reason[own["chrom"].notna() & own.duplicated(["chrom", "start", "end"])] = "duplicate"
+    near = own[reason.isna()]
+    flanks = p.flanking_exons(annotation, introns[introns["label"] == 1])
+    if args.paper:
+        retained = (introns["label"] == 1).to_numpy()
+        found = p.label_peaks_as_paper(near, introns, retained, flanks, annotation.genes, args.negatives, args.seed)
+        near = near.assign(strand="+")
+    else:
+        found = p.label_peaks(near, introns, introns["label"].to_numpy(), args.min_overlap, args.summit)
+        if not args.keep_flanking:
+            found.loc[(found["label"] == 0) & p.touching(near, flanks), "ledger"] = "on_flanking_exon"
+    found = found.set_index(near.index)
+    reason[near.index] = found["ledger"]
     stay = found["ledger"].isna()
-    return peak_rows(near[stay], introns, found[stay]), lost
-
-
-def loci(table):
-    """``chrom:start-end`` of every row."""
-    return table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
+    lost = peaks[reason.notna()].assign(reason=reason.dropna(), source=args.peaks)
+    return p.peak_rows(near[stay], introns, found[stay]), lost
 
 
 def finished(args, table, genes, genome, chroms):
     """The labels table: names, base content, leakage groups and folds, columns and rows in their order."""
     from intronaut.annotation import chrom_order
-    from intronaut.labels import base_content
+    from intronaut.labels import base_content, loci
     from intronaut.splits import grouped_folds, leakage_groups
     from intronaut.tables import COVARIATES, LABEL_COLUMNS
 
-    if args.peaks:
-        table["name"] = table["name"].fillna(loci(table))
-    else:
-        table["name"] = table["intron_id"]
+    table["name"] = table["name"].fillna(loci(table)) if args.peaks else table["intron_id"]
     table["score"] = 0
     table["gc"], table["cpg"] = base_content(genome, chroms, table) if genome else (float("nan"), float("nan"))
     order = ["order", "start", "end", "strand"]
@@ -264,31 +306,15 @@ def finished(args, table, genes, genome, chroms):
     table["group"] = leakage_groups(spans, genes, args.window)
     table["split"] = grouped_folds(table["group"], table["label"], args.folds)
     table["label"] = table["label"].astype("Int64")
-    columns = [*LABEL_COLUMNS, "evidence", *COVARIATES, "ir_value", "label_reason", "group", "split"]
-    return table[columns]
+    return table[[*LABEL_COLUMNS, "evidence", *COVARIATES, "ir_value", "label_reason", "group", "split"]]
 
 
-def empty_ledger():
-    import pandas as pd
-
-    return pd.DataFrame(columns=["chrom", "start", "end", "strand", "reason", "source"])
-
-
-def ledger_table(ledger):
-    """The ledger in its columns, in genome order."""
-    from intronaut.annotation import chrom_order
-
-    name = ledger["name"].fillna(loci(ledger)) if "name" in ledger else loci(ledger)
-    ledger = ledger.assign(order=chrom_order(ledger["chrom"]), name=name, score=0)
-    ledger = ledger.sort_values(["order", "start", "end", "strand"], kind="stable")
-    return ledger[["chrom", "start", "end", "name", "score", "strand", "unit", "source", "reason"]]
-
-
-def count_labels(table):
-    """How many rows have each label, and why the others have none."""
-    label = table["label"]
-    labels = {"1": int((label == 1).sum()), "0": int((label == 0).sum()), "NA": int(label.isna().sum())}
-    return {"labels": labels, "unlabelled": table["label_reason"].value_counts().to_dict()}
+def count_callers(said):
+    """For every caller: how many introns it tells of, and how many it calls retained and spliced."""
+    return {
+        name: {"introns": len(rows), "1": int((rows["label"] == 1).sum()), "0": int((rows["label"] == 0).sum())}
+        for name, rows in said.groupby("caller")
+    }
 
 
 def require_classes(args, counts):
@@ -297,11 +323,12 @@ def require_classes(args, counts):
     if not lacking or args.allow_empty:
         return
     if args.calls:
-        advice = "check --calls-threshold and --calls-spliced, and that annotation and calls are of one assembly"
+        advice = "check the thresholds, and that annotation and calls are of one assembly"
     else:
         advice = "the annotation tells none; bring --calls, or try --annotation-rule any-exon"
     found = ", ".join(f"{n:,} {name}" for name, n in counts["labels"].items())
-    raise BadData(f"no {' and no '.join(lacking)} introns among {found}: {advice}; --allow-empty goes on all the same")
+    missing = " and no ".join(f"{name} {counts['unit']}s" for name in lacking)
+    raise BadData(f"no {missing} among {found}: {advice}; --allow-empty goes on all the same")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,33 @@
 
 import gzip
 import json
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 import brute_annotation
+import label_introns
 from conftest import DEMO
+from intronaut.cli import ToolError
 from intronaut.tables import COVARIATES, read_labels
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch, capsys):
+    """Run ``tool("label_introns", arg, …, code=0)`` inside this process, in tmp_path: many short runs, one start-up."""
+
+    def run_tool(name, *args, code=0):
+        monkeypatch.chdir(tmp_path)
+        try:
+            label_introns.main([str(arg) for arg in args])
+            problem = None
+        except ToolError as raised:
+            problem = raised
+        assert (problem.code if problem else 0) == code, problem
+        return SimpleNamespace(stderr=f"{problem or ''}{capsys.readouterr().err}")
+
+    return run_tool
 
 
 def ledger_of(folder):

@@ -4,8 +4,9 @@ A label is 1.0 (retained), 0.0 (spliced) or NaN; every NaN has one of REASONS.
 """
 
 import numpy as np
+import pandas as pd
 
-from intronaut.callers import CALL_COLUMNS
+from intronaut.annotation import chrom_order
 from intronaut.intervals import inside_any
 from intronaut.seqio import base_codes
 
@@ -14,6 +15,7 @@ REASONS = {
     "unmeasured": "no caller has a row with a value for it",
     "low_evidence": "measured, but too few reads for a call",
     "grey_zone": "measured, between the thresholds for spliced and retained",
+    "samples_disagree": "some samples of the caller say retained, too few of them",
     "callers_disagree": "fewer callers than asked for say the same",
     "only_retained_intron_transcripts": "no transcript splices it but those of biotype retained_intron",
     "inside_exon": "an exon of a transcript of another biotype contains it",
@@ -25,11 +27,15 @@ LEDGER_REASONS = {
     "too_short": "shorter than --min-length",
     "chrom_not_in_fasta": "its chromosome is not in the FASTA",
     "chrom_not_annotated": "its chromosome has no annotated intron",
+    "gene_not_annotated": "called by gene, but the annotation has no gene of that name",
     "not_annotated": "called, but no annotated intron has these coordinates",
     "other_strand": "called on one strand, annotated on the other",
     "outside_introns": "the peak overlaps no intron",
     "duplicate": "the same interval came earlier in the file",
     "overlap_below_minimum": "no retained and no spliced intron covers enough of the peak",
+    "on_flanking_exon": "the peak touches an exon next to a retained intron, but not the intron",
+    "outside_genes": "the peak does not lie inside a gene (--paper)",
+    "not_drawn": "a possible negative that the draw left out (--paper)",
     "touches_retained": "the peak lies on a spliced intron but touches a retained one",
 }
 RULES = ("retained_intron", "strict", "any-exon")
@@ -69,74 +75,6 @@ def _any_per_intron(introns, genes, found):
     return np.bincount(genes["intron"], found, minlength=len(introns)) > 0
 
 
-def match_calls(calls, introns, chrom_names):
-    """Find the annotated intron of every call by its coordinates, and by its strand where the caller tells one.
-
-    Args:
-        calls: rows of a caller's reader.
-        introns: DataFrame chrom, start, end, strand.
-        chrom_names: dict from the calls' chromosome names to those of ``introns``, None where there is none.
-
-    Returns:
-        the calls that match, with their ``intron`` (row of introns; a call without a strand may match on both), and
-        the ones that do not, one row for each distinct place, with the ``reason``.
-    """
-    calls = calls.assign(own=calls["chrom"].map(chrom_names), call=np.arange(len(calls)))
-    places = introns[["chrom", "start", "end"]].assign(intron=np.arange(len(introns)), other=introns["strand"])
-    found = calls.merge(places.rename(columns={"chrom": "own"}), how="left", on=["own", "start", "end"])
-    right_strand = (found["strand"] == ".") | (found["strand"] == found["other"])
-    matched = found[found["intron"].notna() & right_strand].astype({"intron": "int64"})
-    lost = found[~found["call"].isin(matched["call"])].drop_duplicates("call")
-    reason = np.where(lost["intron"].notna(), "other_strand", "not_annotated")
-    lost = lost.assign(reason=np.where(lost["own"].isna(), "chrom_not_annotated", reason))
-    lost = lost.drop_duplicates(["chrom", "start", "end", "strand"])
-    return matched[["intron", *CALL_COLUMNS]], lost[["chrom", "start", "end", "strand", "caller", "reason"]]
-
-
-def classify(calls, retained, spliced):
-    """Label (float64) and reason of every call: 1 from ``retained`` up, 0 from ``spliced`` down, each with evidence.
-
-    ``retained`` and ``spliced`` are arrays of thresholds, one value a call.
-    """
-    value = calls["value"].to_numpy()
-    high, low = value >= retained, value <= spliced
-    enough = np.where(high, calls["can_retain"], np.where(low, calls["can_splice"], True))
-    label = np.where(high & enough, 1.0, np.where(low & enough, 0.0, np.nan))
-    reason = np.where(~np.isnan(label), None, np.where(high | low, "low_evidence", "grey_zone"))
-    return label, reason
-
-
-def consensus(label, reason, intron, n_introns, at_least):
-    """One label an intron: retained when ``at_least`` callers say so, spliced when that many do and none says retained.
-
-    With ``at_least`` 1, one caller that calls the intron retained is enough and outvotes any number that do not: most
-    callers miss most retained introns (David et al. 2022, Genome Biol 23:240).
-
-    Args:
-        label, reason, intron: one value for each intron of each caller; intron is the row.
-
-    Returns:
-        label (float64) and reason (object), one value an intron; introns without any call are ``unmeasured``.
-    """
-    n_retained = np.bincount(intron, label == 1, minlength=n_introns)
-    n_spliced = np.bincount(intron, label == 0, minlength=n_introns)
-    result = np.full(n_introns, np.nan)
-    result[(n_spliced >= at_least) & (n_retained == 0)] = 0
-    result[n_retained >= at_least] = 1
-    why = np.full(n_introns, "unmeasured", object)
-    for name in ("grey_zone", "low_evidence"):
-        why[intron[reason == name]] = name
-    why[(n_retained + n_spliced) > 0] = "callers_disagree"
-    why[~np.isnan(result)] = None
-    return result, why
-
-
-def evidence_text(calls, n_introns):
-    """``caller=value`` of every caller that has a row for the intron, joined by ``;``; None where none has."""
-    texts = calls["caller"] + "=" + calls["value"].map("{:.6g}".format)
-    return texts.groupby(calls["intron"]).agg(";".join).reindex(range(n_introns)).replace(np.nan, None)
-
-
 def base_content(genome, chroms, table):
     """GC fraction and observed/expected CpG of every interval, both NaN where it holds no A, C, G or T.
 
@@ -170,3 +108,36 @@ def _counts(flags, start, end):
     inner = cuts[cuts < len(flags)]
     upto = np.concatenate([[0], np.cumsum(np.add.reduceat(flags, inner, dtype=np.int64))])
     return upto[np.searchsorted(cuts, end)] - upto[np.searchsorted(cuts, start)]
+
+
+def why_unusable(introns, chroms, min_length):
+    """The ledger's reason for every intron, None for the ones that can be labelled.
+
+    ``chroms`` holds the chromosomes that the FASTA has; None without a FASTA.
+    """
+    reasons = [
+        (~introns["strand"].isin(["+", "-"]), "no_strand"),
+        (introns["length"] < min_length, "too_short"),
+        (np.full(len(introns), chroms is not None) & ~introns["chrom"].isin(chroms or ()), "chrom_not_in_fasta"),
+    ]
+    return pd.Series(np.select(*zip(*reasons, strict=True), None), introns.index, dtype=object)
+
+
+def count_labels(table):
+    """How many rows have each label, and why the others have none."""
+    label = table["label"]
+    labels = {"1": int((label == 1).sum()), "0": int((label == 0).sum()), "NA": int(label.isna().sum())}
+    return {"labels": labels, "unlabelled": table["label_reason"].value_counts().to_dict()}
+
+
+def loci(table):
+    """``chrom:start-end`` of every row."""
+    return table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
+
+
+def ledger_table(ledger, unit):
+    """The ledger in its columns and in genome order: BED6, unit, source and reason."""
+    name = ledger["name"].fillna(loci(ledger)) if "name" in ledger else loci(ledger)
+    ledger = ledger.assign(order=chrom_order(ledger["chrom"]), name=name, score=0, unit=unit)
+    ledger = ledger.sort_values(["order", "start", "end", "strand"], kind="stable")
+    return ledger[["chrom", "start", "end", "name", "score", "strand", "unit", "source", "reason"]]

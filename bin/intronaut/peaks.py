@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from intronaut.cli import BadData, Problems
-from intronaut.intervals import overlapping_pairs
+from intronaut.intervals import inside_any, overlapping_pairs
 from intronaut.seqio import numbered_lines
 
 
@@ -17,13 +17,14 @@ def read_peaks(path):
     Header lines (``#``, ``track``, ``browser``) and a first line of column names are skipped; order is kept.
 
     Returns:
-        DataFrame: chrom, start, end, name (None where column four is not a name of its own), strand (``.``).
+        DataFrame: chrom, start, end, name (None where column four is not a name of its own), strand (``.``), summit
+        (from narrowPeak's tenth column, else the middle).
 
     Raises:
         BadData: lists every line that is no interval; or there is no line.
     """
     problems = Problems(path)
-    chroms, starts, ends, names = [], [], [], []
+    chroms, starts, ends, names, summits = [], [], [], [], []
     for number, line in numbered_lines(path):
         if not line.strip() or line.startswith(("#", "track", "browser")):
             continue
@@ -42,10 +43,18 @@ def read_peaks(path):
             starts.append(int(fields[1]))
             ends.append(int(fields[2]))
             names.append(fields[3] if len(fields) > 3 else None)
+            summits.append(_summit(fields))
     problems.raise_if_any()
     if not chroms:
         raise BadData(f"{path}: no peak in it")
-    return pd.DataFrame({"chrom": chroms, "start": starts, "end": ends, "name": _own_names(names), "strand": "."})
+    peaks = pd.DataFrame({"chrom": chroms, "start": starts, "end": ends, "name": _own_names(names), "strand": "."})
+    return peaks.assign(summit=summits)
+
+
+def _summit(fields):
+    start, end = int(fields[1]), int(fields[2])
+    offset = fields[9] if len(fields) == 10 else ""
+    return start + int(offset) if offset.isdecimal() and int(offset) < end - start else (start + end) // 2
 
 
 def _own_names(names):
@@ -55,17 +64,17 @@ def _own_names(names):
 
 
 def peak_rows(peaks, introns, found):
-    """The labelled ``peaks`` with gene and covariates of the intron under them that overlaps most.
+    """The labelled ``peaks`` with gene and covariates of the intron under them that overlaps most, missing without one.
 
     ``length``, ``rank`` and so on describe that intron; ``dist_tss`` and ``dist_tes`` run from the peak's middle.
     """
     peaks, found = peaks.reset_index(drop=True), found.reset_index(drop=True)
-    host = introns.iloc[[rows[0] for rows in found["introns"]]].reset_index(drop=True)
+    under = found["introns"].map(lambda rows: rows if isinstance(rows, list) else [])
+    host = introns.reindex([rows[0] if rows else -1 for rows in under]).reset_index(drop=True)
     into = (peaks["start"] + peaks["end"]) // 2 - host["start"]
-    left = np.where(host["strand"] == "-", host["dist_tes"], host["dist_tss"]) + into
-    right = np.where(host["strand"] == "-", host["dist_tss"], host["dist_tes"]) + host["end"] - host["start"] - into
     minus = host["strand"] == "-"
-    under = found["introns"]
+    left = np.where(minus, host["dist_tes"], host["dist_tss"]) + into
+    right = np.where(minus, host["dist_tss"], host["dist_tes"]) + host["length"] - into
     return host.assign(
         chrom=peaks["chrom"], start=peaks["start"], end=peaks["end"], strand=peaks["strand"], name=peaks["name"],
         label=found["label"].astype(float), label_reason=found["reason"],
@@ -81,8 +90,23 @@ def _joined_over(under, column):
     return [",".join(dict.fromkeys(word for row in rows for word in cells[row])) or None for rows in under]
 
 
-def label_peaks(peaks, introns, label, least):
-    """Label peaks by the introns under them.
+def flanking_exons(annotation, introns):
+    """The exons next to the given introns in any transcript: DataFrame chrom, start, end."""
+    exons = annotation.exons.join(annotation.transcripts[["chrom", "strand"]], on="transcript")
+    before = exons.merge(introns[["chrom", "strand", "start"]].rename(columns={"start": "end"}).drop_duplicates())
+    after = exons.merge(introns[["chrom", "strand", "end"]].rename(columns={"end": "start"}).drop_duplicates())
+    return pd.concat([before, after])[["chrom", "start", "end"]].drop_duplicates(ignore_index=True)
+
+
+def touching(peaks, others):
+    """Whether each peak shares a base with one of ``others``: bool array."""
+    touched = np.zeros(len(peaks), bool)
+    touched[overlapping_pairs(peaks, others)["left"]] = True
+    return touched
+
+
+def label_peaks(peaks, introns, label, least, summit=False):
+    """Label peaks by the introns under them, or with ``summit`` by those under the base at their summit.
 
     1 when retained introns cover at least the fraction ``least`` of the peak; 0 when spliced ones do and no retained
     one is touched; NaN when only introns without a label cover it that far.
@@ -95,6 +119,8 @@ def label_peaks(peaks, introns, label, least):
         DataFrame, one row a peak: label; reason; ledger (reason, where the peak is to be left out); introns (list of
         the introns' rows that decided, the one with the largest overlap first).
     """
+    if summit:
+        peaks = peaks.assign(start=peaks["summit"], end=peaks["summit"] + 1)
     pairs = overlapping_pairs(peaks, introns)
     pairs["label"] = label[pairs["right"]]
     length = (peaks["end"] - peaks["start"]).to_numpy()
@@ -113,9 +139,46 @@ def label_peaks(peaks, introns, label, least):
     result["reason"] = np.where(undecided & result["ledger"].isna(), "introns_unlabelled", None)
     decided = result["label"].to_numpy()[pairs["left"]]
     chosen = pairs[(pairs["label"] == decided) | (pairs["label"].isna() & np.isnan(decided))]
-    chosen = chosen.sort_values(["left", "overlap", "right"], ascending=[True, False, True])
-    result["introns"] = chosen.groupby("left")["right"].agg(list).reindex(range(len(peaks)))
+    result["introns"] = _ranked(chosen, len(peaks))
     return result
+
+
+def label_peaks_as_paper(peaks, introns, retained, exons, genes, negatives, seed):
+    """Label peaks as Daoud & Ben-Hur 2025 did, faults included; docs/labels.md lists them.
+
+    Only peaks strictly inside a gene count, with the 1-based start of the gene and the 0-based one of the peak compared
+    as they are. 1 when a retained intron of any gene and strand is touched, tested as closed intervals in the same
+    mixture; peaks that do not but touch one of ``exons`` are left out; of the rest ``negatives`` for every positive are
+    drawn at random as 0.
+
+    Args:
+        introns, exons, genes: DataFrames chrom, start, end (0-based); ``retained``: bool, one value an intron;
+            ``exons``: those next to the retained introns.
+        negatives: negatives for each positive; ``seed``: of the draw, which in the paper has none.
+
+    Returns:
+        as :func:`label_peaks`.
+    """
+    codes = pd.factorize(np.concatenate([peaks["chrom"], genes["chrom"]]))[0]
+    spans = genes.assign(start=genes["start"] + 1, key=codes[len(peaks) :])
+    inside = inside_any(peaks.assign(key=codes[: len(peaks)]), spans)
+    # a 0-based start against a 1-based closed end: one base more
+    positive = inside & touching(peaks, introns[retained].assign(end=lambda table: table["end"] + 1))
+    flanking = inside & ~positive & touching(peaks, exons.assign(end=exons["end"] + 1))
+    pool = np.flatnonzero(inside & ~positive & ~flanking)
+    wanted = min(len(pool), round(negatives * positive.sum()))
+    drawn = np.random.default_rng(seed).choice(pool, wanted, replace=False)
+    result = pd.DataFrame({"label": np.where(positive, 1.0, np.nan), "reason": None}, index=range(len(peaks)))
+    result.loc[drawn, "label"] = 0.0
+    reasons = [(~inside, "outside_genes"), (flanking, "on_flanking_exon"), (result["label"].isna(), "not_drawn")]
+    result["ledger"] = np.select(*zip(*reasons, strict=True), None)
+    result["introns"] = _ranked(overlapping_pairs(peaks, introns), len(peaks))
+    return result
+
+
+def _ranked(pairs, n_peaks):
+    pairs = pairs.sort_values(["left", "overlap", "right"], ascending=[True, False, True])
+    return pairs.groupby("left")["right"].agg(list).reindex(range(n_peaks))
 
 
 def _covered(pairs, peaks, introns):
