@@ -36,7 +36,10 @@ def make_parser():
     data.add_argument("--features", required=True, metavar="H5AD", help="features file of any embed_* tool")
     data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv of label_introns")
     data.add_argument(
-        "--feature-groups", default="all", metavar="GROUP", help="all, or COLUMN=VALUE[,VALUE] of the feature table"
+        "--feature-groups",
+        default="all",
+        metavar="GROUP",
+        help="all; tf, histone, access or another kind; or COLUMN=VALUE[,VALUE] of the feature table",
     )
     model = made.add_argument_group("model")
     model.add_argument("--model", default="logistic", choices=["logistic"], help="kind of model")
@@ -188,6 +191,7 @@ def notes_of(args, features, found, counts):
         "feature_group": args.feature_groups,
         "folds": args.folds,
         "calibration": None,
+        "n_parameters": len(found.weights) + 1,
         "rows_trained": counts["rows_trained"],
         "seed": args.seed,
         "labels_sha256": digest_file(args.labels),

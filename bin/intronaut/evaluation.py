@@ -71,7 +71,7 @@ def replicate_metrics(labels, probabilities, scores, draws):
     sums = _GroupSums(labels, np.asarray(probabilities, float), draws.group)
     in_order = draws.group[ranking.order]
     with np.errstate(invalid="ignore", divide="ignore"):
-        made = pd.DataFrame([ranking.metrics(counts[in_order].astype(float)) for counts in draws.counts])
+        made = pd.DataFrame([ranking.metrics(counts.astype(np.float32)[in_order]) for counts in draws.counts])
         made = made.assign(**sums.metrics(draws.counts))
         return made.assign(lift=made["average_precision"] / made["prevalence"])[list(METRICS)]
 
@@ -111,7 +111,9 @@ class _Ranking:
 
 
 def _running(weights):
-    return np.concatenate(([0.0], np.cumsum(weights)))
+    made = np.zeros(len(weights) + 1)
+    np.cumsum(weights, out=made[1:])
+    return made
 
 
 class _GroupSums:
@@ -131,7 +133,9 @@ class _GroupSums:
         self.sums = np.stack([np.bincount(group, column) for column in columns], axis=1)
 
     def metrics(self, counts):
-        n, positives, brier, log_loss, tp, called, tp_many, called_many, *gaps = (counts @ self.sums).T
+        # whole-number matrices have no fast product, and all of them as floats at once would fill the memory
+        totals = np.concatenate([some.astype(float) @ self.sums for some in np.array_split(counts, 1 + len(counts) // 100)])
+        n, positives, brier, log_loss, tp, called, tp_many, called_many, *gaps = totals.T
         return {
             "prevalence": positives / n,
             "brier": brier / n,

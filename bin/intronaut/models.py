@@ -104,13 +104,16 @@ def matching_columns(notes, features):
 
 
 def group_columns(features, group):
-    """Column numbers of a feature group: ``all``, or ``COLUMN=VALUE[,VALUE…]`` of the features' ``var`` table."""
+    """Column numbers of a feature group of the features' ``var`` table.
+
+    ``all``, ``COLUMN=VALUE[,VALUE…]``, or ``VALUE[,VALUE…]`` of the column ``kind``, such as tf, histone or access.
+    """
     if group == "all":
         return np.arange(len(features.var))
-    column, _, values = group.partition("=")
+    column, _, values = group.partition("=") if "=" in group else ("kind", "=", group)
     if column not in features.var or not values:
         known = ", ".join(features.var.columns) or "none"
-        raise BadData(f"{features.path}: feature group {group!r}: give COLUMN=VALUE; the columns are {known}")
+        raise BadData(f"{features.path}: feature group {group!r}: give COLUMN=VALUE; its columns are {known}")
     chosen = np.flatnonzero(features.var[column].isin(values.split(",")))
     if not len(chosen):
         some = ", ".join(map(str, features.var[column].value_counts().index[:10]))

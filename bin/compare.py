@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "scikit-learn>=1.5", "matplotlib>=3.9",
+#   "safetensors>=0.4", "biopython>=1.84", "rich>=13"]
+# ///
+"""Say which of several models predict intron retention better, and which cannot be told apart.
+
+Reads the folders of fit or finetune: predictions.tsv, and model.json where there is one. Models are compared on the
+windows that all of them predicted; the covariates-only baseline of the first folder is one of them. Every pair is
+tested: AUROC by DeLong's test for grouped rows, average precision and Brier score by a bootstrap of leakage groups,
+p-values by Holm over all pairs, and equivalence of AUROC by two one-sided tests.
+
+Output, a folder:
+  models.tsv       one line a model: every metric with its 95 % interval, on the common windows
+  comparison.tsv   one line a pair: differences, intervals, p-values, and a sentence that says what they mean
+  claims.tsv       the claims C1 to C8 of Daoud & Ben-Hur 2025: supported, not supported or not testable here, and why
+  compare.json     windows, groups, what was left out, settings
+  curves.svg       ROC and precision-recall curves        differences.svg   differences of AUROC with intervals
+"""
+
+import json
+from pathlib import Path
+
+from intronaut.cli import BadData, Log, UsageError, add_run_options, parser, positive_int, run, whole_folder
+
+
+def make_parser():
+    made = parser(__doc__, "compare")
+    data = made.add_argument_group("input")
+    data.add_argument("folders", nargs="+", metavar="FOLDER", help="folders with predictions.tsv, two or more models")
+    data.add_argument("--labels", metavar="TSV", help="labels.tsv, for the leakage groups")
+    data.add_argument("--explain", metavar="FOLDER", help="folder of explain on Sei features by target, for claim C6")
+    how = made.add_argument_group("tests")
+    how.add_argument("--margin", type=float, default=0.01, metavar="D", help="AUROC difference that does not matter")
+    how.add_argument("--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates")
+    out = made.add_argument_group("output")
+    out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    add_run_options(made, seed=True)
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    if args.margin <= 0:
+        raise UsageError("--margin: must be above 0")
+    log = Log("compare", args)
+    import numpy as np
+
+    from intronaut import claims, paired, tables
+
+    models = read_models(args.folders)
+    table, left_out = common_rows(models, log)
+    groups = groups_of(table["name"], args.labels, log)
+    point, replicated = score(models, table, groups, args)
+    labels = table["label"].to_numpy()
+    logits = np.stack([model["predictions"]["logit"].to_numpy() for model in models])
+    aurocs = paired.delong(labels, logits, groups)
+    comparison = paired.compare_pairs(aurocs, paired.delong(labels, logits), point, replicated, args.margin)
+    names = [model["name"] for model in models]
+    comparison = with_sentences(comparison, names, aurocs.values, len(table), args.margin)
+    table_of_models = model_table(names, point, replicated)
+    notes = [model["notes"] for model in models]
+    judged = claims.Judged(names, notes, aurocs, table_of_models, args.margin, read_stability(args.explain))
+    with whole_folder(args.output) as folder:
+        tables.write_table(folder / "models.tsv", table_of_models)
+        tables.write_table(folder / "comparison.tsv", comparison)
+        tables.write_table(folder / "claims.tsv", claims.decide(judged))
+        write_settings(folder / "compare.json", table, groups, left_out, args)
+        draw(folder, names, labels, logits, aurocs.values, comparison)
+    for sentence in comparison["sentence"]:
+        log.note(sentence)
+
+
+def read_models(folders):
+    """One dict a model: name, notes (model.json or empty), predictions; the first baseline found comes last."""
+    folders = [Path(folder) for folder in folders]
+    baselines = [folder / "covariates" for folder in folders]
+    baseline = next((folder for folder in baselines if (folder / "predictions.tsv").exists()), None)
+    if baseline and not any(folder.name == "covariates" for folder in folders):
+        folders.append(baseline)
+    if len(folders) < 2:
+        raise UsageError(f"{folders[0]}: nothing to compare it with; give two or more folders")
+    names = [folder.name for folder in folders]
+    # folders of the same name are told apart by where they lie
+    names = [str(folder) if names.count(folder.name) > 1 else folder.name for folder in folders]
+    if len(set(names)) < len(names):
+        raise UsageError("a folder is given twice")
+    return [read_model(name, folder) for name, folder in zip(names, folders, strict=True)]
+
+
+def read_model(name, folder):
+    from intronaut import models, tables
+
+    path = folder / "predictions.tsv"
+    table = tables.read_table(path, tables.PREDICTION_COLUMNS)
+    try:
+        table = table.astype({"label": float, "p_retained": float, "logit": float})
+    except (TypeError, ValueError) as problem:
+        raise BadData(f"{path}: {problem}") from problem
+    if table["name"].duplicated().any():
+        raise BadData(f"{path}: name {table['name'][table['name'].duplicated()].iloc[0]!r} occurs twice")
+    if table[["label", "p_retained", "logit"]].isna().any(axis=None) or not table["label"].isin([0, 1]).all():
+        raise BadData(f"{path}: label must be 0 or 1, p_retained and logit must be numbers, in every line")
+    notes = models.read_notes(folder) if (folder / "model.json").exists() else {}
+    return {"name": name, "path": path, "notes": notes, "predictions": table.set_index("name")}
+
+
+def common_rows(models, log):
+    """The windows that every model predicted, in the first one's order: ``(DataFrame name label, left-out counts)``."""
+    from intronaut.evaluation import require_both_classes
+
+    first = models[0]
+    common = set.intersection(*(set(model["predictions"].index) for model in models))
+    names = first["predictions"].index[first["predictions"].index.isin(common)]
+    if names.empty:
+        raise BadData(f"{models[1]['path']}: shares no window with {first['path']}")
+    labels = first["predictions"].loc[names, "label"]
+    for model in models:
+        model["predictions"], had = model["predictions"].loc[names], len(model["predictions"])
+        differing = model["predictions"]["label"] != labels
+        if differing.any():
+            raise BadData(
+                f"{model['path']}: {differing.sum()} labels differ from {first['path']}, first {names[differing][0]}; "
+                "compare models of the same labels"
+            )
+        model["left_out"] = had - len(names)
+        if model["left_out"]:
+            log.warn(f"{model['name']}: {model['left_out']:,} of {had:,} windows left out: not predicted by all models")
+    require_both_classes(labels.to_numpy(), "the windows that all models predicted")
+    return labels.reset_index(), {model["name"]: model["left_out"] for model in models}
+
+
+def groups_of(names, labels, log):
+    """The leakage group of each window; its own name where nothing is known."""
+    from intronaut import tables
+
+    if labels is None:
+        log.warn("without --labels every window counts as independent: intervals are too narrow if genes hold several")
+        return names.to_numpy(object)
+    known = tables.read_table(labels, ("name", "group")).drop_duplicates("name").set_index("name")["group"]
+    missing = ~names.isin(known.index)
+    if missing.any():
+        raise BadData(f"{labels}: no line for {missing.sum()} of the windows, first {names[missing].iloc[0]}")
+    found = known.reindex(names).reset_index(drop=True)
+    return found.fillna("row " + names).to_numpy(object)
+
+
+def score(models, table, groups, args):
+    """Every metric of each model: of the data, and of bootstrap replicates drawn alike for all models."""
+    from intronaut import evaluation
+
+    labels = table["label"].to_numpy()
+    draws, whole = evaluation.resampler(groups, args.bootstrap, args.seed), evaluation.observed(len(labels))
+    point, replicated = [], []
+    for predictions in (model["predictions"] for model in models):
+        p, logit = predictions["p_retained"].to_numpy(), predictions["logit"].to_numpy()
+        point.append(evaluation.replicate_metrics(labels, p, logit, whole).iloc[0])
+        replicated.append(evaluation.replicate_metrics(labels, p, logit, draws))
+    return point, replicated
+
+
+def read_stability(folder):
+    """The groups of an explain folder that have intervals, by name."""
+    from intronaut import tables
+
+    if folder is None:
+        return {}
+    table = tables.read_table(Path(folder) / "groups.tsv", ("group", "coefficient_sum"))
+    if "low" not in table:
+        raise BadData(f"{folder}: explained without --labels, so nothing is known of its stability")
+    return table.set_index("group")[["coefficient_sum", "low", "high"]].astype(float).to_dict("index")
+
+
+def model_table(names, point, replicated):
+    """models.tsv: metrics as columns, each followed by its interval; the best AUROC first."""
+    import pandas as pd
+
+    from intronaut.evaluation import METRICS, interval
+
+    rows = []
+    for name, one, many in zip(names, point, replicated, strict=True):
+        row = {"model": name}
+        for metric in METRICS:
+            found = interval(many[metric].to_numpy(), one[metric])
+            row |= {metric: found["value"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
+        rows.append(row)
+    return pd.DataFrame(rows).sort_values("auroc", ascending=False, kind="stable")
+
+
+def with_sentences(pairs, names, aurocs, n, margin):
+    """The pairs with names instead of numbers, the better model first, and what each means in words."""
+    made = pairs.assign(model_a=[names[a] for a in pairs["a"]], model_b=[names[b] for b in pairs["b"]])
+    made["sentence"] = [
+        sentence(row, aurocs[row["a"]], aurocs[row["b"]], n, margin) for row in made.to_dict("records")
+    ]
+    return made[["model_a", "model_b", *pairs.columns.drop(["a", "b"]), "sentence"]]
+
+
+def sentence(row, auroc_a, auroc_b, n, margin):
+    """What one pair's tests mean, weak results included."""
+    a, b = row["model_a"], row["model_b"]
+    told = f"AUROC {auroc_a:.3f} against {auroc_b:.3f}, difference {row['auroc_difference']:+.3f}"
+    told += f" (95 % {row['auroc_low']:+.3f} to {row['auroc_high']:+.3f})"
+    equal = row["equivalence_p_holm"] < 0.05
+    if row["auroc_p_holm"] < 0.05:
+        small = f", by less than {margin:g}" if equal else ""
+        return f"{a} ranks introns better than {b}{small}: {told}, Holm p = {row['auroc_p_holm']:.2g}."
+    if equal:
+        p = row["equivalence_p_holm"]
+        return f"{a} and {b} are equally good within {margin:g}: {told}, Holm p of equivalence = {p:.2g}."
+    return f"{a} and {b} cannot be told apart on these {n:,} windows, nor shown to be equal within {margin:g}: {told}."
+
+
+def write_settings(path, table, groups, left_out, args):
+    from intronaut import __version__
+
+    told = {
+        "version": __version__,
+        "n": len(table),
+        "n_retained": int(table["label"].sum()),
+        "n_groups": len(set(groups)),
+        "groups_from_labels": args.labels is not None,
+        "left_out": left_out,
+        "margin": args.margin,
+        "bootstrap": args.bootstrap,
+        "seed": args.seed,
+    }
+    path.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def draw(folder, names, labels, logits, aurocs, comparison):
+    """All ROC and precision-recall curves in one figure, all differences of AUROC in another."""
+    import matplotlib.pyplot as plt
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
+    from intronaut.figures import NEUTRAL, forest, save_svg
+
+    figure, (roc, pr) = plt.subplots(1, 2, figsize=(9, 4))
+    for at in sorted(range(len(names)), key=lambda at: -aurocs[at]):
+        false, true, _ = roc_curve(labels, logits[at])
+        precision, recall, _ = precision_recall_curve(labels, logits[at])
+        style = {"linewidth": 1.2, "label": f"{names[at]} ({aurocs[at]:.3f})", "color": f"C{at % 10}"}
+        roc.plot(false, true, **style)
+        pr.step(recall, precision, where="pre", **style)
+    roc.plot([0, 1], [0, 1], color=NEUTRAL, linestyle=":", linewidth=0.8)
+    pr.axhline(labels.mean(), color=NEUTRAL, linestyle=":", linewidth=0.8)
+    roc.set(xlabel="false positive rate", ylabel="true positive rate")
+    pr.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
+    roc.legend(title="model (AUROC)", fontsize=8)
+    save_svg(figure, folder / "curves.svg")
+    lines = comparison["model_a"] + " − " + comparison["model_b"]
+    values = (comparison[f"auroc_{part}"] for part in ("difference", "low", "high"))
+    save_svg(forest(lines, *values, "difference of AUROC, 95 % interval"), folder / "differences.svg")
+
+
+if __name__ == "__main__":
+    run(main, "compare")

@@ -1,0 +1,124 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import compare
+from intronaut import claims, paired
+from intronaut.tables import write_table
+from simulated import introns, write_labels
+
+LOGISTIC = {"kind": "logistic", "features": {"tool": "embed_sei"}, "n_parameters": 21908}
+
+
+def write_model(folder, labels, logits, notes=None):
+    folder.mkdir(parents=True)
+    table = pd.DataFrame({"name": [f"i{k}" for k in range(len(labels))], "label": labels, "split": "1", "fold": "1"})
+    write_table(folder / "predictions.tsv", table.assign(p_retained=1 / (1 + np.exp(-logits)), logit=logits))
+    if notes:
+        (folder / "model.json").write_text(json.dumps({"layout": 1, **notes}))
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """A good model, its twin with a little noise, a poor one and a covariates baseline, on 3,000 introns."""
+    rng = np.random.default_rng(0)
+    labels = (rng.random(3000) < 0.2).astype(int)
+    signal = labels + rng.normal(size=3000)
+    write_model(tmp_path / "good", labels, signal, LOGISTIC)
+    write_model(tmp_path / "twin", labels, signal + 0.02 * rng.normal(size=3000))
+    write_model(tmp_path / "poor", labels, signal + 2 * rng.normal(size=3000), {"kind": "dnabert2_finetuned"})
+    write_model(tmp_path / "good/covariates", labels, signal + 3 * rng.normal(size=3000))
+    write_labels(tmp_path / "labels.tsv", introns(3000).assign(label=labels))
+    monkeypatch.chdir(tmp_path)
+    return labels, signal
+
+
+COMPARE = ("good", "twin", "poor", "--labels", "labels.tsv", "-o", "c", "--bootstrap", "300")
+
+
+def read(path):
+    return pd.read_csv(path, sep="\t")
+
+
+def test_better_equal_and_worse_models_are_told_apart_in_words(models, tmp_path):
+    compare.main(COMPARE)
+    pairs = read(tmp_path / "c/comparison.tsv").set_index(["model_a", "model_b"])["sentence"]
+    assert len(pairs) == 6
+    twins = next(text for (a, b), text in pairs.items() if {a, b} == {"good", "twin"})
+    assert "equally good within 0.01" in twins
+    assert "good ranks introns better than poor: AUROC" in pairs["good", "poor"]
+
+
+def test_the_table_of_models_equals_scikit_learn(models, tmp_path):
+    labels, signal = models
+    compare.main(COMPARE)
+    found = read(tmp_path / "c/models.tsv").set_index("model").loc["good"]
+    assert found["auroc"] == pytest.approx(roc_auc_score(labels, signal), abs=1e-5)
+    assert found["average_precision"] == pytest.approx(average_precision_score(labels, signal), abs=1e-5)
+    assert found["auroc_low"] < found["auroc"] < found["auroc_high"]
+
+
+def test_claims_are_decided_from_what_the_models_are(models, tmp_path):
+    compare.main(COMPARE)
+    found = read(tmp_path / "c/claims.tsv").set_index("claim")
+    assert found.loc["C3", "verdict"] == "supported" and "good − poor = +0." in found.loc["C3", "numbers"]
+    # AUROC 0.76 is clearly above the baseline, but below the published 0.807
+    assert found.loc["C1", "verdict"] == "not supported"
+    assert found.loc["C4", "verdict"] == "not testable here" and "needs fine-tuned Sei" in found.loc["C4", "numbers"]
+    assert list(found.index) == [f"C{k}" for k in range(1, 9)]
+
+
+def test_equal_feature_groups_support_c5_and_a_worse_one_does_not():
+    def judged(values):
+        notes = [LOGISTIC | {"feature_group": group} for group in ("tf", "histone", "all")]
+        aurocs = paired.Aurocs(np.array(values), 1e-6 * np.eye(3))
+        names = ["tf", "hm", "all"]
+        metrics = pd.DataFrame({"model": names, "auroc": values, "auroc_low": values, "auroc_high": values})
+        return claims.Judged(names, notes, aurocs, metrics, 0.01)
+
+    verdicts = claims.decide(judged([0.807, 0.808, 0.808])).set_index("claim")["verdict"]
+    assert verdicts["C5"] == "supported"
+    assert claims.decide(judged([0.79, 0.808, 0.808])).set_index("claim")["verdict"]["C5"] == "not supported"
+
+
+def test_named_groups_need_stable_signs_for_c6(models, tmp_path):
+    (tmp_path / "e").mkdir()
+    rows = {"group": ["MYC", "EZH2", "POLR2A", "CTCF"], "coefficient_sum": [0.2, -0.1, 0.1, 0.5]}
+    rows |= {"low": [0.1, -0.2, -0.1, 0.4], "high": [0.3, 0, 0.2, 1]}
+    write_table(tmp_path / "e/groups.tsv", pd.DataFrame(rows))
+    compare.main([*COMPARE, "--explain", "e"])
+    told = read(tmp_path / "c/claims.tsv").set_index("claim").loc["C6"]
+    assert told["verdict"] == "not supported" and told["numbers"].startswith("1 of 3 groups")
+
+
+def test_only_windows_of_all_models_are_compared_and_the_rest_counted(models, tmp_path):
+    table = read(tmp_path / "poor/predictions.tsv")
+    write_table(tmp_path / "poor/predictions.tsv", table.iloc[100:].sample(frac=1, random_state=0))
+    compare.main(COMPARE)
+    told = json.loads((tmp_path / "c/compare.json").read_text())
+    assert told["n"] == 2900 and told["left_out"] == {"good": 100, "twin": 100, "poor": 0, "covariates": 100}
+    kept = read(tmp_path / "good/predictions.tsv").iloc[100:]
+    found = read(tmp_path / "c/models.tsv").set_index("model").loc["good", "auroc"]
+    assert found == pytest.approx(roc_auc_score(kept["label"], kept["logit"]), abs=1e-5)
+
+
+def test_models_of_other_labels_are_refused(tool, models, tmp_path):
+    table = read(tmp_path / "poor/predictions.tsv")
+    write_table(tmp_path / "poor/predictions.tsv", table.assign(label=1 - table["label"]))
+    done = tool("compare", *COMPARE, code=65)
+    assert "3000 labels differ from good/predictions.tsv, first i0" in done.stderr and not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    "args, expected, code",
+    [
+        (["poor", "-o", "c"], "nothing to compare it with", 2),
+        (["good", "gone", "-o", "c"], "error: gone/predictions.tsv: ", 66),
+        (["good", "poor", "-o", "c", "--labels", "good/predictions.tsv"], "no column group", 65),
+    ],
+)
+def test_wrong_use_is_one_line(tool, models, args, expected, code):
+    assert expected in tool("compare", *args, code=code).stderr.splitlines()[-1]
