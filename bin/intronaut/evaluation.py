@@ -134,7 +134,8 @@ class _GroupSums:
 
     def metrics(self, counts):
         # whole-number matrices have no fast product, and all of them as floats at once would fill the memory
-        totals = np.concatenate([some.astype(float) @ self.sums for some in np.array_split(counts, 1 + len(counts) // 100)])
+        parts = np.array_split(counts, 1 + len(counts) // 100)
+        totals = np.concatenate([part.astype(float) @ self.sums for part in parts])
         n, positives, brier, log_loss, tp, called, tp_many, called_many, *gaps = totals.T
         return {
             "prevalence": positives / n,
