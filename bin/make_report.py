@@ -38,7 +38,7 @@ def make_parser():
     data.add_argument("--ledger", required=True, metavar="TSV", help="ledger.tsv of label_introns")
     data.add_argument("--counts", required=True, metavar="JSON", help="counts.json of label_introns")
     data.add_argument("--fit", required=True, nargs="+", metavar="FOLDER", help="folders of fit, one a model")
-    data.add_argument("--explain", default=[], nargs="+", metavar="FOLDER", help="folders of explain, named as in --fit")
+    data.add_argument("--explain", default=[], nargs="+", metavar="FOLDER", help="folders of explain, named alike")
     data.add_argument("--settings", metavar="JSON", help="params of the run, to be shown")
     out = made.add_argument_group("output")
     out.add_argument("-o", "--output", default="report.html", metavar="FILE", help="the page")
@@ -51,7 +51,7 @@ def make_parser():
 def main(argv):
     args = make_parser().parse_args(argv)
     log = Log("make_report", args)
-    from intronaut import report_figures as figures, tables
+    from intronaut import tables
 
     labels = tables.read_labels(args.labels)
     counts = read_json(args.counts)
@@ -97,9 +97,10 @@ def read_model(folder):
 
     folder = Path(folder)
     model = {"name": folder.name, "metrics": read_json(folder / "metrics.json"), "predictions": {}}
-    for part, path in {"features": folder, "covariates": folder / "covariates", "combined": folder / "combined"}.items():
-        if (path / "predictions.tsv").exists():
-            table = tables.read_table(path / "predictions.tsv", tables.PREDICTION_COLUMNS)
+    for part, inside in (("features", "."), ("covariates", "covariates"), ("combined", "combined")):
+        path = folder / inside / "predictions.tsv"
+        if part == "features" or path.exists():
+            table = tables.read_table(path, tables.PREDICTION_COLUMNS)
             model["predictions"][part] = table.astype({"label": int, "p_retained": float, "logit": float})
     about = read_json(folder / "model.json") if (folder / "model.json").exists() else {}
     model["random_weights"] = bool(about.get("features", {}).get("random_weights"))
@@ -125,12 +126,11 @@ def card(locus, parts):
     """One intron: what it is, what is predicted, and the features that move its logit most either way."""
     import math
 
-    listed = {
-        side: ", ".join(f"{row.group} ({row.contribution:+.2f})" for row in parts.itertuples() if sign * row.contribution > 0)
-        for side, sign in (("for", 1), ("against", -1))
-    }
+    moves = [(part.contribution, f"{part.group} ({part.contribution:+.2f})") for part in parts.itertuples()]
     words = {1.0: "retained", 0.0: "spliced"}
-    return listed | {
+    return {
+        "for": ", ".join(text for move, text in moves if move > 0),
+        "against": ", ".join(text for move, text in moves if move < 0),
         "name": locus.name,
         "gene": locus["gene_name"],
         "label": words.get(locus["label"], "unknown"),
@@ -156,23 +156,23 @@ def draw_figures(labels, models, explanations):
 
 def label_sentence(counts):
     retained, spliced, unknown = (counts["labels"].get(key, 0) for key in ("1", "0", "NA"))
-    unit = counts["unit"]
-    text = f"{retained:,} of {retained + spliced:,} labelled {unit}s are retained ({retained / (retained + spliced):.1%})."
+    known, unit = retained + spliced, counts["unit"]
+    text = f"{retained:,} of {known:,} labelled {unit}s are retained ({retained / known:.1%})."
     return text + (f" {unknown:,} more could not be judged and take no part." if unknown else "")
 
 
 def model_sentences(model):
     """What one fitted model shows, in words that its intervals allow."""
-    metrics = model["metrics"]
+    name, metrics = model["name"], model["metrics"]
     auroc = metrics["metrics"]["auroc"]
     yield (
-        f"From {model['name']} features alone, a retained intron is ranked above a spliced one in "
+        f"From {name} features alone, a retained intron is ranked above a spliced one in "
         f"{auroc['value']:.0%} of all pairs (AUROC {with_interval(auroc)}; 50 % is chance)."
     )
     if metrics.get("baseline"):
         base = metrics["baseline"]["covariates"]["auroc"]
         gain = metrics["gain"]["combined_minus_covariates"]["auroc"]
-        yield f"Length, GC content and position alone, without any {model['name']} feature, reach {with_interval(base)}."
+        yield f"Length, GC content and position alone, without any {name} feature, reach {with_interval(base)}."
         verdict = (
             "an improvement that chance does not explain"
             if gain["low"] > 0
@@ -180,7 +180,7 @@ def model_sentences(model):
             if gain["high"] < 0
             else "no difference that can be told from chance"
         )
-        yield f"Added to them, {model['name']} features change AUROC by {with_interval(gain, sign='+')}: {verdict}."
+        yield f"Added to them, {name} features change AUROC by {with_interval(gain, sign='+')}: {verdict}."
 
 
 def with_interval(metric, sign=""):
@@ -245,16 +245,14 @@ def render(page):
 
 def write_multiqc(folder, page):
     """Tables as MultiQC custom content: a comment header, then TSV."""
-    head = "# id: intronaut_models\n# section_name: Intronaut models\n# plot_type: table\nmodel\tAUROC\taverage precision\n"
-    rows = [
-        f"{row['model']}\t{row['metrics']['auroc']['value']:.6g}\t{row['metrics']['average_precision']['value']:.6g}\n"
-        for row in page["models"]
-    ]
-    (folder / "intronaut_models_mqc.tsv").write_text(head + "".join(rows), encoding="utf-8")
-    head = "# id: intronaut_labels\n# section_name: Intronaut labels\n# plot_type: bargraph\nlabel\tintrons\n"
+    models = [["model", *(word for _, word in METRICS)]]
+    models += [[row["model"], *(f"{row['metrics'][key]['value']:.6g}" for key, _ in METRICS)] for row in page["models"]]
     names = {"1": "retained", "0": "spliced", "NA": "unknown"}
-    rows = [f"{names[key]}\t{n}\n" for key, n in page["counts"]["labels"].items()]
-    (folder / "intronaut_labels_mqc.tsv").write_text(head + "".join(rows), encoding="utf-8")
+    labels = [["label", "number"], *([names[key], str(n)] for key, n in page["counts"]["labels"].items())]
+    for name, kind, rows in (("models", "table", models), ("labels", "bargraph", labels)):
+        head = f"# id: intronaut_{name}\n# section_name: Intronaut {name}\n# plot_type: {kind}\n"
+        text = head + "".join("\t".join(row) + "\n" for row in rows)
+        (folder / f"intronaut_{name}_mqc.tsv").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

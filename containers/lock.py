@@ -25,18 +25,18 @@ def declared(script):
 def image_of(script):
     """The image of the process of the same name."""
     module = ROOT / "modules" / script.stem / "main.nf"
-    return re.search(r'container "intronaut/(\w+):', module.read_text())[1] if module.exists() else IMAGE_OF.get(script.stem, "core")
+    if not module.exists():
+        return IMAGE_OF.get(script.stem, "core")
+    return re.search(r'container "intronaut/(\w+):', module.read_text())[1]
 
 
 def compile_pins(requirements, output, *options):
     with tempfile.NamedTemporaryFile("w", suffix=".in") as wanted:
         wanted.write("\n".join(sorted(requirements)) + "\n")
         wanted.flush()
-        subprocess.run(
-            ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes",
-             "--no-emit-index-url", "--no-annotate", "--custom-compile-command", "make lock", *options, wanted.name, "--output-file", output],
-            check=True,
-        )  # fmt: skip
+        how = ["--quiet", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate"]
+        how += ["--no-emit-index-url", "--custom-compile-command", "make lock", *options]
+        subprocess.run(["uv", "pip", "compile", *how, wanted.name, "--output-file", output], check=True)
 
 
 def main():
@@ -46,7 +46,8 @@ def main():
     compile_pins(every | set(tests), ROOT / "requirements.txt")
     for image in ("core", "torch"):
         needs = {need for script in scripts if image_of(script) == image for need in declared(script)}
-        compile_pins(needs, ROOT / "containers" / image / "requirements.txt", "--constraints", ROOT / "requirements.txt")
+        pins = ROOT / "containers" / image / "requirements.txt"
+        compile_pins(needs, pins, "--constraints", ROOT / "requirements.txt")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ def params_page():
         page.append(f"## {group['title']}\n\n| param | meaning | choices | default |\n|---|---|---|---|")
         for name, rule in group["properties"].items():
             choices = ", ".join(f"`{choice}`" for choice in rule.get("enum", []))
-            default = f"`{rule['default']}`" if "default" in rule else "required" if name in group.get("required", []) else ""
+            default = f"`{rule['default']}`" if "default" in rule else ""
+            if name in group.get("required", []):
+                default = "required"
             page.append(f"| `--{name}` | {rule['description']} | {choices} | {default} |")
         page.append("")
     return "\n".join(page)

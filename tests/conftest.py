@@ -1,5 +1,6 @@
 """What the tests share: running tools as a user does, and data that lies outside the repository."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -12,19 +13,20 @@ SHARED = ROOT.parent / "shared"
 DEMO = ROOT / "assets" / "demo"
 
 
+def run_tool(name, *args, code=0, stdin=None, cwd=None, env=None):
+    """Run a tool of bin/ in the folder ``cwd``; returns the CompletedProcess (text) when it exits with ``code``."""
+    command = [sys.executable, ROOT / "bin" / f"{name}.py", *map(str, args)]
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, text=True, cwd=cwd, env={**os.environ, **(env or {})}
+    )
+    assert done.returncode == code, f"{name} exited {done.returncode}:\n{done.stderr}"
+    return done
+
+
 @pytest.fixture
 def tool(tmp_path):
-    """Run ``tool("fetch_sequences", arg, …, code=0)`` from another folder; returns the CompletedProcess (text)."""
-
-    def run_tool(name, *args, code=0, stdin=None, cwd=tmp_path, env=None):
-        command = [sys.executable, ROOT / "bin" / f"{name}.py", *map(str, args)]
-        done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, cwd=cwd, env={**os.environ, **(env or {})}
-        )
-        assert done.returncode == code, f"{name} exited {done.returncode}:\n{done.stderr}"
-        return done
-
-    return run_tool
+    """``tool("fetch_sequences", arg, …, code=0)``: run_tool in the test's own folder."""
+    return functools.partial(run_tool, cwd=tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import time
 import anndata
 import pandas as pd
 import pytest
+
 from conftest import DEMO, ROOT
 
 NEXTFLOW = ROOT / "engine" / "nextflow"
@@ -25,6 +26,11 @@ def nextflow(folder, *args, code=0):
 
 def nextflow_command(folder, *args):
     return [NEXTFLOW, "-log", folder / "nextflow.log", "run", ROOT, "-ansi-log", "false", "-w", folder / "work", *args]
+
+
+def asked(folder, *args):
+    """What Nextflow answers about the project without running it."""
+    return subprocess.run([NEXTFLOW, *args], capture_output=True, text=True, check=True, cwd=folder).stdout
 
 
 def quiet_env():
@@ -53,7 +59,7 @@ def test_demo_leaves_every_promised_file(demo):
     results = demo / "results"
     for path in ("labels/labels.tsv", "labels/ledger.tsv", "labels/counts.json", "features/motifs.h5ad", "report.html"):
         assert (results / path).stat().st_size, path
-    for pattern in ("fit/*/metrics.json", "fit/*/predictions.tsv", "explain/*/*.tsv", "pipeline_info/*", "figures/*.svg"):
+    for pattern in ("fit/*/metrics.json", "fit/*/predictions.tsv", "explain/*.tsv", "pipeline_info/*", "figures/*.svg"):
         assert list(results.glob(pattern)), pattern
 
 
@@ -71,9 +77,7 @@ def test_every_labelled_intron_has_one_prediction(demo):
 
 
 def test_second_run_repeats_no_task(demo):
-    printed = nextflow(
-        demo, "-profile", "demo", "--outdir", demo / "results", "--embedders", "motifs,kmers", "-resume"
-    )
+    printed = nextflow(demo, "-profile", "demo", "--outdir", demo / "results", "--embedders", "motifs,kmers", "-resume")
     assert not submitted(printed)
 
 
@@ -97,30 +101,37 @@ def test_killed_run_resumes_and_ends_with_the_same_tables(demo, tmp_path):
 def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
     fake = tmp_path / "fake"
     fake.touch()
-    models = [word for name in ("sei_weights", "sei_targets", "dnabert2_weights", "dnabert2_tokenizer") for word in (f"--{name}", fake)]
-    printed = nextflow(
-        tmp_path, "-profile", "demo", "-stub-run", "--outdir", tmp_path / "out", "--embedders", "motifs,kmers,sei,dnabert2", *models
-    )  # fmt: skip
+    models = ["--sei_weights", fake, "--sei_targets", fake, "--dnabert2_weights", fake, "--dnabert2_tokenizer", fake]
+    models += ["--embedders", "motifs,kmers,sei,dnabert2"]
+    printed = nextflow(tmp_path, "-profile", "demo", "-stub-run", "--outdir", tmp_path / "out", *models)
     assert any("MAKE_REPORT" in task for task in submitted(printed))
     assert sum("EMBED_SEI" in task for task in submitted(printed)) == 2
 
 
 def test_every_wrong_param_is_named_at_once(tmp_path):
     printed = nextflow(tmp_path, "--gtff", "x", "--window", "abc", "--anchor", "middle", "--ir-calls", "x", code=1)
-    for mistake in ("--gtff is not", "did you mean --ir_calls", "--gtf is required", "--fasta is required", "'abc'", "'middle'"):
-        assert mistake in printed
+    expected = (
+        "--gtff is not",
+        "did you mean --ir_calls",
+        "--gtf is required",
+        "--fasta is required",
+        "'abc'",
+        "'middle'",
+    )
+    assert [mistake for mistake in expected if mistake not in printed] == []
 
 
 def test_bad_data_stops_the_run_with_the_tools_own_line(tmp_path):
     broken = tmp_path / "broken.gtf"
-    broken.write_text("19\thavana\texon\tone\t200\t.\t+\t.\tgene_id \"g\"; transcript_id \"t\";\n")
-    printed = nextflow(tmp_path, "--gtf", broken, "--fasta", DEMO / "chr19_6Mb.fa.gz", "--outdir", tmp_path / "out", code=1)
+    broken.write_text('19\thavana\texon\tone\t200\t.\t+\t.\tgene_id "g"; transcript_id "t";\n')
+    genome = DEMO / "chr19_6Mb.fa.gz"
+    printed = nextflow(tmp_path, "--gtf", broken, "--fasta", genome, "--outdir", tmp_path / "out", code=1)
     assert "label_introns: error:" in printed and "line 1" in printed and "65" in printed
     assert not (tmp_path / "out" / "labels").exists()
 
 
 def test_config_defaults_equal_the_schema(tmp_path):
-    flat = subprocess.run([NEXTFLOW, "config", "-flat", ROOT], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    flat = asked(tmp_path, "config", "-flat", ROOT)
     config = dict(line.removeprefix("params.").split(" = ") for line in flat.splitlines() if line.startswith("params."))
     groups = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
     rules = {name: rule for group in groups for name, rule in group["properties"].items()}
@@ -130,9 +141,7 @@ def test_config_defaults_equal_the_schema(tmp_path):
 
 
 def test_every_process_names_an_image_of_containers(tmp_path):
-    printed = subprocess.run(
-        [NEXTFLOW, "inspect", ROOT, "-profile", "demo", "-format", "json"], capture_output=True, text=True, check=True, cwd=tmp_path
-    ).stdout  # fmt: skip
+    printed = asked(tmp_path, "inspect", ROOT, "-profile", "demo", "-format", "json")
     processes = json.loads(printed[printed.index("{") :])["processes"]
     folders = {path.name for path in (ROOT / "containers").iterdir()}
     assert processes and all(p["container"].split("/")[-1].split(":")[0] in folders for p in processes)

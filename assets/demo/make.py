@@ -52,18 +52,21 @@ def cut_genome(wheel):
 def cut_annotation(wheel):
     """Keep each gene that ends within the slice, and every feature below it."""
     kept = set()
-    with wheel.open(INSIDE + ".gff3.gz") as packed, gzip.open(packed, "rt") as lines:
-        with BgzfWriter(HERE / "chr19_6Mb.gff3.gz", "w") as out:
-            out.write(f"##gff-version 3\n##sequence-region 19 1 {LENGTH}\n")
-            for line in lines:
-                if line.startswith("#"):
-                    continue
-                fields = line.rstrip("\n").split("\t")
-                tags = dict(tag.split("=", 1) for tag in fields[8].split(";") if "=" in tag)
-                inside = tags["Parent"] in kept if "Parent" in tags else is_gene(tags) and int(fields[4]) <= LENGTH
-                if inside:
-                    kept.add(tags.get("ID"))
-                    out.write(line)
+    with (
+        wheel.open(INSIDE + ".gff3.gz") as packed,
+        gzip.open(packed, "rt") as lines,
+        BgzfWriter(HERE / "chr19_6Mb.gff3.gz", "w") as out,
+    ):
+        out.write(f"##gff-version 3\n##sequence-region 19 1 {LENGTH}\n")
+        for line in lines:
+            if line.startswith("#"):
+                continue
+            fields = line.rstrip("\n").split("\t")
+            tags = dict(tag.split("=", 1) for tag in fields[8].split(";") if "=" in tag)
+            inside = tags["Parent"] in kept if "Parent" in tags else is_gene(tags) and int(fields[4]) <= LENGTH
+            if inside:
+                kept.add(tags.get("ID"))
+                out.write(line)
 
 
 def is_gene(tags):

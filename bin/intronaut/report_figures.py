@@ -107,7 +107,8 @@ def calibration(bins):
     axis.plot([0, top], [0, top], color="black", linewidth=0.8, linestyle=":")
     style = {"color": SPLICED, "marker": "o", "markersize": 4, "linewidth": 1, "capsize": 2}
     axis.errorbar(table["predicted"], table["observed"], error, **style)
-    axis.set(xlabel="predicted probability of retention", ylabel="observed fraction retained", xlim=(0, top), ylim=(0, top))
+    axis.set(xlabel="predicted probability of retention", ylabel="observed fraction retained")
+    axis.set(xlim=(0, top), ylim=(0, top))
     return figure
 
 
