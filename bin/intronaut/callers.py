@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from intronaut.calltable import MISSING_WORDS, numbers, parts, whole_numbers
+from intronaut.calltable import numbers, parts, whole_numbers
 
 NEVER = float("nan")
 # fmt: off
@@ -93,14 +93,10 @@ def _rmats(table, limits, genes, problems):
         for line in table.index[(included.count(axis=1) != n_levels) | (skipped.count(axis=1) != n_levels)]:
             problems.add(f"group {group} has not one inclusion and one skipping count for every inclusion level", line)
         for i in level.columns.intersection(included.columns).intersection(skipped.columns):
-            enough = sum(numbers(_cells(lists[i]), problems) for lists in (included, skipped)) >= limits["reads"]
-            found = call_rows(*place, numbers(_cells(level[i]), problems), enough & differs, enough)
+            enough = sum(numbers(lists[i], problems) for lists in (included, skipped)) >= limits["reads"]
+            found = call_rows(*place, numbers(level[i], problems), enough & differs, enough)
             rows.append(found.assign(sample=f"{group}.{i + 1}"))
     return pd.concat(rows)
-
-
-def _cells(column):
-    return column.mask(column.isin(MISSING_WORDS))
 
 
 def _rmats_events(table, limits, genes, problems):

@@ -71,7 +71,8 @@ def whole_numbers(texts, problems):
 
 
 def numbers(texts, problems):
-    """A column of text as float64, missing where it is; what is no number goes to ``problems``."""
+    """A column of text as float64, words for a missing value as missing; what is no number goes to ``problems``."""
+    texts = texts.mask(texts.isin(MISSING_WORDS))
     values = pd.to_numeric(texts, errors="coerce").astype(float)
     for line, text in texts[(values.isna() & texts.notna()) | np.isinf(values)].items():
         problems.add(f"{texts.name} is {text!r}, not a number or NA", line)

@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pandas as pd
 
 from intronaut.cli import BadData, Problems, whole_file
@@ -79,8 +80,14 @@ def write_table(path, table):
     """Write a DataFrame as TSV: one header line, NA for missing, six significant digits, whole or not at all."""
     with whole_file(path) as out:
         out.write("\t".join(table.columns) + "\n")
-        columns = [[_cell(value) for value in table[name]] for name in table.columns]
+        columns = [_texts(table[name]) for name in table.columns]
         out.writelines("\t".join(row) + "\n" for row in zip(*columns, strict=True))
+
+
+def _texts(column):
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu":
+        return list(map(str, column.tolist()))
+    return [_cell(value) for value in column.tolist()]
 
 
 def _cell(value):

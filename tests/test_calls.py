@@ -1,0 +1,209 @@
+"""Readers of callers' tables, against introns written by hand into each documented layout."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import label_introns
+from intronaut.annotation import read_annotation
+from intronaut.calls import CallOptions, collapse, read_calls
+from intronaut.cli import BadData, ToolError, UsageError
+from intronaut.tables import read_labels
+
+FOLDER = Path(__file__).parent / "data" / "callers"
+# 0-based, half-open; the third intron of the plus gene (1700-2000) has a missing value in every file
+INTRONS = {(1100, 1300, "+"), (1400, 1600, "+"), (4100, 4300, "-"), (4400, 4700, "-")}
+RETAINED = {(1100, 1300), (4100, 4300)}
+GENERIC = ["--calls-base", "1", "--calls-value", "psi", "--calls-threshold", "0.1"]
+FILES = {
+    "irfinder.IRFinder-IR-dir.txt": ("irfinder", "labels"),
+    "irfinder_headerless.IRFinder-IR-nondir.txt": ("irfinder", "labels"),
+    "iread.ir.txt": ("iread", "retained only"),
+    "rmats.RI.MATS.JC.txt": ("rmats", "labels"),
+    "rmats.RI.MATS.JCEC.txt": ("rmats", "labels"),
+    "rmats.fromGTF.RI.txt": ("rmats_events", "lists"),
+    "suppa.psi": ("suppa", "labels"),
+    "suppa_RI.ioe": ("suppa_ioe", "lists"),
+    "suppa.dpsi": ("suppa_dpsi", "retained only"),
+    "majiq_v2.psi.tsv": ("majiq", "labels"),
+    "majiq_v2_quantifier.psi.tsv": ("majiq", "labels"),
+    "majiq_v1.psi.tsv": ("majiq", "labels"),
+    "majiq_v2.deltapsi.tsv": ("majiq_dpsi", "retained only"),
+    "vast.INCLUSION_LEVELS_FULL-Hsa2.tab": ("vast", "labels"),
+    "idiffir.allIntrons.txt": ("idiffir", "labels"),
+    "idiffir_old.allIntrons.txt": ("idiffir", "retained only"),
+    "splicegrapher.events.tsv": ("splicegrapher", "lists"),
+    "introns.bed": ("bed", "lists"),
+    "generic_1based.tsv": ("psi", "labels"),
+}
+
+
+@pytest.fixture(scope="module")
+def genes():
+    return read_annotation(FOLDER / "annotation.gtf").genes
+
+
+def options_for(name):
+    return CallOptions(base=1, values=("psi",), retained=0.1) if name.startswith("generic") else CallOptions()
+
+
+def run(tmp_path, monkeypatch, *args):
+    monkeypatch.chdir(tmp_path)
+    label_introns.main([str(FOLDER / "annotation.gtf"), *map(str, args), "--folds", "1", "--allow-empty", "--quiet"])
+    return read_labels(tmp_path / "labels.tsv")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_format_yields_the_same_introns(name, genes):
+    calls = read_calls(FOLDER / name, options_for(name), genes)
+    assert set(calls["caller"]) == {FILES[name][0]}
+    assert set(calls["chrom"].str.removeprefix("chr")) == {"1"}
+    assert set(zip(calls["start"], calls["end"], strict=True)) == {intron[:2] for intron in INTRONS}
+    stranded = calls[calls["strand"] != "."]
+    assert set(zip(stranded["start"], stranded["end"], stranded["strand"], strict=True)) <= INTRONS
+    assert stranded.empty == (name.startswith(("iread", "generic")))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_labels_of_every_format(name, tmp_path, monkeypatch):
+    extra = GENERIC if name.startswith("generic") else []
+    table = run(tmp_path, monkeypatch, "--fasta", FOLDER / "genome.fa", "--calls", FOLDER / name, *extra)
+    labels = {(row.start, row.end): row.label for row in table.itertuples() if not np.isnan(row.label)}
+    spliced = {intron[:2] for intron in INTRONS} - RETAINED
+    wanted = {
+        "labels": dict.fromkeys(RETAINED, 1) | dict.fromkeys(spliced, 0),
+        "retained only": dict.fromkeys(RETAINED, 1),
+        "lists": dict.fromkeys(RETAINED | spliced, 1),
+    }
+    assert labels == wanted[FILES[name][1]]
+    assert table.set_index("start").loc[1700, "label_reason"] == "unmeasured"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file_shifted_by_one_base_is_refused_and_the_shift_named(name, tmp_path, monkeypatch):
+    moved = tmp_path / name
+    moved.write_text(re.sub(r"\b[1-9]\d{3}\b", lambda found: str(int(found[0]) + 1), (FOLDER / name).read_text()))
+    extra = ["--calls", moved, *(GENERIC if name.startswith("generic") else [])]
+    with pytest.raises(BadData, match=r"only 0\.0% of \d introns .* --shift=-1,-1 it would be 100"):
+        run(tmp_path, monkeypatch, "--fasta", FOLDER / "genome.fa", *extra)
+    with pytest.raises(BadData, match=r"--shift=-1,-1 it would be 100"):
+        run(tmp_path, monkeypatch, *extra)
+    assert not (tmp_path / "labels.tsv").exists()
+    table = run(tmp_path, monkeypatch, "--fasta", FOLDER / "genome.fa", *extra, "--shift=-1,-1")
+    assert table["label"].notna().any()
+
+
+def test_shift_of_one_end_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "calls.bed"
+    path.write_text("1\t1101\t1300\n1\t1401\t1600\n1\t4101\t4300\n")
+    with pytest.raises(BadData, match="--shift=-1,0 "):
+        run(tmp_path, monkeypatch, "--fasta", FOLDER / "genome.fa", "--calls", path)
+
+
+def test_calls_of_another_assembly_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "calls.bed"
+    path.write_text("".join(f"1\t{start}\t{start + 90}\n" for start in range(1010, 5000, 137)))
+    with pytest.raises(BadData, match="another assembly"):
+        run(tmp_path, monkeypatch, "--fasta", FOLDER / "genome.fa", "--calls", path)
+
+
+def test_real_irfinder_table(shared_data, genes):
+    path = shared_data / "formats" / "IRFinder_MCF10A_chr2.IRFinder-IR-dir.txt.gz"
+    calls = read_calls(path, CallOptions(), genes)
+    raw = pd.read_csv(path, sep="\t", keep_default_na=False)
+    assert len(calls) == len(raw) == 18286
+    wanted = (raw["IntronDepth"] >= 3) & (raw["Coverage"] >= 0.7) & (raw["SpliceExact"] >= 5)
+    wanted &= raw["Warnings"].isin(["-", "NonUniformIntronCover"])
+    assert (calls["can_retain"] == wanted).all() and (calls["can_splice"] == (raw["SpliceExact"] >= 20)).all()
+    assert (calls["start"] == raw["Start"]).all() and (calls["value"] == raw["IRratio"]).all()
+
+
+def test_real_rmats_table_matches_the_annotation(shared_data):
+    folder = shared_data / "human_chr19p_GRCh38"
+    annotation = read_annotation(folder / "annotation.chr19p.ensembl91.gtf.gz")
+    calls = read_calls(folder / "ir_calls.rMATS_HCT116_hypoxia.RI.MATS.txt.gz", CallOptions(), annotation.genes)
+    here = calls[calls["chrom"] == "chr19"]
+    assert here.groupby(["start", "end"]).ngroups == 42
+    assert set(here["sample"].str.split(":").str[1]) == {"1.1", "1.2", "1.3", "2.1", "2.2", "2.3"}
+
+
+def test_real_rmats_table_passes_the_coordinate_check(shared_data, tmp_path, monkeypatch):
+    folder = shared_data / "human_chr19p_GRCh38"
+    monkeypatch.chdir(tmp_path)
+    args = [folder / "annotation.chr19p.ensembl91.gtf.gz", "--fasta", folder / "genome.chr19p.fa.gz", "--calls"]
+    label_introns.main([str(arg) for arg in [*args, folder / "ir_calls.rMATS_HCT116_hypoxia.RI.MATS.txt.gz"]])
+    assert read_labels(tmp_path / "labels.tsv")["label"].notna().sum() >= 30
+
+
+def test_duplicate_introns_count_once_with_the_larger_value(genes):
+    calls = read_calls(FOLDER / "majiq_v2.psi.tsv", CallOptions(), genes)
+    twice = collapse(calls.assign(intron=calls["start"]), "mean")
+    assert twice.loc[twice["intron"] == 1100, "value"].tolist() == [0.3]
+
+
+def samples(values):
+    rows = pd.DataFrame({"value": values, "sample": [f"s{i}" for i in range(len(values))]})
+    return rows.assign(intron=0, caller="x", can_retain=True, can_splice=True, retained=0.1, spliced=0.02)
+
+
+@pytest.mark.parametrize(
+    ("values", "rule", "label", "reason"),
+    [
+        ([0.2, 0.0, 0.0], "any", 1, None),
+        ([0.05, 0.0, 0.0], "any", 0, None),
+        ([0.05, 0.05], "any", None, "grey_zone"),
+        ([0.2, 0.2, 0.0], 0.5, 1, None),
+        ([0.2, 0.0, 0.0], 0.5, None, "samples_disagree"),
+        ([0.0, 0.0, 0.05], 0.5, 0, None),
+        ([0.33, 0.0, 0.0], "mean", 1, None),
+        ([0.06, 0.0, 0.0], "mean", 0, None),
+        ([0.2, 0.0, 0.0], "mean", None, "grey_zone"),
+    ],
+)
+def test_samples_collapse_by_the_stated_rule(values, rule, label, reason):
+    row = collapse(samples(values), rule).iloc[0]
+    assert (None if pd.isna(row["label"]) else row["label"], row["reason"]) == (label, reason)
+
+
+def test_mean_leaves_out_samples_without_evidence():
+    calls = samples([0.9, 0.01]).assign(can_retain=[False, True], can_splice=[False, True])
+    row = collapse(calls, "mean").iloc[0]
+    assert (row["value"], row["label"]) == (0.01, 0)
+
+
+def test_thresholds_are_options(tmp_path, monkeypatch):
+    irfinder = FOLDER / "irfinder.IRFinder-IR-dir.txt"
+    table = run(tmp_path, monkeypatch, "--calls", irfinder, "--calls-limits", "irfinder.depth=10")
+    assert table.set_index("start")["label_reason"].to_dict()[4100] == "low_evidence"
+    table = run(tmp_path, monkeypatch, "--calls", irfinder, "--calls-threshold", "0.25")
+    assert table.set_index("start")["label_reason"].to_dict()[1100] == "grey_zone"
+    with pytest.raises(UsageError, match="no limit irfinder.deep"):
+        run(tmp_path, monkeypatch, "--calls", irfinder, "--calls-limits", "irfinder.deep=1")
+
+
+def test_rmats_can_ask_for_a_difference(tmp_path, monkeypatch):
+    limits = ["--calls-limits", "rmats.fdr=0.05,rmats.delta=0.1"]
+    table = run(tmp_path, monkeypatch, "--calls", FOLDER / "rmats.RI.MATS.JC.txt", *limits)
+    assert not (table["label"] == 1).any()
+
+
+def test_quantities_stay_beside_the_label(tmp_path, monkeypatch):
+    files = [FOLDER / name for name in ("irfinder.IRFinder-IR-dir.txt", "iread.ir.txt", "suppa.psi")]
+    table = run(tmp_path, monkeypatch, "--calls", *files, "--calls-table", "calls.tsv").set_index("start")
+    assert table.loc[1100, "evidence"] == "iread=7.5;irfinder=0.24;suppa=0.45"
+    assert float(table.loc[1100, "ir_value"]) == pytest.approx((0.24 + 0.45) / 2)
+    said = pd.read_csv(tmp_path / "calls.tsv", sep="\t")
+    assert len(said) == 12 and list(said.columns[-3:]) == ["value", "label", "label_reason"]
+
+
+def test_unknown_table_names_the_options_it_needs(tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="--calls-base .* --calls-value .* --calls-threshold"):
+        run(tmp_path, monkeypatch, "--calls", FOLDER / "generic_1based.tsv")
+
+
+def test_format_that_does_not_fit_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(ToolError, match="not a table of rmats: it lacks riExonStart_0base"):
+        run(tmp_path, monkeypatch, "--calls", FOLDER / "suppa.psi", "--calls-format", "rmats")
