@@ -6,8 +6,8 @@
 """Embed windows as the frequencies of canonical k-mers, with GC content and CpG observed/expected.
 
 A k-mer and its reverse complement are one feature, named by the first of the two in the alphabet; k-mers that hold N or
-another ambiguity code are not counted. GC is the share of G and C among A, C, G, T; CpG_oe is CpG · bases / (C · G),
-after Gardiner-Garden and Frommer 1987 (J Mol Biol 196:261). What would be a division by zero is 0.
+another ambiguity code are not counted. GC_content is the share of G and C among A, C, G, T; CpG_oe is
+CpG · bases / (C · G), after Gardiner-Garden and Frommer 1987 (J Mol Biol 196:261). A division by zero gives 0.
 
 Writes: the features file of --output (.h5ad), with the kind of each feature and the GC content of each k-mer.
 """
@@ -82,16 +82,16 @@ def canonical_kmers(k):
 
 
 def feature_table(kmers):
-    """``var``: one row a k-mer, then GC and CpG_oe."""
+    """``var``: one row a k-mer, then GC_content and CpG_oe."""
     import pandas as pd
 
     rows = [(kmer, "kmer", (kmer.count("C") + kmer.count("G")) / len(kmer)) for kmer in kmers]
-    rows += [("GC", "composition", 1.0), ("CpG_oe", "composition", 1.0)]
+    rows += [("GC_content", "composition", 1.0), ("CpG_oe", "composition", 1.0)]
     return pd.DataFrame(rows, columns=["name", "kind", "gc"]).set_index("name")
 
 
 def features_of(sequence, k, column_of, n_kmers):
-    """``(n_kmers + 2,)`` float64: k-mer frequencies, GC, CpG_oe of one window."""
+    """``(n_kmers + 2,)`` float64: k-mer frequencies, GC_content, CpG_oe of one window."""
     import numpy as np
 
     from intronaut.seqio import OTHER, base_codes

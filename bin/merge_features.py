@@ -53,6 +53,8 @@ def refuse_mixed(shards):
     """Raise BadData that lists every shard which does not go with the first, and every window that occurs twice."""
     first, problems, seen = shards[0], Problems(PROG), {}
     for shard in shards:
+        if "digest" not in shard.obs:
+            problems.add(f"{shard.path} is not from an embedder: its obs has no digest of each window")
         ours, theirs = shared_provenance(shard), shared_provenance(first)
         differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
         if differing:
