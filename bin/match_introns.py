@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["numpy>=1.26", "pandas>=2.2", "scikit-learn>=1.4", "scipy>=1.11"]
+# ///
+"""Match spliced introns (or peaks) to retained ones, so that length, GC and the like cannot tell them apart.
+
+Coarsened exact matching (cem) cuts every covariate into bins of equal numbers of retained introns and pairs within a
+cell of all bins; propensity does the same with the one score that a logistic regression of the covariates gives. In a
+cell the pairs are those with the least total distance; pairs further apart than --caliper are undone.
+
+Writes three files:
+  matched.tsv   the labels of the matched introns, with a column match: the same number means matched to each other
+  balance.tsv   standardised mean difference of every covariate before and after
+  ledger.tsv    every intron that is not in matched.tsv, once, with the reason
+
+SMD = (mean retained - mean spliced) / sqrt((variance retained + variance spliced) / 2), variances before matching;
+lengths and distances as log10(1 + x). Aim at |SMD| up to 0.1 (Austin 2009, Stat Med 28:3083).
+"""
+
+from intronaut.cli import BadData, Log, UsageError, add_run_options, parser, positive_int, run
+
+TOOL = "match_introns"
+LOGGED = ("length", "dist_tss", "dist_tes", "gene_length")
+AIM = 0.1
+# candidates that are looked at for each retained intron of a cell; more cost time and hardly bring pairs closer
+CANDIDATES = 20
+
+
+def make_parser():
+    made = parser(__doc__, TOOL)
+    made.add_argument("labels", metavar="LABELS", help="labels.tsv")
+    add = made.add_argument_group("matching").add_argument
+    add("--match", default="length,gc", metavar="COLS", help="covariates to balance, joined by commas")
+    add("--method", choices=("cem", "propensity"), default="cem", help="cells of all covariates, or of one score")
+    add("--bins", type=positive_int, default=10, metavar="N", help="bins of each covariate")
+    add("--ratio", type=positive_int, default=1, metavar="N", help="spliced introns for each retained one")
+    add("--caliper", type=float, default=0.25, metavar="SD", help="furthest apart, in any covariate")
+    add = made.add_argument_group("output").add_argument
+    add("-o", "--output", default="matched.tsv", metavar="FILE", help="matched labels")
+    add("--balance", default="balance.tsv", metavar="FILE", help="differences before and after")
+    add("--ledger", default="ledger.tsv", metavar="FILE", help="what was left out and why")
+    add_run_options(made, seed=True)
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    if args.caliper <= 0:
+        raise UsageError("--caliper must be above 0")
+    log = Log(TOOL, args)
+    import numpy as np
+
+    from intronaut.tables import COVARIATES, read_labels, read_table, write_table
+
+    table = read_labels(args.labels)
+    names = [name for name in args.match.split(",") if name]
+    numeric = {name: on_its_scale(table[name], name) for name in COVARIATES if name in table}
+    unknown = [name for name in names if name not in numeric]
+    if unknown or not names:
+        raise UsageError(f"--match {args.match}: covariates of {args.labels} are {', '.join(numeric)}")
+    space = np.column_stack([numeric[name] for name in names])
+    label = table["label"].to_numpy()
+    lacking = np.isnan(label), np.isnan(space).any(axis=1), label == 1
+    reason = np.select(lacking, ["no_label", "no_covariate", "no_partner"], "not_drawn").astype(object)
+    usable = np.flatnonzero(np.isin(reason, ["no_partner", "not_drawn"]))
+    if len(set(label[usable])) < 2:
+        raise BadData(f"{args.labels}: no retained or no spliced intron with {', '.join(names)}; nothing to match")
+    match = np.zeros(len(table), np.int64)
+    match[usable] = matched(standardised(space[usable], label[usable] == 1), label[usable] == 1, args)
+    kept = match > 0
+    if not kept.any():
+        raise BadData(f"{args.labels}: no retained intron has a spliced one within --caliper {args.caliper}")
+
+    balance = balance_table(numeric, label, kept, names)
+    text = read_table(args.labels)
+    about = ["chrom", "start", "end", "name", "score", "strand", "label", "unit"]
+    write_table(args.ledger, text.loc[~kept, about].assign(reason=reason[~kept]))
+    write_table(args.balance, balance)
+    write_table(args.output, text[kept].assign(match=match[kept]))
+    n_retained, n_spliced = (label[kept] == 1).sum(), (label[kept] == 0).sum()
+    log.note(f"{n_retained:,} of {(label == 1).sum():,} retained matched to {n_spliced:,} spliced")
+    for row in balance[balance["matched"] == "yes"].itertuples():
+        log.note(f"{row.covariate}: SMD {row.smd_before:.3f} before, {row.smd_after:.3f} after")
+        if abs(row.smd_after) > AIM:
+            log.warn(f"{row.covariate} is not balanced; lower --caliper, or raise --bins")
+
+
+def on_its_scale(values, name):
+    """A covariate as float64, lengths and distances as log10(1 + x)."""
+    import numpy as np
+
+    values = values.to_numpy(float)
+    return np.log10(1 + values.clip(min=0)) if name in LOGGED else values
+
+
+def standardised(space, retained):
+    """Every column with mean 0 and standard deviation 1 among the retained."""
+    spread = space[retained].std(axis=0)
+    spread[spread == 0] = 1
+    return (space - space[retained].mean(axis=0)) / spread
+
+
+def matched(space, retained, args):
+    """The number of the match of every row, from 1; 0 where it has none.
+
+    Args:
+        space: standardised covariates, shape (rows, covariates).
+        retained: bool, one value a row.
+        args: the options of matching.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if args.method == "propensity":
+        space = propensity(space, retained)
+    edges = [np.unique(np.quantile(column, np.linspace(0, 1, args.bins + 1)[1:-1])) for column in space[retained].T]
+    bins = [np.searchsorted(edge, column) for edge, column in zip(edges, space.T, strict=True)]
+    cell = pd.DataFrame(np.column_stack(bins)).groupby(list(range(len(bins)))).ngroup().to_numpy()
+    rng = np.random.default_rng(args.seed)
+    match, number = np.zeros(len(space), np.int64), 0
+    order = np.argsort(cell, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
+        for one, partners in pairs(space, rows[retained[rows]], rows[~retained[rows]], args.ratio, rng):
+            if np.abs(space[partners] - space[one]).max() <= args.caliper:
+                number += 1
+                match[one] = match[partners] = number
+    return match
+
+
+def propensity(space, retained):
+    """The standardised logit of being retained by a logistic regression of the covariates, shape (rows, 1)."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(class_weight="balanced", max_iter=1000).fit(space, retained)
+    return standardised(model.decision_function(space)[:, None], retained)
+
+
+def pairs(space, ones, others, ratio, rng):
+    """Yield a retained row and its spliced partners, ``ratio`` of them: the least total distance within one cell."""
+    import numpy as np
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    ones = np.sort(rng.permutation(ones)[: len(others) // ratio])
+    others = np.sort(rng.permutation(others)[: CANDIDATES * ratio * len(ones)])
+    if not len(ones):
+        return
+    taken = linear_sum_assignment(cdist(np.repeat(space[ones], ratio, axis=0), space[others]))[1]
+    yield from zip(ones, others[taken.reshape(len(ones), ratio)], strict=True)
+
+
+def balance_table(numeric, label, kept, names):
+    """Means and standardised mean differences of every covariate, before and after."""
+    import numpy as np
+    import pandas as pd
+
+    rows = []
+    for name, values in numeric.items():
+        before = [values[(label == value) & ~np.isnan(values)] for value in (1, 0)]
+        after = [values[kept & (label == value) & ~np.isnan(values)] for value in (1, 0)]
+        if not all(map(len, before + after)):
+            continue
+        spread = np.sqrt(sum(part.var(ddof=1) if len(part) > 1 else 0 for part in before) / 2) or 1
+        means = [part.mean() for part in before + after]
+        row = [name, "yes" if name in names else "no", "log10(1+x)" if name in LOGGED else "x", *means]
+        rows.append([*row, (means[0] - means[1]) / spread, (means[2] - means[3]) / spread])
+    sides = ("retained_before", "spliced_before", "retained_after", "spliced_after")
+    columns = ["covariate", "matched", "scale", *(f"mean_{side}" for side in sides), "smd_before", "smd_after"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+if __name__ == "__main__":
+    run(main, TOOL)
