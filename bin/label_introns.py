@@ -304,7 +304,7 @@ def finished(args, table, genes, genome, chroms):
     reach = 0 if args.peaks else args.window // 2
     spans = table.assign(start=table["start"] - reach, end=table["end"] + reach)
     table["group"] = leakage_groups(spans, genes, args.window)
-    table["split"] = grouped_folds(table["group"], table["label"], args.folds)
+    table["split"] = grouped_folds(table["group"], table["label"], args.folds) if len(table) else []
     table["label"] = table["label"].astype("Int64")
     return table[[*LABEL_COLUMNS, "evidence", *COVARIATES, "ir_value", "label_reason", "group", "split"]]
 

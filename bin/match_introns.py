@@ -7,7 +7,8 @@
 
 Coarsened exact matching (cem) cuts every covariate into bins of equal numbers of retained introns and pairs within a
 cell of all bins; propensity does the same with the one score that a logistic regression of the covariates gives. In a
-cell the pairs are those with the least total distance; pairs further apart than --caliper are undone.
+cell the pairs are those with the least total distance; pairs further apart than --caliper are undone. Pairs never cross
+the folds or sets of the column split: a model that has seen one of two look-alikes would guess the other wrong.
 
 Writes three files:
   matched.tsv   the labels of the matched introns, with a column match: the same number means matched to each other
@@ -67,7 +68,8 @@ def main(argv):
     if len(set(label[usable])) < 2:
         raise BadData(f"{args.labels}: no retained or no spliced intron with {', '.join(names)}; nothing to match")
     match = np.zeros(len(table), np.int64)
-    match[usable] = matched(standardised(space[usable], label[usable] == 1), label[usable] == 1, args)
+    retained = label[usable] == 1
+    match[usable] = matched(standardised(space[usable], retained), retained, table["split"].to_numpy()[usable], args)
     kept = match > 0
     if not kept.any():
         raise BadData(f"{args.labels}: no retained intron has a spliced one within --caliper {args.caliper}")
@@ -101,12 +103,12 @@ def standardised(space, retained):
     return (space - space[retained].mean(axis=0)) / spread
 
 
-def matched(space, retained, args):
+def matched(space, retained, split, args):
     """The number of the match of every row, from 1; 0 where it has none.
 
     Args:
         space: standardised covariates, shape (rows, covariates).
-        retained: bool, one value a row.
+        retained: bool, one value a row; ``split``: the fold or set of every row.
         args: the options of matching.
     """
     import numpy as np
@@ -116,7 +118,8 @@ def matched(space, retained, args):
         space = propensity(space, retained)
     edges = [np.unique(np.quantile(column, np.linspace(0, 1, args.bins + 1)[1:-1])) for column in space[retained].T]
     bins = [np.searchsorted(edge, column) for edge, column in zip(edges, space.T, strict=True)]
-    cell = pd.DataFrame(np.column_stack(bins)).groupby(list(range(len(bins)))).ngroup().to_numpy()
+    cell = pd.DataFrame(np.column_stack([pd.factorize(split)[0], *bins]))
+    cell = cell.groupby(list(cell.columns)).ngroup().to_numpy()
     rng = np.random.default_rng(args.seed)
     match, number = np.zeros(len(space), np.int64), 0
     order = np.argsort(cell, kind="stable")

@@ -1,0 +1,128 @@
+"""match_introns: balance that is measured here anew, and every intron in one output."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import label_introns
+import match_introns
+from conftest import DEMO
+from intronaut.cli import BadData, UsageError
+from intronaut.tables import COVARIATES, read_labels
+
+
+@pytest.fixture(scope="module")
+def demo_labels(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("labels")
+    files = ["-o", folder / "labels.tsv", "--ledger", folder / "ledger.tsv", "--counts", folder / "counts.json"]
+    args = [DEMO / "chr19_6Mb.gff3.gz", "--fasta", DEMO / "chr19_6Mb.fa.gz", *files, "--quiet"]
+    label_introns.main([str(arg) for arg in args])
+    return folder / "labels.tsv"
+
+
+@pytest.fixture
+def match(tmp_path, monkeypatch):
+    def run(labels, *args):
+        monkeypatch.chdir(tmp_path)
+        match_introns.main([str(labels), *map(str, args), "--quiet"])
+        return read_labels("matched.tsv").astype({"match": int}), pd.read_csv("balance.tsv", sep="\t", index_col=0)
+
+    return run
+
+
+def smd(table, values):
+    retained, spliced = values[table["label"] == 1], values[table["label"] == 0]
+    return (retained.mean() - spliced.mean()) / np.sqrt((retained.var() + spliced.var()) / 2)
+
+
+@pytest.mark.parametrize(("method", "least"), [("cem", 215), ("propensity", 215)])
+def test_matched_covariates_are_balanced(demo_labels, match, method, least):
+    before = read_labels(demo_labels)
+    table, balance = match(demo_labels, "--match", "length,gc", "--method", method)
+    for name in ("length", "gc"):
+        assert abs(smd(before, before[name])) > 0.5
+        values = np.log10(1 + table[name]) if name == "length" else table[name]
+        assert abs(smd(table, values)) <= 0.1
+        assert abs(balance.loc[name, "smd_after"]) <= 0.1
+    retained = table[table["label"] == 1]
+    assert len(retained) >= least and sorted(table["match"]) == sorted([*range(1, len(retained) + 1)] * 2)
+    pairs = table.groupby("match")["label"].agg(sorted)
+    assert (pairs.map(tuple) == (0.0, 1.0)).all()
+
+
+def test_balance_before_is_the_smd_of_the_labels(demo_labels, match):
+    table = read_labels(demo_labels)
+    _, balance = match(demo_labels)
+    assert balance.loc["gc", "smd_before"] == pytest.approx(smd(table, table["gc"]), rel=1e-4)
+    assert balance.loc["rank", "smd_before"] == pytest.approx(smd(table, table["rank"]), rel=1e-4)
+    assert list(balance.index) == list(COVARIATES)
+
+
+def test_pairs_lie_within_the_caliper(demo_labels, match):
+    table, _ = match(demo_labels, "--caliper", 0.1)
+    retained = read_labels(demo_labels).query("label == 1")
+    log = np.log10(1 + retained["length"])
+    pairs = table.sort_values(["match", "label"])
+    for values, spread in ((np.log10(1 + pairs["length"]), log.std(ddof=0)), (pairs["gc"], retained["gc"].std(ddof=0))):
+        assert np.abs(np.diff(values.to_numpy().reshape(-1, 2))).max() <= 0.1 * spread + 1e-6
+
+
+def test_ratio_gives_each_retained_intron_as_many(demo_labels, match):
+    table, _ = match(demo_labels, "--ratio", 2)
+    assert (table.groupby("match")["label"].agg(list).map(sorted).map(tuple) == (0.0, 0.0, 1.0)).all()
+
+
+def test_every_intron_is_matched_or_in_the_ledger(demo_labels, match, tmp_path):
+    before = read_labels(demo_labels)
+    table, _ = match(demo_labels)
+    ledger = pd.read_csv(tmp_path / "ledger.tsv", sep="\t")
+    assert sorted([*table["name"], *ledger["name"]]) == sorted(before["name"])
+    counts = ledger["reason"].value_counts()
+    assert counts["no_label"] == before["label"].isna().sum()
+    assert counts["no_partner"] == (before["label"] == 1).sum() - (table["label"] == 1).sum()
+    unchanged = before.set_index("name").loc[table["name"]].reset_index()
+    pd.testing.assert_frame_equal(table.drop(columns="match")[unchanged.columns], unchanged)
+
+
+def test_same_seed_same_bytes(demo_labels, match, tmp_path):
+    match(demo_labels)
+    first = (tmp_path / "matched.tsv").read_bytes()
+    match(demo_labels)
+    assert (tmp_path / "matched.tsv").read_bytes() == first
+
+
+def test_covariates_cannot_tell_matched_introns_apart(demo_labels, match):
+    """Fitted on four folds and scored on the fifth; the curvature terms leave no simple dependence unseen."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+    def auroc(table):
+        values = np.column_stack([np.log10(1 + table["length"]), table["gc"]])
+        model = make_pipeline(StandardScaler(), PolynomialFeatures(2), LogisticRegression(max_iter=500))
+        folds = {"groups": table["split"], "cv": LeaveOneGroupOut()}
+        predicted = cross_val_predict(model, values, table["label"], method="predict_proba", **folds)[:, 1]
+        rng = np.random.default_rng(0)
+        rows = (rng.integers(0, len(table), len(table)) for _ in range(300))
+        return np.quantile([roc_auc_score(table["label"].iloc[row], predicted[row]) for row in rows], [0.025, 0.975])
+
+    low, high = auroc(match(demo_labels)[0])
+    assert low < 0.5 < high
+    low, high = auroc(read_labels(demo_labels).dropna(subset="label"))
+    assert low > 0.7
+
+
+def test_pairs_do_not_cross_the_split(demo_labels, match):
+    table, _ = match(demo_labels)
+    assert (table.groupby("match")["split"].nunique() == 1).all()
+
+
+def test_bad_requests_are_refused(demo_labels, match, tmp_path):
+    with pytest.raises(UsageError, match="covariates of .* are length, gc"):
+        match(demo_labels, "--match", "length,expression")
+    with pytest.raises(BadData, match="nothing to match"):
+        table = pd.read_csv(demo_labels, sep="\t", keep_default_na=False, dtype=str)
+        table[table["label"] == "0"].to_csv(tmp_path / "one.tsv", sep="\t", index=False)
+        match(tmp_path / "one.tsv")

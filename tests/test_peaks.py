@@ -1,0 +1,148 @@
+"""Peaks: BED reading, and the labelling rules against a base-by-base brute force."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import label_introns
+from intronaut.annotation import read_annotation
+from intronaut.peaks import flanking_exons, label_peaks, label_peaks_as_paper, read_peaks
+from intronaut.tables import read_labels
+
+
+def spans(largest):
+    return st.lists(st.tuples(st.integers(0, 60), st.integers(1, largest)), min_size=1, max_size=8)
+
+
+def table(pairs):
+    starts, widths = np.array(pairs).T
+    return pd.DataFrame({"chrom": "1", "start": starts, "end": starts + widths})
+
+
+def slow_label(start, end, introns, labels, least):
+    """Label and ledger reason of one peak, by counting bases."""
+    bases = range(start, end)
+    share = {}
+    for kind in (1, 0, None):
+        under = [row for row, label in zip(introns, labels, strict=True) if label == kind]
+        share[kind] = sum(any(a <= base < a + width for a, width in under) for base in bases) / len(bases)
+    if share[1] >= least and share[1] > 0:
+        return 1, None
+    if share[0] >= least and share[0] > 0:
+        return (0, None) if share[1] == 0 else (None, "touches_retained")
+    if not any(share.values()):
+        return None, "outside_introns"
+    return (None, None) if share[None] >= least else (None, "overlap_below_minimum")
+
+
+@settings(max_examples=150, deadline=None)
+@given(spans(20), spans(30), st.data(), st.sampled_from([0.1, 0.5, 1.0]))
+def test_labels_agree_with_counting_bases(peaks, introns, data, least):
+    labels = data.draw(st.lists(st.sampled_from([1, 0, None]), min_size=len(introns), max_size=len(introns)))
+    values = np.array([np.nan if label is None else label for label in labels], float)
+    found = label_peaks(table(peaks), table(introns), values, least)
+    for (start, width), row in zip(peaks, found.itertuples(), strict=True):
+        label, ledger = slow_label(start, start + width, introns, labels, least)
+        assert ((None if np.isnan(row.label) else row.label), row.ledger) == (label, ledger)
+
+
+def test_summit_decides_alone():
+    peaks = pd.DataFrame({"chrom": "1", "start": [0, 0], "end": [100, 100], "summit": [5, 60]})
+    introns = pd.DataFrame({"chrom": "1", "start": [0, 50], "end": [10, 100]})
+    found = label_peaks(peaks, introns, np.array([1.0, 0.0]), 0.5, summit=True)
+    assert found["label"].tolist() == [1, 0]
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """One plus gene with introns 200-300, 400-500 (retained), 600-700, and a function that labels peaks on it."""
+    monkeypatch.chdir(tmp_path)
+    exons = {"T1": [(101, 200), (301, 400), (501, 600), (701, 800)], "T2": [(301, 600)]}
+    lines = [
+        f'1\tx\texon\t{start}\t{end}\t.\t+\t.\tgene_id "G"; transcript_id "{name}"; transcript_biotype "{kind}";\n'
+        for (name, rows), kind in zip(exons.items(), ("protein_coding", "retained_intron"), strict=True)
+        for start, end in rows
+    ]
+    (tmp_path / "a.gtf").write_text("".join(lines))
+
+    def run(bed, *options):
+        (tmp_path / "peaks.bed").write_text(bed)
+        label_introns.main(["a.gtf", "--peaks", "peaks.bed", "--folds", "1", "--allow-empty", "--quiet", *options])
+        ledger = pd.read_csv("ledger.tsv", sep="\t").set_index("name")["reason"].to_dict()
+        return read_labels("labels.tsv").set_index("name")["label"].to_dict(), ledger
+
+    return run
+
+
+def test_peaks_on_flanking_exons_are_left_out_unless_asked(small):
+    bed = "1\t210\t310\ta\n1\t210\t290\tb\n1\t590\t690\tc\n"
+    assert small(bed) == ({"b": 0}, {"a": "on_flanking_exon", "c": "on_flanking_exon"})
+    assert small(bed, "--keep-flanking") == ({"a": 0, "b": 0, "c": 0}, {})
+
+
+def test_narrow_peak_summit(small):
+    line = "1\t150\t300\tp\t0\t.\t1\t1\t1\t{}\n"
+    assert small(line.format(120), "--summit") == ({"p": 0}, {})
+    assert small(line.format(20), "--summit") == ({}, {"p": "outside_introns"})
+    assert small(line.format(-1), "--summit") == ({"p": 0}, {})
+
+
+def test_equal_intervals_count_once_and_shared_names_are_replaced(small):
+    labels, ledger = small("1\t210\t290\tsame\n1\t210\t290\tsame\n1\t220\t280\tsame\n")
+    assert labels == {"1:210-290": 0, "1:220-280": 0} and ledger == {"1:210-290": "duplicate"}
+
+
+def test_paper_rules_by_hand(small):
+    """The intron 400-500 is 401-500 in the paper's terms; a BED start of 500 still touches it."""
+    cases = {
+        "touch": (500, 520), "before": (390, 400), "after": (501, 560), "edge": (600, 640), "far": (640, 690),
+        "early": (100, 150), "inside": (102, 150), "out": (900, 950),
+    }  # fmt: skip
+    bed = "".join(f"1\t{start}\t{end}\t{name}\n" for name, (start, end) in cases.items())
+    labels, ledger = small(bed, "--paper", "--negatives", "9")
+    assert labels == {"touch": 1, "far": 0, "inside": 0}
+    assert ledger == {
+        "before": "on_flanking_exon", "after": "on_flanking_exon", "edge": "on_flanking_exon",
+        "early": "outside_genes", "out": "outside_genes",
+    }  # fmt: skip
+    labels, ledger = small(bed, "--paper", "--negatives", "1")
+    assert sum(label == 0 for label in labels.values()) == 1 and list(ledger.values()).count("not_drawn") == 1
+
+
+def test_paper_rules_agree_with_a_loop_on_real_peaks(shared_data):
+    folder = shared_data / "human_chr19p_GRCh38"
+    annotation = read_annotation(folder / "annotation.chr19p.ensembl91.gtf.gz")
+    peaks = read_peaks(folder / "peaks.ENCODE_cCRE_PLS_K562.all_chr.bed.gz").query("chrom == 'chr19'")
+    peaks = peaks.assign(chrom="19").reset_index(drop=True)
+    introns = label_introns_of(annotation)
+    retained = introns["label"].to_numpy() == 1
+    exons = flanking_exons(annotation, introns[retained])
+    found = label_peaks_as_paper(peaks, introns, retained, exons, annotation.genes, 2, 1)
+    events = introns[retained]
+    for peak, row in zip(peaks.itertuples(), found.itertuples(), strict=True):
+        genes = annotation.genes
+        inside = ((genes["start"] + 1 < peak.start) & (genes["end"] > peak.end)).any()
+        touched = ((events["start"] + 1 <= peak.end) & (peak.start <= events["end"])).any()
+        flanked = ((exons["start"] + 1 <= peak.end) & (peak.start <= exons["end"])).any()
+        assert (row.label == 1) == (inside and touched)
+        assert (row.ledger == "outside_genes") == (not inside)
+        assert (row.ledger == "on_flanking_exon") == (inside and not touched and flanked)
+    assert (found["label"] == 0).sum() == min(2 * (found["label"] == 1).sum(), found["ledger"].ne("x").sum())
+
+
+def label_introns_of(annotation):
+    from intronaut.annotation import distinct_introns
+    from intronaut.labels import label_by_annotation
+
+    introns, genes = distinct_introns(annotation)
+    return introns.assign(label=label_by_annotation(annotation, introns, genes, "any-exon")[0])
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_bed_headers_and_line_ends(tmp_path, ending):
+    lines = ["browser position chr1", "track name=x", "# note", "chrom\tstart\tend", "chr1\t5\t9", ""]
+    path = tmp_path / "p.bed"
+    path.write_bytes(("\ufeff" + ending.join(lines)).encode())
+    assert read_peaks(path)[["chrom", "start", "end", "summit"]].to_numpy().tolist() == [["chr1", 5, 9, 7]]
