@@ -283,7 +283,8 @@ def whole_file(path, mode="w"):
         raise CannotWrite(f"{path}: cannot write: {problem.strerror or problem}") from problem
     finally:
         if not special:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()
 
 
 def _open_part(part, path, mode):

@@ -6,6 +6,7 @@ tools that finish rows one batch at a time, which rows are done. The layout foll
 specification 0.1.0, so ``anndata.read_h5ad`` opens the file.
 """
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -110,7 +111,8 @@ class FeatureWriter:
             _claim(self.part, file["X"].id.get_offset() + file["X"].id.get_storage_size())
             return file
         except OSError as problem:
-            self.part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.part.unlink()
             raise CannotWrite(f"{self.path}: cannot write: {problem.strerror or problem}") from problem
 
     def pending(self):

@@ -11,6 +11,7 @@ from intronaut.seqio import numbered_lines
 
 MISSING = "NA"
 _WHOLE = re.compile(r"-?[0-9]+\Z")
+_BREAKS = re.compile(r"[\t\r\n]")
 BED_COLUMNS = ("chrom", "start", "end", "name", "score", "strand")
 LABEL_COLUMNS = (*BED_COLUMNS, "label", "unit", "gene_id", "gene_name", "intron_id")
 # what a window's place and base content tell without any model; the baseline that every model must beat
@@ -95,4 +96,7 @@ def _cell(value):
         return MISSING
     if isinstance(value, float):
         return f"{value:.6g}"
-    return str(value)
+    text = str(value)
+    if _BREAKS.search(text):
+        raise BadData(f"{text!r} holds a tab or line end, which a table cannot")
+    return text

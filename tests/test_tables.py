@@ -1,0 +1,115 @@
+"""Tables: what is read is what was written; every broken line is named."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intronaut.cli import BadData
+from intronaut.tables import LABEL_COLUMNS, read_labels, read_table, write_table
+
+
+def labels_text(*rows):
+    header = "\t".join([*LABEL_COLUMNS, "length", "gc"])
+    return "\n".join([header, *("\t".join(row) for row in rows)]) + "\n"
+
+
+def label_row(name="a", label="1", start="5", length="10", gc="0.5"):
+    return ("chr1", start, "15", name, ".", "+", label, "intron", "g", "G", f"chr1:{start}-15:+", length, gc)
+
+
+def test_labels_are_numbers_and_missing_stays_missing(tmp_path):
+    path = tmp_path / "labels.tsv"
+    path.write_bytes(
+        b"\xef\xbb\xbf" + labels_text(label_row("a", "1"), label_row("b", "NA", gc="NA")).replace("\n", "\r\n").encode()
+    )
+    table = read_labels(path)
+    assert table["start"].tolist() == [5, 5]
+    np.testing.assert_array_equal(table["label"], [1.0, np.nan])
+    np.testing.assert_array_equal(table["gc"], [0.5, np.nan])
+    assert table["name"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (label_row("b", label="2"), "line 3: label is '2'"),
+        (label_row("b", label="yes"), "line 3: label is 'yes'"),
+        (label_row("a"), "line 3: name 'a' occurs twice"),
+        (label_row("b", start="1.5"), "line 3: start is '1.5'"),
+        (label_row("b", start="²"), "line 3: start is '²'"),
+        (label_row("b", start="--5"), "line 3: start is '--5'"),
+        (label_row("b", start="NA"), "line 3: start is 'NA'"),
+        (label_row("b", gc="half"), "line 3: gc is 'half', not a number"),
+        (label_row("b")[:-1], "line 3: 12 fields, the header has 13"),
+    ],
+)
+def test_broken_labels_are_named_by_line(tmp_path, row, says):
+    path = tmp_path / "labels.tsv"
+    path.write_text(labels_text(label_row("a"), row))
+    with pytest.raises(BadData) as refused:
+        read_labels(path)
+    assert f"{path}: {says}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "empty; a header line was expected"),
+        ("name\tlabel\n", "no column chrom, start"),
+        ("chrom\tchrom\n1\t2\n", "two columns of one name: chrom"),
+    ],
+)
+def test_tables_without_the_wanted_columns_are_refused(tmp_path, text, says):
+    path = tmp_path / "labels.tsv"
+    path.write_text(text)
+    with pytest.raises(BadData, match=says):
+        read_labels(path)
+
+
+def test_all_broken_lines_are_told_in_one_go(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("a\tb\n" + "1\n" * 5 + "x\t2\n")
+    with pytest.raises(BadData) as refused:
+        read_table(path, whole_numbers=("a",))
+    assert str(refused.value).splitlines()[0].endswith("6 problems")
+    assert "line 7: a is 'x', not a whole number" in str(refused.value)
+
+
+def test_written_table_is_read_back(tmp_path):
+    table = pd.DataFrame(
+        {
+            "n": [1, 2],
+            "x": [0.1234567891, np.nan],
+            "f": np.array([0.1, np.nan], np.float32),
+            "s": ["a b", None],
+            "o": [1.5, "t"],
+        }
+    )
+    write_table(tmp_path / "t.tsv", table)
+    assert (tmp_path / "t.tsv").read_text() == "n\tx\tf\ts\to\n1\t0.123457\t0.1\ta b\t1.5\n2\tNA\tNA\tNA\tt\n"
+    back = read_table(tmp_path / "t.tsv", whole_numbers=("n",))
+    assert back["n"].tolist() == [1, 2]
+    assert back["x"].isna().tolist() == [False, True]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.text("abc é%;'\"#", min_size=1), st.integers(-(10**12), 10**12)), min_size=1))
+def test_any_text_without_tabs_survives(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("t") / "t.tsv"
+    write_table(path, pd.DataFrame(rows, columns=["s", "n"]))
+    back = read_table(path, ("s",), ("n",))
+    assert list(zip(back["s"], back["n"], strict=True)) == rows
+
+
+def test_table_without_rows(tmp_path):
+    write_table(tmp_path / "t.tsv", pd.DataFrame({"a": [], "b": []}))
+    assert len(read_table(tmp_path / "t.tsv", ("a", "b"), ("a",))) == 0
+
+
+@pytest.mark.parametrize("cell", ["a\tb", "a\nb", "a\rb"])
+def test_text_that_would_break_the_table_is_refused(tmp_path, cell):
+    with pytest.raises(BadData, match="tab or line end"):
+        write_table(tmp_path / "t.tsv", pd.DataFrame({"s": [cell]}))
+    assert list(tmp_path.iterdir()) == []
