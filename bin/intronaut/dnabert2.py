@@ -76,8 +76,8 @@ class Dnabert2(nn.Module):
         width = config.hidden_size
         self.bert = nn.ModuleDict({
             "embeddings": nn.ModuleDict({
-                "word_embeddings": nn.Embedding(config.vocab_size, width),
-                "token_type_embeddings": nn.Embedding(config.type_vocab_size, width),
+                "word_embeddings": _embedding(config.vocab_size, width),
+                "token_type_embeddings": _embedding(config.type_vocab_size, width),
                 "LayerNorm": nn.LayerNorm(width, config.layer_norm_eps),
             }),
             "encoder": nn.ModuleDict({"layer": nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))}),
@@ -163,6 +163,11 @@ class Layer(nn.Module):
             near = bias[:, : rows.shape[2], centre - first : centre - first + length].to(qkv.dtype)
             blocks.append(F.scaled_dot_product_attention(rows, key, value, attn_mask=near))
         return torch.cat(blocks, dim=2).transpose(1, 2).reshape(len(qkv), -1)
+
+
+def _embedding(rows, width):
+    # drawing random numbers, as nn.Embedding does by itself, takes seconds of imports on the meta device
+    return nn.Embedding(rows, width, _weight=torch.zeros(rows, width))
 
 
 def alibi_slopes(heads):
