@@ -1,8 +1,10 @@
 """Convolutions over channel-last rows, for feature extraction only: nothing here can be differentiated.
 
-A *frame* is ``(segments, rows, channels)``: every segment's positions between HALO rows that hold what its convolutions
-see beyond it. A convolution maps a frame to a frame of as many rows; the outermost are for the caller to set.
+A *frame* is ``(segments, rows, channels)``: every segment's positions between rows that hold what its convolutions see
+beyond it. A convolution maps a frame to a frame of as many rows; ``surround`` sets the outer ones.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,11 +18,35 @@ SLACK = 24
 # some BLAS take another path and a row's last bit would depend on its neighbours
 TILES = 512
 LEAST_ROWS = 16
+# outputs of one tile
+TILE = 3
 # the minimal filtering algorithm F(3, 3) (Winograd 1980, Arithmetic Complexity of Computations): three outputs of a
 # three-tap filter from five products, y = A ((G taps) * (B x)), by evaluation at 0, 1, -1, 2 and infinity
 FILTER_B = torch.tensor([[2, -1, -2, 1, 0], [0, 2, 1, -1, 0], [0, -2, 3, -1, 0], [0, -1, 0, 1, 0], [0, 2, -1, -2, 1.0]])
 FILTER_G = torch.tensor([[3, 0, 0], [3, 3, 3], [1, -1, 1], [1, 2, 4], [0, 0, 6]], dtype=torch.float64) / 6
 FILTER_A = torch.tensor([[1, 1, 1, 1, 0], [0, 1, -1, 2, 0], [0, 1, 1, 4, 1.0]])
+
+
+@dataclass
+class Region:
+    """Positions ``[start, stop)`` of the ``n`` of one stage that have to be computed."""
+
+    start: int
+    stop: int
+    n: int
+
+    def __len__(self):
+        return self.stop - self.start
+
+    @property
+    def left(self):
+        """Rows of a frame before the region: at least HALO, and a position has the same place in its tile always."""
+        return HALO + (self.start - HALO) % TILE
+
+    @property
+    def rows(self):
+        """Rows of a frame: whole tiles."""
+        return -(-(self.left + len(self) + HALO) // TILE) * TILE
 
 
 def new_frame(segments, rows, channels, like):
@@ -30,8 +56,20 @@ def new_frame(segments, rows, channels, like):
     return flat[: segments * rows].view(segments, rows, channels)
 
 
-def inner(framed):
-    return framed[:, HALO:-HALO]
+def inner(framed, region):
+    """The positions of the region."""
+    return framed[:, region.left : region.left + len(region)]
+
+
+def surround(framed, region, around=None):
+    """Set the rows outside the region: ``around``, ``(n, c)``, is known there; zeros past the ends of the window."""
+    left, right = region.left, region.left + len(region)
+    framed[:, :left] = 0
+    framed[:, right:] = 0
+    if region.start:
+        framed[:, left - HALO : left] = around[region.start - HALO : region.start]
+    if region.stop < region.n:
+        framed[:, right : right + HALO] = around[region.stop : region.stop + HALO]
 
 
 def product(x, weight, bias):
@@ -65,7 +103,7 @@ class TiledConv:
             n = last - first
             seen = n + self.groups - 1
             start = x.storage_offset() + 3 * first * channels
-            x_tiles = x.as_strided((seen, 5, channels), (3 * channels, channels, 1), start)
+            x_tiles = x.as_strided((seen, 5, channels), (TILE * channels, channels, 1), start)
             factors = torch.bmm(FILTER_B.expand(seen, 5, 5), x_tiles)
             products = torch.empty(n, 5, len(self.bias))
             for point in range(5):
@@ -117,6 +155,7 @@ class PhasedConv:
         phases = [torch.arange(phase, n, self.dilation) for phase in range(min(self.dilation, n))]
         gap = torch.full((self.conv.width // 2,), n)
         order = torch.cat([gap] + [part for phase in phases for part in (phase, gap)])
+        order = F.pad(order, (0, -len(order) % TILE), value=n)
         spread = new_frame(segments, len(order), channels, x)
         spread.copy_(F.pad(x, (0, 0, 0, 1))[:, order])
         place = torch.empty(n, dtype=torch.int64)
@@ -163,12 +202,12 @@ class FusedPair:
     def __call__(self, x, region, close):
         y = self.fused(x, relu=False)
         if region.n < 16:
-            inner(y)[:] = self._ends(inner(x), 4, 4)
+            inner(y, region)[:] = self._ends(inner(x, region), 4, 4)
             return y
         if region.start == 0:
-            inner(y)[:, :4] = self._ends(inner(x)[:, :12], 4, 0)
+            inner(y, region)[:, :4] = self._ends(inner(x, region)[:, :12], 4, 0)
         if region.stop == region.n:
-            inner(y)[:, -4:] = self._ends(inner(x)[:, -12:], 0, 4)
+            inner(y, region)[:, -4:] = self._ends(inner(x, region)[:, -12:], 0, 4)
         return y
 
     def _ends(self, x, *padding):

@@ -7,23 +7,26 @@ rows, bases that are only N padding are not computed again, and of the last laye
 Windows enter as uint8 codes that index a table of four channels (A, C, G, T), so that a base travels as one byte.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from intronaut.convolution import (
     HALO,
+    LEAST_ROWS,
+    TILE,
     FusedPair,
     LayerConv,
     NarrowConv,
     PhasedConv,
     PlainPair,
+    Region,
     TiledConv,
     inner,
     new_frame,
     product,
+    surround,
 )
 from intronaut.seqio import OTHER, base_codes
 from intronaut.weights import open_checkpoint
@@ -157,32 +160,6 @@ def spline_basis(n):
     return torch.from_numpy(BSpline.design_matrix(x, knots, 3).toarray()).float()
 
 
-@dataclass
-class Region:
-    """Positions ``[start, stop)`` of the ``n`` of one stage that have to be computed."""
-
-    start: int
-    stop: int
-    n: int
-
-    def __len__(self):
-        return self.stop - self.start
-
-    def reached(self):
-        """What a stage's four convolutions of width 9 can change of it, rounded out to whole pools.
-
-        An end closer to the window's than HALO is moved there, so that the rows around a region are all padding or
-        all outside the window.
-        """
-        start = max(0, self.start - 4 * (9 // 2)) // POOL * POOL
-        stop = -(-(self.stop + 4 * (9 // 2)) // POOL) * POOL
-        return Region(start if start >= HALO else 0, stop if stop <= self.n - HALO else self.n, self.n)
-
-    def pooled(self):
-        """The region of the next stage."""
-        return Region(self.start // POOL, self.stop // POOL, self.n // POOL)
-
-
 class Runner:
     """Sei's trunk and spline, for feature extraction: codes in, features out, nothing to differentiate.
 
@@ -225,15 +202,22 @@ class Runner:
         The first and last ``padding`` codes of every window are N by the caller's word: what they alone determine is
         taken from the response to a window of N.
         """
-        codes = torch.as_tensor(codes).to(self.device, non_blocking=True)
+        codes = torch.as_tensor(codes)
+        windows = len(codes)
+        codes = F.pad(codes, (0, 0, 0, self._too_few(codes, strands))).to(self.device, non_blocking=True)
         complement = self.table.flip(1)
         read = {"+": lambda: self.table[codes.int()], "-": lambda: complement[codes.flip(1).int()]}
         x = torch.cat([read[strand]() for strand in strands])
         length = x.shape[1]
-        if not padding:
-            return self._dilate(*self._stages(x, Region(0, length, length), None))
         region = Region(padding, length - padding, length)
-        return self._dilate(*self._stages(x[:, padding : length - padding], region, self._response(length)))
+        maps = self._stages(x[:, padding : length - padding], region, self._response(length) if padding else None)
+        return self._dilate(*maps).unflatten(0, (len(strands), -1))[:, :windows].flatten(0, 1)
+
+    @staticmethod
+    def _too_few(codes, strands):
+        """Windows to add so that every matrix product has LEAST_ROWS rows."""
+        positions = len(strands) * max(1, codes.shape[1] // POOL**2)
+        return max(0, -(-TILE * LEAST_ROWS // positions) - len(codes))
 
     def _response(self, length):
         """What every stage makes of a window of N, on one strand: the other strand's is the same."""
@@ -243,48 +227,43 @@ class Runner:
             for stage in range(3):
                 maps = self._stage(stage, x, region, None)
                 response.append({key: y[0].clone() for key, y in maps.items()})
-                x, region = _pool(maps), region.pooled()
+                x, region = _pool(maps), _pooled(region)
             self._responses[length] = response
         return self._responses[length]
 
     def _stages(self, x, region, response):
         """The three stages: ``(linear path, convolved)``, both ``(s, n, c)``, of the last."""
         for stage in range(2):
-            reached, quiet = self._reached(stage, region, response)
+            reached, quiet = (_reached(region), response[stage]) if response else (region, None)
             parts = x.split(self._segments_at_once(len(reached), len(x)))
             x = torch.cat([
                 _pool(self._stage(stage, _widened(part, region, reached, quiet), reached, quiet)) for part in parts
             ])  # fmt: skip
-            region = reached.pooled()
-        reached, quiet = self._reached(2, region, response)
+            region = _pooled(reached)
+        reached, quiet = (_reached(region), response[2]) if response else (region, None)
         maps = self._stage(2, _widened(x, region, reached, quiet), reached, quiet)
         everywhere = Region(0, region.n, region.n)
         return [
             _widened(maps[key], reached, everywhere, quiet and {"in": quiet[key]}) for key in ("linear", "out")
         ]  # fmt: skip
 
-    @staticmethod
-    def _reached(stage, region, response):
-        return (region, None) if response is None else (region.reached(), response[stage])
-
     def _segments_at_once(self, length, segments):
         return max(1, ROWS_AT_ONCE // length) if self.device.type == "cpu" else segments
 
     def _stage(self, stage, x, region, quiet):
         """All maps of one stage on a region: ``in``, ``between`` (unless fused), ``linear``, ``first``, ``out``."""
-        maps = {"in": x}
+        maps = {}
 
         def close(framed, key):
-            left, right = _beyond(quiet and quiet[key], region)
-            framed[:, :HALO], framed[:, -HALO:] = left, right
-            maps[key] = inner(framed)
+            surround(framed, region, quiet and quiet[key])
+            maps[key] = inner(framed, region)
             return framed
 
-        frame = new_frame(x.shape[0], x.shape[1] + 2 * HALO, x.shape[2], x)
-        inner(frame)[:] = x
+        frame = new_frame(len(x), region.rows, x.shape[2], x)
+        inner(frame, region)[:] = x
         linear = close(self.pairs[stage](close(frame, "in"), region, close), "linear")
         first, second = self.convs[stage]
-        maps["out"] = inner(second(close(first(linear, relu=True), "first"), relu=True))
+        maps["out"] = inner(second(close(first(linear, relu=True), "first"), relu=True), region)
         return maps
 
     def _dilate(self, linear, out):
@@ -302,18 +281,27 @@ class Runner:
         return (trunk.float().transpose(1, 2) @ self._bases[n]).flatten(1)
 
 
+def _reached(region):
+    """What a stage's four convolutions of width 9 can change of a region, rounded out to whole pools.
+
+    An end closer to the window's than HALO is moved there, so that the rows around a region are all padding or all
+    outside the window.
+    """
+    start = max(0, region.start - 4 * (9 // 2)) // POOL * POOL
+    stop = -(-(region.stop + 4 * (9 // 2)) // POOL) * POOL
+    return Region(start if start >= HALO else 0, stop if stop <= region.n - HALO else region.n, region.n)
+
+
+def _pooled(region):
+    """The region of the next stage."""
+    return Region(region.start // POOL, region.stop // POOL, region.n // POOL)
+
+
 def _pool(maps):
     """The largest of every four rows of the stage's sum; rows that fill no pool are left out."""
     y = maps["out"] + maps["linear"]
     segments, rows, channels = y.shape
     return y[:, : rows // POOL * POOL].reshape(segments, rows // POOL, POOL, channels).amax(2)
-
-
-def _beyond(quiet, region):
-    """Rows on either side of a region: the response to N, or zeros past the ends of the window."""
-    left = quiet[region.start - HALO : region.start] if region.start else 0
-    right = quiet[region.stop : region.stop + HALO] if region.stop < region.n else 0
-    return left, right
 
 
 def _widened(x, region, wider, quiet):
