@@ -6,8 +6,8 @@
 # ///
 """Write one HTML page that a biologist can read: what was labelled, how well it is predicted, and what says so.
 
-Reads the files of label_introns, fit and explain. The page needs no network and no other file; its links to the tables
-are relative and work where the pipeline puts them.
+Reads the files of label_introns, fit and, where given, the tools around them. The page needs no network and no other
+file; its links to the tables are relative and work where the pipeline puts them.
 
 Output:
   report.html   the page (--output)
@@ -39,6 +39,10 @@ def make_parser():
     data.add_argument("--counts", required=True, metavar="JSON", help="counts.json of label_introns")
     data.add_argument("--fit", required=True, nargs="+", metavar="FOLDER", help="folders of fit, one a model")
     data.add_argument("--explain", default=[], nargs="+", metavar="FOLDER", help="folders of explain, named alike")
+    data.add_argument("--audit", metavar="JSON", help="counts of audit_split")
+    data.add_argument("--balance", metavar="TSV", help="balance.tsv of match_introns")
+    data.add_argument("--agreement", metavar="FOLDER", help="agreement.tsv, .json and .svg of compare_callers")
+    data.add_argument("--compare", metavar="FOLDER", help="folder of compare")
     data.add_argument("--settings", metavar="JSON", help="params of the run, to be shown")
     out = made.add_argument_group("output")
     out.add_argument("-o", "--output", default="report.html", metavar="FILE", help="the page")
@@ -59,6 +63,9 @@ def main(argv):
     models = [read_model(folder) for folder in sorted(args.fit, key=lambda folder: Path(folder).name)]
     explanations = {Path(folder).name: read_explanation(folder, labels) for folder in args.explain}
     drawn = draw_figures(labels, models, explanations)
+    agreement = read_agreement(args.agreement) if args.agreement else None
+    if agreement:
+        drawn["agreement"] = agreement["figure"]
     page = {
         "findings": [label_sentence(counts), *(line for model in models for line in model_sentences(model))],
         "counts": counts,
@@ -67,6 +74,10 @@ def main(argv):
         "models": model_rows(models),
         "gains": [gain_row(model) for model in models if model["metrics"].get("gain")],
         "judged": models[0]["metrics"],
+        "audit": read_json(args.audit) if args.audit else None,
+        "balance": records(args.balance, ("covariate", "smd_before", "smd_after")) if args.balance else [],
+        "agreement": agreement,
+        "comparison": read_comparison(args.compare) if args.compare else None,
         "explanations": explanations,
         "figures": drawn,
         "settings": read_json(args.settings) if args.settings else {},
@@ -105,6 +116,30 @@ def read_model(folder):
     about = read_json(folder / "model.json") if (folder / "model.json").exists() else {}
     model["random_weights"] = bool(about.get("features", {}).get("random_weights"))
     return model
+
+
+def records(path, required):
+    """The rows of a TSV as dicts."""
+    from intronaut import tables
+
+    return tables.read_table(path, required).to_dict("records")
+
+
+def read_agreement(folder):
+    """What compare_callers says of the callers, and its figure as an ``<svg>`` element."""
+    folder = Path(folder)
+    svg = require_file(folder / "agreement.svg").read_text(encoding="utf-8")
+    pairs = records(folder / "agreement.tsv", ("caller_a", "caller_b", "jaccard"))
+    return {"summary": read_json(folder / "agreement.json"), "pairs": pairs, "figure": svg[svg.index("<svg") :]}
+
+
+def read_comparison(folder):
+    """The sentences of compare on every two models, and its verdicts on the paper's claims."""
+    folder = Path(folder)
+    return {
+        "pairs": records(folder / "comparison.tsv", ("sentence",)),
+        "claims": records(folder / "claims.tsv", ("claim", "verdict")),
+    }
 
 
 def read_explanation(folder, labels):

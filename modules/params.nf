@@ -66,8 +66,8 @@ def mistakesOf(rule, value) {
     if (rule.pattern && !(text ==~ rule.pattern)) {
         found << "--${rule.name} is '${text}': ${rule.errorMessage}"
     }
-    if (rule.format == 'file-path' && !file(text).exists()) {
-        found << "--${rule.name}: no such file: ${text}"
+    if (rule.format == 'file-path') {
+        found += text.tokenize(',').findAll { path -> !file(path).exists() }.collect { path -> "--${rule.name}: no such file: ${path}" }
     }
     return found
 }

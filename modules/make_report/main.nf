@@ -6,7 +6,10 @@ process MAKE_REPORT {
     path labels
     path ledger
     path counts
+    path audit
+    path extras
     path models, stageAs: 'fit/*'
+    path comparison
     path explanations, stageAs: 'explain/*'
     path settings
 
@@ -16,9 +19,11 @@ process MAKE_REPORT {
     path 'multiqc', emit: multiqc
 
     script:
+    def options = [agreement: '--agreement agreement', 'balance.tsv': '--balance balance.tsv']
+    def extra_options = extras.collect { extra -> options[extra.name] }.join(' ')
     """
-    make_report.py --labels ${labels} --ledger ${ledger} --counts ${counts} --fit fit/* --explain explain/* \\
-        --settings ${settings} --output report.html --figures figures --multiqc multiqc
+    make_report.py --labels ${labels} --ledger ${ledger} --counts ${counts} --audit ${audit} ${extra_options} \\
+        --fit fit/* --compare ${comparison} --explain explain/* --settings ${settings} --output report.html --figures figures --multiqc multiqc
     """
 
     stub:

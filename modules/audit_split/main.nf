@@ -1,0 +1,24 @@
+process AUDIT_SPLIT {
+    label 'small'
+    container "intronaut/core:${workflow.manifest.version}"
+
+    input:
+    path labels
+    path windows
+
+    output:
+    path 'audit.tsv', emit: pairs
+    path 'audit.json', emit: summary
+
+    script:
+    // the report shows every leak; it is the user who decides which of them matter
+    """
+    audit_split.py --labels ${labels} --windows ${windows} --threads ${task.cpus} \\
+        --max-bases 1 --max-twin 1 --max-homology 1 --max-gene 1 --output audit.tsv --json audit.json
+    """
+
+    stub:
+    """
+    touch audit.tsv audit.json
+    """
+}

@@ -1,0 +1,22 @@
+process COMPARE_CALLERS {
+    label 'small'
+    container "intronaut/core:${workflow.manifest.version}"
+
+    input:
+    path calls
+
+    output:
+    path 'agreement', emit: agreement
+
+    script:
+    """
+    mkdir agreement
+    compare_callers.py ${calls} --output agreement/agreement.tsv --summary agreement/agreement.json \\
+        --figure agreement/agreement.svg
+    """
+
+    stub:
+    """
+    mkdir agreement
+    """
+}

@@ -1,0 +1,26 @@
+process MATCH_INTRONS {
+    tag "${covariates}"
+    label 'small'
+    container "intronaut/core:${workflow.manifest.version}"
+
+    input:
+    path labels
+    val covariates
+    val seed
+
+    output:
+    path 'matched.tsv', emit: labels
+    path 'balance.tsv', emit: balance
+    path 'unmatched.tsv', emit: ledger
+
+    script:
+    """
+    match_introns.py ${labels} --match ${covariates} --seed ${seed} \\
+        --output matched.tsv --balance balance.tsv --ledger unmatched.tsv
+    """
+
+    stub:
+    """
+    touch matched.tsv balance.tsv unmatched.tsv
+    """
+}
