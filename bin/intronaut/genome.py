@@ -20,7 +20,7 @@ import pysam
 from Bio import SeqIO, bgzf
 
 from intronaut.cli import BadData, CannotWrite, UsageError, require_file
-from intronaut.seqio import LETTERS, is_bgzf, numbered_lines, refuse_truncated_bgzf
+from intronaut.seqio import is_bgzf, is_nucleotides, numbered_lines, refuse_truncated_bgzf
 
 SHOWN_NAMES = 8
 MITOCHONDRIAL = ("chrM", "MT", "M", "chrMT")
@@ -189,7 +189,7 @@ class Genome:
             bases = self._read(chrom, start, end) if start < end else ""
         except (ValueError, OSError, RuntimeError) as problem:
             raise BadData(f"{self.path}: broken at {chrom}:{start}-{end}: {problem}; copy the file again") from problem
-        if len(bases) != end - start or not LETTERS.match(bases):
+        if len(bases) != end - start or not is_nucleotides(bases):
             raise BadData(f"{self.path}: no sequence at {chrom}:{start}-{end} but {bases[:20]!r}; is it whole?")
         return bases.upper()
 

@@ -27,7 +27,7 @@ for _code, _letters in enumerate(("Aa", "Cc", "Gg", "Tt")):
     for _letter in _letters:
         _CODE_OF[ord(_letter)] = _code
 _LOCUS = re.compile(r"^(?P<chrom>.+):(?P<start>-?\d+)-(?P<end>\d+)\((?P<strand>[+\-.])\)$")
-LETTERS = re.compile(r"[ACGTUNRYSWKMBDHVXacgtunryswkmbdhvx*-]*\Z")
+_NUCLEOTIDES = b"ACGTUNRYSWKMBDHVXacgtunryswkmbdhvx*-"
 
 
 @dataclass
@@ -150,7 +150,7 @@ def read_windows(path):
             raise BadData(f"{path}: line {number}: a FASTA file starts with '>', found {line[:40]!r}")
         elif line:
             parts.append(line.strip())
-            if not LETTERS.match(parts[-1]):
+            if not is_nucleotides(parts[-1]):
                 problems.add(f"letters that no nucleotide code has: {line[:40]!r}", number)
     if header is None:
         raise BadData(f"{path}: no FASTA record")
@@ -163,6 +163,8 @@ def _finished(header, parts, line, seen, problems):
     window.sequence = "".join(parts).upper()
     if not window.name:
         problems.add("a record without a name", line)
+    elif not window.name.isprintable():
+        problems.add(f"record name {window.name!r} holds control characters", line)
     elif window.name in seen:
         problems.add(f"record {window.name!r} occurs twice", line)
     elif not window.sequence:
@@ -185,6 +187,11 @@ def parse_header(text):
             key, value = word.split("=", 1)
             window.fields[key] = value
     return window
+
+
+def is_nucleotides(text):
+    """Whether every letter is an IUPAC nucleotide code, X, * or -, in either case."""
+    return not text.encode().translate(None, _NUCLEOTIDES)
 
 
 def base_codes(sequence):

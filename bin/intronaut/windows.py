@@ -4,7 +4,7 @@ Coordinates are 0-based, half-open, on the forward strand.
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from intronaut.cli import BadData, Problems
 from intronaut.seqio import Window, numbered_lines, reverse_complement
@@ -18,8 +18,7 @@ class NoWindow(Exception):
     """Why a row has no window; counted and listed, not an error."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One BED6 row. ``unit`` is ``intron`` or ``peak`` when labels.tsv says so, else empty."""
 
     chrom: str
@@ -65,20 +64,21 @@ def _row(fields, unit_column):
     if len(fields) < 3:
         raise ValueError(f"{len(fields)} columns; BED has at least chrom, start and end, by tabs")
     chrom, start, end, name, score, strand = (fields + [".", ".", "."])[:6] if len(fields) < 6 else fields[:6]
-    if not chrom or re.search(r"\s", chrom):
+    if len(chrom.split()) != 1:
         raise ValueError(f"chromosome {chrom!r} is empty or holds white space")
-    if not (start.isascii() and start.isdigit() and end.isascii() and end.isdigit()):
+    if not (f"{start}{end}".isascii() and start.isdigit() and end.isdigit()):
         raise ValueError(f"start {start!r} and end {end!r} must be whole numbers of at least 0")
-    if int(start) >= int(end):
+    start, end = int(start), int(end)
+    if start >= end:
         raise ValueError(f"start {start} is not before end {end}")
     if strand not in ("+", "-", "."):
         raise ValueError(f"strand is {strand!r}; it must be +, - or .")
-    if re.search(r"\s", name):
-        raise ValueError(f"name {name!r} holds white space, which ends a FASTA name")
+    if len(name.split()) > 1 or not name.isprintable():
+        raise ValueError(f"name {name!r} holds white space or control characters, which a FASTA name cannot")
     if name in ("", "."):
-        name = f"{chrom}:{int(start)}-{int(end)}:{strand}"
+        name = f"{chrom}:{start}-{end}:{strand}"
     unit = fields[unit_column] if unit_column is not None and unit_column < len(fields) else ""
-    return Row(chrom, int(start), int(end), name, score, strand, unit)
+    return Row(chrom, start, end, name, score, strand, unit)
 
 
 def window_start(row, anchor, length):
