@@ -34,7 +34,7 @@ def make_parser():
     add = made.add_argument_group("matching").add_argument
     add("--match", default="length,gc", metavar="COLS", help="covariates to balance, joined by commas")
     add("--method", choices=("cem", "propensity"), default="cem", help="cells of all covariates, or of one score")
-    add("--bins", type=positive_int, default=10, metavar="N", help="bins of each covariate")
+    add("--bins", type=positive_int, default=3, metavar="N", help="bins of each covariate")
     add("--ratio", type=positive_int, default=1, metavar="N", help="spliced introns for each retained one")
     add("--caliper", type=float, default=0.25, metavar="SD", help="furthest apart, in any covariate")
     add = made.add_argument_group("output").add_argument
@@ -82,6 +82,8 @@ def main(argv):
     write_table(args.output, text[kept].assign(match=match[kept]))
     n_retained, n_spliced = (label[kept] == 1).sum(), (label[kept] == 0).sum()
     log.note(f"{n_retained:,} of {(label == 1).sum():,} retained matched to {n_spliced:,} spliced")
+    if n_retained < 0.5 * (label == 1).sum():
+        log.warn("more than half of the retained have no partner; --method propensity or fewer covariates keep more")
     for row in balance[balance["matched"] == "yes"].itertuples():
         log.note(f"{row.covariate}: SMD {row.smd_before:.3f} before, {row.smd_after:.3f} after")
         if abs(row.smd_after) > AIM:

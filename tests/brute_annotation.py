@@ -34,8 +34,13 @@ def read_exons(path):
 
 
 def introns_of(spans):
-    """The gaps between the exons of one transcript."""
-    return [(left[1], right[0]) for left, right in zip(spans, spans[1:], strict=False) if right[0] > left[1]]
+    """The runs of bases between the first and the last exon that no exon covers."""
+    introns, reach = [], spans[0][1]
+    for start, end in spans:
+        if start > reach:
+            introns.append((reach, start))
+        reach = max(reach, end)
+    return introns
 
 
 def label_introns(transcripts):
