@@ -66,7 +66,8 @@ def whole_numbers(texts, problems):
     values = pd.to_numeric(texts, errors="coerce")
     bad = values.isna() | (values % 1 != 0) | (values.abs() >= 2**31)
     for line, text in texts[bad].items():
-        problems.add(f"{texts.name} is {text!r}, not a whole number", line)
+        what = f"{text!r}, not a whole number" if isinstance(text, str) else "missing"
+        problems.add(f"{texts.name} is {what}", line)
     return values.mask(bad, 0).astype("int64")
 
 
