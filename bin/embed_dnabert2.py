@@ -27,6 +27,8 @@ PROG = "embed_dnabert2"
 POOLINGS = ("mean", "mean-no-special", "first", "max", "layers")
 # on a CPU larger batches are slower; on a GPU they are doubled from the second to the third while they fit
 CPU_TOKENS, GPU_TOKENS, MOST_TOKENS = 4096, 16_384, 131_072
+# matrix products with fewer rows than this are rounded in another way, so that batch mates would matter
+LEAST_TOKENS = 16
 MUCH_UNKNOWN = 0.05
 
 
@@ -164,11 +166,13 @@ def features_of(batch, model, first, pooling, strands):
     sequences = np.split(ids, np.flatnonzero(ids == first)[1:])
     order = np.argsort([len(sequence) for sequence in sequences], kind="stable")
     lengths = [len(sequences[place]) for place in order]
-    packed = torch.from_numpy(np.concatenate([sequences[place] for place in order]))
+    packed = np.concatenate([sequences[place] for place in order])
+    if (lacking := LEAST_TOKENS - len(packed)) > 0:
+        packed, lengths = np.pad(packed, (0, lacking), constant_values=first), [*lengths, lacking]
     with torch.inference_mode():
-        pooled = pool_states(model, packed.to(model.device).long(), lengths, pooling).cpu().numpy()
-    features = np.empty_like(pooled)
-    features[order] = pooled
+        pooled = pool_states(model, torch.from_numpy(packed).to(model.device).long(), lengths, pooling).cpu().numpy()
+    features = np.empty((len(order), pooled.shape[1]), np.float32)
+    features[order] = pooled[: len(order)]
     if strands == "mean":
         return features.reshape(len(batch), 2, -1).mean(axis=1)
     return features.reshape(len(batch), -1)
