@@ -112,3 +112,40 @@ def grouped_folds(groups, labels, n_folds):
         fold_of[group] = np.argmin(load @ (members[group] / totals**2))
         load[fold_of[group]] += members[group]
     return fold_of[groups] + 1
+
+
+def chromosome_split(chroms, test=TEST_CHROMOSOMES, valid=VALID_CHROMOSOMES):
+    """``test``, ``valid`` or ``train`` for every chromosome name in ``chroms``; ``chr8`` and ``8`` are the same.
+
+    Raises BadData when a part that was asked for, or train, would be empty.
+    """
+    parts = dict.fromkeys(map(_bare, valid), "valid") | dict.fromkeys(map(_bare, test), "test")
+    split = np.array([parts.get(_bare(name), "train") for name in chroms], object)
+    for part, wanted in (("test", test), ("valid", valid), ("train", ["any other chromosome"])):
+        if wanted and part not in split:
+            have = ", ".join(sorted(set(chroms)))
+            raise BadData(f"no window on {', '.join(wanted)} for {part}; the windows lie on {have}: name others")
+    return split
+
+
+def _bare(chrom):
+    return chrom.removeprefix("chr")
+
+
+def group_split(groups, labels):
+    """Whole groups to ``train``, ``valid`` and ``test``, 8:1:1, with even labels; raises BadData for < 10 groups."""
+    folds = grouped_folds(groups, labels, 10)
+    return np.select([folds == 1, folds == 2], ["test", "valid"], "train").astype(object)
+
+
+def paper_split(n):
+    """Random rows, as Daoud & Ben-Hur 2025 split theirs: of the shuffled rows the first tenth is ``valid``, the next
+    tenth ``test``, the rest ``train``. Leaks; for comparison only.
+    """
+    tenth = n // 10
+    split = np.full(n, "train", object)
+    # their numpy.random.seed(100); numpy.random.shuffle(rows)
+    shuffled = np.random.RandomState(100).permutation(n)
+    split[shuffled[:tenth]] = "valid"
+    split[shuffled[tenth : 2 * tenth]] = "test"
+    return split

@@ -1,0 +1,187 @@
+"""Homologous windows: pairs whose best local alignment, on either strand, is long and similar enough.
+
+Candidates come from shared spaced seeds; every pair reported has been aligned. Identity is matches / alignment columns
+and coverage is aligned bases / length of the shorter window, both of the best Smith-Waterman alignment under the
+scores of BLASTN (match 2, mismatch -3, a gap of n bases -5 - 2n).
+"""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from intronaut.seqio import OTHER, base_codes, reverse_complement
+from intronaut.splits import connected
+
+# the most sensitive spaced seed of weight 12 and span 18 (Choi, Zeng and Zhang 2004, Bioinformatics 20:1053)
+SEED = np.flatnonzero(np.array(list("111010110100110111")) == "1")
+SPAN = int(SEED[-1]) + 1
+# windows that share one seed beyond this many are compared in random lots of this size, so that Alu costs no square
+LOT = 100
+# a candidate shows at least this part of the seeds that a pair just within the limits is expected to share
+SEED_SLACK = 5
+LONG_WINDOW = 600
+ROWS_AT_ONCE = 256
+ALPHABET = "ACGTN"
+MATCH, MISMATCH, GAP_OPEN, GAP_EXTEND = 2, -3, 5, 2
+_NOT_BASE = re.compile("[^ACGT]")
+
+
+def homology_clusters(sequences, identity=0.8, coverage=0.8, partners=20, threads=1):
+    """Cluster sequences so that no two clusters hold a homologous pair.
+
+    Clusters are the connected components of :func:`homologous_pairs`. A member of a large family has more relatives
+    than ``partners``, so the search goes on between clusters until it finds no link.
+
+    Returns:
+        int64 array of one cluster number a sequence, from 1 in the order of their first sequence.
+    """
+    clusters = np.arange(len(sequences))
+    index = _seed_index(sequences)
+    searched = None
+    while True:
+        candidates = _candidates(index, clusters, identity, coverage, partners)
+        if searched is not None:
+            candidates = candidates[~candidates.index.isin(searched)]
+        searched = candidates.index if searched is None else searched.append(candidates.index)
+        pairs = _aligned(sequences, candidates, identity, coverage, threads)
+        if pairs.empty:
+            return pd.factorize(clusters)[0].astype(np.int64) + 1
+        left, right = clusters[pairs["first"]], clusters[pairs["second"]]
+        clusters = connected(clusters.max() + 1, left, right)[clusters]
+
+
+def homologous_pairs(sequences, sides, identity=0.8, coverage=0.8, partners=20, threads=1):
+    """Find homologous sequences on different sides.
+
+    Args:
+        sequences: upper-case DNA; letters other than A, C, G and T match nothing.
+        sides: one number a sequence; only pairs with different numbers are looked for.
+        identity: least share of matches among the columns of the alignment.
+        coverage: least share of the shorter sequence inside the alignment.
+        partners: align each sequence to at most this many others, those that share most seeds with it.
+        threads: for the alignments; the result does not depend on it.
+
+    Returns:
+        DataFrame ``first``, ``second`` (positions, first < second), ``strand`` (of the second against the first),
+        ``identity``, ``coverage``; one row a pair, sorted by position.
+    """
+    candidates = _candidates(_seed_index(sequences), np.asarray(sides), identity, coverage, partners)
+    return _aligned(sequences, candidates, identity, coverage, threads)
+
+
+@dataclass
+class _SeedIndex:
+    """Which seeds each sequence has: ``forward @ same`` and ``forward @ opposite`` count the seeds that two share."""
+
+    lengths: np.ndarray
+    every: int
+    forward: object
+    same: object
+    opposite: object
+
+
+def _seed_index(sequences):
+    from scipy.sparse import csr_array
+
+    lengths = np.array([len(text) for text in sequences], np.int64)
+    # longer windows share more seeds than it takes to find them
+    every = max(1, int(np.median(lengths)) // LONG_WINDOW) if len(lengths) else 1
+    forward = _seeds(sequences, every)
+    backward = _seeds([reverse_complement(text) for text in sequences], every)
+    lots = -(-np.bincount(forward[1], minlength=4 ** len(SEED)) // LOT)
+    first_column = np.cumsum(lots) - lots
+    made = []
+    for rows, seeds in (forward, backward):
+        known = lots[seeds] > 0
+        rows, seeds = rows[known], seeds[known]
+        columns = first_column[seeds] + _scatter(_key(rows, seeds)) % lots[seeds]
+        cells = (np.ones(len(rows), np.int32), (rows, columns))
+        made.append(csr_array(cells, shape=(len(lengths), int(lots.sum()))))
+    return _SeedIndex(lengths, every, made[0], made[0].T.tocsr(), made[1].T.tocsr())
+
+
+def _seeds(sequences, every):
+    """Every distinct seed of every sequence as two int64 arrays: position of the sequence, seed; one in ``every``."""
+    keys = [np.empty(0, np.int64)]
+    for at in range(0, len(sequences), ROWS_AT_ONCE):
+        texts = sequences[at : at + ROWS_AT_ONCE]
+        # the gap between two sequences is no base, so that no seed spans it
+        codes = base_codes("".join(text + "-" * SPAN for text in texts))
+        rows = np.repeat(np.arange(at, at + len(texts)), [len(text) + SPAN for text in texts])
+        n = len(codes) - SPAN + 1
+        seeds, whole = np.zeros(n, np.int64), np.ones(n, bool)
+        for place, spot in enumerate(SEED):
+            seeds += codes[spot : spot + n].astype(np.int64) << (2 * place)
+            whole &= codes[spot : spot + n] != OTHER
+        whole &= _scatter(seeds) % every == 0
+        keys.append(np.unique(_key(rows[:n][whole], seeds[whole])))
+    return np.divmod(np.concatenate(keys), 4 ** len(SEED))
+
+
+def _key(rows, seeds):
+    return rows * 4 ** len(SEED) + seeds
+
+
+def _candidates(index, sides, identity, coverage, partners):
+    """Pairs on different sides that share enough seeds to be worth an alignment: first, second, strand."""
+    found = [pd.DataFrame({"first": [], "second": [], "strand": []})]
+    for strand, others in (("+", index.same), ("-", index.opposite)):
+        for at in range(0, len(sides), ROWS_AT_ONCE):
+            shared = (index.forward[at : at + ROWS_AT_ONCE] @ others).tocoo()
+            pairs = pd.DataFrame({"first": shared.row + at, "second": shared.col, "n": shared.data})
+            pairs = pairs[(shared.data > 1) & (sides[pairs["first"]] != sides[pairs["second"]])]
+            shorter = np.minimum(index.lengths[pairs["first"]], index.lengths[pairs["second"]])
+            pairs = pairs[pairs["n"] * SEED_SLACK >= coverage * shorter * identity ** len(SEED) / index.every]
+            pairs = pairs.sort_values(["first", "n", "second"], ascending=[True, False, True])
+            found.append(pairs.groupby("first").head(partners).assign(strand=strand))
+    pairs = pd.concat(found)
+    low, high = np.sort(pairs[["first", "second"]].to_numpy(np.int64), axis=1).T
+    pairs = pd.MultiIndex.from_arrays([low, high, pairs["strand"]], names=["first", "second", "strand"])
+    return pairs.unique().sort_values().to_frame()
+
+
+def _aligned(sequences, candidates, identity, coverage, threads):
+    """The candidates that reach the limits, as the table of :func:`homologous_pairs`."""
+    forward = [_NOT_BASE.sub("N", text) for text in sequences]
+    jobs = [(*key, rows.to_numpy()) for key, rows in candidates["second"].groupby(level=["first", "strand"])]
+
+    def work(job):
+        first, strand, seconds = job
+        targets = [forward[row] if strand == "+" else reverse_complement(forward[row]) for row in seconds]
+        hits = local_alignments(forward[first], targets)
+        return [(first, row, strand, *hit) for row, hit in zip(seconds, hits, strict=True)]
+
+    with ThreadPoolExecutor(threads) as pool:
+        rows = [row for rows in pool.map(work, jobs) for row in rows if row[3] >= identity and row[4] >= coverage]
+    pairs = pd.DataFrame(rows, columns=["first", "second", "strand", "identity", "coverage"])
+    pairs = pairs.sort_values(["first", "second", "identity"], ascending=[True, True, False], kind="stable")
+    return pairs.drop_duplicates(["first", "second"]).reset_index(drop=True)
+
+
+def local_alignments(query, targets):
+    """``(identity, coverage)`` of the best local alignment of ``query`` with each target, on the strand given."""
+    import pyopal
+    from scoring_matrices import ScoringMatrix
+
+    scores = np.where(np.diag([1, 1, 1, 1, 0]), MATCH, MISMATCH)
+    # pyopal's opening penalty already holds the first base of the gap
+    aligner = pyopal.Aligner(ScoringMatrix(scores.tolist(), alphabet=ALPHABET), GAP_OPEN + GAP_EXTEND, GAP_EXTEND)
+    database = pyopal.Database(targets, pyopal.Alphabet(ALPHABET))
+    found = []
+    for hit in aligner.align(query, database, mode="full", algorithm="sw"):
+        spans = hit.query_end - hit.query_start + 1, hit.target_end - hit.target_start + 1
+        columns = len(hit.alignment)
+        covered = min(spans) / min(hit.query_length, hit.target_length)
+        found.append((hit.alignment.count("M") / columns, covered) if columns else (0.0, 0.0))
+    return found
+
+
+def _scatter(values):
+    """Mix the bits of int64 numbers (the finaliser of MurmurHash3) to int64 numbers of at least 0."""
+    mixed = values.astype(np.uint64)
+    mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    mixed = (mixed ^ (mixed >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return ((mixed ^ (mixed >> np.uint64(33))) >> np.uint64(1)).astype(np.int64)

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["biopython>=1.85", "numpy>=2.0", "pandas>=2.2", "pyopal>=0.7", "scipy>=1.11"]
+# ///
+"""Part labelled introns (or peaks) into training and test so that neither knows the other.
+
+Schemes:
+  chromosome  whole chromosomes to test and valid; the default ones are those that Sei was not trained on
+  groups      whole leakage groups to train, valid and test, 8:1:1, labels even
+  folds       whole leakage groups to --folds folds, labels even, for cross-validation
+  paper       random rows as in Daoud & Ben-Hur 2025 (seed 100); leaks, for comparison only
+
+A leakage group hangs together by the genes of column gene_id, by the groups that LABELS already has (overlapping
+genes), by contexts of --context bp that share a base and, with --windows, by homology: a local alignment on either
+strand of at least --identity over at least --coverage of the shorter window.
+
+Writes one file:
+  OUTPUT   LABELS with the columns group and split made anew; every row, in the same order
+"""
+
+from intronaut.cli import Log, UsageError, add_run_options, fraction, parser, positive_int, require_file, run
+
+TOOL = "split_introns"
+
+
+def make_parser():
+    made = parser(__doc__, TOOL)
+    made.add_argument("labels", metavar="LABELS", help="labels.tsv")
+    add = made.add_argument_group("split").add_argument
+    add("--scheme", choices=("chromosome", "groups", "folds", "paper"), default="chromosome", help="how to part")
+    add("--test-chromosomes", default="8,9", metavar="NAMES", help="joined by commas, with or without chr")
+    add("--valid-chromosomes", default="10", metavar="NAMES", help="the same; '' for none")
+    add("--folds", type=positive_int, default=5, metavar="N", help="number of folds")
+    add = made.add_argument_group("leakage groups").add_argument
+    add("--context", type=positive_int, default=4096, metavar="BP", help="bases a model reads around the middle")
+    add("--windows", metavar="FASTA", help="sequences of the introns, to keep homologous ones together")
+    add("--identity", type=fraction, default=0.8, metavar="X", help="least identity of homologous windows")
+    add("--coverage", type=fraction, default=0.8, metavar="X", help="least aligned share of the shorter window")
+    add = made.add_argument_group("output").add_argument
+    add("-o", "--output", default="split.tsv", metavar="FILE", help="labels with the new split")
+    add_run_options(made, threads=True)
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    if args.scheme == "folds" and args.folds < 2:
+        raise UsageError("--folds must be at least 2")
+    if args.windows:
+        require_file(args.windows)
+    log = Log(TOOL, args)
+    from intronaut.splits import leakage_groups
+    from intronaut.tables import read_labels, read_table, write_table
+
+    labels = read_labels(args.labels)
+    if len(labels) == 0:
+        log.warn(f"{args.labels}: no rows")
+    links = earlier_groups(labels) + (homology_links(args, labels, log) if args.windows else [])
+    labels["group"] = leakage_groups(labels, context=args.context, links=links)
+    split = part(args, labels)
+    log.note(f"{len(labels):,} windows in {labels['group'].nunique():,} groups, the largest {largest(labels):,}")
+    for name, rows in labels.groupby(split):
+        log.note(f"{name}: {len(rows):,} windows, {int((rows['label'] == 1).sum()):,} retained")
+    write_table(args.output, read_table(args.labels).assign(group=labels["group"], split=split))
+
+
+def earlier_groups(labels):
+    """Links from each window to the first one of the group that the labels came with."""
+    if "group" not in labels:
+        return []
+    known = labels["group"].dropna()
+    first = known.index.to_series().groupby(known.to_numpy()).transform("first")
+    return list(zip(known.index, first, strict=True))
+
+
+def homology_links(args, labels, log):
+    """Links from each window to the first one of its homology cluster."""
+    import numpy as np
+
+    from intronaut.homology import homology_clusters
+    from intronaut.seqio import read_windows
+
+    row_of = {name: row for row, name in enumerate(labels["name"])}
+    windows = [window for window in read_windows(args.windows) if window.name in row_of]
+    if lacking := len(labels) - len(windows):
+        log.warn(f"{lacking:,} of {len(labels):,} rows have no sequence in {args.windows}: their homology is unknown")
+    clusters = homology_clusters([window.sequence for window in windows], args.identity, args.coverage, args.threads)
+    rows = np.array([row_of[window.name] for window in windows], int)
+    _, first = np.unique(clusters, return_index=True)
+    sizes = np.bincount(clusters, minlength=1)[1:]
+    several = f"{int((sizes > 1).sum()):,} of several windows, the largest {sizes.max(initial=0):,}"
+    log.note(f"{len(sizes):,} homology clusters, {several}")
+    return list(zip(rows, rows[first[clusters - 1]], strict=True))
+
+
+def part(args, labels):
+    """The new column split."""
+    from intronaut import splits
+
+    if args.scheme == "paper":
+        return splits.paper_split(len(labels))
+    if args.scheme == "groups":
+        return splits.group_split(labels["group"], labels["label"])
+    if args.scheme == "folds":
+        return splits.grouped_folds(labels["group"], labels["label"], args.folds)
+    return splits.chromosome_split(labels["chrom"], names(args.test_chromosomes), names(args.valid_chromosomes))
+
+
+def names(text):
+    return [name for name in text.split(",") if name]
+
+
+def largest(labels):
+    return int(labels["group"].value_counts().max()) if len(labels) else 0
+
+
+if __name__ == "__main__":
+    run(main, TOOL)
