@@ -28,6 +28,7 @@ from pathlib import Path
 
 from intronaut.cli import (
     BadData,
+    CannotWrite,
     Log,
     MissingInput,
     UsageError,
@@ -98,9 +99,13 @@ def convert_sei(sources, folder):
 
 def write_safetensors(tensors, note, path):
     """Save tensors as safetensors, with the file mode of any other output."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, {"note": note})
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, {"note": note})
+    except SafetensorError as problem:
+        raise CannotWrite(f"{path.parent}: cannot write: {problem}") from problem
     path.chmod(0o644)
 
 

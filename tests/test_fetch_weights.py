@@ -12,10 +12,11 @@ import time
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 import fetch_weights
-from intronaut.cli import BadData, MissingInput, TryAgain, UsageError
+from intronaut.cli import BadData, CannotWrite, MissingInput, TryAgain, UsageError
 from intronaut.download import download, unpack
 from random_checkpoints import fill, write_dnabert2
 
@@ -325,6 +326,16 @@ def test_restricted_terms_must_be_accepted(tool, tmp_path):
     assert "academic and research use only" in done.stderr and "--accept-licence" in done.stderr
     done = tool("fetch_weights", "sei", "--offline", "--accept-licence", "--cache-dir", tmp_path, code=66)
     assert "--offline forbids" in done.stderr
+
+
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    def full(*args):
+        raise SafetensorError("No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(CannotWrite, match="No space left"):
+        fetch_weights.main(["dnabert2", "--from", str(write_dnabert2(tmp_path / "copy")), "--cache-dir", str(tmp_path)])
+    assert not (tmp_path / "dnabert2").exists()
 
 
 def test_a_digest_that_is_none_is_wrong_use(tool):
