@@ -113,7 +113,7 @@ def main(argv):
 
     from intronaut.annotation import distinct_introns, read_annotation
     from intronaut.genome import Genome, read_aliases
-    from intronaut.labels import count_labels, ledger_table, loci, why_unusable
+    from intronaut.labels import MEANING, count_labels, ledger_table, loci, why_unusable
     from intronaut.tables import write_table
 
     annotation = read_annotation(args.annotation)
@@ -147,6 +147,7 @@ def main(argv):
             "exons": len(annotation.exons), "introns_of_genes": len(genes),
         },
     }  # fmt: skip
+    counts["reasons"] = {reason: MEANING[reason] for reason in (*counts["unlabelled"], *counts["ledger"])}
     require_classes(args, counts)
     if args.calls_table:
         write_table(args.calls_table, said)

@@ -255,3 +255,13 @@ def test_broken_line_is_named(tool, tmp_path, small_gtf):
     small_gtf.write_text(small_gtf.read_text().replace("\t501\t", "\tfive\t"))
     done = tool("label_introns", small_gtf, code=65)
     assert "small.gtf: line 3:" in done.stderr and "five" in done.stderr
+
+
+def test_every_reason_and_threshold_stands_in_the_docs():
+    from intronaut.callers import FORMATS
+    from intronaut.labels import MEANING
+
+    docs = (DEMO.parent.parent / "docs" / "labels.md").read_text()
+    limits = {name for known in FORMATS.values() for name in known.limits} - {"retained", "spliced"}
+    formats = {name for name in FORMATS if name != "majiq_v1"}
+    assert [word for word in (*MEANING, *limits, *formats) if f"`{word}`" not in docs] == []

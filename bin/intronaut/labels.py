@@ -1,6 +1,6 @@
 """Which introns are retained: by the annotation or by the tables of callers.
 
-A label is 1.0 (retained), 0.0 (spliced) or NaN; every NaN has one of REASONS.
+A label is 1.0 (retained), 0.0 (spliced) or NaN; every NaN has a reason, one of MEANING.
 """
 
 import numpy as np
@@ -10,35 +10,31 @@ from intronaut.annotation import chrom_order
 from intronaut.intervals import inside_any
 from intronaut.seqio import base_codes
 
-# why an intron or peak of labels.tsv has no label
-REASONS = {
-    "unmeasured": "no caller has a row with a value for it",
-    "low_evidence": "measured, but too few reads for a call",
-    "grey_zone": "measured, between the thresholds for spliced and retained",
-    "samples_disagree": "some samples of the caller say retained, too few of them",
+# why an intron or peak has no label, or is not in labels.tsv at all
+MEANING = {
+    "unmeasured": "no caller has a value for it",
+    "low_evidence": "beyond a threshold, but with too few reads",
+    "grey_zone": "between the thresholds for spliced and retained",
+    "samples_disagree": "some samples of the caller say retained, but too few",
     "callers_disagree": "fewer callers than asked for say the same",
     "only_retained_intron_transcripts": "no transcript splices it but those of biotype retained_intron",
     "inside_exon": "an exon of a transcript of another biotype contains it",
     "introns_unlabelled": "only introns without a label cover enough of the peak",
-}
-# why an intron or peak of the input is not in labels.tsv
-LEDGER_REASONS = {
-    "no_strand": "annotated without a strand, so that it has no donor and acceptor",
+    "no_strand": "annotated without a strand, so without donor and acceptor",
     "too_short": "shorter than --min-length",
     "chrom_not_in_fasta": "its chromosome is not in the FASTA",
     "chrom_not_annotated": "its chromosome has no annotated intron",
-    "gene_not_annotated": "called by gene, but the annotation has no gene of that name",
+    "gene_not_annotated": "called by gene, and the annotation has no such gene",
     "not_annotated": "called, but no annotated intron has these coordinates",
     "other_strand": "called on one strand, annotated on the other",
+    "duplicate": "the same peak came earlier in the file",
     "outside_introns": "the peak overlaps no intron",
-    "duplicate": "the same interval came earlier in the file",
-    "overlap_below_minimum": "no retained and no spliced intron covers enough of the peak",
-    "on_flanking_exon": "the peak touches an exon next to a retained intron, but not the intron",
+    "overlap_below_minimum": "no introns of one label cover enough of the peak",
+    "touches_retained": "the peak lies on a spliced intron but touches a retained one",
+    "on_flanking_exon": "the peak touches an exon beside a retained intron",
     "outside_genes": "the peak does not lie inside a gene (--paper)",
     "not_drawn": "a possible negative that the draw left out (--paper)",
-    "touches_retained": "the peak lies on a spliced intron but touches a retained one",
 }
-RULES = ("retained_intron", "strict", "any-exon")
 
 
 def label_by_annotation(annotation, introns, genes, rule):
