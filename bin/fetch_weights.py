@@ -105,7 +105,7 @@ def write_safetensors(tensors, note, path):
     try:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, {"note": note})
     except SafetensorError as problem:
-        raise CannotWrite(f"{path.parent}: cannot write: {problem}") from problem
+        raise CannotWrite(f"{path.name}: cannot write: {problem}") from problem
     path.chmod(0o644)
 
 

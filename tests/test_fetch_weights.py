@@ -329,12 +329,14 @@ def test_restricted_terms_must_be_accepted(tool, tmp_path):
 
 
 def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    folder = write_dnabert2(tmp_path / "copy")
+
     def full(*args):
         raise SafetensorError("No space left on device (os error 28)")
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(CannotWrite, match="No space left"):
-        fetch_weights.main(["dnabert2", "--from", str(write_dnabert2(tmp_path / "copy")), "--cache-dir", str(tmp_path)])
+        fetch_weights.main(["dnabert2", "--from", str(folder), "--cache-dir", str(tmp_path)])
     assert not (tmp_path / "dnabert2").exists()
 
 
