@@ -25,7 +25,7 @@ selected (share of resamples that rank it among the --top by absolute coefficien
 
 from pathlib import Path
 
-from intronaut.cli import Log, add_run_options, parser, positive_int, run, whole_folder
+from intronaut.cli import Log, UsageError, add_run_options, parser, positive_int, run, whole_folder
 
 SHOWN = 30
 
@@ -54,7 +54,9 @@ def main(argv):
     log = Log("explain", args)
     from intronaut import models, store, tables
 
-    model = models.read_linear(args.model)
+    model = models.read_model(args.model)
+    if not isinstance(model, models.LinearModel):
+        raise UsageError(f"{args.model}: only linear models are explained; see its importance.tsv")
     features = store.open_features(args.features)
     columns = models.matching_columns(model.notes, features)
     var = features.var.iloc[columns]
@@ -78,8 +80,6 @@ def group_of(var, column, path):
     """The group of each feature as a Categorical in order of first appearance; a missing value is its own group."""
     import pandas as pd
 
-    from intronaut.cli import UsageError
-
     if column is None:
         names = pd.Series(var.index, dtype=object)
     elif column in var:
@@ -92,9 +92,9 @@ def group_of(var, column, path):
 
 def refit(model, features, columns, labels, args):
     """Standardised coefficients ``(d, resamples)`` of the model refitted on bootstrap draws of the leakage groups."""
-    from intronaut import evaluation, linear
+    from intronaut import evaluation, linear, sparse
     from intronaut.matrix import Matrix, Scale, join
-    from intronaut.validation import make_plan
+    from intronaut.validation import balanced, make_plan
 
     table, rows, _ = join(features, labels)
     plan = make_plan(table, model.notes["folds"])
@@ -103,9 +103,14 @@ def refit(model, features, columns, labels, args):
     matrix = Matrix(features, rows, columns, scale=scale, memory=args.memory * 2**30, threads=args.threads)
     draws = evaluation.resampler(groups, args.resamples, args.seed)
     row_weights = draws.counts[:, draws.group].T.astype(float)
+    if model.notes["class_weight"] == "balanced":
+        row_weights = balanced(row_weights, table["label"].to_numpy())[0]
     start = linear.repeated(model.weights, model.intercept, args.resamples)
-    c, tolerance = model.notes["c"], model.notes["tolerance"]
-    return linear.fit(matrix, table["label"].to_numpy(), row_weights, c, start=start, tolerance=tolerance).weights
+    how = {"start": start, "tolerance": model.notes["tolerance"]}
+    labels, c = table["label"].to_numpy(), model.notes["setting"]
+    if model.notes["kind"] == "elasticnet":
+        return sparse.fit(matrix, labels, row_weights, c, model.notes["l1_ratio"], **how).weights
+    return linear.fit(matrix, labels, row_weights, c, **how).weights
 
 
 def stability(value, resampled, top):

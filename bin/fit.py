@@ -1,30 +1,33 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "h5py>=3.11", "safetensors>=0.4", "threadpoolctl>=3.5",
-#   "biopython>=1.84", "rich>=13"]
+# dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "scikit-learn>=1.5", "lightgbm>=4.5", "optuna>=4.0",
+#   "h5py>=3.11", "safetensors>=0.4", "threadpoolctl>=3.5", "biopython>=1.84", "rich>=13"]
 # ///
 """Fit a model of intron retention on features and judge it on introns it has not seen.
 
 Reads a features file of any embed_* tool and labels.tsv, joined by window name. Rows train and test by whole leakage
 groups (column group): with fold numbers in the column split, or --folds, every row is predicted by the model that has
-not seen its fold; with train/valid/test, the test rows are predicted. The penalty is chosen inside the training rows.
-A model of the covariates alone (length, GC, CpG, rank …) and one of features and covariates together are always fitted
-beside it, on the same rows.
+not seen its fold; with train/valid/test, the test rows are predicted. Penalties, trees and calibration are chosen
+inside the training rows. The same kind of model on the covariates alone (length, GC, CpG, rank …) and on features and
+covariates together are always fitted beside it, on the same rows.
 
 Output, a folder:
-  model.json           kind, settings, digest of the feature names, provenance
+  model.json           kind, settings, calibration, digest of the feature names, provenance
   coefficients.tsv     one line a feature: its groups, coefficient per standard deviation and per unit, mean, sd
   weights.safetensors  the same numbers in full precision
-  path.tsv             every C tried: log loss and AUROC on inner folds, steps, convergence
+  lightgbm.txt, importance.tsv   instead of these two for --model lightgbm: the trees; gain and splits of each feature
+  path.tsv             every setting tried: log loss and AUROC on inner folds, steps, convergence
   predictions.tsv      name label split fold p_retained logit of every intron judged
   metrics.json         metrics with 95 % intervals, the baseline, the gain over it, row counts
-  covariates/ combined/   predictions.tsv and metrics.json of the two models beside it
+  strata.tsv           AUROC within bins of GC content and length
+  covariates/ combined/ shuffled/   predictions.tsv and metrics.json of the two models beside it, and of
+                       --shuffle-control: the same model on labels dealt at random
 """
 
-from intronaut.cli import Log, UsageError, add_run_options, parser, positive_int, run, whole_folder
+from intronaut.cli import Log, UsageError, add_run_options, fraction, parser, positive_int, run, whole_folder
 
-# from models that only know the base rate to models that fit what noise they like
+# from models that know little more than the base rate to models that fit what noise they like
 C_VALUES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0, 10.0)
 # covariates enter the combined model nearly unpenalised, so that it is never worse than they are for want of freedom
 COVARIATE_RIDGE = 1e-3
@@ -42,14 +45,23 @@ def make_parser():
         help="all; tf, histone, access or another kind; or COLUMN=VALUE[,VALUE] of the feature table",
     )
     model = made.add_argument_group("model")
-    model.add_argument("--model", default="logistic", choices=["logistic"], help="kind of model")
+    kinds = ["logistic", "elasticnet", "lightgbm"]
+    model.add_argument("--model", default="logistic", choices=kinds, help="logistic (L2), elastic net or trees")
     model.add_argument(
-        "--c-values", type=float, nargs="+", default=C_VALUES, metavar="C", help="inverse penalties to choose from"
+        "--preset", default="default", choices=["default", "paper"], help="settings of Daoud & Ben-Hur 2025 if paper"
     )
+    model.add_argument("--c-values", type=float, nargs="+", default=C_VALUES, metavar="C", help="inverse penalties")
+    model.add_argument("--l1-ratio", type=fraction, default=0.5, metavar="R", help="share of L1 in the elastic net")
     model.add_argument("--tolerance", type=float, default=1e-5, metavar="G", help="largest gradient of a converged fit")
+    model.add_argument("--trials", type=int, default=0, metavar="N", help="settings of trees to try on inner folds")
+    model.add_argument("--class-weight", default="none", choices=["none", "balanced"], help="weights of the classes")
+    model.add_argument(
+        "--calibrate", default="none", choices=["none", "platt", "isotonic"], help="calibration, learnt on inner folds"
+    )
     judging = made.add_argument_group("judging")
     judging.add_argument("--folds", type=positive_int, metavar="N", help="deal groups to N folds; ignore column split")
     judging.add_argument("--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates")
+    judging.add_argument("--shuffle-control", action="store_true", help="fit random labels too: AUROC must be 0.5")
     out = made.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="model folder to write")
     out.add_argument("--memory", type=float, default=8, metavar="GB", help="keep features in memory up to this size")
@@ -59,11 +71,13 @@ def make_parser():
 
 def main(argv):
     args = make_parser().parse_args(argv)
-    if not all(c > 0 for c in args.c_values):
-        raise UsageError("--c-values: every C must be above 0")
+    if not all(c > 0 for c in args.c_values) or args.tolerance <= 0 or args.trials < 0:
+        raise UsageError("--c-values and --tolerance must be above 0, --trials not below")
+    if args.preset == "paper" and args.model == "elasticnet":
+        raise UsageError("--preset paper: the paper fits no elastic net")
     log = Log("fit", args)
     from intronaut import models, store, tables
-    from intronaut.matrix import Matrix, covariates, join
+    from intronaut.matrix import Matrix, Scale, covariates, join
     from intronaut.validation import make_plan
 
     features = store.open_features(args.features)
@@ -72,23 +86,35 @@ def main(argv):
     plan = make_plan(table, args.folds)
     counts |= tell_rows(table, plan, counts, log)
     extra = covariates(table, plan.known)
-    size = {"known": plan.known, "memory": args.memory * 2**30, "threads": args.threads}
-    both = Matrix(features, rows, columns, extra, **size)
+
+    def matrix_of(*parts, d):
+        scale = Scale.identity(d) if reads_raw(args) else None
+        memory = args.memory * 2**30
+        return Matrix(*parts, known=plan.known, scale=scale, memory=memory, threads=args.threads)
+
+    both = matrix_of(features, rows, columns, extra, d=len(columns) + extra.shape[1])
     matrices = {"features": both.leading(len(columns))}
     if extra.shape[1]:
-        matrices |= {"covariates": Matrix(extra=extra, **size), "combined": both}
+        matrices |= {"covariates": matrix_of(None, None, None, extra, d=extra.shape[1]), "combined": both}
     else:
         log.warn("no covariate column varies: there is no baseline to compare with")
-    fits = {name: fit_one(name, matrix, table, plan, args, log) for name, matrix in matrices.items()}
-    results = {name: judge(found, table, plan, args) for name, found in fits.items()}
+    results = {name: fit_one(name, matrix, table, plan, args, log) for name, matrix in matrices.items()}
+    if args.shuffle_control:
+        shuffled = table.assign(label=shuffle(table["label"].to_numpy(), plan.fold, args.seed))
+        results["shuffled"] = fit_one("shuffled", matrices["features"], shuffled, plan, args, log)
     with whole_folder(args.output) as folder:
-        write_all(folder, args, features, columns, matrices["features"], fits, results, plan, counts)
-    tell_results(results, log)
+        write_evaluations(folder, table, plan, results, counts)
+        write_model(folder, args, features, columns, matrices["features"].scale, results["features"], counts)
+
+
+def reads_raw(args):
+    """Whether the model takes features as they are: trees do not care, and the paper did not standardise."""
+    return args.model == "lightgbm" or args.preset == "paper"
 
 
 def tell_rows(table, plan, counts, log):
     """Say which rows are left out and why; returns the counts that the plan adds."""
-    from intronaut.validation import TEST, UNUSED
+    from intronaut.validation import UNUSED
 
     found = {
         "rows_trained": int(plan.known.sum()),
@@ -96,117 +122,142 @@ def tell_rows(table, plan, counts, log):
         "rows_without_split": int((plan.fold == UNUSED).sum()),
         "groups_in_several_folds": plan.torn_groups(),
     }
-    for name in ("label_missing", "labelled_without_features", "features_without_label_row"):
-        if counts[name]:
-            log.note(f"{counts[name]:,} windows left out: {name.replace('_', ' ')}")
+    for name, count in (counts | found).items():
+        if count and name in ("label_missing", "labelled_without_features", "features_without_label_row"):
+            log.note(f"{count:,} windows left out: {name.replace('_', ' ')}")
     if found["rows_without_split"]:
         log.note(f"{found['rows_without_split']:,} windows left out: split missing")
-    if found["groups_in_several_folds"]:
-        torn = found["groups_in_several_folds"]
+    if torn := found["groups_in_several_folds"]:
         log.warn(f"{torn:,} leakage groups lie in several folds: the metrics flatter the model")
     if "group" not in table:
         log.warn("labels have no column group: every row is taken as independent")
-    log.note(f"{len(table) - (plan.fold == UNUSED).sum():,} windows, {int((plan.fold == TEST).sum()):,} of them test")
+    log.note(f"{found['rows_trained']:,} windows train, {found['rows_judged']:,} are judged")
     return found
 
 
 def fit_one(name, matrix, table, plan, args, log):
-    """The cross-fitted path of one set of columns."""
+    """Fit, calibrate and judge one set of columns; returns a dict of all that was found."""
+    from intronaut import evaluation
+    from intronaut.validation import calibrate
+
+    labels = table["label"].to_numpy()
+    found = learn(name, matrix, labels, plan, args)
+    if "converged" in found.path and not found.path["converged"].all():
+        log.warn(f"{name}: {(~found.path['converged']).sum()} fits stopped before --tolerance; see path.tsv")
+    logits, calibration = calibrate(found, labels, plan, args.calibrate)
+    predictions = evaluation.prediction_table(table, logits, plan.fold_names(), plan.judged)
+    summary, point, replicated = evaluation.evaluate(
+        predictions, plan.groups[plan.judged], args.bootstrap, args.seed
+    )
+    summary |= {"model": args.model, "columns": name, "judged": "out-of-fold" if plan.nested else "test rows"}
+    auroc, ap = summary["metrics"]["auroc"], summary["metrics"]["average_precision"]
+    log.note(
+        f"{name}: AUROC {auroc['value']:.3f} ({auroc['low']:.3f}–{auroc['high']:.3f}), average precision "
+        f"{ap['value']:.3f} ({ap['low']:.3f}–{ap['high']:.3f}) at prevalence {summary['prevalence']:.3f}"
+    )
+    return {"found": found, "calibration": calibration, "predictions": predictions, "summary": summary,
+            "scores": (point, replicated)}  # fmt: skip
+
+
+def learn(name, matrix, labels, plan, args):
+    """The CrossFit of the kind of model that was asked for."""
+    from functools import partial
+
     import numpy as np
 
+    from intronaut import linear, sparse
     from intronaut.validation import cross_fit
 
+    balance = args.class_weight == "balanced"
+    if args.model == "lightgbm":
+        from intronaut import trees
+
+        how = {"preset": args.preset, "trials": args.trials, "threads": args.threads, "seed": args.seed}
+        return trees.cross_fit(matrix, labels, plan, balance=balance, **how)
+    if args.preset == "paper":
+        from intronaut import adamw
+
+        return adamw.cross_fit(matrix, labels, plan, args.seed)
     ridge = np.ones(matrix.d)
     if name == "combined":
         ridge[[column.startswith("covariate:") for column in matrix.names]] = COVARIATE_RIDGE
-    found = cross_fit(matrix, table["label"].to_numpy(), plan, args.c_values, ridge=ridge, tolerance=args.tolerance)
-    log.detail(f"{name}: {matrix.d:,} columns, C = {found.c:g}")
-    if len(args.c_values) > 1 and found.c in (min(args.c_values), max(args.c_values)):
-        log.note(f"{name}: the chosen C = {found.c:g} is at the end of --c-values")
-    if not found.path["converged"].all():
-        log.warn(f"{name}: {(~found.path['converged']).sum()} fits stopped before --tolerance; see path.tsv")
-    return found
+    solver = linear.fit if args.model == "logistic" else partial(sparse.fit, l1_ratio=args.l1_ratio)
+
+    def solve(row_weights, c, start):
+        return solver(matrix, labels, row_weights, c, ridge=ridge, start=start, tolerance=args.tolerance)
+
+    return cross_fit(matrix, labels, plan, args.c_values, solve, balance=balance)
 
 
-def judge(found, table, plan, args):
-    """Predictions of the judged rows and their evaluation."""
-    from intronaut import evaluation
+def shuffle(labels, fold, seed):
+    """The labels dealt at random within each fold, so that every fold keeps its prevalence."""
+    import numpy as np
 
-    predictions = evaluation.prediction_table(table, found.logits, plan.fold_names(), plan.judged)
-    return predictions, evaluation.evaluate(predictions, plan.groups[plan.judged], args.bootstrap, args.seed)
+    rng, made = np.random.default_rng(seed), labels.copy()
+    for number in np.unique(fold):
+        made[fold == number] = rng.permutation(labels[fold == number])
+    return made
 
 
-def write_all(folder, args, features, columns, matrix, fits, results, plan, counts):
-    """Write the model folder and the folders of the two models beside it."""
-    from intronaut import evaluation, models, tables
+def write_evaluations(folder, table, plan, results, counts):
+    """predictions.tsv and metrics.json of every model, path.tsv and strata.tsv of the main one."""
+    from intronaut import evaluation, tables
 
+    main_one = results["features"]
     for name in results.keys() - {"features"}:
         (folder / name).mkdir()
-        predictions, (summary, *_) = results[name]
-        evaluation.write_evaluation(folder / name, predictions, summary | {"model": "logistic", "columns": name})
-    predictions, (summary, *scores) = results["features"]
-    about = {"model": "logistic", "columns": "features", "rows": counts, "judged": judged_as(plan)}
-    evaluation.write_evaluation(folder, predictions, summary | about | compare_with_baseline(results))
-    found = fits["features"]
-    tables.write_table(folder / "path.tsv", found.path)
-    notes = notes_of(args, features, found, counts)
-    model = models.LinearModel(notes, found.weights, matrix.scale.mean, matrix.scale.sd, found.intercept)
-    models.write_linear(folder, model, features.var.iloc[columns])
-
-
-def judged_as(plan):
-    return "out-of-fold" if plan.nested else "test rows"
-
-
-def compare_with_baseline(results):
-    """The metrics of the models beside, and what the features add to the covariates, on the same bootstrap draws."""
-    from intronaut import evaluation
-
-    if "covariates" not in results:
-        return {"baseline": None, "gain": None}
-    summaries = {name: result[1][0] for name, result in results.items()}
-    scores = {name: result[1][1:] for name, result in results.items()}
-    return {
-        "baseline": {name: summaries[name]["metrics"] for name in ("covariates", "combined")},
-        "gain": {
-            f"{name}_minus_covariates": evaluation.gain(scores[name], scores["covariates"])
+        evaluation.write_evaluation(folder / name, results[name]["predictions"], results[name]["summary"])
+    beside = {"baseline": None, "gain": None}
+    if "covariates" in results:
+        metrics = {name: results[name]["summary"]["metrics"] for name in ("covariates", "combined")}
+        base = results["covariates"]["scores"]
+        gains = {
+            f"{name}_minus_covariates": evaluation.gain(results[name]["scores"], base)
             for name in ("combined", "features")
-        },
-    }
+        }
+        beside = {"baseline": metrics, "gain": gains}
+    if "shuffled" in results:
+        beside["label_shuffle"] = results["shuffled"]["summary"]["metrics"]
+    judged = table[plan.judged].reset_index(drop=True)
+    draws = main_one["summary"]["bootstrap"]
+    within, strata = evaluation.stratified_auroc(
+        main_one["predictions"], judged, plan.groups[plan.judged], draws["replicates"], draws["seed"]
+    )
+    tables.write_table(folder / "strata.tsv", strata)
+    summary = main_one["summary"] | beside | {"rows": counts, "auroc_within_strata": within}
+    evaluation.write_evaluation(folder, main_one["predictions"], summary)
+    tables.write_table(folder / "path.tsv", main_one["found"].path)
 
 
-def notes_of(args, features, found, counts):
-    """What model.json says besides what every linear model says."""
-    from intronaut import __version__
+def write_model(folder, args, features, columns, scale, result, counts):
+    """model.json and the numbers of the final model, fitted on all rows that are not test rows."""
+    from intronaut import __version__, models
     from intronaut.cli import digest_file
 
-    return {
-        "kind": "logistic",
+    found = result["found"]
+    notes = {
+        "kind": args.model,
+        "preset": args.preset,
         "tool": "fit",
         "version": __version__,
-        "c": found.c,
-        "c_of_fold": found.fold_c,
-        "c_values": sorted(set(found.path["c"])),
-        "tolerance": args.tolerance,
+        "setting": found.setting,
+        "setting_of_fold": found.setting_of_fold,
+        "class_weight": args.class_weight,
+        "calibration": result["calibration"],
         "feature_group": args.feature_groups,
         "folds": args.folds,
-        "calibration": None,
-        "n_parameters": len(found.weights) + 1,
         "rows_trained": counts["rows_trained"],
+        "prevalence_trained": result["summary"]["prevalence"],
         "seed": args.seed,
         "labels_sha256": digest_file(args.labels),
         "features": features.provenance,
     }
-
-
-def tell_results(results, log):
-    """One line a model: AUROC and average precision with their intervals."""
-    for name, (_, (summary, *_)) in results.items():
-        auroc, ap = summary["metrics"]["auroc"], summary["metrics"]["average_precision"]
-        log.note(
-            f"{name}: AUROC {auroc['value']:.3f} ({auroc['low']:.3f}–{auroc['high']:.3f}), average precision "
-            f"{ap['value']:.3f} ({ap['low']:.3f}–{ap['high']:.3f}) at prevalence {summary['prevalence']:.3f}"
-        )
+    var = features.var.iloc[columns]
+    if args.model == "lightgbm":
+        models.write_trees(folder, notes, *found.final, var)
+        return
+    notes |= {"tolerance": args.tolerance, "l1_ratio": args.l1_ratio if args.model == "elasticnet" else 0.0}
+    models.write_linear(folder, models.LinearModel(notes, *found.final, scale.mean, scale.sd), var)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def read(path):
 
 def test_contributions_add_up_to_the_logit(tmp_path, fitted):
     explain.main([*EXPLAIN, "--group-by", "family", "--full-matrix", "--per-intron", "20"])
-    model = models.read_linear(tmp_path / "m")
+    model = models.read_model(tmp_path / "m")
     expected = fitted.astype(float) @ model.per_unit()[0] + model.per_unit()[1]
     for name in ("contributions.h5ad", "group_contributions.h5ad"):
         with h5py.File(tmp_path / "e" / name) as file:
@@ -71,11 +71,11 @@ def test_stability_refits_are_scikit_learn_on_the_drawn_rows(tmp_path, fitted):
     from intronaut.evaluation import resampler
 
     explain.main([*EXPLAIN, "--labels", "labels.tsv", "--resamples", "3", "--seed", "4"])
-    labels, model = read(tmp_path / "labels.tsv"), models.read_linear(tmp_path / "m")
+    labels, model = read(tmp_path / "labels.tsv"), models.read_model(tmp_path / "m")
     draws = resampler(labels["group"], 3, seed=4)
     z = (fitted - model.mean) / model.sd
     refits = [
-        LogisticRegression(C=model.notes["c"], tol=1e-9, max_iter=1000)
+        LogisticRegression(C=model.notes["setting"], tol=1e-9, max_iter=1000)
         .fit(z, labels["label"], sample_weight=draws.counts[k, draws.group])
         .coef_[0]
         for k in range(3)

@@ -42,7 +42,7 @@ def test_a_planted_signal_is_found_and_written_as_documented(tmp_path, study):
     assert read(tmp_path / "m/covariates")["metrics"] == metrics["baseline"]["covariates"]
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
         "coefficients.tsv", "combined", "covariates", "metrics.json", "model.json", "path.tsv", "predictions.tsv",
-        "weights.safetensors",
+        "strata.tsv", "weights.safetensors",
     ]  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def test_each_fold_is_predicted_by_scikit_learn_trained_without_it(tmp_path, stu
 def test_the_final_model_gives_w_x_plus_b(tmp_path, study):
     _, values = study
     fit.main(FIT)
-    model = models.read_linear(tmp_path / "m")
+    model = models.read_model(tmp_path / "m")
     written = read(tmp_path / "m", "coefficients.tsv")
     logits = values @ written["coefficient_per_unit"].to_numpy() + model.per_unit()[1]
     np.testing.assert_allclose(model.logits(values), logits, atol=1e-4)
@@ -144,3 +144,76 @@ def test_a_feature_that_is_not_finite_is_named(tool, tmp_path, study):
     with h5py.File(tmp_path / "f.h5ad", "r+") as file:
         file["X"][7, 3] = np.nan
     assert "i7: f3 is not a finite number" in tool("fit", *FIT, code=65).stderr
+
+
+def test_trees_find_what_no_line_can_separate(tmp_path, study):
+    table, values = study
+    table["label"] = draw_labels(np.where(np.abs(values[:, 0]) > 0.7, 2, -3))
+    write_labels(tmp_path / "labels.tsv", table)
+    fit.main([*FIT, "--model", "lightgbm"])
+    assert read(tmp_path / "m")["metrics"]["auroc"]["low"] > 0.7
+    importance = read(tmp_path / "m", "importance.tsv")
+    assert importance["feature"][importance["gain"].idxmax()] == "f0"
+    model = models.read_model(tmp_path / "m")
+    written = model.logits(values)
+    fit.main([*FIT, "--model", "lightgbm", "--threads", "2"])
+    np.testing.assert_array_equal(models.read_model(tmp_path / "m").logits(values), written)
+
+
+def test_the_elastic_net_keeps_the_signal_and_drops_noise(tmp_path, study):
+    fit.main([*FIT, "--model", "elasticnet", "--c-values", "0.05"])
+    coefficients = read(tmp_path / "m", "coefficients.tsv").set_index("feature")["coefficient"]
+    assert coefficients["f0"] > 0.5 and (coefficients == 0).sum() >= 6
+    z = (study[1] - study[1].mean(axis=0)) / study[1].std(axis=0)
+    reference = LogisticRegression(C=0.05, l1_ratio=0.5, solver="saga", tol=1e-8, max_iter=10000)
+    np.testing.assert_allclose(coefficients, reference.fit(z, study[0]["label"]).coef_[0], atol=1e-3)
+
+
+def test_balanced_classes_are_turned_back_to_the_prevalence(tmp_path, study):
+    table, values = study
+    table["label"] = draw_labels(values[:, 0] - 2.5)
+    write_labels(tmp_path / "labels.tsv", table)
+    fit.main([*FIT, "--class-weight", "balanced"])
+    predictions = read(tmp_path / "m", "predictions.tsv")
+    assert predictions["p_retained"].mean() == pytest.approx(table["label"].mean(), abs=0.04)
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_calibration_mends_what_an_overfitted_model_claims(tmp_path, study, method):
+    table, values = study
+    table["label"] = draw_labels(0.7 * values[:, 0])
+    values = np.hstack([values, np.random.default_rng(3).normal(size=(600, 100)).astype(np.float32)])
+    write_labels(tmp_path / "labels.tsv", table)
+    write_features(tmp_path / "f.h5ad", list(table["name"]), values)
+    errors = {}
+    for how in ("none", method):
+        fit.main([*FIT, "--c-values", "1", "--calibrate", how])
+        errors[how] = read(tmp_path / "m")["metrics"]["log_loss"]["value"]
+    assert errors[method] < errors["none"] - 0.05
+    assert read(tmp_path / "m", "model.json")["calibration"]["method"] == method
+
+
+def test_strata_hold_every_judged_row_once(tmp_path, study):
+    fit.main(FIT)
+    strata, metrics = read(tmp_path / "m", "strata.tsv"), read(tmp_path / "m")
+    assert strata["n"].sum() == 600 and len(strata) == 9
+    assert strata["n_retained"].sum() == metrics["n_retained"]
+    assert metrics["auroc_within_strata"]["low"] > 0.8
+
+
+def test_random_labels_show_no_signal(tmp_path, study):
+    fit.main([*FIT, "--shuffle-control"])
+    metrics = read(tmp_path / "m")
+    assert metrics["label_shuffle"]["auroc"]["low"] < 0.5 < metrics["label_shuffle"]["auroc"]["high"] + 0.03
+    assert read(tmp_path / "m/shuffled")["n_retained"] == metrics["n_retained"]
+
+
+def test_the_paper_recipe_reaches_the_signal_on_raw_features(tmp_path, study, monkeypatch):
+    from intronaut import adamw
+
+    monkeypatch.setattr(adamw, "PEAK_RATE", 0.03)
+    monkeypatch.setattr(adamw, "EPOCHS", 200)
+    fit.main([*FIT, "--preset", "paper"])
+    assert read(tmp_path / "m")["metrics"]["auroc"]["value"] > 0.9
+    model = models.read_model(tmp_path / "m")
+    assert (model.mean == 0).all() and (model.sd == 1).all()

@@ -222,6 +222,42 @@ def gain(better, base):
     return {name: interval(differences[name].to_numpy(), better[0][name] - base[0][name]) for name in METRICS}
 
 
+def stratified_auroc(predictions, table, groups, replicates, seed, bins=3):
+    """AUROC among introns of alike GC content and length, which no model can owe to either.
+
+    Args:
+        predictions: a predictions table; ``table`` the rows of the labels table in the same order.
+        bins: how many bins of equal size of each of ``gc`` and ``length``; a column that is not there has one.
+
+    Returns:
+        ``(within, strata)``: the mean AUROC over strata, weighted by pairs, with its interval; and DataFrame ``stratum
+        n n_retained auroc low high``, NaN where a stratum lacks a class.
+    """
+    labels, scores = predictions["label"].to_numpy(float), predictions["logit"].to_numpy(float)
+    names = [name for name in ("gc", "length") if name in table and table[name].nunique() > 1]
+    edges = [pd.qcut(table[name], bins, duplicates="drop").astype(str) for name in names]
+    names = [name + " " + edge for name, edge in zip(names, edges, strict=True)]
+    stratum = pd.Series("all", index=table.index) if not names else names[0].str.cat(names[1:], sep=", ")
+    draws, rows, weighted, total = resampler(groups, replicates, seed), [], 0.0, 0.0
+    for name, members in stratum.groupby(stratum, sort=True).groups.items():
+        own = np.asarray(members)
+        retained = labels[own].sum()
+        pairs = retained * (len(own) - retained)
+        values = np.full(replicates + 1, np.nan)
+        if pairs:
+            ranking = _Ranking(labels[own], scores[own])
+            order = draws.group[own][ranking.order]
+            values[0] = ranking.metrics(np.ones(len(own)))["auroc"]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                values[1:] = [ranking.metrics(counts.astype(np.float32)[order])["auroc"] for counts in draws.counts]
+            weighted, total = weighted + pairs * values, total + pairs
+        found = interval(values[1:], values[0])
+        rows.append({"stratum": name, "n": len(own), "n_retained": int(retained), "auroc": found["value"],
+                     "low": found["low"], "high": found["high"]})  # fmt: skip
+    mean = weighted / total if total else np.full(replicates + 1, np.nan)
+    return interval(mean[1:], mean[0]), pd.DataFrame(rows)
+
+
 def require_both_classes(labels, what):
     """Raise BadData unless ``labels`` hold both 0 and 1."""
     retained = int(np.sum(np.asarray(labels) == 1))

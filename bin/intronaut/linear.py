@@ -24,7 +24,7 @@ class Solution:
     """Coefficients of ``k`` problems on the standardised columns, and how well each converged.
 
     ``weights`` ``(d, k)`` and ``intercept`` ``(k,)`` float64; ``loss`` the penalised mean loss, ``gradient`` its
-    largest absolute derivative, ``iterations`` the steps taken, ``(k,)`` each.
+    largest absolute derivative, ``iterations`` the steps taken, ``converged`` bool, ``(k,)`` each.
     """
 
     weights: np.ndarray
@@ -32,6 +32,7 @@ class Solution:
     loss: np.ndarray
     gradient: np.ndarray
     iterations: np.ndarray
+    converged: np.ndarray
 
 
 def fit(matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-5, max_iterations=500):
@@ -48,23 +49,28 @@ def fit(matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-
         ridge: ``(d,)`` relative penalty of each column; all 1 when None.
         start: a Solution to begin from, such as the one of the smaller C.
     """
-    objective = _Objective(matrix, labels, row_weights, c, ridge)
+    objective = Objective(matrix, labels, row_weights, c, ridge)
     k = row_weights.shape[1]
     if start is None:
-        share = np.clip(np.asarray(labels, float) @ row_weights / objective.total, 1e-6, 1 - 1e-6)
-        point = np.zeros((matrix.d + 1, k))
-        point[-1] = np.log(share / (1 - share))
+        point = np.vstack([np.zeros((matrix.d, k)), base_rates(labels, row_weights)])
     else:
         point = np.vstack([start.weights, start.intercept])
     with threadpool_limits(1):
         point, loss, gradient, iterations = _minimise(objective, point, tolerance, max_iterations)
-    return Solution(point[:-1], point[-1], loss, np.abs(gradient).max(axis=0), iterations)
+    largest = np.abs(gradient).max(axis=0)
+    return Solution(point[:-1], point[-1], loss, largest, iterations, largest <= tolerance)
+
+
+def base_rates(labels, row_weights):
+    """The intercept ``(k,)`` of each problem when every coefficient is 0."""
+    share = np.clip(np.asarray(labels, float) @ row_weights / row_weights.sum(axis=0), 1e-6, 1 - 1e-6)
+    return np.log(share / (1 - share))
 
 
 def repeated(weights, intercept, k):
     """One fitted model ``(d,)`` as the starting point of ``k`` problems."""
     unknown = np.full(k, np.nan)
-    return Solution(np.repeat(weights[:, None], k, axis=1), np.full(k, float(intercept)), unknown, unknown, unknown)
+    return Solution(np.repeat(weights[:, None], k, axis=1), np.full(k, float(intercept)), *[unknown] * 4)
 
 
 def logits(matrix, solution):
@@ -75,7 +81,7 @@ def logits(matrix, solution):
     return np.concatenate(products).astype(float) + solution.intercept
 
 
-class _Objective:
+class Objective:
     """Penalised mean loss and gradient of ``k`` problems; the last row of a point is the intercept."""
 
     def __init__(self, matrix, labels, row_weights, c, ridge):

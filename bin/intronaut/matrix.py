@@ -106,6 +106,11 @@ class Scale:
     mean: np.ndarray
     sd: np.ndarray
 
+    @classmethod
+    def identity(cls, d):
+        """The scale that leaves ``d`` columns as they are."""
+        return cls(np.zeros(d), np.ones(d))
+
 
 class Matrix:
     """``n`` loci × ``d`` columns, read as standardised float32 row blocks of a fixed size.
@@ -193,6 +198,10 @@ class Matrix:
 
     def block(self, rows):
         """The standardised float32 rows of one of ``self.blocks``; not to be written to."""
+        return self.rows_at(rows)
+
+    def rows_at(self, rows):
+        """The standardised float32 rows of any row numbers."""
         values = self.kept[rows] if self.kept is not None else self._standardise(self._stored(rows))
         return values[:, : self.d]
 

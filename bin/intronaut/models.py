@@ -1,4 +1,4 @@
-"""The model folder: model.json, coefficients.tsv and weights.safetensors (or lightgbm.txt). Never a pickle."""
+"""The model folder of fit: model.json, and weights.safetensors or lightgbm.txt. Never a pickle."""
 
 import json
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class LinearModel:
 
     notes: dict
     weights: np.ndarray
+    intercept: float
     mean: np.ndarray
     sd: np.ndarray
-    intercept: float
 
     def per_unit(self):
         """``(weights (d,), intercept)`` on the raw scale: ``logit = intercept + w·x``."""
@@ -32,24 +32,29 @@ class LinearModel:
         return weights, self.intercept - weights @ self.mean
 
     def logits(self, values):
-        """``(n, d)`` raw feature values → ``(n,)`` float64 logits."""
+        """``(n, d)`` raw feature values → ``(n,)`` float64 logits, before calibration."""
         weights, intercept = self.per_unit()
         return values @ weights + intercept
+
+
+@dataclass
+class TreeModel:
+    """Boosted trees: the logit is the booster's raw score plus ``offset``."""
+
+    notes: dict
+    booster: object
+    offset: float
+
+    def logits(self, values):
+        """``(n, d)`` raw feature values → ``(n,)`` float64 logits, before calibration."""
+        return self.booster.predict(values, raw_score=True) + self.offset
 
 
 def write_linear(folder, model, var):
     """Write a fitted LinearModel; ``var`` is the features' table of names and group columns, in column order."""
     folder = Path(folder)
-    notes = model.notes | {
-        "layout": LAYOUT,
-        "classes": ["spliced", "retained"],
-        "n_features": len(var),
-        "intercept": model.intercept,
-        "names_sha256": names_digest(var.index),
-    }
-    with whole_file(folder / "model.json") as out:
-        json.dump(notes, out, indent=1, sort_keys=True, ensure_ascii=False)
-        out.write("\n")
+    more = {"intercept": float(model.intercept), "n_parameters": len(var) + 1}
+    _write_notes(folder, model.notes | more, var)
     per_unit, _ = model.per_unit()
     fitted = {"coefficient": model.weights, "coefficient_per_unit": per_unit, "mean": model.mean, "sd": model.sd}
     write_table(folder / "coefficients.tsv", var.rename_axis("feature").reset_index().assign(**fitted))
@@ -58,19 +63,68 @@ def write_linear(folder, model, var):
     save_file(arrays, folder / "weights.safetensors")
 
 
-def read_linear(folder):
-    """Read a model folder back. Raises MissingInput or BadData for one that is not there, broken or of another kind."""
+def write_trees(folder, notes, booster, offset, var):
+    """Write fitted trees, in LightGBM's own text format."""
+    folder = Path(folder)
+    leaves = int(sum(tree["num_leaves"] for tree in booster.dump_model()["tree_info"]))
+    # a tree of k leaves has k values and k - 1 thresholds
+    _write_notes(folder, notes | {"offset": float(offset), "n_parameters": 2 * leaves - booster.num_trees()}, var)
+    gain, splits = (booster.feature_importance(kind) for kind in ("gain", "split"))
+    table = var.rename_axis("feature").reset_index().assign(gain=gain, splits=splits)
+    write_table(folder / "importance.tsv", table)
+    with whole_file(folder / "lightgbm.txt") as out:
+        out.write(booster.model_to_string())
+
+
+def _write_notes(folder, notes, var):
+    notes = notes | {
+        "layout": LAYOUT,
+        "classes": ["spliced", "retained"],
+        "n_features": len(var),
+        "names_sha256": names_digest(var.index),
+    }
+    with whole_file(folder / "model.json") as out:
+        json.dump(notes, out, indent=1, sort_keys=True, ensure_ascii=False)
+        out.write("\n")
+
+
+def read_model(folder):
+    """Read a model folder of fit back: a LinearModel or a TreeModel.
+
+    Raises MissingInput or BadData for one that is not there, broken or made by another tool.
+    """
     folder = Path(folder)
     notes = read_notes(folder)
+    if notes.get("tool") != "fit":
+        raise BadData(f"{folder}: a model of {notes.get('tool', 'another tool')}, not of fit")
+    return _read_trees(folder, notes) if notes["kind"] == "lightgbm" else _read_linear(folder, notes)
+
+
+def _read_linear(folder, notes):
     path = require_file(folder / "weights.safetensors")
     try:
         arrays = load_file(path)
-        model = LinearModel(notes, arrays["weights"], arrays["mean"], arrays["sd"], float(arrays["intercept"][0]))
+        intercept = float(arrays["intercept"][0])
+        model = LinearModel(notes, arrays["weights"], intercept, arrays["mean"], arrays["sd"])
     except (SafetensorError, KeyError) as problem:
         raise BadData(f"{path}: not the weights of a linear model ({problem}); fit it again") from problem
     if len(model.weights) != notes["n_features"]:
         raise BadData(f"{path}: {len(model.weights)} weights, model.json says {notes['n_features']}")
     return model
+
+
+def _read_trees(folder, notes):
+    import lightgbm
+
+    path = require_file(folder / "lightgbm.txt")
+    text = path.read_text(encoding="utf-8", errors="replace")
+    # LightGBM aborts the process on some broken texts; a whole one ends with its parameters
+    if not text.startswith("tree\n") or "end of parameters" not in text:
+        raise BadData(f"{path}: not a whole LightGBM model; fit it again")
+    booster = lightgbm.Booster(model_str=text)
+    if booster.num_feature() != notes["n_features"]:
+        raise BadData(f"{path}: trees of {booster.num_feature()} features, model.json says {notes['n_features']}")
+    return TreeModel(notes, booster, notes["offset"])
 
 
 def read_notes(folder):

@@ -5,6 +5,9 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
 
 from intronaut import linear
 from intronaut.cli import BadData
@@ -15,6 +18,7 @@ DEFAULT_FOLDS = 5
 TEST, UNUSED = 0, -1
 # weaker penalties cost most steps and, past the best one, only get worse
 PATIENCE = 2
+LEAST_RISE = 1e-6
 
 
 @dataclass
@@ -37,9 +41,18 @@ class Plan:
         return self.fold > TEST
 
     @property
+    def outers(self):
+        """What to fit for: None, the final model, then each judged fold."""
+        return (None, *self.held_out) if self.nested else (None,)
+
+    @property
     def judged(self):
         """Rows that predictions.tsv holds, bool."""
         return self.known if self.nested else self.fold == TEST
+
+    def judged_by(self, outer):
+        """Rows judged by the model trained without fold ``outer``; the final model (None) judges test rows only."""
+        return self.fold == (TEST if outer is None else outer)
 
     def trains(self, left_out):
         """Rows that train when the folds ``left_out`` are left out, bool."""
@@ -107,84 +120,144 @@ def _train_test_plan(split, values, groups, labels):
 
 @dataclass
 class CrossFit:
-    """What :func:`cross_fit` found: logits ``(n,)`` of the judged rows, the final model's standardised coefficients
-    ``(d,)`` and intercept, its C, the C of each judged fold, and the path as a table.
+    """What a cross-fit found.
+
+    ``logits`` ``(n,)``: of the judged rows, each by a model that never saw it. ``inner``: for every judged fold, and
+    None for the final model, the logits ``(n,)`` of its training rows by models that saw neither the row's fold nor
+    the judged one (NaN elsewhere): what a calibration may learn from. ``final``: the model fitted on all known rows.
+    ``setting`` of the final model and ``setting_of_fold``; ``path`` the table of what was tried.
     """
 
     logits: np.ndarray
-    weights: np.ndarray
-    intercept: float
-    c: float
-    fold_c: dict
+    inner: dict
+    final: object
+    setting: object
+    setting_of_fold: dict
     path: pd.DataFrame
 
 
-def cross_fit(matrix, labels, plan, c_values, *, ridge=None, tolerance=1e-5, log=None):
-    """Fit the logistic path on every set of folds that nested cross-validation needs, all side by side.
+def left_out_sets(plan):
+    """The sets of folds to train without: none, each held-out one, and pairs where a judged one is never to be seen."""
+    sets = [frozenset()] + [frozenset([fold]) for fold in plan.held_out]
+    return sets + [frozenset(pair) for pair in combinations(plan.held_out, 2)] if plan.nested else sets
+
+
+def balanced(weights, labels):
+    """Row weights ``(n, k)`` with which both classes count alike, and the logit offsets ``(k,)`` that this calls for.
+
+    A model of balanced classes thinks half of all introns retained; the offset turns its logits back to the prevalence
+    that it was trained at.
+    """
+    retained, total = labels @ weights, weights.sum(axis=0)
+    share = np.where(labels[:, None] == 1, retained, total - retained)
+    return weights * total / (2 * share), np.log(retained / (total - retained))
+
+
+def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False):
+    """Fit a path of penalties on every set of folds that nested cross-validation needs, all side by side.
 
     The model that judges fold k is trained without k, at the C with the least log loss when each other fold j is
     predicted without j and k. The final model is trained on all known rows, at the C chosen by leaving out each fold.
     The path goes from strong to weak penalties and ends when no fold has gained for PATIENCE values of C.
+
+    Args:
+        balance: weigh the classes alike in training, then turn the logits back to the training prevalence.
+        solve: ``(row_weights, c, start) -> linear.Solution``; ``start`` is the solution of the C before, or None.
     """
-    left_out = [frozenset()] + [frozenset([fold]) for fold in plan.held_out]
-    if plan.nested and len(c_values) > 1:
-        left_out += [frozenset(pair) for pair in combinations(plan.held_out, 2)]
-    at = {folds: place for place, folds in enumerate(left_out)}
-    row_weights = np.stack([plan.trains(folds) for folds in left_out], axis=1).astype(float)
-    judged = plan.held_out if plan.nested else ()
-    solution, final, logits, path = None, [], [], []
+    sets = left_out_sets(plan)
+    at = {folds: place for place, folds in enumerate(sets)}
+    row_weights, offsets = np.stack([plan.trains(folds) for folds in sets], axis=1).astype(float), np.zeros(len(sets))
+    if balance:
+        row_weights, offsets = balanced(row_weights, labels)
+    outers = plan.outers
+    solution, solutions, inner, own, path = None, {}, {}, {}, []
     for c in sorted(c_values):
-        solution = linear.fit(matrix, labels, row_weights, c, ridge=ridge, start=solution, tolerance=tolerance)
-        logits.append(linear.logits(matrix, solution))
-        final.append((solution.weights[:, 0].copy(), solution.intercept[0]))
-        for outer in (None, *judged):
+        solution = solve(row_weights, c, solution)
+        logits = linear.logits(matrix, solution) + offsets
+        solutions[c] = (solution.weights[:, 0].copy(), solution.intercept[0] + offsets[0])
+        for outer in outers:
             place = at[frozenset() if outer is None else frozenset([outer])]
+            inner[c, outer], own[c, outer] = _inner_logits(logits, plan, outer, at), logits[:, place]
             path.append(
-                {"c": c, "judged_fold": outer, **_inner_score(logits[-1], labels, plan, outer, at)}
+                {"c": c, "judged_fold": outer, **_inner_score(inner[c, outer], labels, plan)}
                 | {"iterations": solution.iterations[place], "largest_gradient": solution.gradient[place]}
-                | {"converged": solution.gradient[place] <= tolerance}
+                | {"converged": bool(solution.converged[place])}
             )
-        if _past_best(path, len(judged) + 1):
+        if _past_best(path, len(outers)):
             break
     path = pd.DataFrame(path)
-    best = {outer: _best(path, outer) for outer in (None, *judged)}
+    best = {outer: _best(path, outer) for outer in outers}
     path["chosen"] = path["c"] == path["judged_fold"].map(best).fillna(best[None])
-    return _assemble(path, best, sorted(c_values), logits, final, plan, at)
+    judged = np.full(len(plan.fold), np.nan)
+    for outer in outers:
+        rows = plan.judged_by(outer)
+        judged[rows] = own[best[outer], outer][rows]
+    chosen = {outer: inner[best[outer], outer] for outer in outers}
+    return CrossFit(judged, chosen, solutions[best[None]], best[None], {str(k): best[k] for k in outers[1:]}, path)
 
 
-def _inner_score(logits, labels, plan, outer, at):
-    """Log loss and AUROC of the inner folds when ``outer`` is never seen; NaN when one C leaves nothing to choose."""
-    wanted = {fold: frozenset(filter(None, (fold, outer))) for fold in plan.held_out if fold != outer}
-    if not all(folds in at for folds in wanted.values()):
-        return {"inner_log_loss": np.nan, "inner_auroc": np.nan}
-    rows = {fold: plan.fold == fold for fold in wanted}
-    losses = np.concatenate([log_losses(labels[rows[fold]], logits[rows[fold], at[wanted[fold]]]) for fold in wanted])
-    # scores of models that never met are not on one scale: AUROC is averaged over folds, not pooled
-    auroc = np.mean([rank_auroc(labels[rows[fold]], logits[rows[fold], at[wanted[fold]]]) for fold in wanted])
-    return {"inner_log_loss": losses.mean(), "inner_auroc": auroc}
+def _inner_logits(logits, plan, outer, at):
+    """The logits of each held-out fold's rows by the model that saw neither them nor ``outer``; NaN elsewhere."""
+    made = np.full(len(plan.fold), np.nan)
+    for fold in plan.held_out:
+        if fold != outer:
+            rows = plan.fold == fold
+            made[rows] = logits[rows, at[frozenset(filter(None, (fold, outer)))]]
+    return made
+
+
+def _inner_score(logits, labels, plan):
+    """Log loss of all inner rows; AUROC averaged over folds, whose models never met and have no common scale."""
+    known = np.isfinite(logits)
+    folds = [plan.fold == fold for fold in np.unique(plan.fold[known])]
+    return {
+        "inner_log_loss": log_losses(labels[known], logits[known]).mean(),
+        "inner_auroc": np.mean([rank_auroc(labels[rows], logits[rows]) for rows in folds]),
+    }
 
 
 def _past_best(path, per_c):
     """Whether every inner log loss has been above its least for the last PATIENCE values of C."""
     losses = np.array([row["inner_log_loss"] for row in path]).reshape(-1, per_c)
-    return len(losses) > PATIENCE and bool((np.argmin(losses, axis=0) < len(losses) - PATIENCE).all())
+    # models that are still empty have equal losses: those must be left behind, not stopped at
+    return len(losses) > PATIENCE and bool((losses[-PATIENCE:] > losses.min(axis=0) + LEAST_RISE).all())
 
 
 def _best(path, outer):
     """The C of least inner log loss; the smallest of equals."""
     own = path[path["judged_fold"].isna() if outer is None else path["judged_fold"] == outer]
-    return own["c"].iloc[int(np.argmin(own["inner_log_loss"].fillna(0)))]
+    return own["c"].iloc[int(np.argmin(own["inner_log_loss"]))]
 
 
-def _assemble(path, best, c_values, logits, final, plan, at):
-    place = {c: i for i, c in enumerate(c_values)}
-    if plan.nested:
-        judged = np.full(len(plan.fold), np.nan)
-        for fold in plan.held_out:
-            rows = plan.fold == fold
-            judged[rows] = logits[place[best[fold]]][rows, at[frozenset([fold])]]
-    else:
-        judged = logits[place[best[None]]][:, at[frozenset()]]
-    weights, intercept = final[place[best[None]]]
-    fold_c = {str(fold): best[fold] for fold in plan.held_out} if plan.nested else {}
-    return CrossFit(judged, weights, float(intercept), best[None], fold_c, path)
+def calibrate(found, labels, plan, method):
+    """Calibrate judged logits by what their own inner folds teach; returns ``(logits, the final model's map)``."""
+    if method == "none":
+        return found.logits, None
+    logits = found.logits.copy()
+    learnt = {outer: learn_calibration(inner, labels, method) for outer, inner in found.inner.items()}
+    for outer in found.inner:
+        rows = plan.judged_by(outer)
+        logits[rows] = apply_calibration(learnt[outer], found.logits[rows])
+    return logits, learnt[None]
+
+
+def learn_calibration(logits, labels, method):
+    """A map from logits to calibrated logits as a dict that JSON can hold, learnt on rows with finite logits."""
+    known = np.isfinite(logits)
+    x, y = logits[known], labels[known]
+    if method == "platt":
+        fitted = LogisticRegression(C=np.inf).fit(x[:, None], y)
+        return {"method": "platt", "slope": float(fitted.coef_[0, 0]), "intercept": float(fitted.intercept_[0])}
+    fitted = IsotonicRegression(out_of_bounds="clip").fit(x, y)
+    # a step of 0 or 1 would have an infinite logit; half a row's worth of doubt keeps it finite
+    p = np.clip(fitted.y_thresholds_, 0.5 / len(y), 1 - 0.5 / len(y))
+    return {"method": "isotonic", "logit": fitted.X_thresholds_.tolist(), "calibrated": logit(p).tolist()}
+
+
+def apply_calibration(learnt, logits):
+    """Calibrated logits; unchanged where nothing was learnt."""
+    if learnt is None:
+        return logits
+    if learnt["method"] == "platt":
+        return learnt["slope"] * logits + learnt["intercept"]
+    return np.interp(logits, learnt["logit"], learnt["calibrated"])
