@@ -21,7 +21,16 @@ Writes: the features file of --output (.h5ad); with --estimate only a table on s
 import argparse
 from dataclasses import dataclass
 
-from intronaut.cli import Log, __version__, add_embedding_options, add_run_options, parser, positive_int, run
+from intronaut.cli import (
+    Log,
+    UsageError,
+    __version__,
+    add_embedding_options,
+    add_run_options,
+    parser,
+    positive_int,
+    run,
+)
 
 PROG = "embed_dnabert2"
 POOLINGS = ("mean", "mean-no-special", "first", "max", "layers")
@@ -35,7 +44,7 @@ MUCH_UNKNOWN = 0.05
 def make_parser():
     made = parser(__doc__, PROG)
     made.add_argument("windows", metavar="FASTA", help="windows, plain or gzip, or -")
-    made.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
+    made.add_argument("-o", "--output", metavar="FILE", help="features file to write, .h5ad")
     model = made.add_argument_group("model")
     model.add_argument("--weights", required=True, metavar="FILE", help="pytorch_model.bin or model.safetensors")
     model.add_argument("--tokenizer", required=True, metavar="FILE", help="tokenizer.json")
@@ -59,6 +68,8 @@ def enough_tokens(text):
 
 def main(argv):
     args = make_parser().parse_args(argv)
+    if not (args.output or args.estimate):
+        raise UsageError("nothing to write: give --output, or --estimate")
     from intronaut.seqio import rereadable
 
     with rereadable(args.windows) as path:
@@ -92,14 +103,16 @@ def work(path, args):
         size=lambda lengths: CPU_TOKENS if device.type == "cpu" else GPU_TOKENS,
         most=MOST_TOKENS,
         device=device,
-        describe=lambda window: truncation(window, tokenizer, args.strands, args.max_tokens, tally),
+        describe=lambda window: truncation(window, tokenizer, args.strands, args.max_tokens),
     )
     var = feature_table(config, args.pooling, args.strands)
     if args.estimate:
         print(*estimate(path, embedder, len(var), store=args.store, batch_size=args.batch_size, log=log), sep="\n")
         return
     how = {"store": args.store, "batch_size": args.batch_size, "log": log}
-    embed(path, args.output, embedder, var, provenance(args, digest, checkpoint.note), **how)
+    obs = embed(path, args.output, embedder, var, provenance(args, digest, checkpoint.note), **how)
+    if args.max_tokens and (cut := obs["truncated"].sum()):
+        log.note(f"{cut:,} windows were longer than {args.max_tokens:,} tokens and were cut")
     tally.tell(log)
 
 
@@ -130,27 +143,22 @@ def sequences_of(window, strands):
     return [window.sequence] if strands == "forward" else [window.sequence, reverse_complement(window.sequence)]
 
 
-def truncation(window, tokenizer, strands, max_tokens, tally):
+def truncation(window, tokenizer, strands, max_tokens):
     """A column of ``obs`` that says whether ``max_tokens`` cuts the window, on either strand that is read."""
     if max_tokens is None:
         return {}
-    cut = any(tokenizer(sequence, max_tokens)[1] for sequence in sequences_of(window, strands))
-    tally.truncated += cut
-    return {"truncated": int(cut)}
+    return {"truncated": int(any(tokenizer(sequence, max_tokens)[1] for sequence in sequences_of(window, strands)))}
 
 
 @dataclass
 class Tally:
-    """How many windows are cut, how many tokens this run computed, and how many of those are unknown."""
+    """How many tokens this run computed, and how many of those are unknown."""
 
-    truncated: int = 0
     tokens: int = 0
     unknown: int = 0
 
     def tell(self, log):
-        """Say the counts; as a warning when many tokens are unknown."""
-        if self.truncated:
-            log.note(f"{self.truncated:,} windows were longer than --max-tokens and are cut")
+        """Say the share of unknown tokens; as a warning when it is large."""
         if self.tokens:
             share = self.unknown / self.tokens
             say = log.warn if share > MUCH_UNKNOWN else log.note
@@ -205,7 +213,7 @@ def feature_table(config, pooling, strands):
     if pooling == "layers":
         names += "_layer" + var["layer"].map("{:02}".format)
     if strands == "both":
-        names += "_" + var["strand"]
+        names += " (" + var["strand"] + ")"
     return var.set_index(names.rename("name"))
 
 

@@ -164,7 +164,7 @@ def test_truncated_windows_are_counted_and_marked(embed, checkpoint, sequences, 
     found, told = embed(sequences, "--max-tokens", 20)
     whole = {name: len(hidden) for name, hidden in zip(sequences, hidden_states, strict=True)}
     assert list(found.obs["truncated"]) == [int(whole[name] > 20) for name in sequences]
-    assert f"{sum(length > 20 for length in whole.values())} windows were longer than --max-tokens" in told
+    assert f"{sum(length > 20 for length in whole.values())} windows were longer than 20 tokens" in told
     expected = torch.stack([hidden.mean(0) for hidden in definition(checkpoint, sequences, 20)])
     assert relative_error(found.X, expected) < 1e-6
     assert "truncated" not in embed(sequences)[0].obs
