@@ -1,6 +1,8 @@
 """Checkpoints of random weights in the exact layouts of the released files, for tests and demos.
 
-``python tests/random_checkpoints.py dnabert2 FOLDER`` writes pytorch_model.bin, model.safetensors and two json files.
+``python tests/random_checkpoints.py dnabert2 FOLDER`` writes pytorch_model.bin, model.safetensors and two json files;
+``… sei FOLDER`` a narrow Sei as sei.pth and model.safetensors, target.names, seqclass.names and projvec_targets.npy;
+``… sei-full FOLDER`` the same at full width: 889,979,983 parameters, 7 GB in the two files.
 """
 
 import itertools
@@ -97,7 +99,49 @@ def write_dnabert2(folder, seed=1):
     return folder
 
 
-WRITERS = {"dnabert2": write_dnabert2}
+NARROW_SEI = ((30, 40, 60), 48)
+
+
+def sei_tensors(channels, outputs, seed=1):
+    """The state dict of a Sei of random weights: 38 tensors of a size that keeps activations and logits near 1."""
+    import torch
+
+    from intronaut.sei import tensor_shapes
+
+    gain = {"lconv": 1.4, "conv": 2.4, "dconv": 1.4, "classifier.0": 0.12, "classifier.2": 1.7}
+    tensors = {}
+    for name, shape in tensor_shapes(channels, outputs).items():
+        wide = next(gain[layer] for layer in gain if name.startswith(layer)) / np.prod(shape[1:], initial=1) ** 0.5
+        tensors[name] = torch.from_numpy(fill(name, shape, seed=seed, bound=0.1 if name.endswith("bias") else wide))
+    return tensors
+
+
+def write_sei(folder, channels=NARROW_SEI[0], outputs=NARROW_SEI[1], seed=1):
+    """Write a Sei of random weights, names for its outputs, and class vectors; returns the folder."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = sei_tensors(channels, outputs, seed)
+    torch.save({f"module.model.{name}": tensor for name, tensor in tensors.items()}, folder / "sei.pth")
+    save_file(tensors, folder / "model.safetensors", {"note": NOTE})
+    targets = itertools.cycle(("CTCF", "H3K27ac", "DNase", "Pol2", "H3K36me3", "ATAC-seq"))
+    lines = [f"Cell_{place % 7} | {next(targets)} | ID:{place}" for place in range(outputs)]
+    (folder / "target.names").write_text("\n".join(lines) + "\n")
+    (folder / "seqclass.names").write_text("".join(f"C{place} class {place}\n" for place in range(40)))
+    np.save(folder / "projvec_targets.npy", fill("projection", (61, outputs), seed=seed, bound=1.0))
+    return folder
+
+
+def write_full_sei(folder):
+    """Write a Sei of random weights at the released size."""
+    from intronaut.sei import CHANNELS, OUTPUTS
+
+    return write_sei(folder, CHANNELS, OUTPUTS)
+
+
+WRITERS = {"dnabert2": write_dnabert2, "sei": write_sei, "sei-full": write_full_sei}
 
 if __name__ == "__main__":
     WRITERS[sys.argv[1]](sys.argv[2])

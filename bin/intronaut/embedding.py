@@ -74,7 +74,7 @@ def prepare_torch(threads):
 
 
 def keep_heap():
-    """Let glibc keep big freed blocks: handing each layer's memory back to the kernel costs up to a tenth of the time."""
+    """Let glibc keep big freed blocks: giving each layer's memory back to the kernel can cost a tenth of the time."""
     if sys.platform.startswith("linux"):
         try:
             libc = ctypes.CDLL(None)
@@ -88,14 +88,14 @@ def embed(path, output, embedder, var, provenance, *, store="float32", batch_siz
     """Embed the windows of a FASTA file into a features file; take up a run that was killed.
 
     ``var`` is the feature table, ``provenance`` a JSON-able dict that identifies the model and its options, ``store``
-    the dtype on disk. Raises BadData for windows the model cannot take, CannotWrite, TryAgain when one window alone
-    does not fit into memory.
+    the dtype on disk. Returns the ``obs`` table. Raises BadData for windows the model cannot take, CannotWrite,
+    TryAgain when one window alone does not fit into memory.
     """
     obs = survey(path, embedder)
     work = Work(obs)
     with FeatureWriter(output, obs, var, store, provenance, resume=True) as writer:
         pending = writer.done[:] == 0
-        if (taken_up := int((~pending).sum())):
+        if taken_up := int((~pending).sum()):
             log.note(f"{taken_up:,} of {len(obs):,} windows were already done")
         chunks = ahead(work.chunks(path, embedder.encode, pending), depth=2)
         with ThreadPoolExecutor(1) as pool, log.progress(len(obs), "windows") as progress:
@@ -121,6 +121,7 @@ def embed(path, output, embedder, var, provenance, *, store="float32", batch_siz
         writer.finish()
     distinct = "" if work.n == len(obs) else f", {work.n:,} of them distinct"
     log.note(f"{output}: {len(obs):,} windows{distinct}, {len(var):,} features")
+    return obs
 
 
 def survey(path, embedder):
@@ -164,7 +165,7 @@ class Work:
         needed = np.zeros(self.n // READ_AHEAD + 1, bool)
         needed[np.unique(self.number[pending] // READ_AHEAD)] = True
         seen, encoded = 0, []
-        for number, window in zip(self.number, read_windows(path)):
+        for number, window in zip(self.number, read_windows(path), strict=True):
             if number < seen:
                 continue
             seen += 1

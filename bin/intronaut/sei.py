@@ -326,6 +326,14 @@ class Head:
             for layer in ((tensors["classifier.0.weight"], tensors["classifier.0.bias"]), (second, bias))
         ]
 
+    def tensors(self):
+        """Name → tensor of what is in use."""
+        return {
+            f"classifier.{place}.{part}": tensor
+            for place, layer in zip((0, 2), self.layers, strict=True)
+            for part, tensor in zip(("weight", "bias"), layer, strict=True)
+        }
+
     @torch.inference_mode()
     def logits(self, spline):
         """``(s, 16 c)`` spline features → ``(s, wanted)`` logits."""

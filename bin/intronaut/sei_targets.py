@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from intronaut.cli import BadData, Problems
+from intronaut.cli import BadData, Problems, require_file
 from intronaut.seqio import numbered_lines
 
 CLASSES = 40
@@ -62,3 +62,30 @@ def target_kind(target):
     if target.startswith(("CENPA", "H2A", "H2B", "H3", "H4")):
         return "histone"
     return "access" if target == "DNase" or target.startswith("ATAC") else "tf"
+
+
+def read_class_vectors(path, outputs):
+    """The vectors of the 40 named sequence classes in a ``projvec_targets.npy``: float64 ``(40, outputs)``.
+
+    The file holds further rows without a name. Raises BadData.
+    """
+    try:
+        vectors = np.load(require_file(path), allow_pickle=False)
+    except (ValueError, EOFError) as problem:
+        raise BadData(f"{path}: not a NumPy array: {problem}") from problem
+    if vectors.ndim != 2 or vectors.shape[1] != outputs:
+        raise BadData(f"{path}: vectors of shape {vectors.shape} for the {outputs:,} outputs of the weights")
+    vectors = vectors[:CLASSES].astype(np.float64)
+    if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
+        raise BadData(f"{path}: a vector that is zero or not finite")
+    return vectors
+
+
+def read_class_names(path, n):
+    """Names of the first ``n`` sequence classes, from a ``seqclass.names`` or, without one, class_01 …"""
+    if not path:
+        return [f"class_{place:02}" for place in range(1, n + 1)]
+    names = [line.strip() for _, line in numbered_lines(path) if line.strip()]
+    if len(names) < n or len(set(names)) < len(names):
+        raise BadData(f"{path}: {len(set(names))} different names, {n} sequence classes")
+    return names[:n]
