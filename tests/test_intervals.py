@@ -30,14 +30,14 @@ def slow_pairs(left, right):
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(INTERVALS, INTERVALS)
 def test_overlapping_pairs_agree_with_brute_force(left, right):
     left, right = table(left), table(right)
     assert list(overlapping_pairs(left, right).itertuples(index=False, name=None)) == slow_pairs(left, right)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(INTERVALS, INTERVALS)
 def test_inside_any_agrees_with_brute_force(inner, outer):
     inner, outer = table(inner), table(outer)
