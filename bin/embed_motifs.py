@@ -27,7 +27,7 @@ from intronaut.cli import (
 )
 
 PROG = "embed_motifs"
-WRITTEN_ROWS = 256
+WRITTEN_ROWS = 64
 
 
 def make_parser():

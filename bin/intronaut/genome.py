@@ -131,8 +131,8 @@ def _some(names):
 class Genome:
     """A FASTA (plain, bgzf, gzip) or 2bit file, read by coordinates.
 
-    ``lengths`` is a dict from chromosome name to bases, in file order. A ``.fai`` (and ``.gzi``) beside the file is
-    used when it is no older than the file and agrees with its bytes; else an index is built in a temporary folder:
+    ``lengths`` is a dict from chromosome name to bases, in file order. A ``.fai`` beside the file is used when it
+    is no older than the file and agrees with its bytes; else an index is built in a temporary folder of this process:
     nothing is written beside the input. Use as a context manager.
 
     Raises MissingInput, BadData for a broken or truncated file and for names that occur twice, CannotWrite when the
