@@ -170,11 +170,10 @@ def write_contributions(folder, model, features, columns, group, args):
     from scipy import sparse
 
     from intronaut.cli import whole_file
-    from intronaut.matrix import Matrix, Scale, locus_rows
+    from intronaut.matrix import Matrix, Scale, every_locus
     from intronaut.store import FeatureWriter
 
-    loci = locus_rows(features.obs.index)
-    rows = np.array([[found[0], found[-1]] for found in loci.values()], np.int64)
+    rows, _ = every_locus(features)
     matrix = Matrix(features, rows, columns, scale=Scale(model.mean, model.sd), memory=0, threads=args.threads)
     obs = features.obs.iloc[rows[:, 0]]
     d, g = matrix.d, len(group.categories)

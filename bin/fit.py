@@ -104,7 +104,8 @@ def main(argv):
         results["shuffled"] = fit_one("shuffled", matrices["features"], shuffled, plan, args, log)
     with whole_folder(args.output) as folder:
         write_evaluations(folder, table, plan, results, counts)
-        write_model(folder, args, features, columns, matrices["features"].scale, results["features"], counts)
+        trained = table["label"][plan.known]
+        write_model(folder, args, features, columns, matrices["features"].scale, results["features"], trained)
 
 
 def reads_raw(args):
@@ -229,7 +230,7 @@ def write_evaluations(folder, table, plan, results, counts):
     tables.write_table(folder / "path.tsv", main_one["found"].path)
 
 
-def write_model(folder, args, features, columns, scale, result, counts):
+def write_model(folder, args, features, columns, scale, result, trained):
     """model.json and the numbers of the final model, fitted on all rows that are not test rows."""
     from intronaut import __version__, models
     from intronaut.cli import digest_file
@@ -246,8 +247,8 @@ def write_model(folder, args, features, columns, scale, result, counts):
         "calibration": result["calibration"],
         "feature_group": args.feature_groups,
         "folds": args.folds,
-        "rows_trained": counts["rows_trained"],
-        "prevalence_trained": result["summary"]["prevalence"],
+        "rows_trained": len(trained),
+        "prevalence_trained": float(trained.mean()),
         "seed": args.seed,
         "labels_sha256": digest_file(args.labels),
         "features": features.provenance,

@@ -6,6 +6,9 @@ import pandas as pd
 from intronaut.store import FeatureWriter
 from intronaut.tables import write_table
 
+# fit on the files that the tests write into their own folder
+FIT = ("--features", "f.h5ad", "--labels", "labels.tsv", "-o", "m", "--bootstrap", "200", "--threads", "1")
+
 
 def introns(n, seed=0, per_group=3, n_folds=5):
     """A labels table without labels: coordinates, covariates, groups of ``per_group`` introns, folds by group."""

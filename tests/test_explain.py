@@ -1,38 +1,14 @@
-import shutil
-
 import h5py
 import numpy as np
 import pandas as pd
-import pytest
 
 import explain
-import fit
 from intronaut import models
-from simulated import draw_labels, introns, write_features, write_labels
-from test_fit import FIT
+from simulated import write_features
+
+pytest_plugins = ["fitted"]
 
 EXPLAIN = ("--model", "m", "--features", "f.h5ad", "-o", "e", "--threads", "1")
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """A model whose families fam0 pushes towards retention and fam1 away from it; the rest is noise."""
-    folder = tmp_path_factory.mktemp("fitted")
-    table, values = introns(500), np.random.default_rng(2).normal(size=(500, 20)).astype(np.float32)
-    table["label"] = draw_labels(1.5 * values[:, 0] - 1.5 * values[:, 5])
-    write_labels(folder / "labels.tsv", table)
-    write_features(folder / "f.h5ad", list(table["name"]), values)
-    paths = {"f.h5ad": folder / "f.h5ad", "labels.tsv": folder / "labels.tsv", "m": folder / "m"}
-    fit.main([str(paths.get(word, word)) for word in FIT])
-    return folder, values
-
-
-@pytest.fixture
-def fitted(study, tmp_path, monkeypatch):
-    """The study copied to the test's own folder; returns its features."""
-    shutil.copytree(study[0], tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return study[1]
 
 
 def read(path):

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 import fit
 from intronaut import models
-from simulated import draw_labels, introns, write_features, write_labels
+from simulated import FIT, draw_labels, introns, write_features, write_labels
 
 
 @pytest.fixture
@@ -21,8 +21,6 @@ def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return table, values
 
-
-FIT = ("--features", "f.h5ad", "--labels", "labels.tsv", "-o", "m", "--bootstrap", "200", "--threads", "1")
 
 
 def read(folder, name="metrics.json"):

@@ -43,6 +43,12 @@ def _forward_name(name):
     return next((name.removesuffix(end) for end in REVERSE_SUFFIXES if name.endswith(end)), None)
 
 
+def every_locus(features):
+    """The ``(n, 2)`` feature rows of every locus of a features file, in its order, and the loci's names."""
+    loci = locus_rows(features.obs.index)
+    return np.array([[found[0], found[-1]] for found in loci.values()], np.int64).reshape(-1, 2), list(loci)
+
+
 def join(features, labels):
     """Match labelled windows to feature rows by name.
 

@@ -47,7 +47,7 @@ class TreeModel:
 
     def logits(self, values):
         """``(n, d)`` raw feature values → ``(n,)`` float64 logits, before calibration."""
-        return self.booster.predict(values, raw_score=True) + self.offset
+        return self.booster.predict(values, raw_score=True, num_threads=1) + self.offset
 
 
 def write_linear(folder, model, var):
@@ -139,11 +139,22 @@ def read_notes(folder):
     return notes
 
 
-def matching_columns(notes, features):
-    """The columns of a features file that a model was fitted on. Raises BadData when the file lacks them.
+# what a features file says of its input and of its making, not of what its columns mean
+NOT_MEANING = ("input_sha256", "version", "store", "dtype")
 
-    A model of a feature group finds its columns in the file that holds all groups.
+
+def matching_columns(notes, features):
+    """The columns of a features file that a model was fitted on.
+
+    A model of a feature group finds its columns in the file that holds all groups. Raises BadData when the columns are
+    not there, or were made with other weights or options.
     """
+    both = (notes["features"], features.provenance)
+    was, now = ({key: made[key] for key in made if key not in NOT_MEANING} for made in both)
+    differing = sorted(key for key in was.keys() | now.keys() if was.get(key) != now.get(key))
+    if was and now and differing:
+        told = "; ".join(f"{key} was {was.get(key)!r}, is {now.get(key)!r}" for key in differing)
+        raise BadData(f"{features.path}: not made as the features of the model: {told}")
     wanted = pd.Index(features.var.index)
     if names_digest(wanted) == notes["names_sha256"]:
         return np.arange(len(wanted))

@@ -1,0 +1,70 @@
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit, logit
+
+import fit
+import predict
+from intronaut import models
+from simulated import FIT, write_features
+
+pytest_plugins = ["fitted"]
+
+PREDICT = ("--model", "m", "--features", "f.h5ad", "-o", "p.tsv", "--threads", "1")
+
+
+def predicted(tmp_path, *args):
+    predict.main([*PREDICT, *args])
+    return pd.read_csv(tmp_path / "p.tsv", sep="\t")
+
+
+def test_predictions_are_w_x_plus_b(fitted, tmp_path):
+    found = predicted(tmp_path)
+    weights, intercept = models.read_model(tmp_path / "m").per_unit()
+    np.testing.assert_allclose(found["logit"], fitted @ weights + intercept, atol=1e-4)
+    np.testing.assert_allclose(found["p_retained"], expit(found["logit"]), atol=1e-5)
+    assert found["label"].isna().all()
+
+
+def test_order_and_number_of_threads_change_nothing(fitted, tmp_path):
+    straight = predicted(tmp_path).set_index("name")["logit"]
+    order = np.random.default_rng(0).permutation(len(fitted))
+    write_features(tmp_path / "f.h5ad", [f"i{k}" for k in order], fitted[order])
+    shuffled = predicted(tmp_path, "--threads", "3").set_index("name")["logit"]
+    assert (shuffled[straight.index] == straight).all()
+
+
+def test_a_shift_of_prevalence_is_a_shift_of_log_odds(fitted, tmp_path):
+    trained = models.read_model(tmp_path / "m").notes["prevalence_trained"]
+    shift = predicted(tmp_path, "--prevalence", "0.01")["logit"] - predicted(tmp_path)["logit"]
+    np.testing.assert_allclose(shift, logit(0.01) - logit(trained), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "elasticnet"])
+def test_every_kind_of_model_predicts_what_it_learnt(fitted, tmp_path, kind):
+    fit.main([*FIT, "--model", kind, "--calibrate", "platt"])
+    found = predicted(tmp_path)
+    labels = pd.read_csv(tmp_path / "labels.tsv", sep="\t")["label"]
+    assert found["logit"][labels == 1].mean() > found["logit"][labels == 0].mean() + 1
+
+
+def test_a_model_of_a_group_finds_its_columns_among_all(fitted, tmp_path):
+    fit.main([*FIT, "--feature-groups", "family=fam1"])
+    weights, intercept = models.read_model(tmp_path / "m").per_unit()
+    np.testing.assert_allclose(predicted(tmp_path)["logit"], fitted[:, 5:10] @ weights + intercept, atol=1e-4)
+
+
+def test_features_made_otherwise_are_refused(fitted, tool, tmp_path):
+    with h5py.File(tmp_path / "f.h5ad", "r+") as file:
+        file["uns/intronaut/provenance"][()] = '{"tool": "simulated", "k": 7}'
+    done = tool("predict", *PREDICT, code=65)
+    assert "not made as the features of the model: k was None, is 7" in done.stderr
+    assert not (tmp_path / "p.tsv").exists()
+
+
+def test_cut_trees_are_refused(fitted, tool, tmp_path):
+    fit.main([*FIT, "--model", "lightgbm"])
+    whole = (tmp_path / "m/lightgbm.txt").read_text()
+    (tmp_path / "m/lightgbm.txt").write_text(whole[: len(whole) // 2])
+    assert "not a whole LightGBM model" in tool("predict", *PREDICT, code=65).stderr
