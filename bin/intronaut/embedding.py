@@ -275,7 +275,8 @@ def largest_fitting(embedder, encoded, size):
 
 
 def _storable(values, store, names, rows, source):
-    values = values.astype(store)
+    with np.errstate(over="ignore"):
+        values = values.astype(store)
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         name = names[rows[np.argmin(finite[source])]]

@@ -38,6 +38,8 @@ OUTPUTS = 21907
 SPLINE_FUNCTIONS = 16
 POOL = 4
 DILATIONS = (2, 4, 8, 16, 25)
+# channels from which tiles are faster than the library's convolution
+TILED_FROM = 128
 # positions that go through the widest stage together on a CPU
 ROWS_AT_ONCE = 16384
 
@@ -163,15 +165,17 @@ def spline_basis(n):
 class Runner:
     """Sei's trunk and spline, for feature extraction: codes in, features out, nothing to differentiate.
 
-    On a CPU in float32 the convolutions are TiledConvs; elsewhere the device's own. ``dtype`` is that of the
+    On a CPU in float32 the convolutions are TiledConvs (unless they are narrow); elsewhere the device's own. ``dtype`` is that of the
     convolutions and their sums; the spline is float32.
     """
 
     def __init__(self, tensors, device="cpu", dtype=torch.float32, tiled=None):
         self.device, self.dtype = torch.device(device), dtype
-        self.tiled = dtype == torch.float32 and self.device.type == "cpu" if tiled is None else tiled
+        if tiled is None:
+            wide = len(tensors["conv1.0.bias"]) >= TILED_FROM
+            tiled = dtype == torch.float32 and self.device.type == "cpu" and wide
         self.table = channel_table().to(self.device, dtype)
-        conv, narrow = (TiledConv, NarrowConv) if self.tiled else (LayerConv, LayerConv)
+        conv, narrow = (TiledConv, NarrowConv) if tiled else (LayerConv, LayerConv)
 
         def weights(name):
             return [tensors[f"{name}.{part}"].to(self.device) for part in ("weight", "bias")]
@@ -180,7 +184,7 @@ class Runner:
             return kind(*(part.to(dtype) for part in weights(name)), *more)
 
         # past the first pair, fusing saves little over tiles and would cost memory and time to load
-        later = PlainPair if self.tiled else FusedPair
+        later = PlainPair if tiled else FusedPair
         self.pairs = [
             FusedPair(narrow, [weights("lconv1.0"), weights("lconv1.1")], dtype),
             later(conv, [weights("lconv2.2"), weights("lconv2.3")], dtype),
@@ -189,7 +193,7 @@ class Runner:
         names = (("conv1.0", "conv1.2"), ("conv2.1", "conv2.3"), ("conv3.1", "conv3.3"))
         self.convs = [[made(name, conv) for name in pair] for pair in names]
         self.dilated = [
-            made(f"dconv{number}.1", PhasedConv if self.tiled else LayerConv, dilation)
+            made(f"dconv{number}.1", PhasedConv if tiled else LayerConv, dilation)
             for number, dilation in enumerate(DILATIONS, 1)
         ]
         self._responses = {}

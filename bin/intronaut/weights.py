@@ -113,7 +113,7 @@ def _load(path, mmap):
     except pickle.UnpicklingError as problem:
         why = "it holds Python objects or code besides tensors" if "Unsupported" in str(problem) else "it is damaged"
         raise BadData(f"{path}: refused: {why}; nothing in it was run") from problem
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError) as problem:
+    except Exception as problem:  # the bytes decide which of many: struct.error, EOFError, RuntimeError, …
         reason = (str(problem).splitlines() or ["unreadable"])[0]
         raise BadData(f"{path}: truncated or damaged checkpoint ({reason[:120]}); fetch it again") from problem
 
