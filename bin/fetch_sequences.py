@@ -143,8 +143,10 @@ def windows_of(rows, chroms, genome, args, dropped, counts, progress):
         except NoWindow as reason:
             dropped.append((row, str(reason)))
         else:
-            counts["padded"] += window.fields["pad_left"] + window.fields["pad_right"] > 0
-            counts["shifted"] += window.fields["shift"] != 0
+            if window.fields["pad_left"] or window.fields["pad_right"]:
+                counts["padded"] += 1
+            if window.fields["shift"]:
+                counts["shifted"] += 1
             yield f">{window.header()}\n{window.sequence}\n"
         progress.add(1)
 

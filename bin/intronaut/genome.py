@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pysam
-from Bio import SeqIO, bgzf
+from Bio import bgzf
 
 from intronaut.cli import BadData, CannotWrite, UsageError, require_file
 from intronaut.seqio import is_bgzf, is_nucleotides, numbered_lines, refuse_truncated_bgzf
@@ -244,6 +244,8 @@ class Genome:
         return fai
 
     def _open_two_bit(self):
+        from Bio import SeqIO  # a third of the start of a program that rarely needs it
+
         handle = open(self.path, "rb")  # noqa: SIM115 - its sequences are read from it until close
         try:
             sequences = {record.id: record.seq for record in SeqIO.parse(handle, "twobit")}
