@@ -19,7 +19,7 @@ Writes one file:
   OUTPUT   LABELS with the columns group and split made anew; every row, in the same order
 """
 
-from intronaut.cli import Log, UsageError, add_run_options, fraction, parser, positive_int, require_file, run
+from intronaut.cli import BadData, Log, UsageError, add_run_options, fraction, parser, positive_int, require_file, run
 
 TOOL = "split_introns"
 
@@ -54,8 +54,8 @@ def main(argv):
     from intronaut.tables import read_labels, read_table, write_table
 
     labels = read_labels(args.labels)
-    if len(labels) == 0:
-        log.warn(f"{args.labels}: no rows")
+    if labels.empty:
+        raise BadData(f"{args.labels}: no rows to split")
     links = earlier_groups(labels) + (homology_links(args, labels, log) if args.windows else [])
     labels["group"] = leakage_groups(labels, context=args.context, links=links)
     split = part(args, labels)
@@ -112,7 +112,7 @@ def names(text):
 
 
 def largest(labels):
-    return int(labels["group"].value_counts().max()) if len(labels) else 0
+    return int(labels["group"].value_counts().max())
 
 
 if __name__ == "__main__":

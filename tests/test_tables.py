@@ -113,3 +113,11 @@ def test_text_that_would_break_the_table_is_refused(tmp_path, cell):
     with pytest.raises(BadData, match="tab or line end"):
         write_table(tmp_path / "t.tsv", pd.DataFrame({"s": [cell]}))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_contig_called_na_is_a_name(tmp_path):
+    path = tmp_path / "labels.tsv"
+    path.write_text("\t".join(LABEL_COLUMNS) + "\nNA\t1\t2\tNA\t0\t+\tNA\tintron\tNA\tg\tNA:1-2:+\n")
+    row = read_labels(path).iloc[0]
+    assert (row["chrom"], row["name"]) == ("NA", "NA")
+    assert row[["label", "gene_id"]].isna().all()

@@ -73,6 +73,8 @@ def read_labels(path):
             problems.add(f"{name} is {table[name].iloc[row]!r}, not a number", row + 2)
         table[name] = numbers.astype(float)
     problems.raise_if_any()
+    # every row has a place and a name: there NA is what a contig is called
+    table = table.fillna({"chrom": MISSING, "name": MISSING})
     table["label"] = table["label"].astype(float)
     return table
 
