@@ -53,13 +53,14 @@ def main(argv):
     table, left_out = common_rows(models, log)
     groups = groups_of(table["name"], args.labels, log)
     point, replicated = score(models, table, groups, args)
+    n_groups = len(set(groups))
     labels = table["label"].to_numpy()
     logits = np.stack([model["predictions"]["logit"].to_numpy() for model in models])
     aurocs = paired.delong(labels, logits, groups)
-    comparison = paired.compare_pairs(aurocs, paired.delong(labels, logits), point, replicated, args.margin)
+    comparison = paired.compare_pairs(aurocs, paired.delong(labels, logits), point, replicated, n_groups, args.margin)
     names = [model["name"] for model in models]
     comparison = with_sentences(comparison, names, aurocs.values, len(table), args.margin)
-    table_of_models = model_table(names, point, replicated)
+    table_of_models = model_table(names, point, replicated, n_groups)
     notes = [model["notes"] for model in models]
     judged = claims.Judged(names, notes, aurocs, table_of_models, args.margin, read_stability(args.explain))
     with whole_folder(args.output) as folder:
@@ -172,7 +173,7 @@ def read_stability(folder):
     return table.set_index("group")[["coefficient_sum", "low", "high"]].astype(float).to_dict("index")
 
 
-def model_table(names, point, replicated):
+def model_table(names, point, replicated, n_groups):
     """models.tsv: metrics as columns, each followed by its interval; the best AUROC first."""
     import pandas as pd
 
@@ -182,7 +183,7 @@ def model_table(names, point, replicated):
     for name, one, many in zip(names, point, replicated, strict=True):
         row = {"model": name}
         for metric in METRICS:
-            found = interval(many[metric].to_numpy(), one[metric])
+            found = interval(many[metric].to_numpy(), n_groups, one[metric])
             row |= {metric: found["value"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
         rows.append(row)
     return pd.DataFrame(rows).sort_values("auroc", ascending=False, kind="stable")

@@ -211,9 +211,9 @@ def write_evaluations(folder, table, plan, results, counts):
     beside = {"baseline": None, "gain": None}
     if "covariates" in results:
         metrics = {name: results[name]["summary"]["metrics"] for name in ("covariates", "combined")}
-        base = results["covariates"]["scores"]
+        base, n_groups = results["covariates"]["scores"], main_one["summary"]["n_groups"]
         gains = {
-            f"{name}_minus_covariates": evaluation.gain(results[name]["scores"], base)
+            f"{name}_minus_covariates": evaluation.gain(results[name]["scores"], base, n_groups)
             for name in ("combined", "features")
         }
         beside = {"baseline": metrics, "gain": gains}

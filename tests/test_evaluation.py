@@ -87,7 +87,7 @@ def test_group_bootstrap_covers_where_the_row_bootstrap_does_not():
         for kind, drawn in (("groups", groups), ("rows", np.arange(len(groups)))):
             draws = evaluation.resampler(drawn, 200, seed=run)
             aurocs = evaluation.replicate_metrics(labels, labels, scores, draws)["auroc"]
-            found = evaluation.interval(aurocs.to_numpy())
+            found = evaluation.interval(aurocs.to_numpy(), len(set(drawn)))
             covered[kind] += found["low"] <= truth <= found["high"]
     # 200 runs: a true 95 % gives 92 to 98 % in 19 of 20 seeds
     assert 0.92 <= covered["groups"] / runs <= 0.98

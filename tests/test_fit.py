@@ -215,3 +215,21 @@ def test_the_paper_recipe_reaches_the_signal_on_raw_features(tmp_path, study, mo
     assert read(tmp_path / "m")["metrics"]["auroc"]["value"] > 0.9
     model = models.read_model(tmp_path / "m")
     assert (model.mean == 0).all() and (model.sd == 1).all()
+
+
+def test_a_motif_planted_in_the_sequence_is_found(tool, tmp_path, study):
+    rng, table = np.random.default_rng(5), study[0].iloc[:300]
+    table = table.assign(label=np.resize([0, 0, 1], 300)[rng.permutation(300)])
+    with open(tmp_path / "w.fa", "w") as out:
+        for name, label in zip(table["name"], table["label"], strict=True):
+            bases = rng.choice(list("ACGT"), 200)
+            for start in rng.integers(0, 190, 2) if label else ():
+                bases[start : start + 8] = list("TGACGTCA")
+            out.write(f">{name}\n{''.join(bases)}\n")
+    write_labels(tmp_path / "labels.tsv", table)
+    tool("embed_kmers", "w.fa", "-o", "f.h5ad")
+    fit.main([*FIT, "--model", "elasticnet"])
+    assert read(tmp_path / "m")["metrics"]["auroc"]["value"] >= 0.9
+    assert read(tmp_path / "m")["gain"]["features_minus_covariates"]["auroc"]["low"] > 0.2
+    coefficients = read(tmp_path / "m", "coefficients.tsv")
+    assert coefficients["feature"][coefficients["coefficient"].idxmax()] in {"GACGTC", "ACGTCA", "TGACGT", "CGTCA", "TGACG"}

@@ -103,12 +103,13 @@ def benjamini_hochberg(p):
     return adjusted
 
 
-def compare_pairs(aurocs, independent, point, replicated, margin):
+def compare_pairs(aurocs, independent, point, replicated, n_groups, margin):
     """Test every pair of models, the one of higher AUROC first.
 
     Args:
         aurocs: of :func:`delong` with groups; ``independent`` without, for the textbook DeLong p.
         point: the metrics of each model on the data; ``replicated`` in the paired bootstrap replicates.
+        n_groups: how many leakage groups the replicates draw.
         margin: difference of AUROC that does not matter.
 
     Returns:
@@ -133,7 +134,7 @@ def compare_pairs(aurocs, independent, point, replicated, margin):
         }
         for metric in ("average_precision", "brier"):
             differences = (replicated[a][metric] - replicated[b][metric]).to_numpy()
-            found = interval(differences, point[a][metric] - point[b][metric])
+            found = interval(differences, n_groups, point[a][metric] - point[b][metric])
             row |= {f"{metric}_difference": found["value"], f"{metric}_low": found["low"]}
             row |= {f"{metric}_high": found["high"], f"{metric}_p": bootstrap_p(differences)}
         rows.append(row)

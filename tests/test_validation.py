@@ -1,0 +1,119 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from intronaut import evaluation, linear
+from intronaut.cli import BadData
+from intronaut.matrix import Matrix
+from intronaut.validation import TEST, UNUSED, apply_calibration, cross_fit, learn_calibration, make_plan
+from simulated import draw_labels, introns
+
+
+def studied(n=400, d=8, seed=0, signal=1.0):
+    """A labels table and a Matrix of noise but for one column."""
+    rng = np.random.default_rng(seed)
+    table, values = introns(n), rng.normal(size=(n, d)).astype(np.float32)
+    table["label"] = draw_labels(signal * values[:, 0] - 1, seed).astype(float)
+    return table, values
+
+
+def solver(matrix, labels, tolerance=1e-4):
+    return lambda weights, c, start: linear.fit(matrix, labels, weights, c, start=start, tolerance=tolerance)
+
+
+def test_folds_dealt_anew_keep_groups_whole():
+    table, _ = studied()
+    plan = make_plan(table, 4)
+    assert plan.torn_groups() == 0 and set(plan.fold) == {1, 2, 3, 4} and plan.judged.all()
+
+
+def test_a_group_on_both_sides_of_a_given_split_is_counted():
+    table, _ = studied()
+    table.loc[0, "split"] = "5"
+    assert make_plan(table, None).torn_groups() == 1
+
+
+def test_rows_without_a_split_neither_train_nor_are_judged():
+    table, _ = studied()
+    table.loc[:9, "split"] = None
+    plan = make_plan(table, None)
+    assert (plan.fold[:10] == UNUSED).all() and not plan.known[:10].any() and not plan.judged[:10].any()
+
+
+def test_train_alone_is_dealt_to_inner_folds():
+    table, _ = studied()
+    table["split"] = np.where(table["split"] == "1", "test", "train")
+    plan = make_plan(table, None)
+    assert (plan.fold[(table["split"] == "test").to_numpy()] == TEST).all() and plan.held_out == (1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("split, told", [(["1", "2"], "2 folds; at least 3"), (["a", "1"], "column split holds 1, a")])
+def test_splits_that_cannot_be_nested_are_refused(split, told):
+    table, _ = studied()
+    table["split"] = np.resize(split, len(table))
+    with pytest.raises(BadData, match=told):
+        make_plan(table, None)
+
+
+def test_the_penalty_is_chosen_without_the_judged_fold():
+    """Nested choice, done the slow way with scikit-learn for one judged fold."""
+    table, values = studied()
+    labels, plan = table["label"].to_numpy(), make_plan(table, None)
+    matrix = Matrix(extra=pd.DataFrame(values))
+    found = cross_fit(matrix, labels, plan, [1e-3, 1e-2, 1e-1], solver(matrix, labels, 1e-7))
+    z, losses = matrix.values().astype(float), {}
+    for c in (1e-3, 1e-2, 1e-1):
+        rows = []
+        for inner in (2, 3, 4, 5):
+            train, held = plan.trains({1, inner}), plan.fold == inner
+            model = LogisticRegression(C=c, tol=1e-9, max_iter=1000).fit(z[train], labels[train])
+            rows.append(evaluation.log_losses(labels[held], model.decision_function(z[held])))
+        losses[c] = np.concatenate(rows).mean()
+    assert found.setting_of_fold["1"] == min(losses, key=losses.get)
+    path = found.path[found.path["judged_fold"] == 1].set_index("c")["inner_log_loss"]
+    np.testing.assert_allclose(path, pd.Series(losses), atol=1e-5)
+    model = LogisticRegression(C=found.setting_of_fold["1"], tol=1e-9).fit(z[plan.fold != 1], labels[plan.fold != 1])
+    judged = plan.fold == 1
+    np.testing.assert_allclose(found.logits[judged], model.decision_function(z[judged]), atol=1e-3)
+
+
+def test_the_labels_of_a_judged_fold_change_nothing_of_its_predictions():
+    table, values = studied()
+    labels, plan = table["label"].to_numpy(), make_plan(table, None)
+    matrix, judged = Matrix(extra=pd.DataFrame(values)), plan.fold == 3
+    turned = np.where(judged, 1 - labels, labels)
+    before, after = (cross_fit(matrix, y, plan, [1e-3, 1e-1], solver(matrix, y)).logits for y in (labels, turned))
+    # the problems share products, so that rounding may differ
+    np.testing.assert_allclose(before[judged], after[judged], atol=1e-5)
+
+
+def test_permuted_labels_give_intervals_that_cover_one_half():
+    covered = []
+    for run in range(200):
+        table, values = studied(300, 6, seed=run, signal=0)
+        side = {"1": "test", "2": "test", "3": "valid", "4": "train", "5": "train"}
+        table["split"] = table["split"].map(side)
+        labels, plan = table["label"].to_numpy(), make_plan(table, None)
+        matrix = Matrix(extra=pd.DataFrame(values), known=plan.known)
+        logits = cross_fit(matrix, labels, plan, [1e-2], solver(matrix, labels)).logits
+        predictions = evaluation.prediction_table(table, logits, plan.fold_names(), plan.judged)
+        draws = evaluation.resampler(plan.groups[plan.judged], 300, seed=run)
+        scores = predictions[["label", "p_retained", "logit"]].to_numpy().T
+        found = evaluation.interval(evaluation.replicate_metrics(*scores, draws)["auroc"].to_numpy(), 40)
+        covered.append(found["low"] <= 0.5 <= found["high"])
+    assert np.mean(covered) >= 0.93
+
+
+def test_platt_and_isotonic_equal_scikit_learn():
+    from sklearn.isotonic import IsotonicRegression
+
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=500) * 3
+    labels = (rng.random(500) < 1 / (1 + np.exp(-logits / 2 + 1))).astype(float)
+    platt = apply_calibration(learn_calibration(logits, labels, "platt"), logits)
+    line = np.polyfit(logits, platt, 1)
+    assert line == pytest.approx([0.5, -1], abs=0.25)
+    isotonic = apply_calibration(learn_calibration(logits, labels, "isotonic"), logits)
+    expected = IsotonicRegression(out_of_bounds="clip").fit(logits, labels).predict(logits)
+    np.testing.assert_allclose(1 / (1 + np.exp(-isotonic)), np.clip(expected, 0.001, 0.999), atol=1e-9)
