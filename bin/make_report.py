@@ -81,7 +81,7 @@ def main(argv):
         "explanations": explanations,
         "figures": drawn,
         "settings": read_json(args.settings) if args.settings else {},
-        "random_weights": [model["name"] for model in models if model["random_weights"]],
+        "weights_notes": {model["name"]: model["weights_note"] for model in models if model["weights_note"]},
         "links": links(models, explanations),
     }
     with whole_file(args.output) as out:
@@ -114,7 +114,7 @@ def read_model(folder):
             table = tables.read_table(path, tables.PREDICTION_COLUMNS)
             model["predictions"][part] = table.astype({"label": int, "p_retained": float, "logit": float})
     about = read_json(folder / "model.json") if (folder / "model.json").exists() else {}
-    model["random_weights"] = bool(about.get("features", {}).get("random_weights"))
+    model["weights_note"] = about.get("features", {}).get("weights_note")
     return model
 
 
@@ -201,13 +201,13 @@ def model_sentences(model):
     name, metrics = model["name"], model["metrics"]
     auroc = metrics["metrics"]["auroc"]
     yield (
-        f"From {name} features alone, a retained intron is ranked above a spliced one in "
+        f"From {name} alone, a retained intron is ranked above a spliced one in "
         f"{auroc['value']:.0%} of all pairs (AUROC {with_interval(auroc)}; 50 % is chance)."
     )
     if metrics.get("baseline"):
         base = metrics["baseline"]["covariates"]["auroc"]
         gain = metrics["gain"]["combined_minus_covariates"]["auroc"]
-        yield f"Length, GC content and position alone, without any {name} feature, reach {with_interval(base)}."
+        yield f"Length, GC content and position alone, without {name}, reach {with_interval(base)}."
         verdict = (
             "an improvement that chance does not explain"
             if gain["low"] > 0

@@ -5,12 +5,16 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import anndata
+import numpy as np
 import pandas as pd
 import pytest
 
+import random_checkpoints
 from conftest import DEMO, ROOT
 
 NEXTFLOW = ROOT / "engine" / "nextflow"
@@ -18,7 +22,7 @@ NEXTFLOW = ROOT / "engine" / "nextflow"
 
 def nextflow(folder, *args, code=0):
     """Run the pipeline from ``folder`` with its own work folder; returns everything it printed."""
-    done = subprocess.run(nextflow_command(folder, *args), capture_output=True, text=True, cwd=folder, env=quiet_env())
+    done = subprocess.run(nextflow_command(folder, *args), capture_output=True, text=True, cwd=folder, env=task_env())
     printed = done.stdout + done.stderr
     assert done.returncode == code, printed
     return printed
@@ -33,8 +37,9 @@ def asked(folder, *args):
     return subprocess.run([NEXTFLOW, *args], capture_output=True, text=True, check=True, cwd=folder).stdout
 
 
-def quiet_env():
-    return {**os.environ, "NXF_ANSI_LOG": "false"}
+def task_env():
+    """The tasks' scripts start with the Python that runs the tests."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
 def submitted(printed):
@@ -48,10 +53,26 @@ def engine():
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def embedders(tmp_path_factory):
+    """Params of a run with three embedders, the neural ones small and of random weights."""
+    sei, dnabert2 = (tmp_path_factory.mktemp(name) for name in ("sei", "dnabert2"))
+    random_checkpoints.write_sei(sei)
+    random_checkpoints.write_dnabert2(dnabert2)
+    weights = ["--sei_weights", sei / "model.safetensors", "--sei_targets", sei / "target.names"]
+    weights += [
+        "--dnabert2_weights",
+        dnabert2 / "model.safetensors",
+        "--dnabert2_tokenizer",
+        dnabert2 / "tokenizer.json",
+    ]
+    return ["--embedders", "motifs,sei,dnabert2", *weights]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory, embedders):
     """The folder of one whole demo run."""
     folder = tmp_path_factory.mktemp("demo")
-    nextflow(folder, "-profile", "demo", "--outdir", folder / "results", "--embedders", "motifs,kmers")
+    nextflow(folder, "-profile", "demo", "--outdir", folder / "results", *embedders)
     return folder
 
 
@@ -76,15 +97,30 @@ def test_every_labelled_intron_has_one_prediction(demo):
     assert sorted(predictions["name"]) == sorted(labels["name"])
 
 
-def test_second_run_repeats_no_task(demo):
-    printed = nextflow(demo, "-profile", "demo", "--outdir", demo / "results", "--embedders", "motifs,kmers", "-resume")
+def test_report_names_the_models_of_random_weights(demo):
+    page = (demo / "results" / "report.html").read_text()
+    assert all(f"<strong>{name} ran with random weights" in page for name in ("sei", "dnabert2"))
+    assert "<strong>motifs ran" not in page
+
+
+def test_neural_features_are_merged_from_several_shards(demo):
+    shards = list((demo / "work").glob("*/*/windows.*.h5ad"))
+    assert len({path.name for path in shards}) == 3
+    for name in ("sei", "dnabert2"):
+        features = anndata.read_h5ad(demo / "results" / "features" / f"{name}.h5ad")
+        assert (features.obs["length"] == (4096 if name == "sei" else 600)).all()
+        assert np.ptp(np.asarray(features.X), axis=0).min() > 0
+
+
+def test_second_run_repeats_no_task(demo, embedders):
+    printed = nextflow(demo, "-profile", "demo", "--outdir", demo / "results", *embedders, "-resume")
     assert not submitted(printed)
 
 
-def test_killed_run_resumes_and_ends_with_the_same_tables(demo, tmp_path):
-    args = ("-profile", "demo", "--outdir", tmp_path / "results", "--embedders", "motifs,kmers")
+def test_killed_run_resumes_and_ends_with_the_same_tables(demo, embedders, tmp_path):
+    args = ("-profile", "demo", "--outdir", tmp_path / "results", *embedders)
     run = subprocess.Popen(
-        nextflow_command(tmp_path, *args), cwd=tmp_path, env=quiet_env(), stdout=subprocess.PIPE, text=True
+        nextflow_command(tmp_path, *args), cwd=tmp_path, env=task_env(), stdout=subprocess.PIPE, text=True
     )
     for line in run.stdout:
         if "EMBED_MOTIFS" in line:

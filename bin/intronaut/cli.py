@@ -194,6 +194,10 @@ def run(main, prog):
         code = 130
     except Terminated:
         code = 143
+    except ModuleNotFoundError as problem:
+        advice = "use the environment of `make`, or an image"
+        print(f"{prog}: error: Python package {problem.name} is not installed; {advice}", file=sys.stderr)
+        code = ToolError.code
     except MemoryError:
         print(f"{prog}: error: out of memory; give the tool more or lower its batch size", file=sys.stderr)
         code = TryAgain.code

@@ -12,8 +12,9 @@ process EMBED_SEI {
     tuple val(embedder), path('*.h5ad'), emit: features
 
     script:
+    def targets_option = targets ? "--targets ${targets}" : ''
     """
-    embed_sei.py ${shard} --weights ${weights} --targets ${targets} --threads ${task.cpus} \\
+    embed_sei.py ${shard} --weights ${weights} ${targets_option} --threads ${task.cpus} \\
         --output ${shard.name.replace('.fa.gz', '.h5ad')}
     """
 
