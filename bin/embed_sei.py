@@ -225,7 +225,7 @@ class Model:
         profiles = torch.sigmoid(logits)
         if self.args.features != "seqclass":
             return profiles
-        return torch.from_numpy(class_scores(profiles.double().cpu().numpy(), self.vectors))
+        return torch.from_numpy(class_scores(profiles.cpu().double().numpy(), self.vectors))
 
 
 def pad_to_window(codes):

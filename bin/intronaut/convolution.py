@@ -191,12 +191,14 @@ class FusedPair:
     """
 
     def __init__(self, conv, weights, dtype):
-        (first, first_bias), (second, second_bias) = [(w.double(), b.double()) for w, b in weights]
-        fused = torch.zeros(second.shape[0], first.shape[1], 17, dtype=torch.float64, device=first.device)
+        # on the CPU, because not every device has float64
+        (first, first_bias), (second, second_bias) = [(w.cpu().double(), b.cpu().double()) for w, b in weights]
+        fused = torch.zeros(second.shape[0], first.shape[1], 17, dtype=torch.float64)
         for late in range(9):
             for early in range(9):
                 fused[:, :, late + early] += second[:, :, late] @ first[:, :, early]
-        self.fused = conv(fused.to(dtype), (second_bias + second.sum(2) @ first_bias).to(dtype))
+        fused_bias = second_bias + second.sum(2) @ first_bias
+        self.fused = conv(*(part.to(weights[0][0].device, dtype) for part in (fused, fused_bias)))
         self.pair = [(w.permute(0, 2, 1).flatten(1).to(dtype), b.to(dtype)) for w, b in weights]
 
     def __call__(self, x, region, close):

@@ -1,8 +1,9 @@
 """Sei (Chen et al. 2022, Nature Genetics 54:940): 21,907 chromatin profiles of a DNA window, and how to run it fast.
 
-``Sei`` is the network as published, layer by layer, differentiable. ``Runner`` computes the same numbers for feature
-extraction: the leading pair of convolutions is fused, both strands share one batch, convolutions run on channel-last
-rows, bases that are only N padding are not computed again, and of the last layer only the wanted rows are.
+``Sei`` is the network as published, layer by layer, differentiable; ``SeiTrunk`` its convolutions alone. ``Runner``
+computes the same numbers for feature extraction: the leading pair of convolutions is fused, both strands share one
+batch, convolutions run on channel-last rows, bases that are only N padding are not computed again, and of the last
+layer only the wanted rows are.
 
 Windows enter as uint8 codes that index a table of four channels (A, C, G, T), so that a base travels as one byte.
 """
@@ -105,10 +106,10 @@ def open_sei(path):
     return checkpoint, checkpoint.match(tensor_shapes(*widths(checkpoint.tensors)))
 
 
-class Sei(nn.Module):
-    """The published network; its state dict has the released names. ``forward`` gives probabilities."""
+class SeiTrunk(nn.Module):
+    """The 17 convolutions of the published network, 34 tensors with the released names."""
 
-    def __init__(self, channels=CHANNELS, outputs=OUTPUTS):
+    def __init__(self, channels=CHANNELS):
         super().__init__()
         first, second, third = channels
         self.lconv1 = nn.Sequential(_conv(4, first), _conv(first, first))
@@ -120,8 +121,6 @@ class Sei(nn.Module):
         for number, dilation in enumerate(DILATIONS, 1):
             block = nn.Sequential(nn.Dropout(0.1), _conv(third, third, 5, dilation), nn.ReLU())
             self.add_module(f"dconv{number}", block)
-        spline = third * SPLINE_FUNCTIONS
-        self.classifier = nn.Sequential(nn.Linear(spline, outputs), nn.ReLU(), nn.Linear(outputs, outputs))
 
     def trunk(self, x):
         """``(n, 4, length)`` channels → ``(n, c, length // 16)``, what the spline reads."""
@@ -139,6 +138,15 @@ class Sei(nn.Module):
         """``(n, 4, length)`` → ``(n, 16 c)`` spline features, channel-major."""
         trunk = self.trunk(x)
         return (trunk @ spline_basis(trunk.shape[-1]).to(trunk)).flatten(1)
+
+
+class Sei(SeiTrunk):
+    """The published network; its state dict has the released names. ``forward`` gives probabilities."""
+
+    def __init__(self, channels=CHANNELS, outputs=OUTPUTS):
+        super().__init__(channels)
+        spline = channels[-1] * SPLINE_FUNCTIONS
+        self.classifier = nn.Sequential(nn.Linear(spline, outputs), nn.ReLU(), nn.Linear(outputs, outputs))
 
     def forward(self, x):
         """``(n, 4, length)`` → ``(n, outputs)`` probabilities on the strand given."""
@@ -165,8 +173,8 @@ def spline_basis(n):
 class Runner:
     """Sei's trunk and spline, for feature extraction: codes in, features out, nothing to differentiate.
 
-    On a CPU in float32 the convolutions are TiledConvs (unless they are narrow); elsewhere the device's own. ``dtype`` is that of the
-    convolutions and their sums; the spline is float32.
+    On a CPU in float32 the convolutions are TiledConvs (unless they are narrow); elsewhere the device's own.
+    ``dtype`` is that of the convolutions and their sums; the spline is float32.
     """
 
     def __init__(self, tensors, device="cpu", dtype=torch.float32, tiled=None):
@@ -252,7 +260,10 @@ class Runner:
         ]  # fmt: skip
 
     def _segments_at_once(self, length, segments):
-        return max(1, ROWS_AT_ONCE // length) if self.device.type == "cpu" else segments
+        if self.device.type != "cpu":
+            return segments
+        parts = -(-segments * length // ROWS_AT_ONCE)
+        return -(-segments // parts)
 
     def _stage(self, stage, x, region, quiet):
         """All maps of one stage on a region: ``in``, ``between`` (unless fused), ``linear``, ``first``, ``out``."""

@@ -1,0 +1,382 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["h5py", "numpy", "pandas", "safetensors", "scipy", "torch"]
+# ///
+"""How fast Sei runs here, against its published code, with random weights at full size.
+
+REFERENCE is the folder with sei-framework's model/sei.py; SELENE that with selene's non_strand_specific_module.py. Each
+side has a process of its own, and they take turns; times are the best of --repeats. The published side runs as its
+scripts do: both strands one after the other, averaged, in float32. Standard output is a Markdown table.
+"""
+
+import argparse
+import importlib.util
+import multiprocessing
+import platform
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import types
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests")]
+
+WINDOW = 4096
+# billions of floating-point operations the published trunk and head take for both strands of one window
+TRUNK_GFLOP, HEAD_GFLOP = 213.6, 3.3
+# what is run: published and ours, with the floor and target of their ratio
+CASES = {
+    "all 21,907 profiles": ("profiles", "profiles", WINDOW, 1.30, 1.6),
+    "spline features (published: all)": ("profiles", "spline", WINDOW, 1.45, 1.75),
+    "600 bp between N, trunk": ("trunk", "padded", 600, 2.5, 3.8),
+    "1,500 bp between N, trunk": ("trunk", "padded", 1500, 1.8, 2.5),
+    "600 bp alone, all profiles": ("profiles", "profiles", 600, None, None),
+}
+BFLOAT16_GOAL = (5.0, 9.0)
+LOAD_GOAL, MEMORY_GOAL = 10.0, (0.5, 1.5)
+
+
+def make_parser():
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--reference", type=Path, required=True, metavar="FOLDER", help="holds the published sei.py")
+    made.add_argument("--selene", type=Path, required=True, metavar="FOLDER", help="holds selene's strand wrapper")
+    made.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="made by random_checkpoints.py sei-full [made]")
+    made.add_argument("--batch", type=int, default=8, metavar="N", help="windows in a batch [8]")
+    made.add_argument("--repeats", type=int, default=3, metavar="N", help="best of [3]")
+    made.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads [2]")
+    made.add_argument("--device", default="cpu", metavar="NAME", help="cpu or cuda [cpu]")
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        if not args.checkpoint:
+            from random_checkpoints import write_full_sei
+
+            args.checkpoint = write_full_sei(Path(folder) / "checkpoint")
+        print(
+            f"{processor()}, {args.threads} threads, device {args.device}, batch {args.batch}, {platform.platform()}\n"
+        )
+        print("| what | published | ours | ratio | floor | target | error |", "|---|---|---|---|---|---|---|", sep="\n")
+        compare_speed(args)
+        compare_loading(args)
+        memory_of_features(args, Path(folder))
+        share_around_the_model(args, Path(folder))
+        memory_over_windows(args, Path(folder))
+    if args.device == "cpu":
+        print("\nNot run on a GPU.")
+
+
+def processor():
+    """The name of the CPU and what it computes in hardware."""
+    if platform.system() != "Linux":
+        return platform.processor() or platform.machine()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    name = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
+    return f"{name} ({', '.join(flag for flag in ('avx2', 'avx512f', 'amx_bf16') if flag in cpu_flags())})"
+
+
+def cpu_flags():
+    return set(Path("/proc/cpuinfo").read_text().split()) if platform.system() == "Linux" else set()
+
+
+def row(what, published="", ours="", ratio="", floor="", target="", error=""):
+    print("|", " | ".join(str(cell) for cell in (what, published, ours, ratio, floor, target, error)), "|", flush=True)
+
+
+def worker(start=None, *args):
+    """A fresh process that has run ``start``."""
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), start, args)
+
+
+def compare_speed(args):
+    """One row a case: seconds a window on either side, best of the repeats, taking turns."""
+    with worker(start_reference, args) as reference, worker(start_ours, args) as ours:
+        rate = ours.submit(convolution_rate, args.device).result()
+        for what, (published, mine, length, floor, target) in CASES.items():
+            times, found, codes = {}, {}, random_codes(args.batch if length == WINDOW else 2 * args.batch, length)
+            for _ in range(args.repeats):
+                for side, job in (
+                    ("published", reference.submit(run_reference, published, codes, "trunk" in what)),
+                    ("ours", ours.submit(run_ours, mine, codes, "float32")),
+                ):
+                    seconds, found[side] = job.result()
+                    times[side] = min(seconds, times.get(side, seconds))
+            cells = [f"{times[side] / len(codes):.3f} s" for side in ("published", "ours")]
+            row(what, *cells, f"{times['published'] / times['ours']:.2f}", floor, target, error_of(found))
+            if what == "all 21,907 profiles":
+                useful = (TRUNK_GFLOP + HEAD_GFLOP) * len(codes)
+                shares = [f"{useful / times[side] / rate:.0%}" for side in ("published", "ours")]
+                row(
+                    f"the same as a share of the convolution rate here ({rate:.0f} GFLOP/s), published operations",
+                    *shares,
+                )
+                low_precision(args, ours, codes, times["published"], found["published"])
+
+
+def low_precision(args, ours, codes, published, wanted):
+    if args.device == "cpu" and "amx_bf16" not in cpu_flags():
+        row("all 21,907 profiles, bfloat16", "", "skipped: this CPU has no amx_bf16", "", *BFLOAT16_GOAL)
+        return
+    seconds, found = min((ours.submit(run_ours, "profiles", codes, "bfloat16").result() for _ in range(args.repeats)),
+                         key=lambda job: job[0])  # fmt: skip
+    error = error_of({"published": wanted, "ours": found})
+    row(
+        "all 21,907 profiles, bfloat16",
+        "",
+        f"{seconds / len(codes):.3f} s",
+        f"{published / seconds:.2f}",
+        *BFLOAT16_GOAL,
+        error,
+    )
+
+
+def random_codes(n, length):
+    import numpy as np
+
+    return np.random.default_rng(1).integers(0, 4, (n, length)).astype(np.uint8)
+
+
+def error_of(found):
+    import numpy as np
+
+    published, ours = found["published"], found["ours"]
+    if published.shape != ours.shape:
+        return ""
+    if ours.max() <= 1 and ours.min() >= 0:
+        return f"{np.abs(published - ours).max():.1e} absolute"
+    return f"{np.linalg.norm(published - ours) / np.linalg.norm(published):.1e} relative"
+
+
+def published_classes(reference, selene):
+    """The published network and strand wrapper, from the user's own checkouts."""
+    package = types.ModuleType("selene_utils")
+    package.__path__, package._is_lua_trained_model = [], lambda model: False
+    sys.modules["selene_utils"] = package
+    found = []
+    for name, path, wanted in (
+        ("sei_model", reference / "sei.py", "Sei"),
+        ("selene_utils.non_strand_specific_module", selene / "non_strand_specific_module.py", "NonStrandSpecific"),
+    ):
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found.append(getattr(module, wanted))
+    return found
+
+
+def load_reference(args):
+    """Load as selene does: the whole file into memory, tensors by their order."""
+    import torch
+
+    network, wrapper = published_classes(args.reference, args.selene)
+    model = network(sequence_length=WINDOW)
+    read = torch.load(args.checkpoint / "sei.pth", map_location=lambda storage, location: storage)
+    model.load_state_dict(dict(zip(model.state_dict(), read.values(), strict=True)))
+    return wrapper(model, mode="mean").eval()
+
+
+def start_reference(args):
+    global side, device
+    import torch
+
+    torch.set_num_threads(args.threads)
+    device = torch.device(args.device)
+    side = load_reference(args).to(device)
+
+
+def run_reference(what, codes, padded):
+    """Seconds and profiles, or spline features of both strands one after the other, which end the trunk."""
+    import torch
+
+    from intronaut.sei import channel_table, fit_to_window
+
+    codes = torch.stack([torch.from_numpy(fit_to_window(row)) for row in codes]) if padded else torch.from_numpy(codes)
+    side.model.spline_tr[1]._spline_tr = None  # it keeps the basis of the first length it sees
+    classifier = side.model.classifier
+    if what == "trunk":
+        side.model.classifier = torch.nn.Identity()
+    started = time.perf_counter()
+    with torch.no_grad():
+        x = channel_table()[codes.int()].transpose(1, 2).to(device)
+        batches = x.split(8)
+        if what == "trunk":
+            strands = (batches, [batch.flip(1).flip(2) for batch in batches])
+            found = torch.cat([side.model(batch) for strand in strands for batch in strand])
+        else:
+            found = torch.cat([side(batch) for batch in batches])
+        found = found.cpu().numpy()
+    side.model.classifier = classifier
+    return time.perf_counter() - started, found
+
+
+def start_ours(args):
+    global side, device
+    import torch
+
+    from intronaut.embedding import prepare_torch
+    from intronaut.sei import Head, Runner, open_sei
+
+    prepare_torch(args.threads)
+    device = torch.device(args.device)
+    _, tensors = open_sei(args.checkpoint / "sei.pth")
+    side = {"tensors": tensors, "float32": Runner(tensors, device), "head": Head(tensors, None, device)}
+
+
+def run_ours(what, codes, dtype):
+    """Seconds and what embed_sei computes of one batch."""
+    import torch
+
+    from intronaut.sei import Runner
+
+    if dtype not in side:
+        side[dtype] = Runner(side["tensors"], device, getattr(torch, dtype))
+    runner = side[dtype]
+    padding = 0
+    if what == "padded":
+        from embed_sei import pad_to_window
+
+        codes, padding = pad_to_window(torch.from_numpy(codes))
+        runner.trunk(codes[:1], padding=padding)  # the response to N alone is computed once a run
+    started = time.perf_counter()
+    found = runner.spline(runner.trunk(codes, padding=padding))
+    if what == "profiles":
+        found = torch.sigmoid(side["head"].logits(found)).unflatten(0, (2, -1)).mean(0)
+    found = found.cpu().numpy()
+    return time.perf_counter() - started, found
+
+
+def convolution_rate(name):
+    """Billions of floating-point operations a second of the library's own float32 convolution, the faster layout."""
+    import torch
+
+    x, weight = torch.randn(4, 480, 1, WINDOW, device=name), torch.randn(480, 480, 1, 9, device=name)
+    best = 1e9
+    for layout in (torch.contiguous_format, torch.channels_last):
+        inputs = [tensor.contiguous(memory_format=layout) for tensor in (x, weight)]
+        for _ in range(4):
+            started = time.perf_counter()
+            torch.conv2d(*inputs, padding=(0, 4)).sum().item()
+            best = min(best, time.perf_counter() - started)
+    return 2 * 4 * WINDOW * 480 * 480 * 9 / best / 1e9
+
+
+def compare_loading(args):
+    """Time and memory, over those of importing torch, to load all weights, each in a fresh process."""
+    best = {}
+    for _ in range(args.repeats):
+        for load in (load_and_measure_reference, load_and_measure_ours):
+            with worker() as fresh:
+                best[load] = min(best.get(load, (1e9, 1e9)), fresh.submit(load, args).result())
+    (slow, large), (fast, small) = best.values()
+    row("loading", f"{slow:.1f} s", f"{fast:.2f} s", f"{slow / fast:.1f}", LOAD_GOAL)
+    row("loading, peak memory over torch's own", f"{large:.2f} GB", f"{small:.2f} GB", "", f"≤ {MEMORY_GOAL[0]}")
+
+
+def load_and_measure_reference(args):
+    import torch  # noqa: F401
+
+    return measured(lambda: load_reference(args))
+
+
+def load_and_measure_ours(args):
+    from intronaut.sei import Head, Runner, open_sei
+
+    def load():
+        _, tensors = open_sei(args.checkpoint / "sei.pth")
+        return Runner(tensors), Head(tensors)
+
+    return measured(load)
+
+
+def measured(load):
+    before, started = peak_memory(), time.perf_counter()
+    load()
+    return time.perf_counter() - started, peak_memory() - before
+
+
+def peak_memory():
+    """Peak resident memory of this process so far, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def embed(args, folder, weights, windows, *options):
+    """Run the tool; returns its peak memory in GB."""
+    command = [sys.executable, ROOT / "bin/embed_sei.py", windows, "--weights", weights, "-o", folder / "out.h5ad",
+               "--threads", str(args.threads), "--device", args.device, "--quiet", *options]  # fmt: skip
+    code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); " \
+           "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code, *map(str, command)], check=True, capture_output=True, text=True)
+    return int(done.stdout) * 1024 / 1e9
+
+
+def write_windows(path, n, length):
+    draw = random.Random(1)
+    path.write_text("".join(f">w{i}\n{''.join(draw.choices('ACGT', k=length))}\n" for i in range(n)))
+    return path
+
+
+def memory_of_features(args, folder):
+    """Peak memory of the whole tool for features that need no head."""
+    windows = write_windows(folder / "windows.fa", 2 * args.batch, WINDOW)
+    for batch in ("1", "auto"):
+        peak = embed(args, folder, args.checkpoint / "sei.pth", windows, "--features", "spline", "--batch-size", batch)
+        row(
+            f"peak memory of embed_sei, spline features, batch {batch}", "", f"{peak:.2f} GB", "", f"≤ {MEMORY_GOAL[1]}"
+        )
+
+
+def share_around_the_model(args, folder):
+    """The share of the time between FASTA and features file that is not spent in the model."""
+    windows = write_windows(folder / "windows.fa", 4 * args.batch, WINDOW)
+    with worker() as fresh:
+        share = fresh.submit(share_outside, args, windows, folder / "out.h5ad").result()
+    row("time around the model, all profiles", "", f"{share:.1%}", "", "≤ 5 %", "≤ 2 %")
+
+
+def share_outside(args, windows, output):
+    import embed_sei
+    from intronaut import embedding
+
+    spent = {}
+
+    def timed(name, function):
+        def run(*given, **more):
+            started = time.perf_counter()
+            try:
+                return function(*given, **more)
+            finally:
+                spent[name] = spent.get(name, 0) + time.perf_counter() - started
+
+        return run
+
+    embed_sei.Model.features_of = timed("model", embed_sei.Model.features_of)
+    embedding.embed = timed("all", embedding.embed)
+    words = [windows, "--weights", args.checkpoint / "sei.pth", "--targets", args.checkpoint / "target.names",
+             "--quiet", "--threads", args.threads, "--device", args.device, "-o", output]  # fmt: skip
+    embed_sei.main([str(word) for word in words])
+    return 1 - spent["model"] / spent["all"]
+
+
+def memory_over_windows(args, folder):
+    """Peak memory for 1,000 and for 10,000 windows, with a narrow model so that it takes seconds."""
+    from random_checkpoints import write_sei
+
+    weights = write_sei(folder / "narrow") / "model.safetensors"
+    peaks = []
+    for n in (1000, 10_000):
+        windows = write_windows(folder / "windows.fa", n, 200)
+        peaks.append(embed(args, folder, weights, windows, "--features", "spline", "--context", "native"))
+    cells = [f"{peak:.3f} GB" for peak in peaks]
+    row("peak memory for 1,000 and for 10,000 windows (narrow model)", *cells, f"{peaks[1] / peaks[0]:.3f}", "≤ 1.05")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
