@@ -110,7 +110,7 @@ def refit(model, features, columns, labels, args):
     labels, c = table["label"].to_numpy(), model.notes["setting"]
     if model.notes["kind"] == "elasticnet":
         return sparse.fit(matrix, labels, row_weights, c, model.notes["l1_ratio"], **how).weights
-    return linear.fit(matrix, labels, row_weights, c, **how).weights
+    return linear.fit(matrix, labels, row_weights, c, spectrum=linear.spectrum(matrix), **how).weights
 
 
 def stability(value, resampled, top):

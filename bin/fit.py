@@ -182,7 +182,10 @@ def learn(name, matrix, labels, plan, args):
     ridge = np.ones(matrix.d)
     if name == "combined":
         ridge[[column.startswith("covariate:") for column in matrix.names]] = COVARIATE_RIDGE
-    solver = linear.fit if args.model == "logistic" else partial(sparse.fit, l1_ratio=args.l1_ratio)
+    if args.model == "logistic":
+        solver = partial(linear.fit, spectrum=linear.spectrum(matrix))
+    else:
+        solver = partial(sparse.fit, l1_ratio=args.l1_ratio)
 
     def solve(row_weights, c, start):
         return solver(matrix, labels, row_weights, c, ridge=ridge, start=start, tolerance=args.tolerance)

@@ -232,4 +232,4 @@ def test_a_motif_planted_in_the_sequence_is_found(tool, tmp_path, study):
     assert read(tmp_path / "m")["metrics"]["auroc"]["value"] >= 0.9
     assert read(tmp_path / "m")["gain"]["features_minus_covariates"]["auroc"]["low"] > 0.2
     coefficients = read(tmp_path / "m", "coefficients.tsv")
-    assert coefficients["feature"][coefficients["coefficient"].idxmax()] in {"GACGTC", "ACGTCA", "TGACGT", "CGTCA", "TGACG"}
+    assert coefficients["feature"][coefficients["coefficient"].idxmax()] in {"GACGTC", "ACGTCA", "TGACGT"}

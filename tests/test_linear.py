@@ -74,3 +74,23 @@ def test_a_missing_covariate_becomes_the_training_median_and_is_marked():
     assert found["covariate:rank"][2] == pytest.approx(np.log1p(3), rel=1e-6)
     assert found["covariate:rank_missing"].tolist() == [0, 0, 1, 0, 0, 0]
     np.testing.assert_allclose(found["covariate:length"], np.log1p(table["length"]), rtol=1e-6)
+
+
+def test_a_wide_fit_led_by_its_spectrum_equals_scikit_learn():
+    x, labels = problem(400, 1100)
+    matrix = Matrix(extra=x)
+    ridge = np.r_[np.full(2, 0.01), np.ones(1098)]
+    found = linear.fit(
+        matrix, labels, np.ones((400, 1)), 1e-2, ridge=ridge, tolerance=1e-6, spectrum=linear.spectrum(matrix)
+    )
+    scaled = matrix.values().astype(float) / np.sqrt(ridge)
+    reference = LogisticRegression(C=1e-2, tol=1e-9, max_iter=10000).fit(scaled, labels).coef_[0] / np.sqrt(ridge)
+    np.testing.assert_allclose(found.weights[:, 0], reference, atol=2e-3 * np.abs(reference).max())
+
+
+def test_the_spectrum_is_that_of_the_correlation_matrix():
+    matrix = Matrix(extra=problem(400, 1100)[0])
+    vectors, values = linear.spectrum(matrix)
+    expected = np.linalg.eigvalsh(np.corrcoef(matrix.values().T))[-5:]
+    np.testing.assert_allclose(values[-5:], expected, rtol=1e-3)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(128), atol=1e-4)
