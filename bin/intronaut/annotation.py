@@ -40,23 +40,21 @@ class Annotation:
 
 
 @dataclass
-class _Nodes:
-    """Transcripts while the file is read: what is known of each, and their exons as flat integer columns."""
+class _Exons:
+    """Exons while the file is read, as flat columns; ``transcripts`` numbers their (name, chrom, strand)."""
 
-    code_of: dict = field(default_factory=dict)
-    about: list = field(default_factory=list)
-    places: dict = field(default_factory=dict)
-    exon_node: array = field(default_factory=lambda: array("i"))
-    exon_place: array = field(default_factory=lambda: array("i"))
-    exon_start: array = field(default_factory=lambda: array("i"))
-    exon_end: array = field(default_factory=lambda: array("i"))
+    transcripts: dict = field(default_factory=dict)
+    transcript: array = field(default_factory=lambda: array("i"))
+    start: array = field(default_factory=lambda: array("i"))
+    end: array = field(default_factory=lambda: array("i"))
 
-    def add_exon(self, node, fields):
-        place = fields[0], fields[6]
-        self.exon_node.append(node)
-        self.exon_place.append(self.places.setdefault(place, len(self.places)))
-        self.exon_start.append(int(fields[3]) - 1)
-        self.exon_end.append(int(fields[4]))
+    def add(self, key, fields):
+        """Add one exon; returns whether it is the first of its transcript."""
+        known = len(self.transcripts)
+        self.transcript.append(self.transcripts.setdefault(key, known))
+        self.start.append(int(fields[3]) - 1)
+        self.end.append(int(fields[4]))
+        return len(self.transcripts) > known
 
 
 def read_annotation(path):
@@ -68,15 +66,14 @@ def read_annotation(path):
     problems = Problems(path)
     features = _features(path, problems)
     first = next(features, None)
-    nodes = _Nodes()
+    exons, about = _Exons(), []
     if first is not None:
-        features = itertools.chain([first], features)
         read = _read_gff3 if _GFF3_ATTRIBUTE.match(first[1][8]) else _read_gtf
-        read(features, nodes, problems)
+        about = read(itertools.chain([first], features), exons, problems)
     problems.raise_if_any()
-    if not nodes.exon_start:
+    if not about:
         raise BadData(f"{path}: no exon in it; a GTF or GFF3 gene annotation was expected")
-    return _annotation(nodes)
+    return _annotation(exons, about)
 
 
 def _features(path, problems):
@@ -87,42 +84,52 @@ def _features(path, problems):
                 return
             continue
         fields = line.split("\t")
-        if len(fields) != 9:
-            problems.add(f"{len(fields)} tab-separated columns; a GTF or GFF3 line has 9", number)
-            continue
-        start, end = fields[3], fields[4]
-        if not (start.isdecimal() and end.isdecimal()):
-            problems.add(f"coordinates {start!r} to {end!r} are not whole numbers from 1", number)
-        elif not 0 < int(start) <= int(end) <= LARGEST_POSITION:
-            problems.add(f"coordinates {start} to {end} are not 1-based, start before end", number)
-        elif fields[6] not in _STRANDS:
-            problems.add(f"strand {fields[6]!r} is not + - . or ?", number)
-        elif not fields[0] or not fields[2]:
-            problems.add("empty chromosome or feature type", number)
-        else:
+        if (
+            len(fields) == 9
+            and fields[3].isdecimal()
+            and fields[4].isdecimal()
+            and 0 < int(fields[3]) <= int(fields[4]) <= LARGEST_POSITION
+            and fields[6] in _STRANDS
+            and fields[0]
+            and fields[2]
+        ):
             yield number, fields
+        else:
+            problems.add(_fault(fields), number)
 
 
-def _read_gtf(features, nodes, problems):
+def _fault(fields):
+    """What keeps the columns of a line from being a feature."""
+    if len(fields) != 9:
+        return f"{len(fields)} tab-separated columns; a GTF or GFF3 line has 9"
+    start, end = fields[3], fields[4]
+    if not (start.isdecimal() and end.isdecimal()):
+        return f"coordinates {start!r} to {end!r} are not whole numbers from 1"
+    if not 0 < int(start) <= int(end) <= LARGEST_POSITION:
+        return f"coordinates {start} to {end} are not 1-based, start before end"
+    if fields[6] not in _STRANDS:
+        return f"strand {fields[6]!r} is not + - . or ?"
+    return "empty chromosome or feature type"
+
+
+def _read_gtf(features, exons, problems):
+    """``[transcript_id, gene_id, gene_name, biotype]`` of every transcript, from its first exon and its own line."""
+    about, biotypes = [], {}
     for number, fields in features:
-        kind, attributes = fields[2], fields[8]
+        kind = fields[2]
         if kind not in ("exon", "transcript"):
             continue
-        name = gtf_attribute(attributes, "transcript_id")
+        name = gtf_attribute(fields[8], "transcript_id")
         if not name:
             problems.add(f"{kind} without transcript_id", number)
-            continue
-        key = name, fields[0], fields[6]
-        node = nodes.code_of.get(key)
-        if node is None:
-            node = nodes.code_of[key] = len(nodes.about)
-            gene = gtf_attribute(attributes, "gene_id") or name
-            symbol = gtf_attribute(attributes, "gene_name") or gtf_attribute(attributes, "gene")
-            nodes.about.append([name, gene, symbol, _gtf_biotype(fields)])
         elif kind == "transcript":
-            nodes.about[node][3] = nodes.about[node][3] or _gtf_biotype(fields)
-        if kind == "exon":
-            nodes.add_exon(node, fields)
+            biotypes[name, fields[0], fields[6]] = _gtf_biotype(fields)
+        elif exons.add((name, fields[0], fields[6]), fields):
+            gene, symbol = gtf_attribute(fields[8], "gene_id"), gtf_attribute(fields[8], "gene_name")
+            about.append([name, gene or name, symbol or gtf_attribute(fields[8], "gene"), _gtf_biotype(fields)])
+    for row, key in zip(about, exons.transcripts, strict=True):
+        row[3] = row[3] or biotypes.get(key)
+    return about
 
 
 def gtf_attribute(attributes, name):
@@ -144,8 +151,8 @@ def _gtf_biotype(fields):
     )
 
 
-def _read_gff3(features, nodes, problems):
-    """Exons may precede their transcripts and transcripts their genes, so parents are looked up at the end."""
+def _read_gff3(features, exons, problems):
+    """As :func:`_read_gtf`; exons may precede their transcripts and those their genes, so parents are sought last."""
     above, wanted_by = {}, {}
     for number, fields in features:
         kind = fields[2]
@@ -160,14 +167,12 @@ def _read_gff3(features, nodes, problems):
         if not parents[0]:
             problems.add("exon without Parent", number)
         for parent in parents:
-            node = nodes.code_of.setdefault(parent, len(nodes.code_of))
             wanted_by.setdefault(parent, number)
-            nodes.add_exon(node, fields)
+            exons.add((parent, fields[0], fields[6]), fields)
     for parent, number in wanted_by.items():
         if parent and parent not in above:
             problems.add(f"Parent {parent!r} is nowhere in the file", number)
-    if not problems.count:
-        nodes.about = [_gff3_transcript(name, above) for name in nodes.code_of]
+    return [] if problems.count else [_gff3_transcript(name, above) for name, _, _ in exons.transcripts]
 
 
 def gff3_attributes(text):
@@ -201,21 +206,11 @@ def _bare(identifier):
     return re.sub(r"^(?:gene|transcript|rna)[:-]", "", identifier)
 
 
-def _annotation(nodes):
-    place = np.frombuffer(nodes.exon_place, np.int32).astype(np.int64)
-    node = np.frombuffer(nodes.exon_node, np.int32)
-    key, transcript = np.unique(node * np.int64(len(nodes.places)) + place, return_inverse=True)
-    exons = pd.DataFrame(
-        {
-            "transcript": transcript,
-            "start": np.frombuffer(nodes.exon_start, np.int32),
-            "end": np.frombuffer(nodes.exon_end, np.int32),
-        }
-    ).sort_values(["transcript", "start", "end"], ignore_index=True)
-    chroms, strands = (np.array(column, object) for column in zip(*nodes.places, strict=True))
-    about = pd.DataFrame(nodes.about, columns=["transcript_id", "gene_id", "gene_name", "biotype"])
-    transcripts = about.iloc[key // len(nodes.places)].reset_index(drop=True)
-    transcripts["chrom"], transcripts["strand"] = chroms[key % len(nodes.places)], strands[key % len(nodes.places)]
+def _annotation(found, about):
+    columns = {name: np.frombuffer(getattr(found, name), np.int32) for name in ("transcript", "start", "end")}
+    exons = pd.DataFrame(columns).sort_values(["transcript", "start", "end"], ignore_index=True)
+    transcripts = pd.DataFrame(about, columns=["transcript_id", "gene_id", "gene_name", "biotype"], dtype=object)
+    _, transcripts["chrom"], transcripts["strand"] = zip(*found.transcripts, strict=True)
     by_transcript = exons.groupby("transcript")
     transcripts["start"], transcripts["end"] = by_transcript["start"].min(), by_transcript["end"].max()
     transcripts["retained"] = transcripts.pop("biotype") == RETAINED_INTRON
@@ -253,17 +248,19 @@ def distinct_introns(annotation):
     distinct["spliced_by_others"] = ~introns.groupby("intron")["retained"].all()
     names = annotation.genes.iloc[genes["gene"]].assign(intron=genes["intron"].to_numpy())
     names["gene_length"] = names["end"] - names["start"]
-    by_intron = names.sort_values(["intron", "gene_id"], kind="stable").groupby("intron")
-    distinct["gene_length"] = by_intron["gene_length"].max()
-    distinct["gene_id"], distinct["gene_name"] = by_intron["gene_id"].first(), by_intron["gene_name"].first()
-    for intron, group in names[names["intron"].duplicated(keep=False)].groupby("intron"):
-        distinct.loc[intron, ["gene_id", "gene_name"]] = [joined(group["gene_id"]), joined(group["gene_name"])]
+    distinct["gene_length"] = names.groupby("intron")["gene_length"].max()
+    for column in ("gene_id", "gene_name"):
+        distinct[column] = _joined(names["intron"], names[column], len(distinct))
     return distinct, genes
 
 
-def joined(names):
-    """The distinct names that are there, sorted and joined by ``,``; None when there is none."""
-    return ",".join(sorted(set(names.dropna()))) or None
+def _joined(intron, names, n_introns):
+    """The distinct names of each intron, sorted and joined by ``,``; None when there is none."""
+    of = [None] * n_introns
+    for row, name in zip(intron, names, strict=True):
+        if not pd.isna(name):
+            of[row] = name if of[row] is None else ",".join(sorted({name, *of[row].split(",")}))
+    return of
 
 
 def chrom_order(chroms):

@@ -69,7 +69,7 @@ def peak_rows(peaks, introns, found):
     ``length``, ``rank`` and so on describe that intron; ``dist_tss`` and ``dist_tes`` run from the peak's middle.
     """
     peaks, found = peaks.reset_index(drop=True), found.reset_index(drop=True)
-    under = found["introns"].map(lambda rows: rows if isinstance(rows, list) else [])
+    under = found["introns"].tolist()
     host = introns.reindex([rows[0] if rows else -1 for rows in under]).reset_index(drop=True)
     into = (peaks["start"] + peaks["end"]) // 2 - host["start"]
     minus = host["strand"] == "-"
@@ -177,8 +177,11 @@ def label_peaks_as_paper(peaks, introns, retained, exons, genes, negatives, seed
 
 
 def _ranked(pairs, n_peaks):
+    """The introns paired with each peak, a list by falling overlap; an empty one where there is none."""
     pairs = pairs.sort_values(["left", "overlap", "right"], ascending=[True, False, True])
-    return pairs.groupby("left")["right"].agg(list).reindex(range(n_peaks))
+    ends = np.cumsum(np.bincount(pairs["left"], minlength=n_peaks)).tolist()
+    rows = pairs["right"].tolist()
+    return pd.Series([rows[a:b] for a, b in zip([0, *ends], ends, strict=False)], dtype=object)
 
 
 def _covered(pairs, peaks, introns):
