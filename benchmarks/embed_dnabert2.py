@@ -193,9 +193,8 @@ def report(args, best, features, rate, memory, count):
 
     n = args.windows
     operations = 226.5e6 * count + 36_864 * count**2 / n
-    print(
-        f"# {platform.processor() or platform.machine()}, {args.threads} threads; {n} windows, {count / n:.0f} tokens each"
-    )
+    machine = platform.processor() or platform.machine()
+    print(f"# {machine}, {args.threads} threads; {n} windows, {count / n:.0f} tokens each")
     print("run", "seconds_per_window", "ours_times_faster", "floor", "target", "relative_error", sep="\t")
     ours = best["float32"]
     for name, goal in GOALS.items():
@@ -210,8 +209,9 @@ def report(args, best, features, rate, memory, count):
         print("ours, bfloat16", f"{best['bfloat16'] / n:.4f}", f"{times:.2f}", *BFLOAT16_GOAL, f"{error:.1e}", sep="\t")
     else:
         print("# bfloat16 skipped: this CPU has neither amx_bf16 nor avx512_bf16")
-    print(f"# float32 matrix products here: {rate / 1e9:.0f} GFLOP/s; share reached: "
-          f"published one at a time {operations / best['one at a time'] / rate:.0%}, ours {operations / ours / rate:.0%}")  # fmt: skip
+    published, own = (operations / seconds / rate for seconds in (best["one at a time"], ours))
+    print(f"# float32 matrix products here: {rate / 1e9:.0f} GFLOP/s; ", end="")
+    print(f"share reached: published one at a time {published:.0%}, ours {own:.0%}")
     print("# peak memory: " + ", ".join(f"{side} {size / 1e9:.2f} GB" for side, size in memory.items()))
 
 

@@ -65,7 +65,7 @@ def main(argv):
     leaks = {
         "bases": shared_bases(windows),
         "twin": twins(windows),
-        "homology": homologs(args, windows),
+        "homology": homologs(args, windows, log),
         "gene": shared_genes(windows),
     }
     pairs = pd.concat([described(windows, found).assign(leak=leak) for leak, found in leaks.items()])
@@ -146,11 +146,11 @@ def twins(windows):
     return pairs.sort_values(["first", "second"], ignore_index=True)
 
 
-def homologs(args, windows):
+def homologs(args, windows, log):
     """Pairs ``first``, ``second``, ``strand``, ``identity``, ``coverage`` of homologous windows."""
     from intronaut.homology import homologous_pairs
 
-    limits = args.identity, args.coverage, args.partners, args.threads
+    limits = args.identity, args.coverage, args.partners, args.threads, log
     return homologous_pairs(windows["sequence"].tolist(), windows["side"].to_numpy(), *limits)
 
 

@@ -192,9 +192,7 @@ def model_table(names, point, replicated, n_groups):
 def with_sentences(pairs, names, aurocs, n, margin):
     """The pairs with names instead of numbers, the better model first, and what each means in words."""
     made = pairs.assign(model_a=[names[a] for a in pairs["a"]], model_b=[names[b] for b in pairs["b"]])
-    made["sentence"] = [
-        sentence(row, aurocs[row["a"]], aurocs[row["b"]], n, margin) for row in made.to_dict("records")
-    ]
+    made["sentence"] = [sentence(row, aurocs[row["a"]], aurocs[row["b"]], n, margin) for row in made.to_dict("records")]
     return made[["model_a", "model_b", *pairs.columns.drop(["a", "b"]), "sentence"]]
 
 

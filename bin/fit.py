@@ -147,9 +147,7 @@ def fit_one(name, matrix, table, plan, args, log):
         log.warn(f"{name}: {(~found.path['converged']).sum()} fits stopped before --tolerance; see path.tsv")
     logits, calibration = calibrate(found, labels, plan, args.calibrate)
     predictions = evaluation.prediction_table(table, logits, plan.fold_names(), plan.judged)
-    summary, point, replicated = evaluation.evaluate(
-        predictions, plan.groups[plan.judged], args.bootstrap, args.seed
-    )
+    summary, point, replicated = evaluation.evaluate(predictions, plan.groups[plan.judged], args.bootstrap, args.seed)
     summary |= {"model": args.model, "columns": name, "judged": "out-of-fold" if plan.nested else "test rows"}
     auroc, ap = summary["metrics"]["auroc"], summary["metrics"]["average_precision"]
     log.note(

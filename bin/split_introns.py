@@ -59,7 +59,8 @@ def main(argv):
     links = earlier_groups(labels) + (homology_links(args, labels, log) if args.windows else [])
     labels["group"] = leakage_groups(labels, context=args.context, links=links)
     split = part(args, labels)
-    log.note(f"{len(labels):,} windows in {labels['group'].nunique():,} groups, the largest {largest(labels):,}")
+    sizes = labels["group"].value_counts()
+    log.note(f"{len(labels):,} windows in {len(sizes):,} groups, the largest {sizes.max():,}")
     for name, rows in labels.groupby(split):
         log.note(f"{name}: {len(rows):,} windows, {int((rows['label'] == 1).sum()):,} retained")
     write_table(args.output, read_table(args.labels).assign(group=labels["group"], split=split))
@@ -85,7 +86,8 @@ def homology_links(args, labels, log):
     windows = [window for window in read_windows(args.windows) if window.name in row_of]
     if lacking := len(labels) - len(windows):
         log.warn(f"{lacking:,} of {len(labels):,} rows have no sequence in {args.windows}: their homology is unknown")
-    clusters = homology_clusters([window.sequence for window in windows], args.identity, args.coverage, args.threads)
+    sequences = [window.sequence for window in windows]
+    clusters = homology_clusters(sequences, args.identity, args.coverage, threads=args.threads, log=log)
     rows = np.array([row_of[window.name] for window in windows], int)
     _, first = np.unique(clusters, return_index=True)
     sizes = np.bincount(clusters, minlength=1)[1:]
@@ -109,10 +111,6 @@ def part(args, labels):
 
 def names(text):
     return [name for name in text.split(",") if name]
-
-
-def largest(labels):
-    return int(labels["group"].value_counts().max())
 
 
 if __name__ == "__main__":

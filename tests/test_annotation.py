@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import brute_annotation
 from intronaut.annotation import chrom_order, distinct_introns, read_annotation, transcript_introns
 
-GTF = 'chr1\ts\t{}\t{}\t{}\t.\t{}\t.\t{}\n'
+GTF = "chr1\ts\t{}\t{}\t{}\t.\t{}\t.\t{}\n"
 
 
 def read(tmp_path, text, name="a.gtf"):
@@ -133,7 +133,10 @@ STRANDS = {"A": "+", "B": "-", "C": "+"}
 def gtf_of(transcripts):
     return [
         GTF.format(
-            "exon", start, start + width, STRANDS[gene],
+            "exon",
+            start,
+            start + width,
+            STRANDS[gene],
             f'gene_id "{gene}"; transcript_id "{gene}{number}"; '
             f'transcript_biotype "{"retained_intron" if retained else "protein_coding"}";',
         )  # fmt: skip

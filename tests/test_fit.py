@@ -22,7 +22,6 @@ def study(tmp_path, monkeypatch):
     return table, values
 
 
-
 def read(folder, name="metrics.json"):
     return json.loads((folder / name).read_text()) if name.endswith("json") else pd.read_csv(folder / name, sep="\t")
 

@@ -161,9 +161,7 @@ def _majiq_dpsi(table, limits, genes, problems):
     """MAJIQ/voila 2 deltapsi tsv: value = |ΔPSI|, trusted from the limit probability of a change up."""
     rows = _majiq_rows(table, "ir_coords", "mean_dpsi_per_lsv_junction", 1, 0, genes, problems)
     changing = _last_item(table.loc[rows.index, "probability_changing"], problems).to_numpy()
-    return rows.assign(
-        value=rows["value"].abs(), can_retain=changing >= limits["probability"], can_splice=False
-    )
+    return rows.assign(value=rows["value"].abs(), can_retain=changing >= limits["probability"], can_splice=False)
 
 
 def _majiq_rows(table, coords, psi, first, last, genes, problems):

@@ -157,10 +157,12 @@ class Layer(nn.Module):
     def _attend_run(self, qkv, length, bias):
         query, key, value = qkv.view(-1, length, 3, self.heads, qkv.shape[1] // (3 * self.heads)).permute(2, 0, 3, 1, 4)
         centre = bias.shape[2] // 2
+        # blocks of equal size: matrix products of a few rows are rounded in another way
+        step = math.ceil(length / math.ceil(length / ROWS))
         blocks = []
-        for first in range(0, length, ROWS):
-            rows = query[:, :, first : first + ROWS]
-            near = bias[:, : rows.shape[2], centre - first : centre - first + length].to(qkv.dtype)
+        for first in range(0, length, step):
+            rows = query[:, :, first : first + step]
+            near = bias[None, :, : rows.shape[2], centre - first : centre - first + length].to(qkv.dtype)
             blocks.append(F.scaled_dot_product_attention(rows, key, value, attn_mask=near))
         return torch.cat(blocks, dim=2).transpose(1, 2).reshape(len(qkv), -1)
 

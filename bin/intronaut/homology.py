@@ -7,6 +7,7 @@ scores of BLASTN (match 2, mismatch -3, a gap of n bases -5 - 2n).
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from intronaut.splits import connected
 # the most sensitive spaced seed of weight 12 and span 18 (Choi, Zeng and Zhang 2004, Bioinformatics 20:1053)
 SEED = np.flatnonzero(np.array(list("111010110100110111")) == "1")
 SPAN = int(SEED[-1]) + 1
+SEEDS = 4 ** len(SEED)
 # windows that share one seed beyond this many are compared in random lots of this size, so that Alu costs no square
 LOT = 100
 # a candidate shows at least this part of the seeds that a pair just within the limits is expected to share
@@ -29,7 +31,7 @@ MATCH, MISMATCH, GAP_OPEN, GAP_EXTEND = 2, -3, 5, 2
 _NOT_BASE = re.compile("[^ACGT]")
 
 
-def homology_clusters(sequences, identity=0.8, coverage=0.8, partners=20, threads=1):
+def homology_clusters(sequences, identity=0.8, coverage=0.8, partners=20, threads=1, log=None):
     """Cluster sequences so that no two clusters hold a homologous pair.
 
     Clusters are the connected components of :func:`homologous_pairs`. A member of a large family has more relatives
@@ -46,14 +48,14 @@ def homology_clusters(sequences, identity=0.8, coverage=0.8, partners=20, thread
         if searched is not None:
             candidates = candidates[~candidates.index.isin(searched)]
         searched = candidates.index if searched is None else searched.append(candidates.index)
-        pairs = _aligned(sequences, candidates, identity, coverage, threads)
+        pairs = _aligned(sequences, candidates, identity, coverage, threads, log)
         if pairs.empty:
             return pd.factorize(clusters)[0].astype(np.int64) + 1
         left, right = clusters[pairs["first"]], clusters[pairs["second"]]
         clusters = connected(clusters.max() + 1, left, right)[clusters]
 
 
-def homologous_pairs(sequences, sides, identity=0.8, coverage=0.8, partners=20, threads=1):
+def homologous_pairs(sequences, sides, identity=0.8, coverage=0.8, partners=20, threads=1, log=None):
     """Find homologous sequences on different sides.
 
     Args:
@@ -63,13 +65,14 @@ def homologous_pairs(sequences, sides, identity=0.8, coverage=0.8, partners=20, 
         coverage: least share of the shorter sequence inside the alignment.
         partners: align each sequence to at most this many others, those that share most seeds with it.
         threads: for the alignments; the result does not depend on it.
+        log: a :class:`intronaut.cli.Log` that shows progress, or None.
 
     Returns:
         DataFrame ``first``, ``second`` (positions, first < second), ``strand`` (of the second against the first),
         ``identity``, ``coverage``; one row a pair, sorted by position.
     """
     candidates = _candidates(_seed_index(sequences), np.asarray(sides), identity, coverage, partners)
-    return _aligned(sequences, candidates, identity, coverage, threads)
+    return _aligned(sequences, candidates, identity, coverage, threads, log)
 
 
 @dataclass
@@ -84,27 +87,30 @@ class _SeedIndex:
 
 
 def _seed_index(sequences):
-    from scipy.sparse import csr_array
-
     lengths = np.array([len(text) for text in sequences], np.int64)
     # longer windows share more seeds than it takes to find them
     every = max(1, int(np.median(lengths)) // LONG_WINDOW) if len(lengths) else 1
     forward = _seeds(sequences, every)
+    known, count = np.unique(forward % SEEDS, return_counts=True)
+    here = _seed_matrix(forward, known, -(-count // LOT), len(lengths))
     backward = _seeds([reverse_complement(text) for text in sequences], every)
-    lots = -(-np.bincount(forward[1], minlength=4 ** len(SEED)) // LOT)
-    first_column = np.cumsum(lots) - lots
-    made = []
-    for rows, seeds in (forward, backward):
-        known = lots[seeds] > 0
-        rows, seeds = rows[known], seeds[known]
-        columns = first_column[seeds] + _scatter(_key(rows, seeds)) % lots[seeds]
-        cells = (np.ones(len(rows), np.int32), (rows, columns))
-        made.append(csr_array(cells, shape=(len(lengths), int(lots.sum()))))
-    return _SeedIndex(lengths, every, made[0], made[0].T.tocsr(), made[1].T.tocsr())
+    turned = _seed_matrix(backward, known, -(-count // LOT), len(lengths))
+    return _SeedIndex(lengths, every, here, here.T.tocsr(), turned.T.tocsr())
+
+
+def _seed_matrix(keys, known, lots, n):
+    """Sparse matrix of ones, sequences × lots of the known seeds."""
+    from scipy.sparse import csr_array
+
+    place = pd.Index(known).get_indexer(keys % SEEDS)
+    keys, place = keys[place >= 0], place[place >= 0]
+    columns = (np.cumsum(lots) - lots)[place] + _scatter(keys) % lots[place]
+    row_starts = np.searchsorted(keys, np.arange(n + 1) * SEEDS)
+    return csr_array((np.ones(len(keys), np.int32), columns, row_starts), shape=(n, int(lots.sum())))
 
 
 def _seeds(sequences, every):
-    """Every distinct seed of every sequence as two int64 arrays: position of the sequence, seed; one in ``every``."""
+    """Every distinct seed of every sequence as sorted int64 keys, position · SEEDS + seed; one seed in ``every``."""
     keys = [np.empty(0, np.int64)]
     for at in range(0, len(sequences), ROWS_AT_ONCE):
         texts = sequences[at : at + ROWS_AT_ONCE]
@@ -112,17 +118,18 @@ def _seeds(sequences, every):
         codes = base_codes("".join(text + "-" * SPAN for text in texts))
         rows = np.repeat(np.arange(at, at + len(texts)), [len(text) + SPAN for text in texts])
         n = len(codes) - SPAN + 1
-        seeds, whole = np.zeros(n, np.int64), np.ones(n, bool)
+        wide, gaps = codes.astype(np.int32), codes == OTHER
+        seeds, broken = np.zeros(n, np.int32), np.zeros(n, bool)
         for place, spot in enumerate(SEED):
-            seeds += codes[spot : spot + n].astype(np.int64) << (2 * place)
-            whole &= codes[spot : spot + n] != OTHER
-        whole &= _scatter(seeds) % every == 0
-        keys.append(np.unique(_key(rows[:n][whole], seeds[whole])))
-    return np.divmod(np.concatenate(keys), 4 ** len(SEED))
-
-
-def _key(rows, seeds):
-    return rows * 4 ** len(SEED) + seeds
+            seeds += wide[spot : spot + n] << (2 * place)
+            broken |= gaps[spot : spot + n]
+        rows, seeds = rows[:n][~broken], seeds[~broken].astype(np.int64)
+        if every > 1:
+            kept = _scatter(seeds) % every == 0
+            rows, seeds = rows[kept], seeds[kept]
+        seen = np.sort(rows * SEEDS + seeds)
+        keys.append(seen[np.diff(seen, prepend=-1) > 0])
+    return np.concatenate(keys)
 
 
 def _candidates(index, sides, identity, coverage, partners):
@@ -143,7 +150,7 @@ def _candidates(index, sides, identity, coverage, partners):
     return pairs.unique().sort_values().to_frame()
 
 
-def _aligned(sequences, candidates, identity, coverage, threads):
+def _aligned(sequences, candidates, identity, coverage, threads, log):
     """The candidates that reach the limits, as the table of :func:`homologous_pairs`."""
     forward = [_NOT_BASE.sub("N", text) for text in sequences]
     jobs = [(*key, rows.to_numpy()) for key, rows in candidates["second"].groupby(level=["first", "strand"])]
@@ -154,8 +161,16 @@ def _aligned(sequences, candidates, identity, coverage, threads):
         hits = local_alignments(forward[first], targets)
         return [(first, row, strand, *hit) for row, hit in zip(seconds, hits, strict=True)]
 
-    with ThreadPoolExecutor(threads) as pool:
-        rows = [row for rows in pool.map(work, jobs) for row in rows if row[3] >= identity and row[4] >= coverage]
+    rows, pool = [], ThreadPoolExecutor(threads)
+    try:
+        with log.progress(len(candidates), "alignments") if log else nullcontext() as progress:
+            for hits in pool.map(work, jobs):
+                rows += [hit for hit in hits if hit[3] >= identity and hit[4] >= coverage]
+                if progress:
+                    progress.add(len(hits))
+    finally:
+        # a user who stops the tool does not wait for the alignments still to come
+        pool.shutdown(cancel_futures=True)
     pairs = pd.DataFrame(rows, columns=["first", "second", "strand", "identity", "coverage"])
     pairs = pairs.sort_values(["first", "second", "identity"], ascending=[True, True, False], kind="stable")
     return pairs.drop_duplicates(["first", "second"]).reset_index(drop=True)

@@ -55,9 +55,7 @@ def spectrum(matrix):
         return (last @ vectors).astype(np.float32), np.maximum(values, 0)
 
 
-def fit(
-    matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-5, max_iterations=500, spectrum=None
-):
+def fit(matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-5, max_iterations=500, spectrum=None):
     """Minimise ``sum_i s_i log-loss_i / sum(s) + sum_j ridge_j w_j^2 / (2 c sum(s))`` for each column of row weights.
 
     ``c`` is scikit-learn's C. L-BFGS (Nocedal & Wright, Numerical Optimization 2006, algorithm 7.4) with backtracking,

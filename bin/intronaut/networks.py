@@ -1,0 +1,303 @@
+"""The sequence classifiers that finetune trains: Sei and DNABERT-2 with new heads, and three networks from scratch.
+
+Each is a trunk, which turns a batch of windows into features, and a head, which turns these into two outputs, spliced
+and retained; their difference is the logit of retention. The layouts are those of Daoud & Ben-Hur (2025, PLoS Comput
+Biol 21:e1012755). A *spec* is a dict that JSON can hold and that says which network it is: ``network``, ``head``, and
+what else the shapes of its tensors depend on.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from intronaut import dnabert2, sei
+from intronaut.cli import BadData, whole_file
+from intronaut.models import LAYOUT, read_notes
+from intronaut.weights import open_checkpoint
+
+PRETRAINED = ("sei", "dnabert2")
+# bases that leave at least one position, for Sei two, after the last pool
+SHORTEST = {"sei": sei.SHORTEST, "basset": 6, "basenji": 168, "attentionconv": 14}
+HEAD_CHANNELS = 520
+CLASSES = 2
+
+
+class Network(nn.Module):
+    """A trunk and a head; ``forward`` gives the logits of retention, float32 ``(n,)``, of a batch."""
+
+    def __init__(self, spec, trunk, head):
+        super().__init__()
+        self.spec, self.trunk, self.head = spec, trunk, head
+
+    def forward(self, batch):
+        spliced, retained = self.head(self.trunk(batch)).float().unbind(1)
+        return retained - spliced
+
+    def on_features(self):
+        """The same head as a Network of its own, whose batches are features ``(n, …)`` that the trunk has made."""
+        return Network(self.spec, nn.Identity(), self.head)
+
+
+class OneHot(nn.Module):
+    """Base codes ``(n, length)`` → channels A, C, G, T ``(n, 4, length)``; channels pass, for attributions to reach."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("table", sei.channel_table(), persistent=False)
+
+    def forward(self, x):
+        return x if x.dim() == 3 else self.table[x.int()].transpose(1, 2)
+
+
+class SeiFeatures(sei.SeiTrunk):
+    """Sei up to its spline, ``(n, c, 16)``; the dropout that the published network has between them is left out."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.one_hot = OneHot()
+
+    def forward(self, x):
+        return self.spline(self.one_hot(x)).unflatten(1, (-1, sei.SPLINE_FUNCTIONS))
+
+
+@dataclass
+class Tokens:
+    """Token ids of several sequences end to end, int64, shortest first; ``place`` is where each was in the batch."""
+
+    ids: torch.Tensor
+    lengths: list
+    place: torch.Tensor
+
+    def to(self, device):
+        """The same on a device."""
+        return Tokens(self.ids.to(device), self.lengths, self.place.to(device))
+
+
+class Dnabert2Features(dnabert2.Dnabert2):
+    """One pooled hidden state a sequence, ``(n, width)``: the first token's, or the mean of all tokens."""
+
+    def __init__(self, config, pooling):
+        super().__init__(config)
+        self.pooling = pooling
+
+    def forward(self, tokens):
+        hidden = super().forward(tokens.ids, tokens.lengths)
+        return dnabert2.pool(hidden, tokens.lengths, self.pooling)[tokens.place.argsort()]
+
+
+class AttentionPool(nn.Module):
+    """``(n, c, positions)`` → ``(n, c)``: each channel's mean, weighted by a softmax over positions of W·x.
+
+    W starts as the identity, so that a channel first attends to where it is high.
+    """
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.eye(channels))
+
+    def forward(self, x):
+        return (x * (self.weight @ x).softmax(2)).sum(2)
+
+
+class DilatedResidual(nn.Module):
+    """``x`` plus what a dilated convolution of width 3 and one of width 1 make of it, as in Basenji."""
+
+    def __init__(self, channels, inner, dilation):
+        super().__init__()
+        wide = _conv(channels, inner, 3, activation=nn.GELU, dilation=dilation)
+        self.change = nn.Sequential(*wide, nn.Conv1d(inner, channels, 1), nn.BatchNorm1d(channels), nn.Dropout(0.2))
+
+    def forward(self, x):
+        return x + self.change(x)
+
+
+class PositionAttention(nn.Module):
+    """Attention between the positions of one window: ``(n, c, positions)`` → the same, added and normalised."""
+
+    def __init__(self, channels, heads):
+        super().__init__()
+        # batch_first: without it the windows of a batch would attend to each other
+        self.attention = nn.MultiheadAttention(channels, heads, batch_first=True)
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x):
+        x = x.transpose(1, 2)
+        attended, _ = self.attention(x, x, x, need_weights=False)
+        return self.norm(x + attended).transpose(1, 2)
+
+
+class LargestPosition(nn.Module):
+    """``(n, c, positions)`` → ``(n, c)``: the largest value of each channel."""
+
+    def forward(self, x):
+        return x.amax(2)
+
+
+def _conv(inputs, outputs, width, *, activation=nn.ReLU, padded=True, dilation=1):
+    conv = nn.Conv1d(inputs, outputs, width, padding=dilation * (width // 2) if padded else 0, dilation=dilation)
+    return [conv, nn.BatchNorm1d(outputs), activation()]
+
+
+def _dense(*widths, dropout):
+    layers = []
+    for inputs, outputs in zip(widths, widths[1:], strict=False):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(dropout)]
+    return [*layers, nn.Linear(widths[-1], CLASSES)]
+
+
+def _sei(spec):
+    channels = spec["channels"][-1]
+    if spec["head"] == "linear-probe":
+        head = nn.Sequential(nn.Flatten(), nn.Linear(channels * sei.SPLINE_FUNCTIONS, CLASSES))
+    else:
+        conv = _conv(channels, HEAD_CHANNELS, 3, padded=False)
+        head = nn.Sequential(*conv, AttentionPool(HEAD_CHANNELS), *_dense(HEAD_CHANNELS, HEAD_CHANNELS, dropout=0.2))
+    return SeiFeatures(spec["channels"]), head
+
+
+def _dnabert2(spec):
+    config = dnabert2.Config(**spec["config"])
+    width, probe = config.hidden_size, spec["head"] == "linear-probe"
+    # a BERT classifier: the first token's state through one dense layer, weights drawn as BERT draws them
+    dense = [] if probe else [nn.Linear(width, width), nn.Tanh(), nn.Dropout(config.hidden_dropout_prob)]
+    head = nn.Sequential(*dense, nn.Linear(width, CLASSES))
+    for layer in (layer for layer in head if isinstance(layer, nn.Linear)):
+        nn.init.normal_(layer.weight, std=0.02)
+        nn.init.zeros_(layer.bias)
+    return Dnabert2Features(config, "mean" if probe else "first"), head
+
+
+def _basset(spec):
+    trunk = nn.Sequential(
+        OneHot(),
+        *_conv(4, 200, 13), nn.MaxPool1d(6), nn.Dropout(0.2),
+        *_conv(200, 100, 5), nn.Dropout(0.2),
+        *_conv(100, 50, 8), nn.MaxPool1d(2), nn.Dropout(0.2),
+    )  # fmt: skip
+    # the convolution of even width makes one position more
+    positions = (spec["length"] // 6 + 1) // 2
+    return trunk, nn.Sequential(nn.Flatten(), *_dense(50 * positions, 800, 300, dropout=0.4))
+
+
+def _basenji(spec):
+    gelu = {"activation": nn.GELU}
+    trunk = nn.Sequential(
+        OneHot(),
+        *_conv(4, 480, 11, **gelu), *_conv(480, 480, 7, **gelu), nn.MaxPool1d(16, 8), nn.Dropout(0.2),
+        *_conv(480, 640, 5, **gelu), *_conv(640, 640, 7, **gelu), nn.MaxPool1d(8, 4), nn.Dropout(0.2),
+        *_conv(640, 720, 5, **gelu), *_conv(720, 720, 7, **gelu), nn.MaxPool1d(4, 2), nn.Dropout(0.2),
+        *_conv(720, 960, 5, **gelu), *(DilatedResidual(960, 1280, dilation) for dilation in (2, 4, 8)),
+    )  # fmt: skip
+    head = nn.Sequential(*_conv(960, 1280, 5, **gelu), AttentionPool(1280), *_dense(1280, 2048, dropout=0.2))
+    return trunk, head
+
+
+def _attentionconv(spec):
+    trunk = nn.Sequential(
+        OneHot(),
+        *_conv(4, 480, 13), nn.MaxPool1d(7), nn.Dropout(0.2),
+        *_conv(480, 640, 7), nn.Dropout(0.2),
+        *_conv(640, 720, 5), nn.MaxPool1d(2), nn.Dropout(0.2),
+        PositionAttention(720, 10), LargestPosition(),
+    )  # fmt: skip
+    return trunk, nn.Sequential(*_dense(720, 2048, 1024, dropout=0.2))
+
+
+_PARTS = {"sei": _sei, "dnabert2": _dnabert2, "basset": _basset, "basenji": _basenji, "attentionconv": _attentionconv}
+
+
+def build(spec):
+    """The Network that ``spec`` says, its weights drawn from torch's current seed."""
+    return Network(spec, *_PARTS[spec["network"]](spec))
+
+
+def n_parameters(module):
+    """How many numbers of a module training may change."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+@dataclass
+class Pretrained:
+    """A published trunk: what it adds to the spec, its tensors by name, and what its file says about itself."""
+
+    spec: dict
+    tensors: dict
+    note: str
+
+
+def open_pretrained(network, path):
+    """Open the checkpoint of Sei or DNABERT-2. Raises MissingInput, and BadData that names every tensor amiss."""
+    if network == "sei":
+        checkpoint, tensors = sei.open_sei(path)
+        channels, _ = sei.widths(tensors)
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("classifier.")}
+        spec = {"channels": list(channels)}
+    else:
+        checkpoint = open_checkpoint(path)
+        config = dnabert2.config_of(checkpoint.tensors)
+        tensors = checkpoint.match(dnabert2.tensor_shapes(config), unused=dnabert2.UNUSED)
+        spec = {"config": asdict(config)}
+    checkpoint.require_finite(tensors)
+    return Pretrained(spec, tensors, checkpoint.note)
+
+
+@dataclass
+class Reader:
+    """How a network reads: ``encode(sequence)`` gives an array, ``collate(arrays)`` what the network takes."""
+
+    encode: Callable
+    collate: Callable
+
+
+def base_reader(length):
+    """Base codes, each sequence centred between N or cut to its centre: uint8 ``(length,)``, ``(n, length)``."""
+    return Reader(
+        lambda sequence: sei.fit_to_window(sei.encode(sequence), length), lambda rows: torch.from_numpy(np.stack(rows))
+    )
+
+
+def token_reader(tokenizer, max_tokens=None):
+    """Token ids, int32, and Tokens of several sequences; ``max_tokens`` cuts the right end of a long one."""
+
+    def pack(rows):
+        place = np.argsort([len(row) for row in rows], kind="stable")
+        ids = torch.from_numpy(np.concatenate([rows[at] for at in place])).long()
+        return Tokens(ids, [len(rows[at]) for at in place], torch.from_numpy(place))
+
+    return Reader(lambda sequence: np.array(tokenizer(sequence, max_tokens)[0], np.int32), pack)
+
+
+def write_network(folder, notes, network):
+    """Write model.json, which holds ``notes`` and the spec, and weights.safetensors into a folder."""
+    notes = notes | {"layout": LAYOUT, "tool": "finetune", "classes": ["spliced", "retained"], "spec": network.spec}
+    with whole_file(Path(folder) / "model.json") as out:
+        json.dump(notes, out, indent=1, sort_keys=True, ensure_ascii=False)
+        out.write("\n")
+    with whole_file(Path(folder) / "weights.safetensors", "wb") as out:
+        out.write(save({name: tensor.contiguous() for name, tensor in _trained(network).items()}))
+
+
+def _trained(network):
+    """All tensors of a network but BatchNorm's counters, which nothing reads."""
+    return {name: tensor.cpu() for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
+
+
+def read_network(folder):
+    """``(network, notes)`` of a model folder of finetune, ready to predict.
+
+    Raises MissingInput, and BadData for a folder of another tool or weights that are not those of model.json.
+    """
+    notes = read_notes(folder)
+    if notes.get("tool") != "finetune":
+        raise BadData(f"{folder}: a model of {notes.get('tool', 'another tool')}, not of finetune")
+    network = build(notes["spec"])
+    checkpoint = open_checkpoint(Path(folder) / "weights.safetensors")
+    tensors = checkpoint.match({name: tensor.shape for name, tensor in _trained(network).items()})
+    network.load_state_dict(tensors, strict=False)
+    return network.eval(), notes
