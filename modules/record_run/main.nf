@@ -1,0 +1,30 @@
+process RECORD_RUN {
+    label 'small'
+    container "intronaut/core:${workflow.manifest.version}"
+
+    input:
+    path labels, stageAs: 'results/labels/*'
+    path windows, stageAs: 'results/windows/*'
+    path features, stageAs: 'results/features/*'
+    path models, stageAs: 'results/fit/*'
+    path explanations, stageAs: 'results/explain/*'
+    path others, stageAs: 'results/*'
+    path inputs, stageAs: 'inputs/?/*'
+    path locks, stageAs: 'locks/*'
+    path settings
+    path main_script
+
+    output:
+    path 'recorded/*', emit: record
+
+    script:
+    """
+    record_run.py results --inputs inputs/*/* --locks locks/* --settings ${settings} --workflow ${main_script} --output recorded
+    """
+
+    stub:
+    """
+    mkdir -p recorded/pipeline_info
+    touch recorded/ro-crate-metadata.json recorded/pipeline_info/versions.tsv
+    """
+}
