@@ -159,7 +159,7 @@ def run_ours(dtype, tokens):
     import numpy as np
     import torch
 
-    from embed_dnabert2 import CPU_TOKENS, features_of
+    from intronaut.dnabert2_features import CPU_TOKENS, features_of
     from intronaut.embedding import by_total_length
 
     model.compute_in(getattr(torch, dtype))

@@ -241,7 +241,7 @@ def run_ours(what, codes, dtype):
     runner = side[dtype]
     padding = 0
     if what == "padded":
-        from embed_sei import pad_to_window
+        from intronaut.sei_features import pad_to_window
 
         codes, padding = pad_to_window(torch.from_numpy(codes))
         runner.trunk(codes[:1], padding=padding)  # the response to N alone is computed once a run
@@ -344,6 +344,7 @@ def share_around_the_model(args, folder):
 def share_outside(args, windows, output):
     import embed_sei
     from intronaut import embedding
+    from intronaut.sei_features import Model
 
     spent = {}
 
@@ -357,7 +358,7 @@ def share_outside(args, windows, output):
 
         return run
 
-    embed_sei.Model.features_of = timed("model", embed_sei.Model.features_of)
+    Model.features_of = timed("model", Model.features_of)
     embedding.embed = timed("all", embedding.embed)
     words = [windows, "--weights", args.checkpoint / "sei.pth", "--targets", args.checkpoint / "target.names",
              "--quiet", "--threads", args.threads, "--device", args.device, "-o", output]  # fmt: skip

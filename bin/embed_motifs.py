@@ -71,7 +71,7 @@ def embed(path, args):
 
     import torch
 
-    from intronaut.motifs import Scanner, jaspar_motifs, read_motifs
+    from intronaut.motifs import Scanner, feature_table, jaspar_motifs, read_motifs
     from intronaut.seqio import read_windows
     from intronaut.store import FeatureWriter, window_obs
 
@@ -92,20 +92,6 @@ def embed(path, args):
             progress.add(len(rows))
         writer.finish()
     log.note(f"{len(obs):,} windows, {len(motifs):,} motifs, {2 * len(motifs):,} features")
-
-
-def feature_table(motifs):
-    """``var``: one row a motif and measure, indexed by name."""
-    import pandas as pd
-
-    from intronaut.motifs import MEASURES
-
-    rows = [
-        (f"{motif.motif_id}_{motif.tf}_{measure}", motif.motif_id, motif.tf, motif.family, motif.tf_class, measure)
-        for motif in motifs
-        for measure in MEASURES
-    ]
-    return pd.DataFrame(rows, columns=["name", "motif_id", "tf", "family", "class", "measure"]).set_index("name")
 
 
 def provenance(args):

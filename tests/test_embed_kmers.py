@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from Bio.Seq import Seq
 
-import embed_kmers
 from genomes import random_genome
+from intronaut.kmers import canonical_kmers, features_of
 
 
 def by_hand(sequence, k):
@@ -43,17 +43,17 @@ def test_every_feature_agrees_with_counting_by_hand(tool, tmp_path, k, columns):
 
 @pytest.mark.parametrize("sequence", ["N", "NNNNNNNNNN", "ACGTA", "NACGNTAGNR"])
 def test_windows_without_a_whole_kmer_have_no_frequencies(sequence):
-    column_of, kmers = embed_kmers.canonical_kmers(6)
-    features = embed_kmers.features_of(sequence, 6, column_of, len(kmers))
+    column_of, kmers = canonical_kmers(6)
+    features = features_of(sequence, 6, column_of, len(kmers))
     assert not features[:-2].any()
     assert np.isfinite(features).all()
 
 
 def test_both_strands_have_the_same_features():
-    column_of, kmers = embed_kmers.canonical_kmers(4)
+    column_of, kmers = canonical_kmers(4)
     sequence = random_genome(1, {"a": 500})["a"].upper()
     other = str(Seq(sequence).reverse_complement())
-    one, two = (embed_kmers.features_of(strand, 4, column_of, len(kmers)) for strand in (sequence, other))
+    one, two = (features_of(strand, 4, column_of, len(kmers)) for strand in (sequence, other))
     np.testing.assert_array_equal(one, two)
 
 

@@ -10,6 +10,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 
 from intronaut.cli import BadData, UsageError
@@ -124,6 +125,16 @@ def _read_meme(path, lines):
     if len(rows) < width:
         raise BadData(f"{path}: ends within motif {named[0]}; copy the file again")
     return motifs
+
+
+def feature_table(motifs):
+    """``var``: one row a motif and measure, indexed by name."""
+    rows = [
+        (f"{motif.motif_id}_{motif.tf}_{measure}", motif.motif_id, motif.tf, motif.family, motif.tf_class, measure)
+        for motif in motifs
+        for measure in MEASURES
+    ]
+    return pd.DataFrame(rows, columns=["name", "motif_id", "tf", "family", "class", "measure"]).set_index("name")
 
 
 def log_odds(motif, pseudocount, background):
