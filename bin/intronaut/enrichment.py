@@ -1,0 +1,200 @@
+"""Is something more common in retained than in spliced introns, once length, GC and the like are allowed for?
+
+One observation is one intron (or peak). Introns of one leakage group are near each other, share genes, peaks and
+bases, and are not counted as independent.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import linalg, sparse, stats
+
+from intronaut.cli import BadData
+
+LEVEL = 0.95
+ITERATIONS = 60
+# a standard error beyond this, per standard deviation of the variable, means that the classes are separated: the
+# likelihood is flat, on the way to an infinite odds ratio
+SEPARATED = 20
+DEVIANCE_STEP = 1e-10
+LOGGED = ("length", "dist_tss", "dist_tes", "gene_length", "scanned")
+
+
+@dataclass
+class Effect:
+    """What one test found: the log odds ratio of retention for ``x`` one higher, its 95 % interval, and p.
+
+    Where ``x`` parts the classes completely the log odds ratio is infinite, the interval NaN, and p that of the
+    likelihood-ratio test; otherwise p is Wald's.
+    """
+
+    log_odds: float
+    se: float
+    low: float
+    high: float
+    p: float
+
+
+class AdjustedTest:
+    """Logistic regression of the label on one variable beside covariates.
+
+    Standard errors are robust to likeness within ``groups`` (the sandwich of Liang & Zeger 1986, Biometrika 73:13, with
+    the small-sample factor G / (G - 1) · (n - 1) / (n - k)), and p-values and intervals are those of Student's t with
+    G - 1 degrees of freedom. Without groups they are the usual ones.
+
+    Args:
+        label: ``(n,)`` 0 or 1; ``design``: ``(n, k)`` covariates of full rank, the constant among them;
+        groups: ``(n,)`` of anything, or None.
+
+    Raises BadData when the covariates alone separate the classes.
+    """
+
+    def __init__(self, label, design, groups=None):
+        self.label, self.design = np.asarray(label, float), np.asarray(design, float)
+        self.group_sums, self.df = None, np.inf
+        if groups is not None:
+            number, distinct = pd.factorize(np.asarray(groups))
+            shape = len(distinct), len(number)
+            self.group_sums = sparse.csr_array((np.ones(len(number)), (number, np.arange(len(number)))), shape=shape)
+            self.df = max(len(distinct) - 1, 1)
+        self.null, self.null_deviance, fitted = _maximise(self.design, self.label, np.zeros(self.design.shape[1]))
+        if not fitted:
+            raise BadData("the covariates alone tell retained from spliced without an error; adjust for fewer")
+
+    def effect(self, x):
+        """The Effect of ``x`` ``(n,)``; all NaN when it is the same for all or follows from the covariates."""
+        x = np.asarray(x, float)
+        spread = x.std()
+        if not spread or _follows(x - x.mean(), self.design):
+            return Effect(*[np.nan] * 5)
+        terms = np.column_stack([x / spread, self.design])
+        weights, deviance, fitted = _maximise(terms, self.label, np.r_[0.0, self.null])
+        inverse = _inverse_information(terms, weights)
+        if not fitted or np.sqrt(inverse[0, 0]) > SEPARATED:
+            p = stats.chi2.sf(max(self.null_deviance - deviance, 0), 1)
+            return Effect(np.copysign(np.inf, weights[0]), np.nan, np.nan, np.nan, p)
+        log_odds, se = weights[0] / spread, np.sqrt(self._covariance(terms, weights, inverse)[0, 0]) / spread
+        reach = stats.t.ppf((1 + LEVEL) / 2, self.df) * se
+        return Effect(log_odds, se, log_odds - reach, log_odds + reach, 2 * stats.t.sf(abs(log_odds / se), self.df))
+
+    def _covariance(self, terms, weights, inverse):
+        if self.group_sums is None:
+            return inverse
+        sums = self.group_sums @ (terms * (self.label - _probability(terms @ weights))[:, None])
+        n, k, g = *terms.shape, len(sums)
+        return inverse @ (sums.T @ sums) @ inverse * (g / max(g - 1, 1) * (n - 1) / (n - k))
+
+
+def _probability(logits):
+    return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
+
+
+def _inverse_information(terms, weights):
+    p = _probability(terms @ weights)
+    return linalg.pinvh((terms * (p * (1 - p))[:, None]).T @ terms, rtol=0)
+
+
+def _deviance(logits, label):
+    return 2 * (np.logaddexp(0, logits) - label * logits).sum()
+
+
+def _maximise(terms, label, weights):
+    """Newton's method with halved steps: ``(weights, deviance, whether it came to rest)``."""
+    deviance = _deviance(terms @ weights, label)
+    for _ in range(ITERATIONS):
+        p = _probability(terms @ weights)
+        information = (terms * (p * (1 - p))[:, None]).T @ terms
+        step = np.linalg.lstsq(information, terms.T @ (label - p), rcond=None)[0]
+        for _ in range(30):
+            better = _deviance(terms @ (weights + step), label)
+            if better <= deviance + DEVIANCE_STEP:
+                break
+            step /= 2
+        weights, gained, deviance = weights + step, deviance - better, better
+        if gained < DEVIANCE_STEP:
+            return weights, deviance, deviance > 1e-6
+    return weights, deviance, False
+
+
+def _follows(x, design):
+    left = x - design @ np.linalg.lstsq(design, x, rcond=None)[0]
+    return np.linalg.norm(left) < 1e-8 * np.linalg.norm(x)
+
+
+def design_matrix(covariates):
+    """Covariates as terms of a regression: a constant, then each standardised, then each's square.
+
+    ``covariates`` is a DataFrame of numbers; lengths and distances (LOGGED) count as log10(1 + x).
+
+    Returns:
+        ``((n, k) float64 of full rank, names left out because they are constant or follow from others)``.
+    """
+    terms = {"": np.ones(len(covariates))}
+    for name, values in covariates.items():
+        values = values.to_numpy(float)
+        values = np.log10(1 + values.clip(min=0)) if name in LOGGED else values
+        if np.ptp(values) > 0:
+            terms[name] = (values - values.mean()) / values.std()
+    squares = {f"{name}²": term**2 for name, term in terms.items() if name}
+    kept, left_out = [], [name for name in covariates if name not in terms]
+    for name, term in (terms | squares).items():
+        if kept and _follows(term, np.column_stack(kept)):
+            left_out += [name] if not name.endswith("²") else []
+            continue
+        kept.append(term)
+    return np.column_stack(kept), left_out
+
+
+def q_values(p):
+    """Benjamini & Hochberg 1995 q-values; NaN stays NaN and is no test."""
+    p = np.asarray(p, float)
+    q, known = np.full(len(p), np.nan), ~np.isnan(p)
+    if known.any():
+        q[known] = stats.false_discovery_control(p[known])
+    return q
+
+
+def effect_columns(effects, suffix=""):
+    """Columns of a table: odds_ratio, low, high, p, q of a list of Effects."""
+    p = np.array([effect.p for effect in effects])
+    with np.errstate(over="ignore"):
+        columns = {
+            "odds_ratio": np.exp([effect.log_odds for effect in effects]),
+            "low": np.exp([effect.low for effect in effects]),
+            "high": np.exp([effect.high for effect in effects]),
+            "p": p,
+            "q": q_values(p),
+        }
+    return {f"{name}{suffix}": values for name, values in columns.items()}
+
+
+def fisher(has, label):
+    """Fisher's exact test of a 2 × 2 table: ``(odds ratio, low, high, p)``, the conditional estimate and its 95 %."""
+    has, label = np.asarray(has, bool), np.asarray(label) == 1
+    table = [[(has & label).sum(), (~has & label).sum()], [(has & ~label).sum(), (~has & ~label).sum()]]
+    p = stats.fisher_exact(table).pvalue
+    if not has.any() or has.all():
+        return np.nan, np.nan, np.nan, p
+    ratio = stats.contingency.odds_ratio(table)
+    return ratio.statistic, *ratio.confidence_interval(LEVEL), p
+
+
+def spearman(a, b):
+    """Spearman's rank correlation of the finite pairs; NaN for fewer than three."""
+    known = np.isfinite(a) & np.isfinite(b)
+    return float(stats.spearmanr(a[known], b[known]).statistic) if known.sum() > 2 else np.nan
+
+
+def residual_ranks(effect, confounder):
+    """Ranks of ``effect``, 1 the highest, after the part that the ranks of ``confounder`` foretell is taken away.
+
+    Both are ``(n,)``; NaN where the effect is not finite.
+    """
+    ranks, known = np.full(len(effect), np.nan), np.isfinite(effect) & np.isfinite(confounder)
+    if known.sum() > 2:
+        y, x = stats.rankdata(effect[known]), stats.rankdata(confounder[known])
+        x = x - x.mean()
+        slope = x @ y / (x @ x) if x.any() else 0.0
+        ranks[known] = stats.rankdata(-(y - slope * x), method="ordinal")
+    return ranks

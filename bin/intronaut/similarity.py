@@ -1,0 +1,96 @@
+"""Which motifs are alike: families of matrices, and the known motifs that a new one resembles."""
+
+import numpy as np
+import torch
+
+# the pair of limits by which RSAT matrix-clustering (Castro-Mondragon et al. 2017, NAR 45:e119) calls matrices alike
+LEAST_CORRELATION, LEAST_NORMALISED = 0.6, 0.4
+ROWS = 64
+NEUTRAL = 0.25
+
+
+def frequencies(motif):
+    """A motif's base frequencies, ``(width, 4)`` float64."""
+    return motif.counts / motif.counts.sum(axis=1, keepdims=True)
+
+
+def normalised_correlations(motifs):
+    """How alike every two motifs are, at their best alignment on either strand: ``(m, m)`` float32.
+
+    Pearson's correlation of the aligned frequencies times the aligned share of all columns that the two cover (RSAT's
+    Ncor); 0 where the correlation itself is below 0.6.
+    """
+    widths = torch.tensor([len(motif.counts) for motif in motifs])
+    widest = int(widths.max())
+    # a row of frequencies has the mean 1/4 whatever it is, so taking that away centres any aligned part
+    centred = torch.zeros(len(motifs), 4, widest)
+    for row, motif in enumerate(motifs):
+        centred[row, :, : len(motif.counts)] = torch.from_numpy(frequencies(motif).T - NEUTRAL)
+    reverse = torch.zeros_like(centred)
+    for row, motif in enumerate(motifs):
+        reverse[row, :, : len(motif.counts)] = centred[row, :, : len(motif.counts)].flip(0, 1)
+    best = torch.zeros(len(motifs), len(motifs))
+    for first in range(0, len(motifs), ROWS):
+        some = slice(first, first + ROWS)
+        for turned in (centred, reverse):
+            best[some] = torch.maximum(best[some], _best_alignment(centred[some], widths[some], turned, widths))
+    return torch.maximum(best, best.T).numpy()
+
+
+def _best_alignment(some, some_widths, others, widths):
+    reach = some.shape[2] - 1
+    inside = (torch.arange(reach + 1) < some_widths[:, None]).float()[:, None]
+    other_inside = (torch.arange(reach + 1) < widths[:, None]).float()[:, None]
+    shift = {"padding": reach}
+    product = torch.nn.functional.conv1d(some, others, **shift)
+    squares = torch.nn.functional.conv1d((some**2).sum(dim=1, keepdim=True), other_inside, **shift)
+    other_squares = torch.nn.functional.conv1d(inside, (others**2).sum(dim=1, keepdim=True), **shift)
+    shared = torch.nn.functional.conv1d(inside, other_inside, **shift)
+    correlation = product / torch.sqrt(squares * other_squares).clamp(min=1e-9)
+    correlation[correlation < LEAST_CORRELATION] = 0
+    union = some_widths[:, None, None] + widths[None, :, None] - shared
+    return (correlation * shared / union).amax(dim=2)
+
+
+def families(motifs):
+    """The family of each motif, int64 from 0 in order of first appearance.
+
+    Versions of one JASPAR matrix (``MA0139.1``, ``MA0139.2``) are one; so are matrices joined by average linkage at a
+    normalised correlation of 0.4 or more.
+    """
+    import pandas as pd
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    if len(motifs) == 1:
+        return np.zeros(1, np.int64)
+    alike = normalised_correlations(motifs).astype(float)
+    base = np.array([motif.motif_id.rsplit(".", 1)[0] for motif in motifs])
+    alike[base[:, None] == base] = 1
+    apart = np.clip(1 - alike, 0, 1)
+    np.fill_diagonal(apart, 0)
+    joined = fcluster(linkage(squareform(apart, checks=False), "average"), 1 - LEAST_NORMALISED, "distance")
+    return pd.factorize(joined)[0].astype(np.int64)
+
+
+def nearest_known(motifs, known, n):
+    """The ``n`` known motifs most like each motif, by Tomtom (Gupta et al. 2007, Genome Biol 8:R24) as memelite has it.
+
+    Returns:
+        DataFrame: motif_id, rank, known_id, known_tf, p, e (p times the number of known motifs), overlap (columns),
+        strand.
+    """
+    import pandas as pd
+    from memelite import tomtom
+
+    queries, targets = ([frequencies(motif).T for motif in some] for some in (motifs, known))
+    p, _, _, overlap, strand = tomtom(queries, targets, n_jobs=1)
+    rows = []
+    for motif, *found in zip(motifs, p, overlap, strand, strict=True):
+        for rank, k in enumerate(np.argsort(found[0], kind="stable")[:n], 1):
+            chance, shared, minus = (values[k] for values in found)
+            sign = "-" if minus else "+"
+            rows.append(
+                (motif.motif_id, rank, known[k].motif_id, known[k].tf, chance, chance * len(known), int(shared), sign)
+            )
+    return pd.DataFrame(rows, columns=["motif_id", "rank", "known_id", "known_tf", "p", "e", "overlap", "strand"])

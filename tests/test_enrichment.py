@@ -1,0 +1,136 @@
+"""Adjusted enrichment: numbers of statsmodels and scipy, and cases where the usual answer would be wrong."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from intronaut.cli import BadData
+from intronaut.enrichment import AdjustedTest, design_matrix, fisher, q_values, residual_ranks, spearman
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    """300 introns in 60 groups, one binary and one continuous variable, two covariates; the label follows them."""
+    rng = np.random.default_rng(3)
+    covariates = pd.DataFrame({"length": np.exp(rng.normal(7, 1, 300)), "gc": rng.uniform(0.3, 0.7, 300)})
+    x = (rng.random(300) < covariates["gc"].to_numpy()).astype(float)
+    logit = 0.8 * x + 4 * (covariates["gc"].to_numpy() - 0.5) - 0.7
+    label = (rng.random(300) < 1 / (1 + np.exp(-logit))).astype(float)
+    return label, x, covariates, np.arange(300) // 5
+
+
+def test_effect_equals_statsmodels(cohort):
+    label, x, covariates, _ = cohort
+    design, _ = design_matrix(covariates)
+    for variable in (x, np.sin(np.arange(300.0)) * 40):
+        found = AdjustedTest(label, design).effect(variable)
+        wanted = sm.Logit(label, np.column_stack([variable, design])).fit(disp=0)
+        low, high = wanted.conf_int()[0]
+        ours = [found.log_odds, found.se, found.low, found.high, found.p]
+        np.testing.assert_allclose(ours, [wanted.params[0], wanted.bse[0], low, high, wanted.pvalues[0]], rtol=1e-6)
+
+
+def test_cluster_robust_effect_equals_statsmodels(cohort):
+    label, x, covariates, groups = cohort
+    design, _ = design_matrix(covariates)
+    found = AdjustedTest(label, design, groups).effect(x)
+    model = sm.Logit(label, np.column_stack([x, design]))
+    wanted = model.fit(disp=0, cov_type="cluster", cov_kwds={"groups": groups})
+    assert found.se == pytest.approx(wanted.bse[0], rel=1e-6)
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(wanted.tvalues[0]), 59), rel=1e-6)
+    assert found.high == pytest.approx(wanted.params[0] + stats.t.ppf(0.975, 59) * wanted.bse[0], rel=1e-6)
+
+
+def test_copies_in_a_group_do_not_make_a_finding_stronger(cohort):
+    label, x, covariates, _ = cohort
+    design, _ = design_matrix(covariates)
+    once = AdjustedTest(label, design, np.arange(300)).effect(x)
+    rows = np.repeat(np.arange(300), 10)
+    copied = AdjustedTest(label[rows], design[rows], rows).effect(x[rows])
+    naive = AdjustedTest(label[rows], design[rows]).effect(x[rows])
+    assert copied.p == pytest.approx(once.p, rel=0.15)
+    assert naive.p < once.p / 1e3
+
+
+def test_separated_classes_have_an_infinite_odds_ratio_and_a_likelihood_ratio_p():
+    label = np.r_[np.ones(30), np.zeros(70)]
+    x = np.r_[np.ones(5), np.zeros(95)]
+    found = AdjustedTest(label, np.ones((100, 1))).effect(x)
+    assert found.log_odds == np.inf and np.isnan([found.se, found.low, found.high]).all()
+    # without the five rows the likelihood of the rest is that of 25 among 95
+    rest = 25 * np.log(25 / 95) + 70 * np.log(70 / 95)
+    everything = 30 * np.log(0.3) + 70 * np.log(0.7)
+    assert found.p == pytest.approx(stats.chi2.sf(2 * (rest - everything), 1), rel=1e-4)
+    assert AdjustedTest(1 - label, np.ones((100, 1))).effect(x).log_odds == -np.inf
+
+
+def test_variable_that_cannot_be_tested_has_no_effect(cohort):
+    label, _, covariates, groups = cohort
+    design, _ = design_matrix(covariates)
+    for x in (np.ones(300), 3 * design[:, 1] - 2):
+        assert np.isnan(AdjustedTest(label, design, groups).effect(x).p)
+
+
+def test_covariates_that_separate_are_refused():
+    with pytest.raises(BadData, match="the covariates alone tell retained from spliced"):
+        AdjustedTest(np.r_[np.ones(20), np.zeros(20)], np.column_stack([np.ones(40), np.arange(40)]))
+
+
+def test_adjustment_removes_what_a_covariate_explains():
+    """x and the label both follow GC and nothing else: over 200 draws, 5 % of adjusted p-values are below 0.05."""
+    p, raw = [], []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        gc = rng.normal(0.5, 0.1, 400)
+        label = rng.random(400) < 1 / (1 + np.exp(-12 * (gc - 0.5)))
+        x = rng.random(400) < 1 / (1 + np.exp(-8 * (gc - 0.5)))
+        design, _ = design_matrix(pd.DataFrame({"gc": gc}))
+        p.append(AdjustedTest(label, design, np.arange(400) // 2).effect(x).p)
+        raw.append(AdjustedTest(label, np.ones((400, 1))).effect(x).p)
+    assert np.mean(np.array(raw) < 0.05) > 0.9
+    assert stats.binomtest(int((np.array(p) < 0.05).sum()), 200, 0.05).pvalue > 0.01
+
+
+def test_design_is_constant_standardised_terms_and_squares():
+    table = pd.DataFrame(
+        {"length": [9.0, 99, 999, 9999], "gc": [0.1, 0.2, 0.2, 0.4], "same": 1.0, "twice": [2.0, 4, 4, 8]}
+    )
+    design, left_out = design_matrix(table)
+    log = np.array([1, 2, 3, 4.0])
+    np.testing.assert_allclose(design[:, 1], (log - 2.5) / log.std())
+    np.testing.assert_allclose(design[:, 0], 1)
+    assert left_out == ["same", "twice"]
+    assert np.linalg.matrix_rank(design) == design.shape[1] == 4
+
+
+def test_q_values_equal_statsmodels():
+    p = np.random.default_rng(0).random(50) ** 3
+    np.testing.assert_allclose(q_values(p), multipletests(p, method="fdr_bh")[1])
+    some = np.r_[np.nan, p, np.nan]
+    np.testing.assert_allclose(q_values(some)[1:-1], q_values(p))
+    assert np.isnan(q_values(some)[[0, -1]]).all() and np.isnan(q_values([np.nan])).all()
+
+
+def test_fisher_equals_scipy_and_a_hand_count():
+    has, label = np.r_[np.ones(12), np.zeros(38)], np.r_[np.ones(8), np.zeros(4), np.ones(10), np.zeros(28)]
+    ratio, low, high, p = fisher(has, label)
+    assert p == stats.fisher_exact([[8, 10], [4, 28]]).pvalue
+    wanted = stats.contingency.odds_ratio([[8, 10], [4, 28]])
+    assert (ratio, low, high) == (wanted.statistic, *wanted.confidence_interval(0.95))
+    assert low < 8 * 28 / (10 * 4) < high
+    assert np.isnan(fisher(np.zeros(50), label)[0]) and fisher(np.zeros(50), label)[3] == 1
+
+
+def test_residual_ranks_take_the_confounder_away():
+    rng = np.random.default_rng(1)
+    gc = rng.random(300)
+    effect = 3 * gc + rng.normal(0, 0.3, 300)
+    effect[7] += 3
+    effect[9] = np.inf
+    ranks = residual_ranks(effect, gc)
+    assert np.isnan(ranks[9]) and ranks[7] == 1
+    assert spearman(effect, gc) > 0.8 and abs(spearman(-ranks, gc)) < 0.05
+    assert sorted(ranks[~np.isnan(ranks)]) == list(range(1, 300))
