@@ -96,7 +96,7 @@ def features_of(batch, model, first, pooling, strands):
     """``(n, d)`` float32 features of ``n`` windows' token ids, in which each sequence begins with ``first``."""
     ids = np.concatenate(batch)
     sequences = np.split(ids, np.flatnonzero(ids == first)[1:])
-    order = np.optionsort([len(sequence) for sequence in sequences], kind="stable")
+    order = np.argsort([len(sequence) for sequence in sequences], kind="stable")
     lengths = [len(sequences[place]) for place in order]
     packed = np.concatenate([sequences[place] for place in order])
     if (lacking := LEAST_TOKENS - len(packed)) > 0:
