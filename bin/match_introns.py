@@ -10,22 +10,30 @@ cell of all bins; propensity does the same with the one score that a logistic re
 cell the pairs are those with the least total distance; pairs further apart than --caliper are undone. Pairs never cross
 the folds or sets of the column split: a model that has seen one of two look-alikes would guess the other wrong.
 
-Writes three files:
+Writes four files:
   matched.tsv   the labels of the matched introns, with a column match: the same number means matched to each other
   balance.tsv   standardised mean difference of every covariate before and after
+  matched.json  how many were matched, and how well the matched covariates alone tell retained from spliced: AUROC with
+                its 95 % interval before and after
   ledger.tsv    every intron that is not in matched.tsv, once, with the reason
+
+The AUROC is that of a logistic regression on the covariates, their squares and products, each fold or set of the
+column split judged by the model of the others, with a bootstrap of leakage groups. After matching it should cover 0.5.
 
 SMD = (mean retained - mean spliced) / sqrt((variance retained + variance spliced) / 2), variances before matching;
 lengths and distances as log10(1 + x). Aim at |SMD| up to 0.1 (Austin 2009, Stat Med 28:3083).
 """
 
-from intronaut.cli import BadData, Log, UsageError, add_run_options, parser, positive_int, run
+import json
+
+from intronaut.cli import BadData, Log, UsageError, add_run_options, parser, positive_int, run, whole_file
 
 TOOL = "match_introns"
 LOGGED = ("length", "dist_tss", "dist_tes", "gene_length")
 AIM = 0.1
 # candidates that are looked at for each retained intron of a cell; more cost time and hardly bring pairs closer
 CANDIDATES = 20
+REPLICATES = 1000
 
 
 def make_parser():
@@ -40,6 +48,7 @@ def make_parser():
     add = made.add_argument_group("output").add_argument
     add("-o", "--output", default="matched.tsv", metavar="FILE", help="matched labels")
     add("--balance", default="balance.tsv", metavar="FILE", help="differences before and after")
+    add("--json", default="matched.json", metavar="FILE", help="numbers, and AUROC of the covariates")
     add("--ledger", default="ledger.tsv", metavar="FILE", help="what was left out and why")
     add_run_options(made, seed=True)
     return made
@@ -75,12 +84,18 @@ def main(argv):
         raise BadData(f"{args.labels}: no retained intron has a spliced one within --caliper {args.caliper}")
 
     balance = balance_table(numeric, label, kept, names)
+    told = {name: auroc_of(space, table, rows, args.seed) for name, rows in (("before", usable), ("after", kept))}
     text = read_table(args.labels)
     about = ["chrom", "start", "end", "name", "score", "strand", "label", "unit"]
     write_table(args.ledger, text.loc[~kept, about].assign(reason=reason[~kept]))
     write_table(args.balance, balance)
+    n_retained, n_spliced = int((label[kept] == 1).sum()), int((label[kept] == 0).sum())
+    summary = {"tool": TOOL, "match": names, "method": args.method, "retained": int((label == 1).sum()),
+               "matched_retained": n_retained, "matched_spliced": n_spliced, "covariates_auroc": told}  # fmt: skip
+    with whole_file(args.json) as handle:
+        json.dump(summary, handle, indent=2)
+        handle.write("\n")
     write_table(args.output, text[kept].assign(match=match[kept]))
-    n_retained, n_spliced = (label[kept] == 1).sum(), (label[kept] == 0).sum()
     log.note(f"{n_retained:,} of {(label == 1).sum():,} retained matched to {n_spliced:,} spliced")
     if n_retained < 0.5 * (label == 1).sum():
         log.warn("more than half of the retained have no partner; --method propensity or fewer covariates keep more")
@@ -88,6 +103,11 @@ def main(argv):
         log.note(f"{row.covariate}: SMD {row.smd_before:.3f} before, {row.smd_after:.3f} after")
         if abs(row.smd_after) > AIM:
             log.warn(f"{row.covariate} is not balanced; lower --caliper, or raise --bins")
+    if told["after"]:
+        words = ("{value:.3f} ({low:.3f}–{high:.3f})".format_map(told[side]) for side in ("before", "after"))
+        log.note(f"AUROC of {', '.join(names)} alone: {{}} before, {{}} after".format(*words))
+        if not told["after"]["low"] <= 0.5 <= told["after"]["high"]:
+            log.warn("the matched covariates still tell retained from spliced; lower --caliper, or raise --bins")
 
 
 def on_its_scale(values, name):
@@ -173,6 +193,28 @@ def balance_table(numeric, label, kept, names):
     sides = ("retained_before", "spliced_before", "retained_after", "spliced_after")
     columns = ["covariate", "matched", "scale", *(f"mean_{side}" for side in sides), "smd_before", "smd_after"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def auroc_of(space, table, rows, seed):
+    """``{"value", "low", "high"}`` of the AUROC of the covariates ``space`` alone on ``rows``; None for one fold."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+    from intronaut.evaluation import interval, rank_auroc, replicate_metrics, resampler
+
+    space, table = space[rows], table[rows] if rows.dtype == bool else table.iloc[rows]
+    label, split = table["label"].to_numpy(), table["split"].fillna("NA").to_numpy()
+    if any(len(set(label[split != part])) < 2 for part in set(split)):
+        return None
+    model = make_pipeline(StandardScaler(), PolynomialFeatures(2), LogisticRegression(max_iter=1000))
+    how = {"groups": split, "cv": LeaveOneGroupOut(), "method": "decision_function"}
+    logits = cross_val_predict(model, space, label, **how)
+    draws = resampler(table["group"] if "group" in table else range(len(table)), REPLICATES, seed)
+    replicates = replicate_metrics(label, 1 / (1 + np.exp(-logits)), logits, draws)["auroc"].to_numpy()
+    return interval(replicates, draws.counts.shape[1], rank_auroc(label, logits))
 
 
 if __name__ == "__main__":

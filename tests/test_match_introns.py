@@ -1,5 +1,7 @@
 """match_introns: balance that is measured here anew, and every intron in one output."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,13 +13,22 @@ from intronaut.cli import BadData, UsageError
 from intronaut.tables import COVARIATES, read_labels
 
 
+def label(folder, annotation, fasta):
+    files = ["-o", folder / "labels.tsv", "--ledger", folder / "ledger.tsv", "--counts", folder / "counts.json"]
+    label_introns.main([str(arg) for arg in (annotation, "--fasta", fasta, *files, "--quiet")])
+    return folder / "labels.tsv"
+
+
 @pytest.fixture(scope="module")
 def demo_labels(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("labels")
-    files = ["-o", folder / "labels.tsv", "--ledger", folder / "ledger.tsv", "--counts", folder / "counts.json"]
-    args = [DEMO / "chr19_6Mb.gff3.gz", "--fasta", DEMO / "chr19_6Mb.fa.gz", *files, "--quiet"]
-    label_introns.main([str(arg) for arg in args])
-    return folder / "labels.tsv"
+    return label(tmp_path_factory.mktemp("labels"), DEMO / "chr19_6Mb.gff3.gz", DEMO / "chr19_6Mb.fa.gz")
+
+
+@pytest.fixture(scope="module")
+def chr19p_labels(shared_data, tmp_path_factory):
+    folder = shared_data / "human_chr19p_GRCh38"
+    files = folder / "annotation.chr19p.ensembl91.gtf.gz", folder / "genome.chr19p.fa.gz"
+    return label(tmp_path_factory.mktemp("chr19p"), *files)
 
 
 @pytest.fixture
@@ -91,7 +102,7 @@ def test_same_seed_same_bytes(demo_labels, match, tmp_path):
     assert (tmp_path / "matched.tsv").read_bytes() == first
 
 
-def test_covariates_cannot_tell_matched_introns_apart(demo_labels, match):
+def test_covariates_cannot_tell_matched_introns_apart(demo_labels, match, tmp_path):
     """Fitted on four folds and scored on the fifth; the curvature terms leave no simple dependence unseen."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
@@ -108,10 +119,21 @@ def test_covariates_cannot_tell_matched_introns_apart(demo_labels, match):
         rows = (rng.integers(0, len(table), len(table)) for _ in range(300))
         return np.quantile([roc_auc_score(table["label"].iloc[row], predicted[row]) for row in rows], [0.025, 0.975])
 
-    low, high = auroc(match(demo_labels)[0])
-    assert low < 0.5 < high
-    low, high = auroc(read_labels(demo_labels).dropna(subset="label"))
-    assert low > 0.7
+    after, before = auroc(match(demo_labels)[0]), auroc(read_labels(demo_labels).dropna(subset="label"))
+    assert after[0] < 0.5 < after[1] and before[0] > 0.7
+    told = json.loads((tmp_path / "matched.json").read_text())["covariates_auroc"]
+    for side, expected in (("before", before), ("after", after)):
+        # the program draws genes, this test rows
+        assert [told[side]["low"], told[side]["high"]] == pytest.approx(expected, abs=0.04)
+
+
+@pytest.mark.parametrize("options", [[], ["--method", "propensity", "--match", ",".join(COVARIATES)]])
+def test_matching_on_chr19p_leaves_the_covariates_nothing_to_tell(chr19p_labels, match, tmp_path, options):
+    table, balance = match(chr19p_labels, *options)
+    wanted = balance[balance["matched"] == "yes"]
+    assert (wanted["smd_after"].abs() <= 0.1).all() and (table["label"] == 1).sum() >= 665
+    auroc = json.loads((tmp_path / "matched.json").read_text())["covariates_auroc"]
+    assert auroc["before"]["low"] > 0.78 and auroc["after"]["low"] < 0.5 < auroc["after"]["high"]
 
 
 def test_pairs_do_not_cross_the_split(demo_labels, match):

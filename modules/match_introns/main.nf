@@ -11,16 +11,17 @@ process MATCH_INTRONS {
     output:
     path 'matched.tsv', emit: labels
     path 'balance.tsv', emit: balance
+    path 'matched.json', emit: summary
     path 'unmatched.tsv', emit: ledger
 
     script:
     """
     match_introns.py ${labels} --match ${covariates} --seed ${seed} \\
-        --output matched.tsv --balance balance.tsv --ledger unmatched.tsv
+        --output matched.tsv --balance balance.tsv --json matched.json --ledger unmatched.tsv
     """
 
     stub:
     """
-    touch matched.tsv balance.tsv unmatched.tsv
+    touch matched.tsv balance.tsv matched.json unmatched.tsv
     """
 }
