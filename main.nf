@@ -16,39 +16,37 @@ include { FIT } from './modules/fit'
 include { COMPARE } from './modules/compare'
 include { EXPLAIN } from './modules/explain'
 include { MAKE_REPORT } from './modules/make_report'
+include { RECORD_RUN } from './modules/record_run'
 
 // Which introns are retained, and what their DNA says about it.
 workflow STUDY {
-    main:
-    fasta = file(params.fasta)
-    aliases = optionalFile(params.chrom_aliases)
-    embedders = params.embedders.tokenize(',')
-    // no base of the longest window may be in two folds
-    context = embedders.collect { embedder -> windowOf(embedder, params.window) }.max()
-    draws = [bootstrap: params.bootstrap, seed: params.seed]
+    take:
+    settings // the params, or a variation of them
 
-    label_options = [
-        format: params.ir_format, value: params.ir_value, base: params.ir_base, threshold: params.ir_threshold,
-        consensus: params.ir_consensus, min_overlap: params.min_overlap, context: context, folds: params.folds,
-    ]
-    calls = params.ir_calls ? params.ir_calls.tokenize(',').collect { path -> file(path) } : []
-    LABEL_INTRONS(file(params.gtf), fasta, calls, optionalFile(params.peaks), aliases, label_options)
+    main:
+    fasta = file(settings.fasta)
+    aliases = optionalFile(settings.chrom_aliases)
+    embedders = settings.embedders.tokenize(',')
+    // no base of the longest window may be in two folds
+    context = embedders.collect { embedder -> windowOf(embedder, settings) }.max()
+    calls = settings.ir_calls ? settings.ir_calls.tokenize(',').collect { path -> file(path) } : []
+    // each step is handed the settings that it reads and no other, so that a change repeats only what it touches
+    label_options = settings.subMap(['ir_format', 'ir_value', 'ir_base', 'ir_threshold', 'ir_consensus', 'min_overlap', 'annotation_rule', 'paper_labels', 'folds'])
+    LABEL_INTRONS(file(settings.gtf), fasta, calls, optionalFile(settings.peaks), aliases, context, label_options)
     several_callers = LABEL_INTRONS.out.calls.combine(LABEL_INTRONS.out.counts)
         .filter { _calls_table, counts -> callersIn(counts) > 1 }
     COMPARE_CALLERS(several_callers.map { calls_table, _counts -> calls_table })
 
     // [embedder, window length], e.g. ['motifs', 600]
-    embedders_ch = channel.fromList(embedders).map { embedder -> [embedder, windowOf(embedder, params.window)] }
-    window_options = [anchor: params.anchor, strand: params.strand, shard_size: params.shard_size]
-    FETCH_SEQUENCES(embedders_ch, LABEL_INTRONS.out.labels, fasta, aliases, window_options)
+    embedders_ch = channel.fromList(embedders).map { embedder -> [embedder, windowOf(embedder, settings)] }
+    FETCH_SEQUENCES(embedders_ch, LABEL_INTRONS.out.labels, fasta, aliases, settings.subMap(['anchor', 'strand', 'shard_size']))
     windows = FETCH_SEQUENCES.out.windows.filter { embedder, _windows -> embedder == embedders[0] }
         .map { _embedder, fa -> fa }.first()
 
-    split_options = [scheme: params.split, folds: params.folds, context: context, identity: params.homology]
-    SPLIT_INTRONS(LABEL_INTRONS.out.labels, params.homology ? windows : [], split_options)
+    SPLIT_INTRONS(LABEL_INTRONS.out.labels, settings.homology ? windows : [], context, settings.subMap(['split', 'folds', 'homology']))
     AUDIT_SPLIT(SPLIT_INTRONS.out.labels, windows)
-    MATCH_INTRONS(params.match ? SPLIT_INTRONS.out.labels : channel.empty(), params.match ?: '', params.seed)
-    labels = params.match ? MATCH_INTRONS.out.labels : SPLIT_INTRONS.out.labels
+    MATCH_INTRONS(settings.match ? SPLIT_INTRONS.out.labels : channel.empty(), settings.match ?: '', settings.seed)
+    labels = settings.match ? MATCH_INTRONS.out.labels : SPLIT_INTRONS.out.labels
 
     // [embedder, shard FASTA], e.g. ['motifs', windows.00001.fa.gz], to the process of that embedder
     shards = FETCH_SEQUENCES.out.shards.transpose().branch { embedder, _shard ->
@@ -59,8 +57,8 @@ workflow STUDY {
     }
     EMBED_MOTIFS(shards.motifs)
     EMBED_KMERS(shards.kmers)
-    EMBED_SEI(shards.sei, optionalFile(params.sei_weights), optionalFile(params.sei_targets))
-    EMBED_DNABERT2(shards.dnabert2, optionalFile(params.dnabert2_weights), optionalFile(params.dnabert2_tokenizer))
+    EMBED_SEI(shards.sei, optionalFile(settings.sei_weights), optionalFile(settings.sei_targets), settings.sei_context)
+    EMBED_DNABERT2(shards.dnabert2, optionalFile(settings.dnabert2_weights), optionalFile(settings.dnabert2_tokenizer))
 
     // [embedder, features of all its shards in genome order]
     features_ch = EMBED_MOTIFS.out.features
@@ -68,25 +66,41 @@ workflow STUDY {
         .groupTuple(sort: { one, other -> one.name <=> other.name })
     MERGE_FEATURES(features_ch)
 
-    FIT(MERGE_FEATURES.out.features, labels, draws)
+    // [what to fit, features], e.g. [[name: 'motifs_logistic', embedder: 'motifs', model: 'logistic', groups: 'all'], motifs.h5ad]
+    fits_ch = MERGE_FEATURES.out.features
+        .flatMap { embedder, features -> modelsOf(embedder, settings).collect { wanted -> [wanted, features] } }
+    FIT(fits_ch, labels, settings.subMap(['preset', 'bootstrap', 'seed']))
     // the folders of all models
-    models = FIT.out.model.map { _embedder, _features, model -> model }.collect(sort: { model -> model.name })
-    COMPARE(models, labels, draws)
+    models = FIT.out.model.map { _wanted, _features, model -> model }.collect(sort: { model -> model.name })
+    COMPARE(models, labels, settings.subMap(['bootstrap', 'seed']))
 
-    EXPLAIN(FIT.out.model, labels, params.seed)
+    EXPLAIN(FIT.out.model, labels, settings.seed)
     explanations = EXPLAIN.out.explanation.collect(sort: { explanation -> explanation.name })
     // explain/groups.tsv: the groups of every model in one table
-    EXPLAIN.out.groups.collectFile(
-        name: 'groups.tsv', keepHeader: true, sort: { groups -> groups.parent.name }, storeDir: "${params.outdir}/explain"
+    groups = EXPLAIN.out.groups.collectFile(
+        name: 'groups.tsv', keepHeader: true, sort: { groups -> groups.parent.name }, storeDir: "${settings.outdir}/explain"
     )
 
-    settings = channel.of(groovy.json.JsonOutput.toJson(params + [version: workflow.manifest.version]))
-        .collectFile(name: 'settings.json', sort: true)
+    shown = channel.of(groovy.json.JsonOutput.toJson(settings + runBy())).collectFile(name: 'settings.json')
     // what only some runs have: the callers' agreement, the balance of matched introns
     extras = COMPARE_CALLERS.out.agreement.mix(MATCH_INTRONS.out.balance).collect(sort: true).ifEmpty([])
     MAKE_REPORT(
         labels, LABEL_INTRONS.out.ledger, LABEL_INTRONS.out.counts, AUDIT_SPLIT.out.summary, extras,
-        models, COMPARE.out.comparison, explanations, settings,
+        models, COMPARE.out.comparison, explanations, shown,
+    )
+
+    // everything that is published, in the folders where it will lie
+    labels_dir = labels.mix(
+        LABEL_INTRONS.out.ledger, LABEL_INTRONS.out.counts, LABEL_INTRONS.out.calls, COMPARE_CALLERS.out.agreement,
+        AUDIT_SPLIT.out.pairs, AUDIT_SPLIT.out.summary, MATCH_INTRONS.out.balance, MATCH_INTRONS.out.ledger,
+    )
+    RECORD_RUN(
+        labels_dir.collect(sort: true),
+        FETCH_SEQUENCES.out.windows.map { _embedder, fa -> fa }.mix(FETCH_SEQUENCES.out.dropped).collect(sort: true),
+        MERGE_FEATURES.out.features.map { _embedder, features -> features }.collect(sort: true),
+        models, explanations.mix(groups).collect(sort: true),
+        COMPARE.out.comparison.mix(MAKE_REPORT.out.report, MAKE_REPORT.out.figures, MAKE_REPORT.out.multiqc).collect(sort: true),
+        inputsOf(settings), files("${projectDir}/containers/*", type: 'dir'), shown, file("${projectDir}/main.nf"),
     )
 }
 
@@ -96,18 +110,38 @@ workflow {
     }
     else {
         checkParams(params)
-        STUDY()
+        STUDY(params)
     }
 }
 
-// The bases that an embedder reads: Sei the 4,096 that it was trained on.
-def windowOf(embedder, window) {
-    return embedder == 'sei' ? 4096 : window as Integer
+// The bases that an embedder reads: Sei, unless it is to read the window alone, the 4,096 that it was trained on.
+def windowOf(embedder, settings) {
+    return embedder == 'sei' && settings.sei_context == 'genome' ? 4096 : settings.window as Integer
+}
+
+// The models of one embedder's features: every kind, and for Sei every group of its profiles.
+def modelsOf(embedder, settings) {
+    def groups = embedder == 'sei' ? settings.sei_groups.tokenize(',') : ['all']
+    return [settings.models.tokenize(','), groups].combinations().collect { model, group ->
+        def name = "${embedder}_${model}" + (group == 'all' ? '' : "_${group}")
+        [name: name, embedder: embedder, model: model, groups: group]
+    }
 }
 
 // How many callers label_introns found in the calls.
 def callersIn(counts) {
     return new groovy.json.JsonSlurper().parse(counts.toFile()).callers.size()
+}
+
+// Every file that the run reads.
+def inputsOf(settings) {
+    def names = ['gtf', 'fasta', 'chrom_aliases', 'ir_calls', 'peaks', 'sei_weights', 'sei_targets', 'dnabert2_weights', 'dnabert2_tokenizer']
+    return names.collectMany { name -> (settings[name] ?: '').tokenize(',') }.collect { path -> file(path) }
+}
+
+// What ran the tools, beside the params; nothing that differs when the same run is resumed.
+def runBy() {
+    return [version: workflow.manifest.version, nextflow: workflow.nextflow.version.toString(), revision: workflow.commitId, profile: workflow.profile]
 }
 
 // The file, or an empty list, which Nextflow stages as nothing.

@@ -115,6 +115,7 @@ def read_model(folder):
             model["predictions"][part] = table.astype({"label": int, "p_retained": float, "logit": float})
     about = read_json(folder / "model.json") if (folder / "model.json").exists() else {}
     model["weights_note"] = about.get("features", {}).get("weights_note")
+    model["embedder"] = about.get("features", {}).get("tool", "").removeprefix("embed_")
     return model
 
 
@@ -247,9 +248,14 @@ def links(models, explanations):
         ("labels/ledger.tsv", "everything left out, with the reason"),
     ]
     for model in models:
-        name = model["name"]
+        name, embedder = model["name"], model["embedder"]
+        if (
+            embedder
+            and (features := (f"features/{embedder}.h5ad", f"{embedder} features of every window (AnnData)"))
+            not in listed
+        ):
+            listed.append(features)
         listed += [
-            (f"features/{name}.h5ad", f"{name} features of every window (AnnData)"),
             (f"fit/{name}/predictions.tsv", f"predicted retention by {name}"),
             (f"fit/{name}/metrics.json", f"every metric of {name} with its interval"),
             (f"fit/{name}/coefficients.tsv", f"weight of every feature of {name}"),

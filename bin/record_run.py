@@ -57,7 +57,9 @@ def make_parser():
     data.add_argument("folder", metavar="FOLDER", help="folder of results, laid out as it will be kept")
     data.add_argument("--inputs", nargs="+", default=[], metavar="FILE", help="files that the run read")
     data.add_argument("--settings", metavar="JSON", help="params of the run and what ran it, one object")
-    data.add_argument("--locks", nargs="+", default=[], metavar="FILE", help="pinned packages of an image: IMAGE.txt")
+    data.add_argument(
+        "--locks", nargs="+", default=[], metavar="FILE", help="IMAGE/requirements.txt, its pinned packages"
+    )
     data.add_argument("--workflow", metavar="FILE", help="the main.nf that was run")
     out = made.add_argument_group("output")
     out.add_argument("-o", "--output", metavar="FOLDER", help="folder to write into [the folder of results]")
@@ -146,10 +148,10 @@ def here_versions():
 
 
 def lock_versions(paths):
-    """Rows of the packages pinned in ``NAME==VERSION`` lines of each lock file, which is named after its image."""
+    """Rows of the packages pinned in ``NAME==VERSION`` lines of each lock file, which lies in the folder of its image."""
     for path in paths:
         pins = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", require_file(path).read_text(encoding="utf-8"), re.M)
-        yield from (("image " + Path(path).stem, name, version) for name, version in pins)
+        yield from (("image " + Path(path).absolute().parent.name, name, version) for name, version in pins)
 
 
 def crate(results, inputs, settings, written):

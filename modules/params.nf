@@ -31,15 +31,21 @@ def checkParams(given) {
         def near = name.replace('-', '_').toLowerCase()
         "--${name} is not a param" + (near in rules.keySet() ? "; did you mean --${near}?" : '')
     }
-    mistakes += rules.values().collectMany { rule -> mistakesOf(rule, given[rule.name]) }
+    mistakes += rules.values().collectMany { rule -> mistakesOf(rule, given[rule.name], given) }
     if (mistakes) {
         error("${mistakes.size()} wrong param${mistakes.size() > 1 ? 's' : ''}:\n  ${mistakes.join('\n  ')}\nSee nextflow run . --help")
     }
 }
 
-def mistakesOf(rule, value) {
+// A param that is missing though a choice among others needs it, e.g. "neededBy": {"embedders": "sei"}.
+def neededBy(rule, given) {
+    def needing = (rule.neededBy ?: [:]).findAll { name, choice -> choice in (given[name] ?: '').toString().tokenize(',') }
+    return needing.collect { name, choice -> "--${rule.name} is required with --${name} ${choice}: ${rule.description}" }
+}
+
+def mistakesOf(rule, value, given) {
     if (value == null || value == '') {
-        return rule.required ? ["--${rule.name} is required: ${rule.description}"] : []
+        return rule.required ? ["--${rule.name} is required: ${rule.description}"] : neededBy(rule, given)
     }
     if (value == true && rule.type != 'boolean') {
         return ["--${rule.name} needs a value"]

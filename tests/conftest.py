@@ -2,11 +2,15 @@
 
 import functools
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+# started in the background, a shell has interrupts ignored, and so would have every tool that is started from here
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -93,14 +93,14 @@ def test_anndata_opens_the_features_in_label_order(demo):
 
 def test_every_labelled_intron_has_one_prediction(demo):
     labels = pd.read_table(demo / "results" / "labels" / "labels.tsv").dropna(subset=["label"])
-    predictions = pd.read_table(demo / "results" / "fit" / "motifs" / "predictions.tsv")
+    predictions = pd.read_table(demo / "results" / "fit" / "motifs_logistic" / "predictions.tsv")
     assert sorted(predictions["name"]) == sorted(labels["name"])
 
 
 def test_report_names_the_models_of_random_weights(demo):
     page = (demo / "results" / "report.html").read_text()
-    assert all(f"<strong>{name} ran with random weights" in page for name in ("sei", "dnabert2"))
-    assert "<strong>motifs ran" not in page
+    assert all(f"<strong>{name}_logistic ran with random weights" in page for name in ("sei", "dnabert2"))
+    assert "<strong>motifs_logistic ran" not in page
 
 
 def test_neural_features_are_merged_from_several_shards(demo):
@@ -110,6 +110,15 @@ def test_neural_features_are_merged_from_several_shards(demo):
         features = anndata.read_h5ad(demo / "results" / "features" / f"{name}.h5ad")
         assert (features.obs["length"] == (4096 if name == "sei" else 600)).all()
         assert np.ptp(np.asarray(features.X), axis=0).min() > 0
+
+
+def test_results_are_verified_and_a_changed_table_is_found(demo, tool, tmp_path):
+    results = shutil.copytree(demo / "results", tmp_path / "results")
+    printed = tool("verify", results).stdout
+    assert [line for line in printed.splitlines() if not line.startswith("pipeline_info")] == []
+    with open(results / "fit" / "motifs_logistic" / "predictions.tsv", "a") as table:
+        table.write("more\n")
+    assert tool("verify", results, code=65).stdout == "fit/motifs_logistic/predictions.tsv\tchanged\n"
 
 
 def test_second_run_repeats_no_task(demo, embedders):
@@ -130,7 +139,7 @@ def test_killed_run_resumes_and_ends_with_the_same_tables(demo, embedders, tmp_p
     run.communicate()
     printed = nextflow(tmp_path, *args, "-resume")
     assert not any("LABEL_INTRONS" in task for task in submitted(printed))
-    for table in ("labels/labels.tsv", "fit/motifs/predictions.tsv", "features/motifs.h5ad"):
+    for table in ("labels/labels.tsv", "fit/motifs_logistic/predictions.tsv", "features/motifs.h5ad"):
         assert (tmp_path / "results" / table).read_bytes() == (demo / "results" / table).read_bytes(), table
 
 
@@ -138,10 +147,17 @@ def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
     fake = tmp_path / "fake"
     fake.touch()
     models = ["--sei_weights", fake, "--sei_targets", fake, "--dnabert2_weights", fake, "--dnabert2_tokenizer", fake]
-    models += ["--embedders", "motifs,kmers,sei,dnabert2"]
+    models += ["--embedders", "motifs,kmers,sei,dnabert2", "--models", "logistic,lightgbm", "--sei_groups", "all,tf"]
     printed = nextflow(tmp_path, "-profile", "demo", "-stub-run", "--outdir", tmp_path / "out", *models)
     assert any("MAKE_REPORT" in task for task in submitted(printed))
     assert sum("EMBED_SEI" in task for task in submitted(printed)) == 2
+    fits = {task.split("(")[1].rstrip(")") for task in submitted(printed) if ":FIT" in task}
+    kinds = [
+        f"{embedder}_{model}"
+        for embedder in ("motifs", "kmers", "sei", "dnabert2")
+        for model in ("logistic", "lightgbm")
+    ]
+    assert fits == {*kinds, "sei_logistic_tf", "sei_lightgbm_tf"}
 
 
 def test_every_wrong_param_is_named_at_once(tmp_path):
@@ -155,6 +171,13 @@ def test_every_wrong_param_is_named_at_once(tmp_path):
         "'middle'",
     )
     assert [mistake for mistake in expected if mistake not in printed] == []
+
+
+def test_a_model_without_its_weights_is_refused_at_once(tmp_path):
+    printed = nextflow(tmp_path, "-profile", "demo", "--embedders", "motifs,dnabert2", code=1)
+    assert "--dnabert2_weights is required with --embedders dnabert2" in printed
+    assert "--dnabert2_tokenizer is required with --embedders dnabert2" in printed
+    assert "sei" not in printed and not submitted(printed)
 
 
 def test_bad_data_stops_the_run_with_the_tools_own_line(tmp_path):

@@ -1,6 +1,7 @@
 process AUDIT_SPLIT {
     label 'small'
     container "intronaut/core:${workflow.manifest.version}"
+    publishDir path: { "${task.ext.outdir}/labels" }, mode: 'copy'
 
     input:
     path labels

@@ -1,6 +1,7 @@
 process COMPARE {
     label 'small'
     container "intronaut/core:${workflow.manifest.version}"
+    publishDir path: { task.ext.outdir }, mode: 'copy'
 
     input:
     path models, stageAs: 'fit/*'

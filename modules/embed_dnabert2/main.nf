@@ -5,8 +5,8 @@ process EMBED_DNABERT2 {
 
     input:
     tuple val(embedder), path(shard)
-    path weights
-    path tokenizer
+    path weights, stageAs: 'weights/*'
+    path tokenizer, stageAs: 'tokenizer/*'
 
     output:
     tuple val(embedder), path('*.h5ad'), emit: features

@@ -5,8 +5,9 @@ process EMBED_SEI {
 
     input:
     tuple val(embedder), path(shard)
-    path weights
-    path targets
+    path weights, stageAs: 'weights/*'
+    path targets, stageAs: 'targets/*'
+    val context
 
     output:
     tuple val(embedder), path('*.h5ad'), emit: features
@@ -14,7 +15,7 @@ process EMBED_SEI {
     script:
     def targets_option = targets ? "--targets ${targets}" : ''
     """
-    embed_sei.py ${shard} --weights ${weights} ${targets_option} --threads ${task.cpus} \\
+    embed_sei.py ${shard} --weights ${weights} ${targets_option} --context ${context} --threads ${task.cpus} \\
         --output ${shard.name.replace('.fa.gz', '.h5ad')}
     """
 

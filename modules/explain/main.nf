@@ -1,28 +1,29 @@
 process EXPLAIN {
-    tag "${embedder}"
+    tag "${wanted.name}"
     label 'small'
     container "intronaut/core:${workflow.manifest.version}"
+    publishDir path: { "${task.ext.outdir}/explain" }, mode: 'copy', saveAs: { name -> name.endsWith('.tsv') ? null : name - 'explained/' }
 
     input:
-    tuple val(embedder), path(features), path(model)
+    tuple val(wanted), path(features), path(model)
     path labels
     val seed
 
     output:
-    path "explained/${embedder}", emit: explanation
-    path "explained/${embedder}/groups.tsv", emit: groups
+    path "explained/${wanted.name}", emit: explanation
+    path "explained/${wanted.name}/groups.tsv", emit: groups
 
     script:
     // what the features of this embedder are gathered by
-    def group_option = [motifs: '--group-by tf', sei: '--group-by target'][embedder] ?: ''
+    def group_option = [motifs: '--group-by tf', sei: '--group-by target'][wanted.embedder] ?: ''
     """
     explain.py --model ${model} --features ${features} --labels ${labels} ${group_option} --seed ${seed} \\
-        --threads ${task.cpus} --output explained/${embedder}
+        --threads ${task.cpus} --output explained/${wanted.name}
     """
 
     stub:
     """
-    mkdir -p explained/${embedder}
-    touch explained/${embedder}/{groups.tsv,contributions.tsv}
+    mkdir -p explained/${wanted.name}
+    touch explained/${wanted.name}/{groups.tsv,contributions.tsv}
     """
 }

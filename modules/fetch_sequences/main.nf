@@ -2,6 +2,7 @@ process FETCH_SEQUENCES {
     tag "${embedder}"
     label 'small'
     container "intronaut/core:${workflow.manifest.version}"
+    publishDir path: { "${task.ext.outdir}/windows" }, mode: 'copy', pattern: '*.{fa.gz,tsv}'
 
     input:
     tuple val(embedder), val(length)

@@ -2,6 +2,7 @@ process LABEL_INTRONS {
     tag "${annotation.name}"
     label 'small'
     container "intronaut/core:${workflow.manifest.version}"
+    publishDir path: { "${task.ext.outdir}/labels" }, mode: 'copy', pattern: '{ledger.tsv,counts.json,calls.tsv}'
 
     input:
     path annotation
@@ -9,7 +10,8 @@ process LABEL_INTRONS {
     path calls
     path peaks
     path aliases
-    val options // format, value, base, threshold, consensus of the calls; min_overlap of the peaks; context, folds
+    val context // bases about an intron that no two folds may share
+    val options // ir_format, ir_value, ir_base, ir_threshold, ir_consensus, min_overlap, annotation_rule, paper_labels, folds
 
     output:
     path 'labels.tsv', emit: labels
@@ -18,16 +20,16 @@ process LABEL_INTRONS {
     path 'calls.tsv', emit: calls, optional: true
 
     script:
-    def calls_options = calls ? "--calls ${calls} --calls-format ${options.format} --consensus ${options.consensus} --calls-table calls.tsv" : ''
-    def value_option = calls && options.value ? "--calls-value ${options.value}" : ''
-    def base_option = calls && options.base != null ? "--calls-base ${options.base}" : ''
-    def threshold_option = calls && options.threshold != null ? "--calls-threshold ${options.threshold}" : ''
-    def peaks_options = peaks ? "--peaks ${peaks} --min-overlap ${options.min_overlap}" : ''
+    def calls_options = calls ? "--calls ${calls} --calls-format ${options.ir_format} --consensus ${options.ir_consensus} --calls-table calls.tsv" : ''
+    def value_option = calls && options.ir_value ? "--calls-value ${options.ir_value}" : ''
+    def base_option = calls && options.ir_base != null ? "--calls-base ${options.ir_base}" : ''
+    def threshold_option = calls && options.ir_threshold != null ? "--calls-threshold ${options.ir_threshold}" : ''
+    def peaks_options = peaks ? "--peaks ${peaks} --min-overlap ${options.min_overlap}" + (options.paper_labels ? ' --paper' : '') : ''
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     """
-    label_introns.py ${annotation} --fasta ${fasta} ${alias_option} ${peaks_options} \\
+    label_introns.py ${annotation} --fasta ${fasta} ${alias_option} ${peaks_options} --annotation-rule ${options.annotation_rule} \\
         ${calls_options} ${value_option} ${base_option} ${threshold_option} \\
-        --window ${options.context} --folds ${options.folds} \\
+        --window ${context} --folds ${options.folds} \\
         --output labels.tsv --ledger ledger.tsv --counts counts.json
     """
 

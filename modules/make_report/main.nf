@@ -1,6 +1,7 @@
 process MAKE_REPORT {
     label 'small'
     container "intronaut/core:${workflow.manifest.version}"
+    publishDir path: { task.ext.outdir }, mode: 'copy'
 
     input:
     path labels

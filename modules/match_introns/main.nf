@@ -2,6 +2,7 @@ process MATCH_INTRONS {
     tag "${covariates}"
     label 'small'
     container "intronaut/core:${workflow.manifest.version}"
+    publishDir path: { "${task.ext.outdir}/labels" }, mode: 'copy'
 
     input:
     path labels

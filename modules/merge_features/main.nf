@@ -2,6 +2,7 @@ process MERGE_FEATURES {
     tag "${embedder}"
     label 'small'
     container "intronaut/core:${workflow.manifest.version}"
+    publishDir path: { "${task.ext.outdir}/features" }, mode: 'copy'
 
     input:
     tuple val(embedder), path(shards)

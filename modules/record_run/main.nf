@@ -1,6 +1,7 @@
 process RECORD_RUN {
     label 'small'
     container "intronaut/core:${workflow.manifest.version}"
+    publishDir path: { task.ext.outdir }, mode: 'copy', saveAs: { name -> name - 'recorded/' }
 
     input:
     path labels, stageAs: 'results/labels/*'
@@ -10,16 +11,17 @@ process RECORD_RUN {
     path explanations, stageAs: 'results/explain/*'
     path others, stageAs: 'results/*'
     path inputs, stageAs: 'inputs/?/*'
-    path locks, stageAs: 'locks/*'
+    path images, stageAs: 'images/*'
     path settings
     path main_script
 
     output:
-    path 'recorded/*', emit: record
+    path 'recorded/ro-crate-metadata.json', emit: crate
+    path 'recorded/pipeline_info/*', emit: info
 
     script:
     """
-    record_run.py results --inputs inputs/*/* --locks locks/* --settings ${settings} --workflow ${main_script} --output recorded
+    record_run.py results --inputs inputs/*/* --locks images/*/requirements.txt --settings ${settings} --workflow ${main_script} --output recorded
     """
 
     stub:

@@ -1,24 +1,26 @@
 process SPLIT_INTRONS {
     label 'small'
     container "intronaut/core:${workflow.manifest.version}"
+    publishDir path: { "${task.ext.outdir}/labels" }, mode: 'copy'
 
     input:
-    path labels
+    path labels, stageAs: 'unsplit.tsv'
     path windows
-    val options // scheme, folds, context; identity of homologous windows
+    val context // bases about an intron that no two parts may share
+    val options // split, folds, homology
 
     output:
-    path 'split.tsv', emit: labels
+    path 'labels.tsv', emit: labels
 
     script:
-    def homology = windows ? "--windows ${windows} --identity ${options.identity}" : ''
+    def homology = windows ? "--windows ${windows} --identity ${options.homology}" : ''
     """
-    split_introns.py ${labels} --scheme ${options.scheme} --folds ${options.folds} --context ${options.context} \\
-        ${homology} --threads ${task.cpus} --output split.tsv
+    split_introns.py ${labels} --scheme ${options.split} --folds ${options.folds} --context ${context} \\
+        ${homology} --threads ${task.cpus} --output labels.tsv
     """
 
     stub:
     """
-    touch split.tsv
+    touch labels.tsv
     """
 }

@@ -1,0 +1,22 @@
+#!/usr/bin/env nextflow
+
+include { checkParams; helpText } from './modules/params'
+include { STUDY as THEIR_WAY } from './main'
+include { STUDY as OUR_WAY } from './main'
+
+// Daoud & Ben-Hur 2025 twice over, from the same downloads: as they did it, and as we would. See docs/reproduce.md.
+workflow {
+    if (params.help) {
+        print(helpText())
+    }
+    else {
+        checkParams(params)
+        // peaks inside genes, random rows for training and test, the window alone, the published settings
+        THEIR_WAY(params + [
+            paper_labels: true, annotation_rule: 'any-exon', split: 'paper', strand: 'forward', sei_context: 'native', preset: 'paper',
+            homology: null, match: null, outdir: "${params.outdir}/their_way",
+        ])
+        // spliced introns as negatives, the chromosomes that Sei never saw for the test, real flanks, chosen penalties
+        OUR_WAY(params + [outdir: "${params.outdir}/our_way"])
+    }
+}
