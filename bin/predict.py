@@ -2,33 +2,43 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "scikit-learn>=1.5", "lightgbm>=4.5", "h5py>=3.11",
-#   "safetensors>=0.4", "threadpoolctl>=3.5", "biopython>=1.84", "rich>=13"]
+#   "safetensors>=0.4", "threadpoolctl>=3.5", "biopython>=1.84", "rich>=13", "torch>=2.4", "tokenizers>=0.20"]
 # ///
-"""Predict with a fitted model which new windows are retained.
+"""Predict with a fitted model or a trained network which new windows are retained.
 
 Reads a model folder of fit and a features file made as those it was fitted on; features of other names, weights or
 options are refused. Both strands of a locus are averaged, and the model's calibration is applied.
 
-Output: predictions.tsv, one line a locus in the order of the features:
+Or reads a model folder of finetune and a FASTA file of windows as long as those it was trained on; others are refused.
+The strands are read as in training, both averaged unless it read one only.
+
+Output: predictions.tsv, one line a locus in the order of the features, or a window in the order of the FASTA file:
   name label split fold p_retained logit     (label, split and fold are NA: nothing is known of these windows)
 
 A model learns how common retention is among its training windows. Where it is as common as --prevalence instead, the
 logits are shifted by the difference of the log odds.
 """
 
+import itertools
+
 from intronaut.cli import Log, UsageError, add_run_options, fraction, parser, run
+
+# what a model of each tool predicts from
+READS = {"fit": "features", "finetune": "windows"}
 
 
 def make_parser():
     made = parser(__doc__, "predict")
     data = made.add_argument_group("input")
-    data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit")
-    data.add_argument("--features", required=True, metavar="H5AD", help="features of the new windows")
+    data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit or finetune")
+    given = data.add_mutually_exclusive_group(required=True)
+    given.add_argument("--features", metavar="H5AD", help="features of the new windows, for a model of fit")
+    given.add_argument("--windows", metavar="FASTA", help="the new windows, plain, gzip or -, for a model of finetune")
     how = made.add_argument_group("prediction")
     how.add_argument("--prevalence", type=fraction, metavar="P", help="share of retained introns where these come from")
     out = made.add_argument_group("output")
     out.add_argument("-o", "--output", default="-", metavar="TSV", help="predictions to write")
-    add_run_options(made, threads=True)
+    add_run_options(made, threads=True, device=True)
     return made
 
 
@@ -37,11 +47,27 @@ def main(argv):
     if args.prevalence in (0.0, 1.0):
         raise UsageError("--prevalence: must lie between 0 and 1")
     log = Log("predict", args)
-    import numpy as np
     import pandas as pd
     from scipy.special import expit, logit
 
-    from intronaut import models, store, tables
+    from intronaut import models, tables
+
+    tool, needed = models.read_notes(args.model).get("tool"), "windows" if args.windows else "features"
+    if tool in READS and needed != READS[tool]:
+        raise UsageError(f"{args.model} is a model of {tool}: give --{READS[tool]}")
+    names, logits, notes = from_features(args) if args.features else from_windows(args, log)
+    if args.prevalence is not None:
+        logits = logits + logit(args.prevalence) - logit(notes["prevalence_trained"])
+    table = pd.DataFrame({"name": names, "p_retained": expit(logits), "logit": logits})
+    tables.write_table(args.output, table.reindex(columns=list(tables.PREDICTION_COLUMNS)))
+    log.note(f"{len(table):,} windows, mean probability of retention {table['p_retained'].mean():.3f}")
+
+
+def from_features(args):
+    """Names of all loci, their calibrated logits float64, and the notes of the model."""
+    import numpy as np
+
+    from intronaut import models, store
     from intronaut.matrix import Matrix, Scale, every_locus
     from intronaut.validation import apply_calibration
 
@@ -51,12 +77,47 @@ def main(argv):
     rows, names = every_locus(features)
     matrix = Matrix(features, rows, columns, scale=Scale.identity(len(columns)), memory=0, threads=args.threads)
     logits = np.concatenate(list(matrix.map(lambda block, values: model.logits(values.astype(float)))))
-    logits = apply_calibration(model.notes["calibration"], logits)
-    if args.prevalence is not None:
-        logits = logits + logit(args.prevalence) - logit(model.notes["prevalence_trained"])
-    table = pd.DataFrame({"name": names, "p_retained": expit(logits), "logit": logits})
-    tables.write_table(args.output, table.reindex(columns=list(tables.PREDICTION_COLUMNS)))
-    log.note(f"{len(table):,} windows, mean probability of retention {table['p_retained'].mean():.3f}")
+    return names, apply_calibration(model.notes["calibration"], logits), model.notes
+
+
+def from_windows(args, log):
+    """Names of all windows, their logits float64, and the notes of the network. Raises BadData for other lengths."""
+    import numpy as np
+
+    from intronaut import networks
+    from intronaut.cli import Problems
+    from intronaut.embedding import ahead, pick_device, prepare_torch
+    from intronaut.seqio import read_windows, reverse_complement
+
+    network, notes = networks.read_network(args.model)
+    reader = networks.reader_of(notes, args.model)
+    prepare_torch(args.threads)
+    network.to(pick_device(args.device))
+    forward_only, size = notes["settings"]["strands"] == "forward", notes["cost"]["windows_at_once"]
+    names, logits, problems = [], [], Problems(args.windows)
+
+    def encoded():
+        for window in read_windows(args.windows):
+            if told := networks.length_problem(notes, len(window.sequence)):
+                problems.add(f"record {window.name!r} {told}")
+            read = [window.sequence] if forward_only else [window.sequence, reverse_complement(window.sequence)]
+            yield window.name, [reader.encode(sequence) for sequence in read]
+
+    for batch in ahead(batched(encoded(), size), depth=2):
+        names += [name for name, _ in batch]
+        if not problems.count:
+            strands = [list(strand) for strand in zip(*(read for _, read in batch), strict=True)]
+            dtype = notes["settings"]["dtype"]
+            logits.append(networks.predict(network, reader.collate, strands, size=size, dtype=dtype, log=log))
+    problems.raise_if_any()
+    return names, np.concatenate(logits), notes
+
+
+def batched(items, size):
+    """Lists of ``size`` items; the last may be shorter."""
+    items = iter(items)
+    while some := list(itertools.islice(items, size)):
+        yield some
 
 
 if __name__ == "__main__":

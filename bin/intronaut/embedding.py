@@ -220,7 +220,7 @@ def by_total_length(lengths: Sequence[int], size: int):
 
 def compute_halving(compute, batch, log):
     """The features of a batch; out of memory, those of its halves. Raises TryAgain when one window does not fit."""
-    if (values := _unless_out_of_memory(compute, batch)) is not None:
+    if (values := unless_out_of_memory(compute, batch)) is not None:
         return values
     if len(batch) == 1:
         raise TryAgain(f"one window of {len(batch[0]):,} does not fit into memory; use a machine or GPU with more")
@@ -229,7 +229,8 @@ def compute_halving(compute, batch, log):
     return np.concatenate([compute_halving(compute, half, log) for half in (batch[:middle], batch[middle:])])
 
 
-def _unless_out_of_memory(compute, batch):
+def unless_out_of_memory(compute, batch):
+    """``compute(batch)``, or None when memory does not hold it."""
     import torch
 
     try:
@@ -263,7 +264,7 @@ def largest_fitting(embedder, encoded, size):
 
     def fits(tried):
         batch = max(embedder.cut(lengths, tried), key=lambda places: sum(lengths[place] for place in places))
-        return _unless_out_of_memory(embedder.compute, [encoded[place] for place in batch]) is not None
+        return unless_out_of_memory(embedder.compute, [encoded[place] for place in batch]) is not None
 
     while not fits(size):
         if size == 1:

@@ -7,7 +7,9 @@ what else the shapes of its tensors depend on.
 """
 
 import json
+import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,9 +17,11 @@ import numpy as np
 import torch
 from safetensors.torch import save
 from torch import nn
+from torch.nn.utils import parametrize
 
 from intronaut import dnabert2, sei
 from intronaut.cli import BadData, whole_file
+from intronaut.embedding import compute_halving
 from intronaut.models import LAYOUT, read_notes
 from intronaut.weights import open_checkpoint
 
@@ -26,6 +30,7 @@ PRETRAINED = ("sei", "dnabert2")
 SHORTEST = {"sei": sei.SHORTEST, "basset": 6, "basenji": 168, "attentionconv": 14}
 HEAD_CHANNELS = 520
 CLASSES = 2
+LORA_SCALE = 2.0
 
 
 class Network(nn.Module):
@@ -217,6 +222,22 @@ def build(spec):
     return Network(spec, *_PARTS[spec["network"]](spec))
 
 
+def start(spec, pretrained, seed, *, frozen=False, lora=None):
+    """A network before training: the trunk as published where there is one, the rest drawn from the seed.
+
+    ``seed`` is a list of whole numbers; ``frozen`` leaves the trunk as it is, ``lora`` is the rank of its changes.
+    """
+    torch.manual_seed(int(np.random.default_rng(seed).integers(2**62)))
+    network = build(spec)
+    if pretrained:
+        network.trunk.load_state_dict(pretrained.tensors)
+    if frozen:
+        network.trunk.requires_grad_(False)
+    elif lora:
+        add_lora(network.trunk, lora)
+    return network
+
+
 def n_parameters(module):
     """How many numbers of a module training may change."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
@@ -247,6 +268,35 @@ def open_pretrained(network, path):
     return Pretrained(spec, tensors, checkpoint.note)
 
 
+class LowRank(nn.Module):
+    """``W + s · up · down`` in place of a weight matrix W that stays (LoRA; Hu et al. 2022); at first W itself."""
+
+    def __init__(self, weight, rank):
+        super().__init__()
+        outputs, inputs = weight.shape
+        self.down = nn.Parameter(torch.empty(rank, inputs))
+        self.up = nn.Parameter(torch.zeros(outputs, rank))
+        nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
+
+    def forward(self, weight):
+        return weight + LORA_SCALE * (self.up @ self.down)
+
+
+def add_lora(trunk, rank):
+    """Freeze a DNABERT-2 trunk but for a low-rank change to the attention matrices of every layer."""
+    trunk.requires_grad_(False)
+    for layer in trunk.bert["encoder"]["layer"]:
+        for linear in (layer.attention["self"]["Wqkv"], layer.attention["output"]["dense"]):
+            parametrize.register_parametrization(linear, "weight", LowRank(linear.weight, rank))
+
+
+def merge_lora(trunk):
+    """Add the low-rank changes to the matrices, so that the trunk is again the plain network."""
+    for module in list(trunk.modules()):
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight")
+
+
 @dataclass
 class Reader:
     """How a network reads: ``encode(sequence)`` gives an array, ``collate(arrays)`` what the network takes."""
@@ -271,6 +321,48 @@ def token_reader(tokenizer, max_tokens=None):
         return Tokens(ids, [len(rows[at]) for at in place], torch.from_numpy(place))
 
     return Reader(lambda sequence: np.array(tokenizer(sequence, max_tokens)[0], np.int32), pack)
+
+
+def reader_of(notes, folder):
+    """The Reader of a network as it was trained: what model.json says, and tokenizer.json of its folder."""
+    if notes["spec"]["network"] != "dnabert2":
+        return base_reader(notes["spec"]["length"])
+    tokenizer = dnabert2.Tokenizer(Path(folder) / "tokenizer.json", notes["spec"]["config"]["vocab_size"])
+    return token_reader(tokenizer, notes["max_tokens"])
+
+
+def length_problem(notes, length):
+    """Why a network cannot judge a window of so many bases, or None: it was trained on windows of other lengths."""
+    shortest, longest = notes["window_lengths"]
+    if notes["padded_or_cut_to"] or shortest <= length <= longest:
+        return None
+    trained = f"{shortest:,}" if shortest == longest else f"{shortest:,} to {longest:,}"
+    return f"has {length:,} bases; the network was trained on windows of {trained}"
+
+
+def precision(device, dtype):
+    """A context in which matrix products and convolutions run in ``dtype``, the rest in float32."""
+    return nullcontext() if dtype == "float32" else torch.autocast(device.type, getattr(torch, dtype))
+
+
+def predict(network, collate, strands, *, size, dtype="float32", log):
+    """Logits of retention, float64 ``(n,)``: of each window the mean over the strands that are read.
+
+    ``strands`` holds a list of ``n`` encoded windows for each strand; ``size`` of them are computed at once, fewer
+    where memory does not hold them. Raises TryAgain when it does not hold one.
+    """
+    device = next(network.parameters()).device
+    network.eval()
+
+    def compute(rows):
+        with torch.inference_mode(), precision(device, dtype), parametrize.cached():
+            return network(collate(rows).to(device)).double().cpu().numpy()
+
+    def along(rows):
+        some = (rows[first : first + size] for first in range(0, len(rows), size))
+        return np.concatenate([np.empty(0), *(compute_halving(compute, few, log) for few in some)])
+
+    return np.mean([along(rows) for rows in strands], axis=0)
 
 
 def write_network(folder, notes, network):

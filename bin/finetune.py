@@ -1,0 +1,310 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "scikit-learn>=1.5", "torch>=2.4", "safetensors>=0.4.5",
+#   "tokenizers>=0.20", "h5py>=3.12", "threadpoolctl>=3.5", "biopython>=1.84", "rich>=13"]
+# ///
+"""Train a network on windows of DNA and judge it on introns it has not seen, as fit does for features.
+
+Networks, those of Daoud & Ben-Hur (2025):
+  sei             Sei's convolutions and splines, from --weights, with a convolutional attention head
+  dnabert2        DNABERT-2, from --weights and --tokenizer, with a classification head
+  basset, basenji, attentionconv   three convolutional networks trained from scratch
+
+Windows and labels are joined by name. Rows train and test by whole leakage groups, as in fit: with fold numbers in the
+column split, or --folds, one network is trained for every fold without it, and a last one that is kept; with
+train/valid/test, one network is. Every training ends when the log loss of validation rows (valid, or the next fold) has
+not fallen for --patience epochs. Predictions are the mean of both strands.
+
+A killed run is taken up by the same command, from its last whole epoch.
+
+Output, a folder with the files of fit:
+  model.json           network, settings, provenance, parameters trained, seconds and memory that it took
+  weights.safetensors  all tensors of the network; tokenizer.json beside them for dnabert2
+  path.tsv             every epoch: log loss of training and validation rows, AUROC of these
+  predictions.tsv      name label split fold p_retained logit of every intron judged
+  metrics.json         metrics with 95 % intervals, the baseline, the gain over it, row counts
+  strata.tsv           AUROC within bins of GC content and length
+  covariates/ combined/    predictions.tsv and metrics.json of a linear model on the covariates, and of both together
+  seed2/ seed3/ …      the same of the trainings from further seeds
+"""
+
+import os
+import shutil
+from dataclasses import asdict
+from types import SimpleNamespace
+
+from intronaut.cli import (
+    BadData,
+    Log,
+    UsageError,
+    add_run_options,
+    parser,
+    positive_float,
+    positive_int,
+    run,
+    whole_folder,
+)
+
+PROG = "finetune"
+NETWORKS = ("sei", "dnabert2", "basset", "basenji", "attentionconv")
+PRETRAINED = ("sei", "dnabert2")
+PAPER_TOKENS = 150
+
+
+def make_parser():
+    made = parser(__doc__, PROG)
+    data = made.add_argument_group("input")
+    data.add_argument("--windows", required=True, metavar="FASTA", help="windows of fetch_sequences, plain or gzip")
+    data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv of label_introns")
+    data.add_argument("--length", type=positive_int, metavar="BP",
+                      help="pad windows with N, or cut them to their centre, to this [all must be of one]")  # fmt: skip
+    data.add_argument("--max-tokens", type=positive_int, metavar="N", help="dnabert2: cut longer windows to N tokens")
+    model = made.add_argument_group("network")
+    model.add_argument("--network", required=True, choices=NETWORKS, help="what to train")
+    model.add_argument("--weights", metavar="FILE", help="sei.pth, or DNABERT-2's pytorch_model.bin, or safetensors")
+    model.add_argument("--tokenizer", metavar="FILE", help="tokenizer.json of DNABERT-2")
+    model.add_argument("--head", choices=("classification", "linear-probe"), default="classification",
+                       help="on top of the trunk; linear-probe is one layer on a frozen trunk")  # fmt: skip
+    model.add_argument("--freeze", action="store_true", help="leave the trunk as it is: its features are computed once")
+    model.add_argument("--lora", type=positive_int, metavar="RANK", help="dnabert2: only train attention, at low rank")
+    how = made.add_argument_group("training")
+    how.add_argument("--preset", choices=("default", "paper"), default="default",
+                     help="settings of Daoud & Ben-Hur 2025 if paper; the options below change them")  # fmt: skip
+    how.add_argument("--optimiser", choices=("adamw", "sgd"), help="[adamw]")
+    how.add_argument("--learning-rate", type=positive_float, metavar="R", help="its peak; start and end scale with it")
+    how.add_argument(
+        "--trunk-factor", type=positive_float, metavar="F", help="learning rate of the trunk, over the head's"
+    )
+    how.add_argument("--weight-decay", type=float, metavar="W", help="[0.01]")
+    how.add_argument("--warm-up", type=int, metavar="N", help="epochs of rising learning rate; then half a cosine")
+    how.add_argument("--epochs", type=positive_int, metavar="N", help="at most")
+    how.add_argument("--patience", type=positive_int, metavar="N", help="epochs without gain before training ends")
+    how.add_argument("--batch-size", type=positive_int, metavar="N", help="windows in a step")
+    how.add_argument("--strands", choices=("random", "both", "forward"),
+                     help="what an epoch reads of a window: one at random, both, or its own only [random]")  # fmt: skip
+    judging = made.add_argument_group("judging")
+    judging.add_argument("--folds", type=positive_int, metavar="N", help="deal groups to N folds; ignore column split")
+    judging.add_argument("--seeds", type=positive_int, default=1, metavar="N", help="train from N seeds, --seed and up")
+    judging.add_argument("--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates")
+    out = made.add_argument_group("output")
+    out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="model folder to write")
+    speed = made.add_argument_group("precision and speed")
+    speed.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="to compute in")
+    speed.add_argument("--at-once", type=positive_int, metavar="N",
+                       help="windows to compute together; gradients add up [a batch, halved if need be]")  # fmt: skip
+    speed.add_argument("--deterministic", action="store_true", help="on a GPU: the same weights every time, but slower")
+    add_run_options(made, threads=True, device=True, seed=True)
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    check_options(args)
+    log = Log(PROG, args)
+    import torch
+
+    from intronaut.embedding import pick_device, prepare_torch
+
+    prepare_torch(args.threads)
+    device = pick_device(args.device)
+    if args.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    try:
+        work(args, device, log)
+    except RuntimeError as problem:
+        if "deterministic" not in str(problem):
+            raise
+        raise UsageError(f"--deterministic: {str(problem).split(' You can')[0]}") from problem
+
+
+def check_options(args):
+    """Raise UsageError for options that do not fit together."""
+    pretrained = args.network in PRETRAINED
+    if pretrained != bool(args.weights):
+        what = "needs --weights, the published file" if pretrained else "is trained from scratch and takes no --weights"
+        raise UsageError(f"--network {args.network} {what}")
+    if (args.network == "dnabert2") != bool(args.tokenizer):
+        raise UsageError("--tokenizer goes with --network dnabert2, which needs it")
+    if not pretrained and (args.freeze or args.head == "linear-probe"):
+        raise UsageError(f"--network {args.network} has no trained trunk to freeze")
+    if args.lora and (args.network != "dnabert2" or frozen(args)):
+        raise UsageError("--lora is for --network dnabert2 with a trunk that is not frozen")
+    if args.preset == "paper" and (args.lora or args.head == "linear-probe"):
+        raise UsageError("--preset paper: the paper trains neither --lora nor a linear probe")
+    if args.network == "dnabert2" and args.length:
+        raise UsageError("--length: dnabert2 reads windows of any length; --max-tokens cuts them")
+    if args.network != "dnabert2" and args.max_tokens:
+        raise UsageError("--max-tokens goes with --network dnabert2")
+    if args.max_tokens is not None and args.max_tokens < 3:
+        raise UsageError("--max-tokens: at least 3, two of which are special")
+    if (args.warm_up or 0) < 0 or (args.weight_decay or 0) < 0:
+        raise UsageError("--warm-up and --weight-decay must not be below 0")
+
+
+def frozen(args):
+    """Whether the trunk stays as it is."""
+    return args.freeze or args.head == "linear-probe"
+
+
+def work(args, device, log):
+    """Read, train, judge and write."""
+    from intronaut import crosstrain, networks, tables, training
+    from intronaut.matrix import join
+    from intronaut.seqio import read_windows
+    from intronaut.store import window_obs
+    from intronaut.validation import make_plan
+
+    windows = list(read_windows(args.windows))
+    read = SimpleNamespace(path=args.windows, obs=window_obs(windows))
+    table, rows, counts = join(read, tables.read_labels(args.labels))
+    plan = make_plan(table, args.folds)
+    counts |= crosstrain.tell_rows(table, plan, counts, log)
+    sequences = [windows[row].sequence for row in rows[:, 0]]
+    pretrained = networks.open_pretrained(args.network, args.weights) if args.weights else None
+    if pretrained and pretrained.note:
+        log.warn(f"{args.weights}: {pretrained.note}")
+    spec = spec_of(args, pretrained, sequences)
+    settings = settings_of(args)
+    provenance = provenance_of(args, read.obs, pretrained, sequences)
+    identity = provenance | {"settings": asdict(settings), "at_once": args.at_once}
+    checkpoints = training.checkpoint_folder(args.output, identity, log)
+
+    def new_network(seed):
+        return networks.start(spec, pretrained, seed, frozen=frozen(args), lora=args.lora)
+
+    study = crosstrain.Study(
+        args.network, table, plan, read_examples(sequences, table, spec, settings, args), new_network, frozen(args),
+        settings, args.at_once, device, checkpoints, args.bootstrap, args.seed, log,
+    )  # fmt: skip
+    if study.frozen:
+        network, size = new_network([args.seed]).to(device), args.at_once or settings.batch
+        study.examples = training.trunk_features(
+            network, study.examples, study.folder, size=size, dtype=args.dtype, log=log
+        )
+    results = [crosstrain.train_all(study, args.seed + more, keep=more == 0) for more in range(args.seeds)]
+    beside = crosstrain.linear_models(study, results[0], args.threads)
+    with whole_folder(args.output) as folder:
+        crosstrain.write_evaluations(folder, study, results, beside, counts)
+        write_model(folder, args, study, results, provenance)
+    shutil.rmtree(study.folder)
+
+
+def settings_of(args):
+    """The training.Settings of the preset and of the options that change it."""
+    from intronaut.training import settings_of
+
+    changes = {
+        "optimiser": args.optimiser, "trunk_factor": args.trunk_factor, "decay": args.weight_decay,
+        "warm_up": args.warm_up, "epochs": args.epochs, "patience": args.patience, "batch": args.batch_size,
+        "strands": args.strands, "dtype": args.dtype,
+    }  # fmt: skip
+    return settings_of(args.preset, args.network, frozen=frozen(args), peak=args.learning_rate, **changes)
+
+
+def spec_of(args, pretrained, sequences):
+    """What networks.build makes the network of. Raises BadData for windows of several lengths or too short."""
+    from intronaut.networks import SHORTEST
+
+    spec = {"network": args.network, "head": args.head} | (pretrained.spec if pretrained else {})
+    if args.network == "dnabert2":
+        return spec
+    lengths = [len(sequence) for sequence in sequences]
+    if not args.length and min(lengths) < max(lengths):
+        told = f"{min(lengths):,} to {max(lengths):,} bases; give --length to pad or cut them"
+        raise BadData(f"{args.windows}: windows of {told}")
+    length = args.length or lengths[0]
+    if length < SHORTEST[args.network]:
+        raise BadData(
+            f"{args.windows}: windows of {length} bases; {args.network} reads {SHORTEST[args.network]} or more"
+        )
+    return spec | {"length": length}
+
+
+def read_examples(sequences, table, spec, settings, args):
+    """The windows as the network reads them, on each strand that is used."""
+    import numpy as np
+
+    from intronaut import networks
+    from intronaut.dnabert2 import Tokenizer
+    from intronaut.seqio import reverse_complement
+    from intronaut.training import Examples
+
+    if args.network == "dnabert2":
+        reader = networks.token_reader(Tokenizer(args.tokenizer, spec["config"]["vocab_size"]), max_tokens(args))
+    else:
+        reader = networks.base_reader(spec["length"])
+    strands = [[reader.encode(sequence) for sequence in sequences]]
+    if settings.strands != "forward":
+        strands.append([reader.encode(reverse_complement(sequence)) for sequence in sequences])
+    return Examples(strands, table["label"].to_numpy(np.float32), reader.collate)
+
+
+def max_tokens(args):
+    """Tokens at most in a window, None for all."""
+    published = PAPER_TOKENS if args.network == "dnabert2" and args.preset == "paper" else None
+    return args.max_tokens or published
+
+
+def provenance_of(args, obs, pretrained, sequences):
+    """What a training depends on besides its settings."""
+    from intronaut import __version__
+    from intronaut.cli import digest_file
+    from intronaut.store import input_digest
+
+    lengths = [len(sequence) for sequence in sequences]
+    return {
+        "version": __version__,
+        "head": args.head,
+        "trunk": "frozen" if frozen(args) else f"LoRA of rank {args.lora}" if args.lora else "trained",
+        "preset": args.preset,
+        "folds": args.folds,
+        "seed": args.seed,
+        "max_tokens": max_tokens(args),
+        "window_lengths": [min(lengths), max(lengths)],
+        "padded_or_cut_to": args.length,
+        "labels_sha256": digest_file(args.labels),
+        "tokenizer_sha256": digest_file(args.tokenizer) if args.tokenizer else None,
+        "features": {
+            "tool": PROG,
+            "network": args.network,
+            "windows_sha256": input_digest(obs),
+            "weights_sha256": digest_file(args.weights) if args.weights else None,
+            "weights_note": pretrained.note if pretrained else "",
+        },
+    }
+
+
+def write_model(folder, args, study, results, provenance):
+    """model.json and the tensors of the network that is kept, and its tokenizer."""
+    from intronaut import networks
+    from intronaut.crosstrain import training_rows
+    from intronaut.training import peak_memory
+
+    network, states = results[0].network, results[0].states
+    n_parameters = networks.n_parameters(network)
+    if args.lora:
+        networks.merge_lora(network.trunk)
+    train, valid = training_rows(study.plan, None)
+    all_trainings = sum(state.seconds for result in results for state in result.states.values())
+    cost = {"seconds": states[None].seconds, "seconds_of_all_trainings": all_trainings}
+    notes = provenance | {
+        # a head on a frozen trunk is not the published fine-tuned Sei
+        "kind": f"{args.network} head" if study.frozen else {"sei": "fsei"}.get(args.network, args.network),
+        "settings": asdict(study.settings),
+        "setting": {"epochs": states[None].best_epoch},
+        "setting_of_fold": {str(fold): {"epochs": state.best_epoch} for fold, state in states.items() if fold},
+        "n_parameters": n_parameters,
+        "rows_trained": int(train.sum()),
+        "rows_validating": int(valid.sum()),
+        "prevalence_trained": float(study.labels[train].mean()),
+        "cost": {"windows_at_once": states[None].at_once} | cost | peak_memory(study.device),
+    }
+    networks.write_network(folder, notes, network)
+    if args.tokenizer:
+        shutil.copyfile(args.tokenizer, folder / "tokenizer.json")
+
+
+if __name__ == "__main__":
+    run(main, PROG)
