@@ -1,5 +1,6 @@
 """embed_sei as its user runs it: features, contexts, strands, refusals, and runs that are killed."""
 
+import gzip
 import os
 import random
 import resource
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import anndata
 import h5py
@@ -16,10 +18,12 @@ import torch
 from safetensors.torch import save_file
 
 import embed_sei
+import fetch_sequences
 from conftest import ROOT
 from intronaut.cli import BadData, UsageError
+from intronaut.sei_features import codes_of, problem_with
 from intronaut.sei_targets import class_scores
-from intronaut.seqio import reverse_complement
+from intronaut.seqio import read_windows, reverse_complement
 from random_checkpoints import write_sei
 from test_sei import FEATURE_BOUND, PROBABILITY_BOUND, PUBLISHED, TINY_BOUNDS, filled, relative_error
 from test_weights import Canary
@@ -180,6 +184,34 @@ def test_windows_of_the_wrong_length_are_listed(embed):
         embed(random_dna(6, 600, 4096, 20))
     with pytest.raises(BadData, match="'w2' has 20 bp, --context native needs 32"):
         embed(random_dna(6, 600, 4096, 20), "--context", "native")
+
+
+def test_sei_reads_the_bases_of_chr19p_on_both_strands_and_at_its_ends(shared_data, tmp_path):
+    """200 windows, with the start of the chromosome, the edge of its first gap, and its cut end."""
+    from Bio import SeqIO
+
+    path = shared_data / "human_chr19p_GRCh38" / "genome.chr19p.fa.gz"
+    with gzip.open(path, "rt") as handle:
+        chromosome = next(SeqIO.parse(handle, "fasta")).seq
+    draw, size = random.Random(9), len(chromosome)
+    middles = [0, 1, 2047, 2048, 2049, size - 2049, size - 2048, size - 2047, size - 1]
+    # the gap of N at the telomere ends at 60,000
+    middles += [draw.randrange(58_000, 62_100) for _ in range(20)]
+    middles += [draw.randrange(size) for _ in range(200 - len(middles))]
+    rows = [(middle, middle + 1, draw.choice("+-")) for middle in middles]
+    (tmp_path / "rows.bed").write_text("".join(f"chr19\t{a}\t{b}\tr{a}\t0\t{s}\n" for a, b, s in rows))
+    words = [tmp_path / "rows.bed", "--fasta", path, "--length", 4096, "-o", tmp_path / "windows.fa", "--quiet"]
+    fetch_sequences.main([str(word) for word in words])
+    letters = np.array(list("ACGTN"))
+    options = SimpleNamespace(context="genome", iupac="quarter")
+    for window, (middle, _, strand) in zip(read_windows(tmp_path / "windows.fa"), rows, strict=True):
+        # the base in the middle is the 2,049th of its own strand
+        start = middle - 2048 if strand == "+" else middle - 2047
+        end = start + 4096
+        expected = "N" * max(-start, 0) + chromosome[max(start, 0) : min(end, size)] + "N" * max(end - size, 0)
+        expected = str(expected if strand == "+" else expected.reverse_complement()).upper()
+        assert problem_with(window, "genome") is None
+        assert "".join(letters[codes_of(window, options)]) == expected, window.name
 
 
 def test_options_that_lack_a_file_are_wrong_use(folder, tmp_path):
