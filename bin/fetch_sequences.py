@@ -30,7 +30,6 @@ from itertools import groupby
 from intronaut.cli import (
     BadData,
     Log,
-    Problems,
     UsageError,
     add_run_options,
     parser,
@@ -78,7 +77,7 @@ def main(argv):
     args = make_parser().parse_args(argv)
     check_outputs(args)
     from intronaut.genome import Genome
-    from intronaut.windows import read_rows
+    from intronaut.windows import read_rows, refuse_rows_outside
 
     rows = read_rows(args.input)
     if args.anchor != "centre" and any(row.unit == "peak" for row in rows):
@@ -95,16 +94,6 @@ def check_outputs(args):
         raise UsageError("nothing to write: give --output or --shard-dir")
     if bool(args.shard_dir) != bool(args.shard_size):
         raise UsageError("--shard-dir and --shard-size go together")
-
-
-def refuse_rows_outside(rows, chroms, genome, source):
-    """A row past its chromosome's end means another assembly: raise BadData that lists them."""
-    problems = Problems(source)
-    for row in rows:
-        bases = genome.lengths[chroms[row.chrom]]
-        if row.end > bases:
-            problems.add(f"{row.name} ends at {row.end:,}, {row.chrom} at {bases:,}: is it the same assembly?")
-    problems.raise_if_any()
 
 
 def write(rows, chroms, genome, args):

@@ -60,6 +60,16 @@ def read_rows(path):
     return rows
 
 
+def refuse_rows_outside(rows, chroms, genome, source):
+    """A row past its chromosome's end means another assembly: raise BadData that lists them."""
+    problems = Problems(source)
+    for row in rows:
+        bases = genome.lengths[chroms[row.chrom]]
+        if row.end > bases:
+            problems.add(f"{row.name} ends at {row.end:,}, {row.chrom} at {bases:,}: is it the same assembly?")
+    problems.raise_if_any()
+
+
 def _row(fields, unit_column):
     if len(fields) < 3:
         raise ValueError(f"{len(fields)} columns; BED has at least chrom, start and end, by tabs")

@@ -1,0 +1,334 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "pysam>=0.23", "biopython>=1.85", "h5py>=3.12",
+#   "lightgbm>=4.5", "pyjaspar>=4.0", "safetensors>=0.4.5", "threadpoolctl>=3.5", "tokenizers>=0.20", "torch>=2.6"]
+# ///
+"""Say how variants change a model's prediction that introns are retained.
+
+Reads a VCF (plain, gzip, bgzf, or -), a genome, introns (labels.tsv or BED) and a model folder of fit or finetune. For
+every alternative allele and every intron whose window holds it, the window is read with the reference and with the
+alternative allele, features are computed from both as those the model was fitted on, and the logits are compared.
+Covariates (length, GC …) have no part in this. Give the labels.tsv and the window options that fetch_sequences was
+given for the model: then the windows are checked against those that it learnt from, base by base.
+
+A window keeps its length and its anchor: insertions and deletions move its end on their own side of the anchor. An
+allele that spans the anchor moves as docs/variants.md says. REF must be what the genome holds.
+
+Left out and counted by reason: alleles that are missing, symbolic, * or breakends, and those in no intron's window.
+
+The null: as many random changes as --null says, of the same bases between the same neighbours on either strand, in the
+windows that hold variants; for changes of one base. null_p = (1 + number at least as strong) / (1 + null_n), two-sided;
+it is never below 1 / (1 + null_n).
+
+Writes:
+  --output   one line an allele and intron: chrom start pos id ref alt kind name from_anchor logit_ref delta_logit p_ref
+             p_alt delta_p null_p null_n; start is 0-based, pos that of the VCF, from_anchor the bases 3' of the anchor;
+             logits are the model's own, probabilities are calibrated as in predict
+  --groups   linear models: the contributions of feature groups, which add up to delta_logit
+  --vcf      the VCF with INTRONAUT_… in INFO (bgzf if named .gz), every other column and the order as they were
+  --summary  counts, as JSON; alleles = scored + the sum of left_out
+"""
+
+from intronaut.cli import (
+    BadData,
+    Log,
+    UsageError,
+    __version__,
+    add_run_options,
+    fraction,
+    parser,
+    positive_int,
+    run,
+    whole_file,
+)
+
+PROG = "score_variants"
+SCORE_COLUMNS = (
+    "chrom", "start", "pos", "id", "ref", "alt", "kind", "name", "from_anchor", "logit_ref", "delta_logit", "p_ref",
+    "p_alt", "delta_p", "null_p", "null_n",
+)  # fmt: skip
+GROUP_COLUMNS = ("chrom", "start", "pos", "id", "ref", "alt", "name", "group", "contribution")
+FILES = ("weights", "targets", "projection", "class_names", "tokenizer", "config", "motifs")
+OTHER_GROUPS, MISSING = "(other groups)", "NA"
+INFO = (
+    ("INTRONAUT_N", "Integer", "introns whose window holds the allele"),
+    ("INTRONAUT_INTRON", "String", "the intron whose logit of retention the allele changes most"),
+    ("INTRONAUT_DLOGIT", "Float", "change of the logit of retention of that intron"),
+    ("INTRONAUT_DP", "Float", "change of its probability of retention"),
+    ("INTRONAUT_NULLP", "Float", "share of matched random changes at least as strong, two-sided"),
+)
+# lines of the VCF that are held at once; bytes of values of reference windows that are kept for reuse
+RECORDS, KEPT_BYTES = 4096, 256 << 20
+
+
+def make_parser():
+    made = parser(__doc__, PROG)
+    data = made.add_argument_group("input")
+    data.add_argument("variants", metavar="VCF", help="variants, plain or gzip, or -")
+    data.add_argument("--fasta", required=True, metavar="FILE", help="the genome: FASTA (plain, bgzf, gzip) or 2bit")
+    data.add_argument("--introns", required=True, metavar="FILE", help="labels.tsv or BED")
+    data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit or finetune")
+    data.add_argument("--chrom-aliases", metavar="FILE", help="names of each chromosome, as for fetch_sequences")
+    data.add_argument(
+        "--ref-mismatch", choices=("refuse", "skip"), default="refuse", help="what to do when REF is not in the genome"
+    )
+    windows = made.add_argument_group("windows, as fetch_sequences was told for the model")
+    windows.add_argument("--anchor", choices=("centre", "donor", "acceptor"), default="centre", help="centred on what")
+    windows.add_argument("--length", type=positive_int, metavar="N",
+                         help="bases in a window [a network's; 4096 for Sei in its own context; else 600]")  # fmt: skip
+    windows.add_argument("--strand", choices=("aware", "forward"), default="aware", help="minus rows: reverse or not")
+    windows.add_argument("--edge", choices=("pad", "shift", "drop"), default="pad", help="past a chromosome's end")
+    files = made.add_argument_group("what the model's features were made with")
+    files.add_argument("--weights", metavar="FILE", help="of Sei or DNABERT-2")
+    files.add_argument("--targets", metavar="FILE", help="target.names of Sei")
+    files.add_argument("--projection", metavar="FILE", help="projvec_targets.npy, for Sei's sequence classes")
+    files.add_argument("--class-names", metavar="FILE", help="seqclass.names, for Sei's sequence classes")
+    files.add_argument("--tokenizer", metavar="FILE", help="tokenizer.json of DNABERT-2")
+    files.add_argument("--config", metavar="FILE", help="config.json of DNABERT-2, where embed_dnabert2 was given it")
+    files.add_argument("--motifs", metavar="FILE", help="motifs, where embed_motifs was given a file")
+    scores = made.add_argument_group("scores")
+    scores.add_argument(
+        "--null", type=whole_number, default=99, metavar="N", help="random changes a context; 0 for none"
+    )
+    scores.add_argument("--prevalence", type=fraction, metavar="P", help="share of retained introns, as in predict")
+    scores.add_argument("--group-by", metavar="COLUMN", help="column of the features to sum by [each feature]")
+    scores.add_argument("--top-groups", type=positive_int, default=10, metavar="N", help="groups named an allele and "
+                        "intron; the others are one line")  # fmt: skip
+    output = made.add_argument_group("output")
+    output.add_argument("-o", "--output", required=True, metavar="TSV", help="scores")
+    output.add_argument("--groups", metavar="TSV", help="contributions of feature groups")
+    output.add_argument("--vcf", metavar="VCF", help="annotated VCF")
+    output.add_argument("--summary", metavar="JSON", help="counts")
+    add_run_options(made, threads=True, device=True, seed=True)
+    return made
+
+
+def whole_number(text):
+    """argparse type: a whole number of at least 0."""
+    return 0 if text == "0" else positive_int(text)
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    if args.prevalence in (0.0, 1.0):
+        raise UsageError("--prevalence: must lie between 0 and 1")
+    from intronaut.genome import Genome
+    from intronaut.scoring import Survey
+    from intronaut.seqio import rereadable
+
+    log = Log(PROG, args)
+    with rereadable(args.variants) as path, Genome(args.fasta, args.chrom_aliases) as genome:
+        scorer = scorer_of(args, log)
+        introns = introns_of(genome, scorer, args, log)
+        survey = Survey(path, introns, skip_mismatches=args.ref_mismatch == "skip")
+        null = null_of(survey, introns, scorer, args, log)
+        counts = write(path, survey, introns, scorer, null, args, log)
+    told = "".join(f"; {number:,} {reason}" for reason, number in sorted(counts["left_out"].items()))
+    log.note(f"{counts['alleles']:,} alleles of {counts['records']:,} lines: {counts['scored']:,} scored, against "
+             f"{counts['introns_with_alleles']:,} introns{told}")  # fmt: skip
+
+
+def scorer_of(args, log):
+    """The model, ready to compute on DNA."""
+    from types import SimpleNamespace
+
+    from intronaut.scoring import open_scorer
+
+    files = SimpleNamespace(**{name: getattr(args, name) for name in FILES})
+    how = {"threads": args.threads, "device": args.device, "kept_bytes": KEPT_BYTES, "log": log}
+    scorer = open_scorer(args.model, files, args.group_by, **how)
+    if args.groups and scorer.group is None:
+        raise UsageError("--groups: only linear models are split by feature group")
+    return scorer
+
+
+def introns_of(genome, scorer, args, log):
+    """The introns and their windows; says so when these are not those that the model learnt from."""
+    from intronaut.variants import Introns
+
+    length = args.length or scorer.length
+    how = {"anchor": args.anchor, "length": length, "edge": args.edge, "strand": args.strand}
+    introns = Introns(args.introns, genome, how)
+    if problem := scorer.source.problem(introns.reference(0)):
+        raise BadData(f"{args.introns}: a window {problem}")
+    if introns.sha256 != scorer.learnt_from:
+        log.warn(
+            f"{args.introns}: not the windows that the model learnt from. Other introns are fine; but then make sure "
+            "that --fasta, --anchor, --length, --strand and --edge are as they were for the model"
+        )
+    return introns
+
+
+def null_of(survey, introns, scorer, args, log):
+    """Context → sorted absolute changes of the logit by random alleles in it."""
+    from intronaut.scoring import null_changes
+
+    contexts = sorted(survey.contexts) if args.null else []
+    touched, null = sorted(survey.touched), {}
+    with log.progress(len(contexts), "contexts of the null") as progress:
+        for context in contexts:
+            null[context] = null_changes(context, args.null, touched, introns, scorer, args.seed)
+            progress.add(1)
+    return null
+
+
+def scored_records(path, survey, scorer, counts):
+    """Yield every ``(record, [[(allele, intron number, Change)] of each ALT])`` in order; reasons go to ``counts``."""
+    from intronaut.scoring import PAIRS
+    from intronaut.vcf import read_records
+
+    introns, waiting, pairs = survey.introns, [], []
+
+    def scored():
+        parts = (scorer.changes(pairs[first : first + PAIRS]) for first in range(0, len(pairs), PAIRS))
+        changes = (change for part in parts for change in part)
+        for record, alts in waiting:
+            yield record, [[(allele, number, next(changes)) for number in numbers] for allele, numbers in alts]
+        waiting.clear()
+        pairs.clear()
+
+    for record in read_records(path):
+        alts = []
+        for allele, numbers, reason in survey.alleles(record):
+            windows = {number: introns.alternative(number, allele) for number in numbers}
+            kept = [number for number in numbers if windows[number]]
+            pairs += [(introns.reference(number), windows[number]) for number in kept]
+            alts.append((allele, kept))
+            counts["pairs_without_window"] += len(numbers) - len(kept)
+            counts["scored" if kept else reason or "the window with it leaves the chromosome"] += 1
+        waiting.append((record, alts))
+        if len(pairs) >= PAIRS or len(waiting) >= RECORDS:
+            yield from scored()
+    yield from scored()
+
+
+def write(path, survey, introns, scorer, null, args, log):
+    """Write scores, groups, VCF and summary, all or none; returns the summary."""
+    import json
+    from collections import Counter
+    from contextlib import ExitStack
+
+    counts = Counter()
+    with ExitStack() as outputs, log.progress(survey.records, "lines") as progress:
+        scores, groups, vcf, summary = (
+            outputs.enter_context(whole_file(name)) if name else None
+            for name in (args.output, args.groups, args.vcf, args.summary)
+        )
+        scores.write("\t".join(SCORE_COLUMNS) + "\n")
+        if groups:
+            groups.write("\t".join(GROUP_COLUMNS) + "\n")
+        if vcf:
+            vcf.writelines(f"{line}\n" for line in annotated_header(survey.header))
+        for record, alts in scored_records(path, survey, scorer, counts):
+            rows = [[score_row(record, alt, *one, introns, scorer, null, args) for one in found]
+                    for alt, found in zip(record.alts, alts, strict=True)]  # fmt: skip
+            scores.writelines(line(row.values()) for of_alt in rows for row in of_alt)
+            counts["pairs"] += sum(map(len, rows))
+            if groups:
+                groups.writelines(
+                    line([*where(record, alt), introns.rows[number].name, *part])
+                    for alt, found in zip(record.alts, alts, strict=True)
+                    for _, number, change in found
+                    for part in group_parts(change, scorer.group, args.top_groups)
+                )
+            if vcf:
+                vcf.write("\t".join(annotated(record, rows)) + "\n")
+            progress.add(1)
+        told = summary_of(counts, survey, introns, scorer, null, args)
+        if summary:
+            json.dump(told, summary, indent=1, ensure_ascii=False)
+            summary.write("\n")
+    return told
+
+
+def where(record, alt):
+    """The columns that say which allele a line is about."""
+    return [record.fields[0], record.start, record.fields[1], record.fields[2], record.fields[3], alt]
+
+
+def score_row(record, alt, allele, number, change, introns, scorer, null, args):
+    """One line of the scores, by column."""
+    from intronaut.scoring import null_p
+    from intronaut.variants import context_of, from_anchor
+
+    row = introns.rows[number]
+    p_ref, p_alt = (scorer.probability(logit, args.prevalence) for logit in (change.logit, change.logit + change.delta))
+    drawn = null.get(context_of(introns.genome, allele), ())
+    values = [*where(record, alt), allele.kind, row.name, from_anchor(row, args.anchor, allele), change.logit,
+              change.delta, p_ref, p_alt, p_alt - p_ref, null_p(change.delta, drawn) if len(drawn) else None,
+              len(drawn)]  # fmt: skip
+    return dict(zip(SCORE_COLUMNS, values, strict=True))
+
+
+def group_parts(change, group, top):
+    """``(group, contribution)`` of the ``top`` strongest, then the sum of the others; zeros are not listed."""
+    import numpy as np
+
+    order = np.argsort(-np.abs(change.parts), kind="stable")
+    order = order[change.parts[order] != 0]
+    named = [(group.categories[place], change.parts[place]) for place in order[:top]]
+    return [*named, (OTHER_GROUPS, change.parts[order[top:]].sum())] if len(order) > top else named
+
+
+def annotated_header(header):
+    """The header with our INFO fields before the column names."""
+    ours = [f'##INFO=<ID={name},Number=A,Type={kind},Description="{what}">' for name, kind, what in INFO]
+    return [*header[:-1], *ours, header[-1]]
+
+
+def annotated(record, rows):
+    """The columns of a VCF line, with the strongest change by each ALT in INFO; unchanged where none is scored."""
+    from intronaut.vcf import encoded
+
+    if not any(rows):
+        return record.fields
+    values = []
+    for of_alt in rows:
+        if of_alt:
+            top = max(of_alt, key=lambda row: abs(row["delta_logit"]))
+            texts = [text(top[name]) for name in ("delta_logit", "delta_p", "null_p")]
+            values.append([str(len(of_alt)), encoded(top["name"]), *("." if one == MISSING else one for one in texts)])
+        else:
+            values.append(["0", ".", ".", ".", "."])
+    ours = [f"{name}={','.join(column)}" for (name, *_), column in zip(INFO, zip(*values, strict=True), strict=True)]
+    fields = list(record.fields)
+    fields[7] = ";".join([*([] if fields[7] in (".", "") else [fields[7]]), *ours])
+    return fields
+
+
+def line(values):
+    """One line of a table."""
+    return "\t".join(map(text, values)) + "\n"
+
+
+def text(value):
+    """A cell: six significant digits, NA for nothing."""
+    return MISSING if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def summary_of(counts, survey, introns, scorer, null, args):
+    """What was read, scored and left out."""
+    counted = {"scored", "pairs", "pairs_without_window"}
+    left_out = {reason: counts[reason] for reason in sorted(counts.keys() - counted)}
+    return {
+        "tool": PROG,
+        "version": __version__,
+        "records": survey.records,
+        "alleles": counts["scored"] + sum(left_out.values()),
+        "scored": counts["scored"],
+        "left_out": left_out,
+        "pairs": counts["pairs"],
+        "pairs_without_window": counts["pairs_without_window"],
+        "introns": len(introns.rows),
+        "introns_without_window": introns.without_window,
+        "introns_with_alleles": len(survey.touched),
+        "windows": introns.how,
+        "windows_of_the_model": introns.sha256 == scorer.learnt_from,
+        "windows_computed": scorer.computed,
+        "null": {"contexts": len(null), "drawn": args.null, "lowest_p": 1 / (1 + args.null), "seed": args.seed},
+    }
+
+
+if __name__ == "__main__":
+    run(main, PROG)
