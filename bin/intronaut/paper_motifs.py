@@ -19,7 +19,14 @@ APART = 2
 SCORE_SHARE = 0.8
 PSEUDO_PROBABILITY = 1e-20
 BASELINE = 0.25
-TILES_AT_ONCE = 512
+FAULTS = [
+    "overlapping pieces of 32 bp, on both strands, count as independent observations",
+    "one strand of each motif is scanned",
+    "a hit is a score above 0.8 of the matrix's largest probability, at most 0.8 nat, so most windows can be hits",
+    "any base that a matrix never saw rules a site out",
+    "the spliced set holds the retained windows too",
+    "nothing allows for GC content",
+]
 
 
 def compare_as_paper(windows, label, motifs, *, p_retained=None, hypothetical=None, progress=None):
@@ -30,8 +37,8 @@ def compare_as_paper(windows, label, motifs, *, p_retained=None, hypothetical=No
         motifs: those wider than 32 bp are left out.
         p_retained: ``(n,)`` predicted probabilities, or None to take all rows. Only rows predicted right with a
             probability above 0.8 count.
-        hypothetical: function of a row number to its ``(4, length)`` contributions to the logit of retention, or None
-            to cut windows into consecutive pieces.
+        hypothetical: ``(n, 4, length)`` contributions to the logit of retention, or None to cut windows into
+            consecutive pieces.
 
     Returns:
         DataFrame, the largest difference first: motif_id, tf, hits_spliced, n_spliced, hits_retained, n_retained,
@@ -48,7 +55,8 @@ def compare_as_paper(windows, label, motifs, *, p_retained=None, hypothetical=No
     total, pieces = np.zeros((2, len(motifs)), np.int64), np.zeros(2, np.int64)
     for row in np.flatnonzero(right):
         for kind in (1, 0) if label[row] == 1 else (0,):
-            for tiles in _pieces(windows[row], hypothetical, row, 1 if kind else -1):
+            toward = None if hypothetical is None else hypothetical[row] * (1 if kind else -1)
+            for tiles in _pieces(windows[row], toward):
                 total[kind] += hits.count(tiles)
                 pieces[kind] += len(tiles)
         if progress is not None:
@@ -56,7 +64,7 @@ def compare_as_paper(windows, label, motifs, *, p_retained=None, hypothetical=No
     return _table(motifs, total, pieces)
 
 
-def _pieces(codes, hypothetical, row, sign):
+def _pieces(codes, hypothetical):
     """The one-hot pieces ``(t, 32, 4)`` of a window, then those of its other strand, which the paper counts as a row
     of its own."""
     bases = one_hot(codes)
@@ -65,8 +73,7 @@ def _pieces(codes, hypothetical, row, sign):
         if hypothetical is None:
             starts = range(0, len(own) - WIDTH + 1, WIDTH)
         else:
-            contributions = sign * np.asarray(hypothetical(row), float).T
-            contributions = contributions[::-1, ::-1] if turned else contributions
+            contributions = hypothetical.T[::-1, ::-1] if turned else hypothetical.T
             starts = _hot_starts((own.numpy() - BASELINE) * contributions)
         if len(starts):
             yield torch.stack([own[start : start + WIDTH] for start in starts])

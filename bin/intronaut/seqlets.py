@@ -114,7 +114,7 @@ def _strongest(sums, passing):
     return sorted(taken)
 
 
-def seqlet_masks(seqlets, n, length, sign=0):
+def masks_of(seqlets, n, length, sign=0):
     """``(n, length)`` bool: which bases lie in a seqlet; with ``sign`` 1 or -1 only in one of that sign."""
     masks = np.zeros((n, length), bool)
     for row in seqlets.itertuples():
@@ -123,10 +123,46 @@ def seqlet_masks(seqlets, n, length, sign=0):
     return masks
 
 
-def discover(attributions, rows, windows, path):
+class WindowAttributions:
+    """The attributions of given windows, in their order, and the rows they have in the file."""
+
+    def __init__(self, path, windows):
+        self.file = open_attributions(path)
+        self.rows = read_rows(self.file, windows)
+
+    def observed(self):
+        """``(n, length)`` float32. Raises BadData for numbers that are not finite."""
+        made = np.empty((len(self.rows), self.file.observed.shape[1]), np.float32)
+        for block, rows in self._blocks():
+            made[block] = self.file.observed[rows]
+        if not np.isfinite(made).all():
+            raise BadData(f"{self.file.path}: attributions that are not finite")
+        return made
+
+    def hypothetical(self):
+        """``(n, 4, length)`` float32. Raises BadData when the file has none."""
+        if self.file.hypothetical is None:
+            raise BadData(f"{self.file.path}: no dataset hypothetical; run attribute again")
+        made = np.empty((len(self.rows), *self.file.hypothetical.shape[1:]), np.float32)
+        for block, rows in self._blocks():
+            made[block] = self.file.hypothetical[rows]
+        return made
+
+    def _blocks(self):
+        # HDF5 reads chosen rows in rising order only
+        order = np.argsort(self.rows)
+        for first in range(0, len(order), BLOCK):
+            block = order[first : first + BLOCK]
+            yield block, self.rows[block]
+
+
+def discover(windows, hypothetical, path):
     """Motifs made of the seqlets by TF-MoDISco (Shrikumar et al. 2018, arXiv:1811.00416), written to ``path`` as well.
 
-    ``windows`` are base-code arrays in the order of ``rows``. Raises ToolError when no TF-MoDISco is installed.
+    Args:
+        windows: base-code arrays of one length; ``hypothetical``: ``(n, 4, length)``.
+
+    Raises ToolError when no TF-MoDISco is installed.
     """
     try:
         from modiscolite.io import save_hdf5
@@ -135,20 +171,11 @@ def discover(attributions, rows, windows, path):
         raise ToolError(
             f"--modisco needs TF-MoDISco, and Python package {problem.name} is not installed: pip install modisco"
         ) from problem
-    if attributions.hypothetical is None:
-        raise BadData(f"{attributions.path}: no dataset hypothetical, which TF-MoDISco needs")
     bases = np.stack([one_hot(codes).numpy() for codes in windows])
-    order = np.argsort(rows)
-    hypothetical = np.empty(bases.shape, np.float32)
-    for first in range(0, len(rows), BLOCK):
-        some = order[first : first + BLOCK]
-        hypothetical[some] = attributions.hypothetical[rows[some]].transpose(0, 2, 1)
-    patterns = TFMoDISco(one_hot=bases, hypothetical_contribs=hypothetical)
+    patterns = TFMoDISco(one_hot=bases, hypothetical_contribs=hypothetical.transpose(0, 2, 1))
     save_hdf5(str(path), *patterns, WIDTH)
     return [
-        Motif(
-            f"{sign}_{number}", f"{sign} pattern {number}", np.asarray(pattern.sequence, float) * len(pattern.seqlets)
-        )
-        for sign, found in zip(("retained", "spliced"), patterns, strict=True)
-        for number, pattern in enumerate(found or (), 1)
+        Motif(f"{outcome}_{number}", f"{outcome} {number}", np.asarray(found.sequence, float) * len(found.seqlets))
+        for outcome, some in zip(("retained", "spliced"), patterns, strict=True)
+        for number, found in enumerate(some or (), 1)
     ]

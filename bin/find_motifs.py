@@ -1,0 +1,286 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["biopython>=1.85", "h5py>=3.12", "logomaker>=0.8.7", "matplotlib>=3.9", "memelite>=0.5",
+#   "numpy>=2.0", "pandas>=2.2", "pyjaspar>=4.0", "rich>=13", "scipy>=1.13", "torch>=2.6"]
+# ///
+"""Find the sites of motifs, and which motifs are more common in retained than in spliced introns.
+
+Every site on either strand with a FIMO p-value up to --p-value is found. With --attributions only sites whose middle
+lies in a seqlet count: a stretch of 21 bases that moves the model's prediction more than chance would. A motif is then
+tested by logistic regression with one observation a window, adjusted for the window's own GC content, the length of the
+intron and their squares; windows of one leakage group (column group) do not count as independent.
+
+GC-rich motifs look enriched wherever introns are GC-rich. So beside each adjusted odds ratio stand the unadjusted one
+and that of a control, the same windows with their dinucleotides shuffled; the correlation of motif GC with the odds
+ratio is always told, and the rank of each motif once its GC is allowed for.
+
+Writes a folder:
+  motifs.tsv      one line a motif: windows with a site; odds ratio, interval, p and q: adjusted, unadjusted, shuffled
+  families.tsv    the same for families of similar matrices; a window counts when any of them has a site
+  sites.tsv.gz    one line a site: BED6 on the genome (score in bits), window, factor, p, q (of all sites of the motif)
+  seqlets.tsv     one line a seqlet (with --attributions)
+  positions.tsv   how often the strongest families have sites how far from donor and acceptor
+  tomtom.tsv      known motifs that --motifs, or those of --modisco, resemble (with --tomtom, --modisco)
+  modisco.h5      what TF-MoDISco made of the attributions (with --modisco)
+  summary.json    counts, background, settings, correlations with motif GC
+  volcano, gc, positions, logos, each as .svg and .png
+or with --preset paper: paper.tsv, summary.json, volcano and gc, as Daoud & Ben-Hur 2025 made them, faults included.
+"""
+
+import json
+
+from intronaut.cli import (
+    Log,
+    UsageError,
+    __version__,
+    add_run_options,
+    fraction,
+    parser,
+    positive_float,
+    positive_int,
+    require_file,
+    run,
+    whole_folder,
+)
+
+TOOL = "find_motifs"
+DRAWN_FAMILIES, KNOWN = 6, 3
+
+
+def make_parser():
+    made = parser(__doc__, TOOL)
+    data = made.add_argument_group("input").add_argument
+    data("windows", metavar="FASTA", help="windows, plain or gzip, or -")
+    data("--labels", required=True, metavar="TSV", help="labels.tsv: label, covariates, leakage groups")
+    data("--attributions", metavar="H5", help="attributions of the windows, to look in seqlets only")
+    motifs = made.add_argument_group("motifs").add_argument
+    motifs("--motifs", metavar="FILE", help="motifs in MEME or JASPAR format instead of JASPAR CORE")
+    motifs("--jaspar-release", default="JASPAR2024", metavar="NAME", help="release of JASPAR CORE")
+    motifs("--tax-group", default="vertebrates", metavar="NAME", help="vertebrates, plants, fungi, insects …")
+    motifs("--tomtom", action="store_true", help="name the known motifs that --motifs resemble")
+    motifs("--modisco", action="store_true", help="make motifs of the attributions with TF-MoDISco, if installed")
+    sites = made.add_argument_group("sites").add_argument
+    sites("--p-value", type=positive_float, default=1e-4, metavar="P", help="largest p-value of a site")
+    sites("--pseudocount", type=positive_float, default=0.8, metavar="N", help="sites added to each matrix column")
+    sites(
+        "--background", type=positive_float, nargs=4, metavar=("A", "C", "G", "T"),
+        help="base frequencies outside of motifs; default: those of the spliced windows",
+    )  # fmt: skip
+    sites("--seqlet-fdr", type=fraction, default=0.05, metavar="F", help="share of seqlets that chance may make")
+    sites("--seqlets", choices=("both", "retained", "spliced"), default="both", help="that speak for which outcome")
+    test = made.add_argument_group("test").add_argument
+    test("--measure", choices=("hit", "best"), default="hit", help="of a window: has a site, or its best score")
+    test("--adjust", default="gc,length", metavar="COLS", help="gc (of the window) and columns of labels.tsv")
+    test("--min-windows", type=positive_int, default=10, metavar="N", help="windows with and without a site")
+    test("--no-shuffle", action="store_true", help="leave the shuffled control out; half the time")
+    test("--preset", choices=("paper",), help="do as Daoud & Ben-Hur 2025 did, faults included")
+    test("--predictions", metavar="TSV", help="with --preset paper: take confident right predictions only")
+    out = made.add_argument_group("output").add_argument
+    out("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    add_run_options(made, threads=True, seed=True)
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    check_options(args)
+    from intronaut.seqio import rereadable
+
+    with rereadable(args.windows) as path:
+        find(path, args, Log(TOOL, args))
+
+
+def check_options(args):
+    """Refuse options that do not fit together, and inputs that are not there, before any work."""
+    if args.background and abs(sum(args.background) - 1) > 1e-6:
+        raise UsageError(f"--background adds up to {sum(args.background):g}, not 1")
+    if args.p_value > 0.05:
+        raise UsageError(f"--p-value {args.p_value:g}: nearly everything would be a site; use 1e-3 or less")
+    for option, needed in (("tomtom", "motifs"), ("modisco", "attributions"), ("predictions", "preset")):
+        if getattr(args, option) and not getattr(args, needed):
+            raise UsageError(f"--{option} needs --{needed}")
+    for path in (args.labels, args.attributions, args.motifs, args.predictions):
+        if path is not None:
+            require_file(path)
+
+
+def find(path, args, log):
+    """Read the windows, scan and test them, and write the folder."""
+    from intronaut.motif_study import read_study
+    from intronaut.motifs import jaspar_motifs, read_motifs
+    from intronaut.seqlets import WindowAttributions
+
+    study = read_study(path, args.labels, [name for name in args.adjust.split(",") if name])
+    n_retained = int(study.label.sum())
+    counts = {"n_retained": n_retained, "n_spliced": len(study.label) - n_retained, "left_out": study.left_out}
+    told = ", ".join(f"{n:,} {reason}" for reason, n in study.left_out.items() if n) or "none"
+    log.note(f"{n_retained:,} retained and {counts['n_spliced']:,} spliced windows; left out: {told}")
+    motifs = read_motifs(args.motifs) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)
+    attributions = WindowAttributions(args.attributions, study.windows) if args.attributions else None
+    with whole_folder(args.output) as folder:
+        work = as_paper if args.preset else tested
+        found = work(folder, study, motifs, attributions, args, log)
+        summary = {"tool": TOOL, "version": __version__, "n_motifs": len(motifs), **counts, **found}
+        text = json.dumps(summary, indent=1, ensure_ascii=False)
+        (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+
+
+def as_paper(folder, study, motifs, attributions, args, log):
+    """paper.tsv and its figures; returns what summary.json is to tell."""
+    from intronaut import motif_figures
+    from intronaut.enrichment import spearman
+    from intronaut.paper_motifs import FAULTS, compare_as_paper
+    from intronaut.tables import PREDICTION_COLUMNS, read_table, write_table
+
+    confident = {}
+    if args.predictions:
+        predictions = read_table(args.predictions, PREDICTION_COLUMNS).set_index("name")["p_retained"].astype(float)
+        confident["p_retained"] = predictions.reindex(study.rows["name"]).to_numpy()
+    if attributions:
+        confident["hypothetical"] = attributions.hypothetical()
+    with log.progress(len(study.label), "windows") as progress:
+        table = compare_as_paper(study.codes, study.label, motifs, progress=progress, **confident)
+    write_table(folder / "paper.tsv", table)
+    rho = spearman(table["motif_gc"].to_numpy(), table["difference"].to_numpy())
+    n = int((table["p_bonferroni"] <= 0.05).sum())
+    log.note(f"the paper's procedure calls {n:,} of {len(table):,} motifs significant (Bonferroni)")
+    log.note(f"Spearman's correlation of motif GC with its difference of proportions: {rho:.2f}")
+    log.warn(f"faults of the procedure: {'; '.join(FAULTS)}. The test without --preset has none of them")
+    panel = [("paper's procedure", table, "difference", "p_bonferroni")]
+    for name, figure in (("volcano", motif_figures.volcano), ("gc", motif_figures.gc_scatter)):
+        motif_figures.save(figure(panel, "difference of proportions"), folder, name)
+    return {"preset": "paper", "faults": FAULTS, "significant": n, "gc_correlation": round(rho, 6)}
+
+
+def tested(folder, study, motifs, attributions, args, log):
+    """Scan, test and write all but summary.json; returns what that is to tell."""
+    from intronaut import motif_figures
+    from intronaut import motif_tables as t
+    from intronaut.scan import SiteScanner, base_frequencies, strand_symmetric
+    from intronaut.similarity import families
+    from intronaut.tables import write_table
+
+    spliced = [codes for codes, label in zip(study.codes, study.label, strict=True) if label == 0]
+    background = strand_symmetric(args.background) if args.background else base_frequencies(spliced)
+    scanner = SiteScanner(motifs, args.pseudocount, background, args.p_value)
+    observed = masks = None
+    if attributions:
+        observed = attributions.observed()
+        masks = seqlet_masks(folder, study, observed, args)
+    found, control = scan(scanner, study, masks, args, log)
+    sites, _, looked_at = found
+    family = families(motifs)
+    by_motif, by_family = test_all(study, motifs, family, scanner, found, control, args, log)
+    attribution = t.write_sites(folder / "sites.tsv.gz", study, motifs, sites, looked_at, observed)
+    if attribution is not None:
+        ids = [motif.motif_id for motif in motifs]
+        by_motif["attribution"] = by_motif["motif_id"].map(dict(zip(ids, attribution, strict=True)))
+    write_table(folder / "motifs.tsv", by_motif)
+    write_table(folder / "families.tsv", by_family)
+    drawn = by_family["family"][by_family["p"].notna()].head(DRAWN_FAMILIES)
+    members = {name: (t.family_names(motifs, family)[family] == name).nonzero()[0] for name in drawn}
+    positions = t.position_table(study, sites, scanner.widths, members) if members else None
+    if members:
+        write_table(folder / "positions.tsv", positions)
+    motif_figures.draw_tests(folder, study, motifs, by_motif, positions, list(members))
+    name_motifs(folder, study, motifs, attributions, args)
+    return tell(log, by_motif, by_family, sites, background, args)
+
+
+def seqlet_masks(folder, study, observed, args):
+    """Write seqlets.tsv and return which bases of each window lie in the seqlets asked for; adjust for their number."""
+    import numpy as np
+
+    from intronaut.motif_tables import seqlet_table
+    from intronaut.seqlets import find_seqlets, masks_of
+    from intronaut.tables import write_table
+
+    seqlets = find_seqlets(observed, args.seqlet_fdr, np.random.default_rng(args.seed))
+    write_table(folder / "seqlets.tsv", seqlet_table(study, seqlets))
+    masks = masks_of(seqlets, *observed.shape, {"both": 0, "retained": 1, "spliced": -1}[args.seqlets])
+    study.covariates["scanned"] = masks.sum(axis=1)
+    return list(masks)
+
+
+def scan(scanner, study, masks, args, log):
+    """What the scanner finds in the windows, and in the same windows with their dinucleotides shuffled (or None)."""
+    import numpy as np
+
+    from intronaut.shuffle import dinucleotide_shuffle
+
+    n = len(study.codes)
+    with log.progress(n if args.no_shuffle else 2 * n, "windows") as progress:
+        found = scanner.scan_all(study.codes, masks, threads=args.threads, progress=progress)
+        if args.no_shuffle:
+            return found, None
+        rng = np.random.default_rng(args.seed)
+        shuffled = [dinucleotide_shuffle(codes, rng) for codes in study.codes]
+        return found, scanner.scan_all(shuffled, masks, threads=args.threads, progress=progress)
+
+
+def test_all(study, motifs, family, scanner, found, control, args, log):
+    """motifs.tsv and families.tsv."""
+    import numpy as np
+
+    from intronaut import motif_tables as t
+    from intronaut.enrichment import AdjustedTest, design_matrix
+
+    design, left_out = design_matrix(study.covariates)
+    for name in left_out:
+        log.warn(f"not adjusted for {name}: it is constant or follows from the others")
+    groups = study.rows.get("group")
+    if groups is None:
+        log.warn(f"{args.labels} has no column group: all windows count as independent")
+    tests = AdjustedTest(study.label, design, groups), AdjustedTest(study.label, np.ones((len(design), 1)), groups)
+    hit, shuffled = (None if one is None else t.windows_hit(one[0], *one[1].shape) for one in (found, control))
+    about = t.describe_motifs(motifs, family)
+    if args.measure == "best":
+        best = found[1], None if control is None else control[1]
+        by_motif = t.best_score_table(about, tests, study, hit, *best)
+    else:
+        by_motif = t.motif_table(about, tests, study, hit, shuffled, scanner.reachable, args.min_windows)
+    any_hit, any_shuffled = (None if one is None else t.any_of_family(one, family) for one in (hit, shuffled))
+    about = t.describe_families(motifs, family, by_motif)
+    reachable = t.any_of_family(scanner.reachable, family)[0]
+    return by_motif, t.motif_table(about, tests, study, any_hit, any_shuffled, reachable, args.min_windows)
+
+
+def name_motifs(folder, study, motifs, attributions, args):
+    """modisco.h5, and tomtom.tsv of its motifs and of --motifs, where asked for."""
+    from intronaut.motifs import jaspar_motifs
+    from intronaut.seqlets import discover
+    from intronaut.similarity import nearest_known
+    from intronaut.tables import write_table
+
+    unknown = list(motifs) if args.tomtom else []
+    if args.modisco:
+        unknown += discover(study.codes, attributions.hypothetical(), folder / "modisco.h5")
+    if unknown:
+        known = jaspar_motifs(args.jaspar_release, args.tax_group)
+        write_table(folder / "tomtom.tsv", nearest_known(unknown, known, KNOWN))
+
+
+def tell(log, motif_table, family_table, sites, background, args):
+    """Say what was found, the part of GC in it first; returns the same for summary.json."""
+    from intronaut import motif_tables as t
+
+    rho, n, of_families = t.gc_correlations(motif_table), t.significant(motif_table), t.significant(family_table)
+    status = motif_table["status"].value_counts().to_dict()
+    log.note(f"{len(sites.p):,} sites; motifs: " + ", ".join(f"{n:,} {why}" for why, n in status.items()))
+    log.note(
+        "Spearman's correlation of motif GC with its odds ratio: " + ", ".join(f"{v:.2f} {k}" for k, v in rho.items())
+    )
+    log.note("motifs with q up to 0.05: " + ", ".join(f"{v:,} {k}" for k, v in n.items()))
+    log.note("families with q up to 0.05: " + ", ".join(f"{v:,} {k}" for k, v in of_families.items()))
+    return {
+        "background": dict(zip("ACGT", map(float, background.round(6)), strict=True)),
+        "p_value": args.p_value, "pseudocount": args.pseudocount, "measure": args.measure, "adjust": args.adjust,
+        "attributions": args.attributions is not None, "seed": args.seed, "n_sites": len(sites.p), "status": status,
+        "gc_correlation": {name: round(value, 6) for name, value in rho.items()},
+        "significant_motifs": n, "significant_families": of_families,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main, TOOL)
