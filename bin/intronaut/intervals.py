@@ -20,6 +20,21 @@ def overlapping_pairs(left, right):
     return pairs.sort_values(["left", "right"], ignore_index=True)
 
 
+def covered(pairs, left, right):
+    """Bases of each ``left`` interval that lie under at least one of the ``right`` ones it is paired with.
+
+    ``pairs`` are those of :func:`overlapping_pairs`, or some of them.
+    """
+    start = np.maximum(left["start"].to_numpy()[pairs["left"]], right["start"].to_numpy()[pairs["right"]])
+    end = np.minimum(left["end"].to_numpy()[pairs["left"]], right["end"].to_numpy()[pairs["right"]])
+    order = np.lexsort((start, pairs["left"]))
+    row, start, end = pairs["left"].to_numpy()[order], start[order], end[order]
+    reach = np.maximum.accumulate((row << 32) + end)
+    before = np.concatenate([[0], reach[:-1]])
+    fresh = np.maximum((row << 32) + end - np.maximum((row << 32) + start, before), 0)
+    return np.bincount(row, fresh, minlength=len(left))
+
+
 def _ranges(table):
     # without a Strand column: pyranges refuses the strand "." that IR tables and peaks carry
     import pyranges

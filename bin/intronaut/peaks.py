@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 
 from intronaut.cli import BadData, Problems
-from intronaut.intervals import inside_any, overlapping_pairs
+from intronaut.intervals import covered, inside_any, overlapping_pairs
 from intronaut.seqio import numbered_lines
 
 
-def read_peaks(path):
+def read_peaks(path, own_names=True):
     """Read a BED file (BED3 to BED12, narrowPeak, or a table whose first three columns are BED) into a DataFrame.
 
-    Header lines (``#``, ``track``, ``browser``) and a first line of column names are skipped; order is kept.
+    Header lines (``#``, ``track``, ``browser``) and a first line of column names are skipped; order is kept. With
+    ``own_names`` False, column four is kept as it is: several peaks may be of one factor.
 
     Returns:
         DataFrame: chrom, start, end, name (None where column four is not a name of its own), strand (``.``), summit
@@ -47,7 +48,9 @@ def read_peaks(path):
     problems.raise_if_any()
     if not chroms:
         raise BadData(f"{path}: no peak in it")
-    peaks = pd.DataFrame({"chrom": chroms, "start": starts, "end": ends, "name": _own_names(names), "strand": "."})
+    peaks = pd.DataFrame({"chrom": chroms, "start": starts, "end": ends, "name": names, "strand": "."})
+    if own_names:
+        peaks["name"] = _own_names(names)
     return peaks.assign(summit=summits)
 
 
@@ -125,8 +128,8 @@ def label_peaks(peaks, introns, label, least, summit=False):
     pairs["label"] = label[pairs["right"]]
     length = (peaks["end"] - peaks["start"]).to_numpy()
     kinds = {1.0: pairs["label"] == 1, 0.0: pairs["label"] == 0, np.nan: pairs["label"].isna()}
-    covered = {kind: _covered(pairs[chosen], peaks, introns) for kind, chosen in kinds.items()}
-    retained, spliced, unknown = (share / length for share in covered.values())
+    shares = {kind: covered(pairs[chosen], peaks, introns) for kind, chosen in kinds.items()}
+    retained, spliced, unknown = (share / length for share in shares.values())
     result = pd.DataFrame({"label": np.full(len(peaks), np.nan), "reason": None, "ledger": None}, dtype=object)
     result["label"] = np.select([retained >= least, (spliced >= least) & (retained == 0)], [1.0, 0.0], np.nan)
     undecided = result["label"].isna()
@@ -182,15 +185,3 @@ def _ranked(pairs, n_peaks):
     ends = np.cumsum(np.bincount(pairs["left"], minlength=n_peaks)).tolist()
     rows = pairs["right"].tolist()
     return pd.Series([rows[a:b] for a, b in zip([0, *ends], ends, strict=False)], dtype=object)
-
-
-def _covered(pairs, peaks, introns):
-    """Bases of each peak that lie under at least one of its paired introns."""
-    start = np.maximum(peaks["start"].to_numpy()[pairs["left"]], introns["start"].to_numpy()[pairs["right"]])
-    end = np.minimum(peaks["end"].to_numpy()[pairs["left"]], introns["end"].to_numpy()[pairs["right"]])
-    order = np.lexsort((start, pairs["left"]))
-    peak, start, end = pairs["left"].to_numpy()[order], start[order], end[order]
-    reach = np.maximum.accumulate((peak << 32) + end)
-    before = np.concatenate([[0], reach[:-1]])
-    fresh = np.maximum((peak << 32) + end - np.maximum((peak << 32) + start, before), 0)
-    return np.bincount(peak, fresh, minlength=len(peaks))
