@@ -10,6 +10,8 @@ from intronaut.similarity import frequencies
 ALPHA = 0.05
 NAMED = 8
 LOGOS = 12
+# bins that few windows cover would set the scale for all others
+LEAST_COVERED = 0.2
 EFFECT = "log₂ odds ratio of retention"
 
 
@@ -27,20 +29,28 @@ def volcano(panels, xlabel, named="tf"):
     """
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.6), squeeze=False, sharey=True)
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(4.2 * len(panels), 3.6), squeeze=False, sharex=True, sharey=True
+    )
     for ax, (title, table, effect, q) in zip(axes[0], panels, strict=True):
         known = table[table[q].notna()]
         x, y = known[effect].to_numpy(float), -np.log10(np.maximum(known[q].to_numpy(float), 1e-300))
         ax.scatter(x, y, s=9, c=colours(x, known[q].to_numpy(float)), linewidths=0)
         ax.axhline(-np.log10(ALPHA), color=NEUTRAL, linewidth=0.8, linestyle=":")
-        strongest = [k for k in np.argsort(-y, kind="stable")[:NAMED] if y[k] >= -np.log10(ALPHA)]
-        for k in strongest:
+        for k in strongest(known, y):
             side = "left" if x[k] > 0 else "right"
             ax.annotate(known[named].iloc[k], (x[k], y[k]), fontsize=6, ha=side, va="bottom")
         ax.axvline(0, color=NEUTRAL, linewidth=0.8, linestyle=":")
         ax.set(title=title, xlabel=xlabel)
     axes[0, 0].set_ylabel("$-\\log_{10}$ q")
     return figure
+
+
+def strongest(table, significance):
+    """The lines to be named: the significant ones with the largest ``significance``, one a family."""
+    order = [k for k in np.argsort(-significance, kind="stable") if significance[k] >= -np.log10(ALPHA)]
+    family = table["family"].tolist() if "family" in table else list(range(len(table)))
+    return list({family[k]: k for k in reversed(order)}.values())[::-1][:NAMED]
 
 
 def colours(effect, q):
@@ -82,6 +92,7 @@ def positions_figure(table, families, n_labels):
         for ax, landmark in zip(line, landmarks, strict=True):
             own = table[(table["family"] == family) & (table["landmark"] == landmark)]
             for label, part in own.groupby("label"):
+                part = part[part["windows"] >= LEAST_COVERED * n_labels[label]]
                 name, colour = named[label]
                 middle, (low, high) = (part["start"] + part["end"]) / 2, wilson(part["hit"], part["windows"])
                 ax.plot(middle, 100 * part["share"], color=colour, linewidth=1.2, label=f"{name} ({n_labels[label]:,})")

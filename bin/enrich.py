@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["biopython>=1.85", "matplotlib>=3.9", "numpy>=2.0", "pandas>=2.2", "pyranges==0.1.7", "pysam>=0.22",
+#   "rich>=13", "scipy>=1.13"]
+# ///
+"""Say which measured peaks (ChIP-seq, ATAC-seq, DNase-seq) lie more often on retained than on spliced introns.
+
+This is the orthogonal check of what a model says: peaks of real cells instead of profiles predicted from sequence.
+A mark is tested by logistic regression with one observation an intron, adjusted for length, GC content and their
+squares, and for --expression where given: long introns meet more peaks whatever they are, and highly expressed genes
+carry more marks. Introns of one leakage group (column group), which share peaks, do not count as independent. Fisher's
+exact test, adjusted for nothing, stands beside it for comparison.
+
+Each BED file is one mark, named after the file or by --names; with --by-name every distinct name in column four is one,
+as in files of many factors. Peaks are counted on chromosomes of the labels only; the others are told in enrich.json.
+
+Writes a folder:
+  enrich.tsv     one line a mark: introns with it, bases under it; odds ratio of retention, 95 % interval, p and q,
+                 adjusted (odds_ratio …) and by Fisher's exact test (fisher_odds_ratio …)
+  overlaps.tsv   one line an intron that was tested: bases of it under each mark
+  enrich.json    settings, and what was left out and why
+  forest.svg, forest.png   adjusted odds ratios with intervals, Fisher's beside them
+"""
+
+import json
+
+from intronaut.cli import (
+    BadData,
+    Log,
+    UsageError,
+    __version__,
+    add_run_options,
+    fraction,
+    parser,
+    positive_int,
+    require_file,
+    run,
+    whole_folder,
+)
+
+TOOL = "enrich"
+ENDINGS = (".gz", ".bgz", ".bed", ".narrowPeak", ".broadPeak", ".txt", ".tsv")
+KEYS = ("name", "gene_id", "gene_name", "intron_id")
+DRAWN = 40
+
+
+def make_parser():
+    made = parser(__doc__, TOOL)
+    data = made.add_argument_group("input").add_argument
+    data("labels", metavar="LABELS", help="labels.tsv")
+    data("--peaks", required=True, nargs="+", metavar="BED", help="peaks of a mark: BED, narrowPeak, plain or gzip")
+    data("--names", metavar="A,B,…", help="names of the marks, one a file [file names]")
+    data("--by-name", action="store_true", help="column four tells the marks apart, not the file")
+    data("--chrom-aliases", metavar="FILE", help="names of each chromosome: UCSC chromAlias or NCBI assembly report")
+    over = made.add_argument_group("overlap").add_argument
+    over("--min-bases", type=positive_int, default=1, metavar="BP", help="of the intron under peaks of the mark")
+    over("--min-fraction", type=fraction, default=0.0, metavar="F", help="of the intron under peaks of the mark")
+    over("--flank", type=int, default=0, metavar="BP", help="count this much on either side of an intron as intron")
+    test = made.add_argument_group("test").add_argument
+    test("--adjust", default="length,gc", metavar="COLS", help="columns of the labels to adjust for")
+    test("--expression", metavar="TSV", help="adjust for expression: a table with name, gene_id or gene_name …")
+    test("--expression-column", metavar="NAME", help="its column of expression [the first of numbers]")
+    test("--min-introns", type=positive_int, default=10, metavar="N", help="introns with and without the mark")
+    out = made.add_argument_group("output").add_argument
+    out("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    add_run_options(made)
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    check_options(args)
+    log = Log(TOOL, args)
+    import numpy as np
+    import pandas as pd
+
+    from intronaut.enrichment import AdjustedTest, design_matrix
+    from intronaut.tables import write_table
+
+    table, covariates, left_out = read_introns(args, log)
+    marks, peaks_left_out = read_marks(args, table)
+    covered = covered_bases(table, marks, args.flank)
+    length = (table["end"] - table["start"] + 2 * args.flank).to_numpy()
+    has = (covered >= args.min_bases) & (covered >= args.min_fraction * length[:, None])
+    label = table["label"].to_numpy()
+    design, constant = design_matrix(covariates)
+    for name in constant:
+        log.warn(f"not adjusted for {name}: it is constant or follows from the others")
+    groups = table.get("group")
+    if groups is None:
+        log.warn(f"{args.labels} has no column group: all introns count as independent")
+    results = mark_table(marks, covered, has, label, length, AdjustedTest(label, design, groups), args.min_introns)
+    names = ["chrom", "start", "end", "name", "score", "strand", "label"]
+    by_intron = table[names].assign(label=label.astype(int)).reset_index(drop=True)
+    by_intron = pd.concat([by_intron, pd.DataFrame(covered, columns=list(marks))], axis=1)
+    n_retained = int(label.sum())
+    summary = {
+        "tool": TOOL, "version": __version__, "n_retained": n_retained, "n_spliced": len(label) - n_retained,
+        "left_out": left_out, "peaks_left_out": peaks_left_out, "min_bases": args.min_bases,
+        "min_fraction": args.min_fraction, "flank": args.flank, "adjusted_for": list(covariates.columns),
+        "groups": None if groups is None else int(groups.nunique()),
+    }  # fmt: skip
+    with whole_folder(args.output) as folder:
+        write_table(folder / "enrich.tsv", results)
+        write_table(folder / "overlaps.tsv", by_intron)
+        text = json.dumps(summary, indent=1, ensure_ascii=False)
+        (folder / "enrich.json").write_text(text + "\n", encoding="utf-8")
+        draw(folder, results)
+    told = ", ".join(f"{n:,} {reason}" for reason, n in left_out.items() if n) or "none"
+    log.note(f"{n_retained:,} retained and {len(label) - n_retained:,} spliced introns; left out: {told}")
+    for row in results[np.isfinite(results["p"])].head(5).itertuples():
+        log.note(
+            f"{row.mark}: {row.share_retained:.1%} of retained, {row.share_spliced:.1%} of spliced introns; odds ratio "
+            f"{row.odds_ratio:.2f} adjusted (q {row.q:.2g}), {row.fisher_odds_ratio:.2f} not"
+        )
+
+
+def check_options(args):
+    """Refuse options that do not fit together, and inputs that are not there, before any work."""
+    if args.flank < 0:
+        raise UsageError("--flank must be at least 0")
+    if args.expression_column and not args.expression:
+        raise UsageError("--expression-column needs --expression")
+    if args.names and args.by_name:
+        raise UsageError("--names and --by-name both name the marks; give one of them")
+    for path in (args.labels, *args.peaks, args.chrom_aliases, args.expression):
+        if path is not None:
+            require_file(path)
+
+
+def read_introns(args, log):
+    """The introns with a label and all covariates, those covariates, and how many others there are, by reason."""
+    import numpy as np
+    import pandas as pd
+
+    from intronaut.tables import read_labels
+
+    table = read_labels(args.labels)
+    names = [name for name in args.adjust.split(",") if name]
+    unknown = [name for name in names if name not in table]
+    if unknown:
+        raise UsageError(f"--adjust {args.adjust}: {args.labels} has no column {', '.join(unknown)}")
+    covariates = pd.DataFrame({name: pd.to_numeric(table[name], errors="coerce") for name in names}, index=table.index)
+    if len(table) and covariates.get("gc", pd.Series([0.0])).isna().all():
+        raise BadData(f"{args.labels}: column gc is empty; give label_introns the --fasta, or --adjust length")
+    if args.expression:
+        covariates["expression"] = read_expression(args, table)
+        found = covariates["expression"].notna().mean()
+        log.note(f"{args.expression} tells the expression of {found:.1%} of the introns")
+    reason = np.select([table["label"].isna(), covariates.isna().any(axis=1)], ["no_label", "no_covariate"], "")
+    left_out = {name: int((reason == name).sum()) for name in ("no_label", "no_covariate")}
+    kept = reason == ""
+    n_retained, n_spliced = (int((table["label"][kept] == value).sum()) for value in (1, 0))
+    if not n_retained or not n_spliced:
+        told = f"{n_retained} retained and {n_spliced} spliced introns with {', '.join(covariates.columns)}"
+        raise BadData(f"{args.labels}: {told}; both kinds are needed")
+    return table[kept].reset_index(drop=True), covariates[kept].reset_index(drop=True), left_out
+
+
+def read_expression(args, table):
+    """log2(1 + expression) of each intron, NaN where the table does not tell: the mean of its genes'."""
+    import numpy as np
+    import pandas as pd
+
+    from intronaut.tables import read_table
+
+    given = read_table(args.expression)
+    key = next((name for name in KEYS if name in given and name in table), None)
+    if key is None:
+        raise BadData(f"{args.expression}: no column {', '.join(KEYS)} to join by; it has {', '.join(given.columns)}")
+    numbers = given.drop(columns=key).apply(pd.to_numeric, errors="coerce")
+    column = args.expression_column or next((name for name in numbers if numbers[name].notna().any()), None)
+    if column not in numbers or numbers[column].isna().all():
+        raise BadData(f"{args.expression}: no numbers in column {column}; it has {', '.join(given.columns)}")
+    if (numbers[column] < 0).any():
+        raise BadData(f"{args.expression}: {column} below 0; give TPM, FPKM or counts, not their logarithm")
+    level = np.log2(1 + numbers[column]).groupby(given[key]).mean()
+    words = table[key].fillna("").str.split(",").explode()
+    found = words.map(level).groupby(level=0).mean()
+    if found.isna().all():
+        raise BadData(f"{args.expression}: none of its {key} is one of {args.labels}, as {table[key].iloc[0]}")
+    return found.reindex(table.index).to_numpy()
+
+
+def read_marks(args, table):
+    """A dict from the mark's name to its peaks in the labels' chromosome names; peaks left out, by file."""
+    from intronaut.genome import read_aliases, resolve_chrom, resolve_chroms
+    from intronaut.peaks import read_peaks
+
+    aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
+    lengths = dict.fromkeys(table["chrom"].unique())
+    names = args.names.split(",") if args.names else [mark_name(path) for path in args.peaks]
+    if len(names) != len(args.peaks):
+        raise UsageError(f"--names: {len(names)} names for {len(args.peaks)} files")
+    marks, left_out = {}, {}
+    for path, name in zip(args.peaks, names, strict=True):
+        peaks = read_peaks(path, own_names=False)
+        found = {chrom: resolve_chrom(chrom, lengths, aliases) for chrom in peaks["chrom"].unique()}
+        if not any(found.values()):
+            resolve_chroms(found, lengths, aliases, source=path, genome=args.labels)
+        own = peaks.assign(chrom=peaks["chrom"].map(found)).dropna(subset="chrom")
+        left_out[str(path)] = {"peaks": len(peaks), "other_chromosomes": len(peaks) - len(own)}
+        if args.by_name and own["name"].isna().any():
+            raise BadData(f"{path}: --by-name needs a name in column four of every line")
+        for mark, part in own.groupby("name", sort=True) if args.by_name else [(name, own)]:
+            if mark in marks:
+                raise UsageError(f"two marks are called {mark}; tell them apart with --names")
+            marks[mark] = part.reset_index(drop=True)
+    return marks, left_out
+
+
+def mark_name(path):
+    """The file's name without folders and the usual endings."""
+    from pathlib import Path
+
+    name = Path(path).name
+    while (ending := next((end for end in ENDINGS if name.lower().endswith(end.lower())), None)) and name != ending:
+        name = name[: -len(ending)]
+    return name
+
+
+def covered_bases(table, marks, flank):
+    """Bases of each intron, with ``flank`` on either side, under at least one peak: ``(introns, marks)`` int64."""
+    import numpy as np
+
+    from intronaut.intervals import covered, overlapping_pairs
+
+    introns = table[["chrom"]].assign(start=(table["start"] - flank).clip(lower=0), end=table["end"] + flank)
+    columns = [covered(overlapping_pairs(introns, peaks), introns, peaks) for peaks in marks.values()]
+    return np.column_stack(columns).astype(np.int64)
+
+
+def mark_table(marks, covered, has, label, length, test, least):
+    """enrich.tsv: the smallest p first."""
+    import numpy as np
+    import pandas as pd
+
+    from intronaut.enrichment import effect_columns, fisher, q_values
+
+    retained, spliced = label == 1, label == 0
+    few = (has.sum(axis=0) < least) | ((~has).sum(axis=0) < least)
+    columns = np.where(few, 0, has)
+    exact = pd.DataFrame([fisher(own, label) for own in has.T], columns=["odds_ratio", "low", "high", "p"])
+    table = pd.DataFrame(
+        {
+            "mark": list(marks),
+            "peaks": [len(peaks) for peaks in marks.values()],
+            "status": np.where(few, "too_few", "tested"),
+            "retained_with": has[retained].sum(axis=0),
+            "spliced_with": has[spliced].sum(axis=0),
+            "share_retained": has[retained].mean(axis=0),
+            "share_spliced": has[spliced].mean(axis=0),
+            "bases_retained": covered[retained].sum(axis=0) / length[retained].sum(),
+            "bases_spliced": covered[spliced].sum(axis=0) / length[spliced].sum(),
+            **effect_columns([test.effect(column) for column in columns.T]),
+            **{f"fisher_{name}": values for name, values in exact.items()},
+            "fisher_q": q_values(exact["p"]),
+        }
+    )
+    return table.sort_values(["p", "fisher_p"], kind="stable", ignore_index=True)
+
+
+def draw(folder, results):
+    """The adjusted odds ratios with their intervals, and Fisher's as open circles."""
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    from intronaut.figures import NEUTRAL, RETAINED, SPLICED
+    from intronaut.motif_figures import save
+
+    shown = results[np.isfinite(results["low"])].head(DRAWN)
+    figure, axes = plt.subplots(figsize=(6, 0.9 + 0.28 * max(len(shown), 1)))
+    axes.axvline(1, color=NEUTRAL, linewidth=0.8, linestyle=":")
+    for line, row in enumerate(shown.itertuples()):
+        colour = NEUTRAL if not row.q <= 0.05 else RETAINED if row.odds_ratio > 1 else SPLICED
+        axes.plot([row.low, row.high], [line, line], color=colour, linewidth=1.4)
+        axes.plot(row.odds_ratio, line, "o", color=colour, markersize=5)
+        if np.isfinite(row.fisher_odds_ratio) and row.fisher_odds_ratio > 0:
+            axes.plot(row.fisher_odds_ratio, line, "o", markerfacecolor="none", color="#999999", markersize=5)
+    axes.plot([], [], "o", color=NEUTRAL, markersize=5, label="adjusted, 95 % interval (coloured: q ≤ 0.05)")
+    axes.plot([], [], "o", markerfacecolor="none", color="#999999", markersize=5, label="unadjusted")
+    axes.set_yticks(range(len(shown)), shown["mark"])
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(plt.ScalarFormatter())
+    axes.xaxis.set_minor_formatter(plt.ScalarFormatter())
+    axes.set_xlabel("odds ratio of retention, introns with the mark against those without")
+    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.3 if len(shown) < 8 else -0.12), ncols=2)
+    save(figure, folder, "forest")
+
+
+if __name__ == "__main__":
+    run(main, TOOL)
