@@ -29,8 +29,9 @@ from intronaut.cli import Log, UsageError, add_run_options, fraction, parser, po
 
 # from models that know little more than the base rate to models that fit what noise they like
 C_VALUES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0, 10.0)
-# covariates enter the combined model nearly unpenalised, so that it is never worse than they are for want of freedom
-COVARIATE_RIDGE = 1e-3
+# covariates enter the combined model with this C whatever the features' C: nearly unpenalised, so that it is never
+# worse than they are for want of freedom, and alike along the path, so that only the features' gain and loss end it
+COVARIATE_C = 1.0
 
 
 def make_parser():
@@ -177,15 +178,14 @@ def learn(name, matrix, labels, plan, args):
         from intronaut import adamw
 
         return adamw.cross_fit(matrix, labels, plan, args.seed)
-    ridge = np.ones(matrix.d)
-    if name == "combined":
-        ridge[[column.startswith("covariate:") for column in matrix.names]] = COVARIATE_RIDGE
+    covariate = np.array([name == "combined" and column.startswith("covariate:") for column in matrix.names])
     if args.model == "logistic":
         solver = partial(linear.fit, spectrum=linear.spectrum(matrix))
     else:
         solver = partial(sparse.fit, l1_ratio=args.l1_ratio)
 
     def solve(row_weights, c, start):
+        ridge = np.where(covariate, c / COVARIATE_C, 1.0)
         return solver(matrix, labels, row_weights, c, ridge=ridge, start=start, tolerance=args.tolerance)
 
     return cross_fit(matrix, labels, plan, args.c_values, solve, balance=balance)

@@ -110,6 +110,18 @@ def test_pure_gc_labels_give_no_gain_over_covariates(tmp_path, study):
     assert gain["low"] <= 0 <= gain["high"]
 
 
+@pytest.mark.parametrize("model", ["logistic", "elasticnet"])
+def test_covariates_that_are_noise_do_not_keep_the_features_out(tmp_path, study, model):
+    table, values = study
+    table["label"] = draw_labels(2 * values[:, 0] - 1)
+    write_labels(tmp_path / "labels.tsv", table.iloc[:300])
+    fit.main([*FIT, "--model", model])
+    metrics = read(tmp_path / "m")
+    alone, combined = metrics["metrics"]["auroc"]["value"], metrics["baseline"]["combined"]["auroc"]["value"]
+    assert alone > 0.8 and combined > alone - 0.03
+    assert metrics["gain"]["combined_minus_covariates"]["auroc"]["low"] > 0.2
+
+
 def test_features_of_one_group_alone_are_fitted(tmp_path, study):
     fit.main([*FIT, "--feature-groups", "family=fam0,fam2"])
     assert read(tmp_path / "m", "coefficients.tsv")["feature"].tolist() == ["f0", "f1", "f2", "f3", "f4", "f10", "f11"]
