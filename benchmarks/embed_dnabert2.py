@@ -11,10 +11,10 @@ output is a table: how it was run, seconds a window, how many times faster ours 
 """
 
 import argparse
+import copy
 import hashlib
 import importlib.util
 import multiprocessing
-import platform
 import random
 import resource
 import sys
@@ -24,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests")]
+from machine import cpu_flags, processor  # noqa: E402
 
 PUBLISHED = {
     "bert_layers.py": "317ad7e9667980ac724c07f0174ba265c8446ca5230f6b473068ff1b911edcf9",
@@ -139,35 +140,35 @@ def run_reference(how, tokens):
 
 
 def start_ours(threads):
-    global model
+    global models
+    import torch
+
     from intronaut.dnabert2 import Config, load
     from intronaut.embedding import prepare_torch
     from intronaut.weights import Checkpoint
 
     prepare_torch(threads)
-    model = load(Checkpoint("random", random_weights()), Config())
+    whole = load(Checkpoint("random", random_weights()), Config())
+    models = {dtype: copy.deepcopy(whole).compute_in(getattr(torch, dtype)) for dtype in dtypes()}
 
 
 def dtypes():
     """The precisions this CPU computes in hardware."""
-    flags = Path("/proc/cpuinfo").read_text().split() if platform.system() == "Linux" else ()
-    return ["float32", *(["bfloat16"] if {"amx_bf16", "avx512_bf16"} & set(flags) else [])]
+    return ["float32", *(["bfloat16"] if {"amx_bf16", "avx512_bf16"} & cpu_flags() else [])]
 
 
 def run_ours(dtype, tokens):
     """Seconds, and the features that embed_dnabert2 computes, ``(n, 768)``."""
     import numpy as np
-    import torch
 
     from intronaut.dnabert2_features import CPU_TOKENS, features_of
     from intronaut.embedding import by_total_length
 
-    model.compute_in(getattr(torch, dtype))
     encoded = [np.array(ids, np.int32) for ids in tokens]
     features = np.empty((len(tokens), 768), np.float32)
     started = time.perf_counter()
     for places in by_total_length([len(ids) for ids in encoded], CPU_TOKENS):
-        features[places] = features_of([encoded[place] for place in places], model, 1, "mean", "forward")
+        features[places] = features_of([encoded[place] for place in places], models[dtype], 1, "mean", "forward")
     return time.perf_counter() - started, features
 
 
@@ -193,8 +194,7 @@ def report(args, best, features, rate, memory, count):
 
     n = args.windows
     operations = 226.5e6 * count + 36_864 * count**2 / n
-    machine = platform.processor() or platform.machine()
-    print(f"# {machine}, {args.threads} threads; {n} windows, {count / n:.0f} tokens each")
+    print(f"# {processor()}, {args.threads} threads; {n} windows, {count / n:.0f} tokens each")
     print("run", "seconds_per_window", "ours_times_faster", "floor", "target", "relative_error", sep="\t")
     ours = best["float32"]
     for name, goal in GOALS.items():

@@ -26,6 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests")]
+from machine import cpu_flags, processor  # noqa: E402
 
 WINDOW = 4096
 # billions of floating-point operations the published trunk and head take for both strands of one window
@@ -72,19 +73,6 @@ def main(argv):
         memory_over_windows(args, Path(folder))
     if args.device == "cpu":
         print("\nNot run on a GPU.")
-
-
-def processor():
-    """The name of the CPU and what it computes in hardware."""
-    if platform.system() != "Linux":
-        return platform.processor() or platform.machine()
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    name = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
-    return f"{name} ({', '.join(flag for flag in ('avx2', 'avx512f', 'amx_bf16') if flag in cpu_flags())})"
-
-
-def cpu_flags():
-    return set(Path("/proc/cpuinfo").read_text().split()) if platform.system() == "Linux" else set()
 
 
 def row(what, published="", ours="", ratio="", floor="", target="", error=""):
