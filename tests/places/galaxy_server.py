@@ -1,0 +1,139 @@
+"""Start a Galaxy server with the wrappers of galaxy/ and use it as its users do; called by galaxy.sh.
+
+Without arguments: every tool's <tests>, the example workflow on the test data, and hostile names and values; the
+outcomes are printed as the table of docs/galaxy.md. With the names of tools: only their <tests>.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GALAXY = ROOT / "galaxy"
+PLACE = ROOT / ".cache" / "galaxy"
+RUN = PLACE / "run"
+PORT = int(os.environ.get("GALAXY_PORT", "8091"))
+URL = f"http://127.0.0.1:{PORT}"
+KEY = "only-for-this-test-server"
+ADMIN = "admin@example.org"
+UP_WITHIN = 180
+
+
+def wrappers():
+    """Paths of all wrappers by tool name, the data manager last."""
+    found = [path for path in sorted(GALAXY.glob("*.xml")) if path.name != "macros.xml"]
+    return {path.stem: path for path in [*found, *sorted((GALAXY / "data_manager").glob("*.xml"))]}
+
+
+def configure():
+    """Write the server's configuration into a fresh folder; returns the path of its main file."""
+    shutil.rmtree(RUN, ignore_errors=True)
+    RUN.mkdir(parents=True)
+    tools = "".join(f'<tool file="{path}"/>' for path in wrappers().values() if path.parent == GALAXY)
+    (RUN / "tools.xml").write_text(f'<toolbox><section id="intronaut" name="Intronaut">{tools}</section></toolbox>')
+    settings = {
+        "data_dir": str(RUN / "data"),
+        "database_connection": f"sqlite:///{RUN / 'galaxy.sqlite'}?isolation_level=IMMEDIATE",
+        "tool_config_file": str(RUN / "tools.xml"),
+        "tool_data_table_config_path": str(GALAXY / "tool_data_table_conf.xml.test"),
+        "tool_data_path": str(RUN / "tool-data"),
+        "data_manager_config_file": str(GALAXY / "data_manager" / "data_manager_conf.xml"),
+        "bootstrap_admin_api_key": KEY,
+        "single_user": ADMIN,
+        "admin_users": ADMIN,
+        "enable_celery_tasks": False,
+        "conda_auto_init": False,
+        "check_migrate_tools": False,
+        "sanitize_all_html": False,
+        "job_config": job_config(),
+    }
+    path = RUN / "galaxy.yml"
+    path.write_text(json.dumps({"galaxy": settings}))
+    return path
+
+
+def job_config():
+    """Two jobs at a time, with the tools on PATH and their own Python, as in an image."""
+    commands = RUN / "commands"
+    commands.mkdir()
+    for script in (ROOT / "bin").glob("*.py"):
+        command = commands / script.name
+        command.write_text(f'#!/bin/sh\nexec "{ROOT}/.venv/bin/python" "{script}" "$@"\n')
+        command.chmod(0o755)
+    environment = {"runner": "local", "env": [{"name": "PATH", "value": f"{commands}:$PATH", "raw": True}]}
+    return {
+        "runners": {"local": {"load": "galaxy.jobs.runners.local:LocalJobRunner", "workers": 2}},
+        "execution": {"default": "local", "environments": {"local": environment}},
+    }
+
+
+@contextlib.contextmanager
+def server():
+    """A running server; it is stopped at the end, its log stays in RUN/server.log."""
+    config = configure()
+    command = [sys.executable, "-m", "uvicorn", "--factory", "galaxy.webapps.galaxy.fast_factory:factory"]
+    env = {**os.environ, "GALAXY_CONFIG_FILE": str(config), "VIRTUAL_ENV": sys.prefix}
+    with open(RUN / "server.log", "w") as log:
+        started = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(PORT)], cwd=RUN, env=env, stdout=log, stderr=log
+        )
+        try:
+            wait_until_up(started)
+            yield
+        finally:
+            started.terminate()
+            try:
+                started.wait(30)
+            except subprocess.TimeoutExpired:
+                started.kill()
+
+
+def wait_until_up(started):
+    for _ in range(UP_WITHIN):
+        if started.poll() is not None:
+            break
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{URL}/api/version") as answer:
+            print(f"Galaxy {json.load(answer)['version_major']} at {URL}", flush=True)
+            return
+        time.sleep(1)
+    sys.exit(f"the server is not up; see {RUN}/server.log")
+
+
+def tool_tests(name, path):
+    """Run the <tests> of one wrapper on the server; returns (passed, all, lines that say what failed)."""
+    import xml.etree.ElementTree as ElementTree
+
+    tool = ElementTree.parse(path).getroot().get("id")
+    outcome = RUN / f"{name}.json"
+    command = [Path(sys.prefix) / "bin" / "galaxy-tool-test", "-u", URL, "-k", KEY, "-a", KEY, "-t", tool]
+    subprocess.run([*command, "-j", outcome, "--test-data", GALAXY / "test-data"], capture_output=True, cwd=RUN)
+    tests = [test["data"] for test in json.loads(outcome.read_text())["tests"]]
+    failed = [test for test in tests if test["status"] != "success"]
+    return len(tests) - len(failed), len(tests), [problem(test) for test in failed]
+
+
+def problem(test):
+    jobs = test.get("job") or {}
+    words = [test.get("execution_problem"), *test.get("output_problems", []), jobs.get("command_line"), jobs.get("stderr")]
+    return "\n    ".join(str(word) for word in words if word)
+
+
+def main(argv):
+    wanted = {name: path for name, path in wrappers().items() if name in argv or not argv}
+    failed = []
+    with server():
+        for name, path in wanted.items():
+            passed, total, problems = tool_tests(name, path)
+            print(f"| {name} | {passed} of {total} |", *problems, sep="\n    ", flush=True)
+            failed += problems
+    sys.exit(f"{len(failed)} failed" if failed else 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
