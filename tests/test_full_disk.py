@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from genomes import random_genome, write_fasta
+from random_checkpoints import write_dnabert2, write_sei
 
 
 @pytest.fixture(params=[16, 100, 400])
@@ -47,6 +48,15 @@ def test_embedding_and_merging_onto_a_full_disk(tool, tmp_path, small_disk, wind
     refused(tool, small_disk, "embed_kmers", windows, "--k", 5, "-o", small_disk / "k.h5ad")
     tool("embed_kmers", windows, "--k", 5, "-o", tmp_path / "k.h5ad")
     refused(tool, small_disk, "merge_features", tmp_path / "k.h5ad", "-o", small_disk / "m.h5ad")
+
+
+@pytest.mark.parametrize("small_disk", [100], indirect=True)
+def test_embedding_with_a_model_onto_a_full_disk(tool, tmp_path, small_disk, windows):
+    sei, dnabert2 = write_sei(tmp_path / "sei"), write_dnabert2(tmp_path / "dnabert2")
+    options = ["--weights", sei / "model.safetensors", "--features", "spline", "--context", "npad"]
+    refused(tool, small_disk, "embed_sei", windows, *options, "--quiet", "-o", small_disk / "s.h5ad")
+    options = ["--weights", dnabert2 / "model.safetensors", "--tokenizer", dnabert2 / "tokenizer.json"]
+    refused(tool, small_disk, "embed_dnabert2", windows, *options, "--quiet", "-o", small_disk / "d.h5ad")
 
 
 def test_standard_input_that_does_not_fit_the_temporary_folder(tool, tmp_path, small_disk, windows):
