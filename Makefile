@@ -1,5 +1,5 @@
 # Every target sets up what it needs inside this folder: .venv/ (Python packages) and .engine/ (Nextflow).
-.PHONY: help demo test lint format docs engine lock clean
+.PHONY: help demo test test-places lint format docs engine lock images clean
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
@@ -10,7 +10,7 @@ LINTER := .engine/.linter
 MAVEN := mvn --batch-mode --quiet dependency:copy-dependencies
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV) $(ENGINE) ## Run the whole study on 6 Mb of human chromosome 19; ends with the report's path
 	engine/nextflow run . -profile demo -resume -ansi-log false
@@ -19,10 +19,13 @@ demo: $(VENV) $(ENGINE) ## Run the whole study on 6 Mb of human chromosome 19; e
 test: $(VENV) $(ENGINE) ## Run every test
 	$(BIN)/python -m pytest -q
 
+test-places: $(VENV) $(ENGINE) ## Run the demo under Podman, on Slurm and through kills; as root, with the Debian packages podman runc debootstrap slurm-wlm munge
+	tests/places/run.sh
+
 lint: $(VENV) $(LINTER) ## Check Python with ruff and the pipeline with Nextflow's strict linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	INTRONAUT_NEXTFLOW_JARS=.engine/linter engine/nextflow lint main.nf nextflow.config conf modules
+	INTRONAUT_NEXTFLOW_JARS=.engine/linter engine/nextflow lint main.nf reproduce.nf nextflow.config conf modules
 
 format: $(VENV) ## Format the Python code
 	$(BIN)/ruff check --fix .
@@ -36,6 +39,9 @@ engine: $(ENGINE) ## Fetch Nextflow 24.10.0 into .engine/ unless PATH has one
 lock: $(VENV) ## Pin every Python package anew
 	$(BIN)/python -m pip install --quiet uv
 	PATH=$(BIN):$$PATH $(BIN)/python containers/lock.py
+
+images: ## Build the images of containers/ with docker or podman and print their sizes
+	containers/build.sh
 
 clean: ## Remove what runs leave behind, not the results
 	rm -rf work .nextflow .nextflow.log* .pytest_cache .ruff_cache .hypothesis

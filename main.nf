@@ -1,6 +1,7 @@
 #!/usr/bin/env nextflow
 
 include { checkParams; helpText } from './modules/params'
+include { callersIn; filesOf; inputsOf; madeWith; modelsOf; networksOf; optionalFile; runBy; windowOf } from './modules/settings'
 include { LABEL_INTRONS } from './modules/label_introns'
 include { COMPARE_CALLERS } from './modules/compare_callers'
 include { FETCH_SEQUENCES } from './modules/fetch_sequences'
@@ -13,8 +14,12 @@ include { EMBED_SEI } from './modules/embed_sei'
 include { EMBED_DNABERT2 } from './modules/embed_dnabert2'
 include { MERGE_FEATURES } from './modules/merge_features'
 include { FIT } from './modules/fit'
+include { FINETUNE } from './modules/finetune'
 include { COMPARE } from './modules/compare'
 include { EXPLAIN } from './modules/explain'
+include { FIND_MOTIFS } from './modules/find_motifs'
+include { ENRICH } from './modules/enrich'
+include { SCORE_VARIANTS } from './modules/score_variants'
 include { MAKE_REPORT } from './modules/make_report'
 include { RECORD_RUN } from './modules/record_run'
 
@@ -29,7 +34,7 @@ workflow STUDY {
     embedders = settings.embedders.tokenize(',')
     // no base of the longest window may be in two folds
     context = embedders.collect { embedder -> windowOf(embedder, settings) }.max()
-    calls = settings.ir_calls ? settings.ir_calls.tokenize(',').collect { path -> file(path) } : []
+    calls = filesOf(settings.ir_calls)
     // each step is handed the settings that it reads and no other, so that a change repeats only what it touches
     label_options = settings.subMap(['ir_format', 'ir_value', 'ir_base', 'ir_threshold', 'ir_consensus', 'min_overlap', 'annotation_rule', 'paper_labels', 'folds'])
     LABEL_INTRONS(file(settings.gtf), fasta, calls, optionalFile(settings.peaks), aliases, context, label_options)
@@ -37,9 +42,10 @@ workflow STUDY {
         .filter { _calls_table, counts -> callersIn(counts) > 1 }
     COMPARE_CALLERS(several_callers.map { calls_table, _counts -> calls_table })
 
-    // [embedder, window length], e.g. ['motifs', 600]
-    embedders_ch = channel.fromList(embedders).map { embedder -> [embedder, windowOf(embedder, settings)] }
-    FETCH_SEQUENCES(embedders_ch, LABEL_INTRONS.out.labels, fasta, aliases, settings.subMap(['anchor', 'strand', 'shard_size']))
+    // [embedder, window length], e.g. ['motifs', 600]; the networks read windows of their own
+    readers = embedders + (settings.networks ? ['networks'] : [])
+    readers_ch = channel.fromList(readers).map { reader -> [reader, windowOf(reader, settings)] }
+    FETCH_SEQUENCES(readers_ch, LABEL_INTRONS.out.labels, fasta, aliases, settings.subMap(['anchor', 'strand', 'shard_size']))
     windows = FETCH_SEQUENCES.out.windows.filter { embedder, _windows -> embedder == embedders[0] }
         .map { _embedder, fa -> fa }.first()
 
@@ -55,7 +61,7 @@ workflow STUDY {
         sei: embedder == 'sei'
         dnabert2: embedder == 'dnabert2'
     }
-    EMBED_MOTIFS(shards.motifs)
+    EMBED_MOTIFS(shards.motifs, settings.tax_group)
     EMBED_KMERS(shards.kmers)
     EMBED_SEI(shards.sei, optionalFile(settings.sei_weights), optionalFile(settings.sei_targets), settings.sei_context)
     EMBED_DNABERT2(shards.dnabert2, optionalFile(settings.dnabert2_weights), optionalFile(settings.dnabert2_tokenizer))
@@ -70,8 +76,12 @@ workflow STUDY {
     fits_ch = MERGE_FEATURES.out.features
         .flatMap { embedder, features -> modelsOf(embedder, settings).collect { wanted -> [wanted, features] } }
     FIT(fits_ch, labels, settings.subMap(['preset', 'bootstrap', 'seed']))
+    // [network, its weights, its tokenizer], e.g. ['basset', [], []]
+    networks_ch = channel.fromList(networksOf(settings))
+    network_windows = FETCH_SEQUENCES.out.windows.filter { reader, _windows -> reader == 'networks' }.map { _reader, fa -> fa }.first()
+    FINETUNE(networks_ch, network_windows, labels, settings.subMap(['preset', 'network_epochs', 'bootstrap', 'seed']))
     // the folders of all models
-    models = FIT.out.model.map { _wanted, _features, model -> model }.collect(sort: { model -> model.name })
+    models = FIT.out.model.map { _wanted, _features, model -> model }.mix(FINETUNE.out.model).collect(sort: { model -> model.name })
     COMPARE(models, labels, settings.subMap(['bootstrap', 'seed']))
 
     EXPLAIN(FIT.out.model, labels, settings.seed)
@@ -81,12 +91,20 @@ workflow STUDY {
         name: 'groups.tsv', keepHeader: true, sort: { groups -> groups.parent.name }, storeDir: "${settings.outdir}/explain"
     )
 
+    FIND_MOTIFS(windows, labels, settings.subMap(['tax_group', 'seed']))
+    ENRICH(settings.marks ? labels : channel.empty(), filesOf(settings.marks), aliases)
+    // [model, window length, what its features were made with]
+    scored_ch = FIT.out.model.map { wanted, _features, model -> [model, windowOf(wanted.embedder, settings)] + madeWith(wanted.embedder, settings) }
+        .mix(FINETUNE.out.model.map { model -> [model, settings.window, [], [], []] })
+    SCORE_VARIANTS(settings.vcf ? scored_ch : channel.empty(), optionalFile(settings.vcf), labels, fasta, aliases, settings.subMap(['anchor', 'strand', 'seed']))
+
     shown = channel.of(groovy.json.JsonOutput.toJson(settings + runBy())).collectFile(name: 'settings.json')
-    // what only some runs have: the callers' agreement, the balance of matched introns
-    extras = COMPARE_CALLERS.out.agreement.mix(MATCH_INTRONS.out.balance).collect(sort: true).ifEmpty([])
+    // what only some runs have: the callers' agreement, the balance of matched introns, measured peaks
+    extras = COMPARE_CALLERS.out.agreement.mix(MATCH_INTRONS.out.balance, FIND_MOTIFS.out.motifs, ENRICH.out.enrichment).collect(sort: true)
+    variants = SCORE_VARIANTS.out.scores.collect(sort: { scores -> scores.name }).ifEmpty([])
     MAKE_REPORT(
         labels, LABEL_INTRONS.out.ledger, LABEL_INTRONS.out.counts, AUDIT_SPLIT.out.summary, extras,
-        models, COMPARE.out.comparison, explanations, shown,
+        models, COMPARE.out.comparison, explanations, variants, shown,
     )
 
     // everything that is published, in the folders where it will lie
@@ -98,8 +116,10 @@ workflow STUDY {
         labels_dir.collect(sort: true),
         FETCH_SEQUENCES.out.windows.map { _embedder, fa -> fa }.mix(FETCH_SEQUENCES.out.dropped).collect(sort: true),
         MERGE_FEATURES.out.features.map { _embedder, features -> features }.collect(sort: true),
-        models, explanations.mix(groups).collect(sort: true),
-        COMPARE.out.comparison.mix(MAKE_REPORT.out.report, MAKE_REPORT.out.figures, MAKE_REPORT.out.multiqc).collect(sort: true),
+        models, explanations.mix(groups).collect(sort: true), variants,
+        COMPARE.out.comparison.mix(
+            FIND_MOTIFS.out.motifs, ENRICH.out.enrichment, MAKE_REPORT.out.report, MAKE_REPORT.out.figures, MAKE_REPORT.out.multiqc,
+        ).collect(sort: true),
         inputsOf(settings), files("${projectDir}/containers/*", type: 'dir'), shown, file("${projectDir}/main.nf"),
     )
 }
@@ -112,39 +132,4 @@ workflow {
         checkParams(params)
         STUDY(params)
     }
-}
-
-// The bases that an embedder reads: Sei, unless it is to read the window alone, the 4,096 that it was trained on.
-def windowOf(embedder, settings) {
-    return embedder == 'sei' && settings.sei_context == 'genome' ? 4096 : settings.window as Integer
-}
-
-// The models of one embedder's features: every kind, and for Sei every group of its profiles.
-def modelsOf(embedder, settings) {
-    def groups = embedder == 'sei' ? settings.sei_groups.tokenize(',') : ['all']
-    return [settings.models.tokenize(','), groups].combinations().collect { model, group ->
-        def name = "${embedder}_${model}" + (group == 'all' ? '' : "_${group}")
-        [name: name, embedder: embedder, model: model, groups: group]
-    }
-}
-
-// How many callers label_introns found in the calls.
-def callersIn(counts) {
-    return new groovy.json.JsonSlurper().parse(counts.toFile()).callers.size()
-}
-
-// Every file that the run reads.
-def inputsOf(settings) {
-    def names = ['gtf', 'fasta', 'chrom_aliases', 'ir_calls', 'peaks', 'sei_weights', 'sei_targets', 'dnabert2_weights', 'dnabert2_tokenizer']
-    return names.collectMany { name -> (settings[name] ?: '').tokenize(',') }.collect { path -> file(path) }
-}
-
-// What ran the tools, beside the params; nothing that differs when the same run is resumed.
-def runBy() {
-    return [version: workflow.manifest.version, nextflow: workflow.nextflow.version.toString(), revision: workflow.commitId, profile: workflow.profile]
-}
-
-// The file, or an empty list, which Nextflow stages as nothing.
-def optionalFile(path) {
-    return path ? file(path) : []
 }

@@ -22,6 +22,7 @@ from intronaut.cli import BadData, Log, add_run_options, parser, require_file, r
 
 TOP_GROUPS = 25
 TOP_INTRONS = 10
+SECTIONS = ("motifs", "enrich", "variants")
 METRICS = (
     ("auroc", "AUROC"),
     ("average_precision", "average precision"),
@@ -43,6 +44,9 @@ def make_parser():
     data.add_argument("--balance", metavar="TSV", help="balance.tsv of match_introns")
     data.add_argument("--agreement", metavar="FOLDER", help="agreement.tsv, .json and .svg of compare_callers")
     data.add_argument("--compare", metavar="FOLDER", help="folder of compare")
+    data.add_argument("--motifs", default=[], nargs="+", metavar="FOLDER", help="folders of find_motifs")
+    data.add_argument("--enrich", default=[], nargs="+", metavar="FOLDER", help="folders of enrich")
+    data.add_argument("--variants", default=[], nargs="+", metavar="FOLDER", help="folders of score_variants")
     data.add_argument("--settings", metavar="JSON", help="params of the run, to be shown")
     out = made.add_argument_group("output")
     out.add_argument("-o", "--output", default="report.html", metavar="FILE", help="the page")
@@ -56,6 +60,7 @@ def main(argv):
     args = make_parser().parse_args(argv)
     log = Log("make_report", args)
     from intronaut import tables
+    from intronaut.report_sections import read_section
 
     labels = tables.read_labels(args.labels)
     counts = read_json(args.counts)
@@ -66,8 +71,13 @@ def main(argv):
     agreement = read_agreement(args.agreement) if args.agreement else None
     if agreement:
         drawn["agreement"] = agreement["figure"]
+    sections = [read_section(kind, folder) for kind in SECTIONS for folder in getattr(args, kind)]
     page = {
-        "findings": [label_sentence(counts), *(line for model in models for line in model_sentences(model))],
+        "findings": [
+            label_sentence(counts),
+            *(line for model in models for line in model_sentences(model)),
+            *(section["sentences"][0] for section in sections),
+        ],
         "counts": counts,
         "ledger": ledger["reason"].value_counts().to_dict(),
         "metrics": METRICS,
@@ -79,6 +89,7 @@ def main(argv):
         "agreement": agreement,
         "comparison": read_comparison(args.compare) if args.compare else None,
         "explanations": explanations,
+        "sections": sections,
         "figures": drawn,
         "settings": read_json(args.settings) if args.settings else {},
         "weights_notes": {model["name"]: model["weights_note"] for model in models if model["weights_note"]},

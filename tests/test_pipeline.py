@@ -22,14 +22,32 @@ NEXTFLOW = ROOT / "engine" / "nextflow"
 
 def nextflow(folder, *args, code=0):
     """Run the pipeline from ``folder`` with its own work folder; returns everything it printed."""
-    done = subprocess.run(nextflow_command(folder, *args), capture_output=True, text=True, cwd=folder, env=task_env())
+    return nextflow_script(ROOT, folder, *args, code=code)
+
+
+def nextflow_script(script, folder, *args, code=0):
+    """Run a pipeline script, or the project's own, from ``folder``; returns everything it printed."""
+    done = subprocess.run(
+        nextflow_command(script, folder, *args), capture_output=True, text=True, cwd=folder, env=task_env()
+    )
     printed = done.stdout + done.stderr
     assert done.returncode == code, printed
     return printed
 
 
-def nextflow_command(folder, *args):
-    return [NEXTFLOW, "-log", folder / "nextflow.log", "run", ROOT, "-ansi-log", "false", "-w", folder / "work", *args]
+def nextflow_command(script, folder, *args):
+    return [
+        NEXTFLOW,
+        "-log",
+        folder / "nextflow.log",
+        "run",
+        script,
+        "-ansi-log",
+        "false",
+        "-w",
+        folder / "work",
+        *args,
+    ]
 
 
 def asked(folder, *args):
@@ -129,7 +147,7 @@ def test_second_run_repeats_no_task(demo, embedders):
 def test_killed_run_resumes_and_ends_with_the_same_tables(demo, embedders, tmp_path):
     args = ("-profile", "demo", "--outdir", tmp_path / "results", *embedders)
     run = subprocess.Popen(
-        nextflow_command(tmp_path, *args), cwd=tmp_path, env=task_env(), stdout=subprocess.PIPE, text=True
+        nextflow_command(ROOT, tmp_path, *args), cwd=tmp_path, env=task_env(), stdout=subprocess.PIPE, text=True
     )
     for line in run.stdout:
         if "EMBED_MOTIFS" in line:
@@ -148,6 +166,7 @@ def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
     fake.touch()
     models = ["--sei_weights", fake, "--sei_targets", fake, "--dnabert2_weights", fake, "--dnabert2_tokenizer", fake]
     models += ["--embedders", "motifs,kmers,sei,dnabert2", "--models", "logistic,lightgbm", "--sei_groups", "all,tf"]
+    models += ["--networks", "basset,sei", "--marks", fake, "--vcf", fake]
     printed = nextflow(tmp_path, "-profile", "demo", "-stub-run", "--outdir", tmp_path / "out", *models)
     assert any("MAKE_REPORT" in task for task in submitted(printed))
     assert sum("EMBED_SEI" in task for task in submitted(printed)) == 2
@@ -158,6 +177,8 @@ def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
         for model in ("logistic", "lightgbm")
     ]
     assert fits == {*kinds, "sei_logistic_tf", "sei_lightgbm_tf"}
+    scored = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "SCORE_VARIANTS" in task}
+    assert scored == {*fits, "network_basset", "network_sei"}
 
 
 def test_every_wrong_param_is_named_at_once(tmp_path):

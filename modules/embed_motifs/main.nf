@@ -5,13 +5,14 @@ process EMBED_MOTIFS {
 
     input:
     tuple val(embedder), path(shard)
+    val tax_group
 
     output:
     tuple val(embedder), path('*.h5ad'), emit: features
 
     script:
     """
-    embed_motifs.py ${shard} --output ${shard.name.replace('.fa.gz', '.h5ad')} --threads ${task.cpus}
+    embed_motifs.py ${shard} --tax-group ${tax_group} --output ${shard.name.replace('.fa.gz', '.h5ad')} --threads ${task.cpus}
     """
 
     stub:

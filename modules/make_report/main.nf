@@ -12,6 +12,7 @@ process MAKE_REPORT {
     path models, stageAs: 'fit/*'
     path comparison
     path explanations, stageAs: 'explain/*'
+    path variants, stageAs: 'variants/*'
     path settings
 
     output:
@@ -20,10 +21,11 @@ process MAKE_REPORT {
     path 'multiqc', emit: multiqc
 
     script:
-    def options = [agreement: '--agreement agreement', 'balance.tsv': '--balance balance.tsv']
+    def options = [agreement: '--agreement agreement', 'balance.tsv': '--balance balance.tsv', motifs: '--motifs motifs', enrich: '--enrich enrich']
+    def variants_option = variants ? '--variants variants/*' : ''
     def extra_options = extras.collect { extra -> options[extra.name] }.join(' ')
     """
-    make_report.py --labels ${labels} --ledger ${ledger} --counts ${counts} --audit ${audit} ${extra_options} \\
+    make_report.py --labels ${labels} --ledger ${ledger} --counts ${counts} --audit ${audit} ${extra_options} ${variants_option} \\
         --fit fit/* --compare ${comparison} --explain explain/* --settings ${settings} --output report.html --figures figures --multiqc multiqc
     """
 

@@ -9,6 +9,7 @@ process RECORD_RUN {
     path features, stageAs: 'results/features/*'
     path models, stageAs: 'results/fit/*'
     path explanations, stageAs: 'results/explain/*'
+    path variants, stageAs: 'results/variants/*'
     path others, stageAs: 'results/*'
     path inputs, stageAs: 'inputs/?/*'
     path images, stageAs: 'images/*'

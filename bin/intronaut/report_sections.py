@@ -1,0 +1,133 @@
+"""What further tools show in the report: sentences, the first rows of a table, figures with captions."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from intronaut.cli import BadData, require_file
+from intronaut.tables import read_table
+
+SHOWN_ROWS = 15
+
+
+@dataclass(frozen=True)
+class Section:
+    """How to show a tool's folder: ``columns`` maps a table's columns to headings, ``figures`` SVGs to captions."""
+
+    title: str
+    table: str
+    columns: dict
+    figures: dict
+    words: Callable
+    order: str = ""
+
+
+def _motif_words(summary):
+    found = summary["significant_families"]
+    rho = summary["gc_correlation"]
+    yield (
+        f"{found['adjusted']:,} motif families differ between retained and spliced windows at a false-discovery rate "
+        f"of 5 % once the windows' GC content and the introns' length are allowed for; {found['unadjusted']:,} before."
+    )
+    yield (
+        "How GC-rich a motif is goes with how enriched it looks: rank correlation "
+        f"{rho['unadjusted']:.2f} before, {rho['adjusted']:.2f} after."
+    )
+    yield "A difference that is there before and gone after is one of base content, not of a factor."
+
+
+def _enrich_words(summary):
+    adjusted = " and ".join(summary["adjusted_for"]) or "nothing"
+    yield (
+        f"Measured peaks over {summary['n_retained']:,} retained and {summary['n_spliced']:,} spliced introns. "
+        f"Odds ratios are adjusted for {adjusted}; Fisher's exact test beside them is not."
+    )
+
+
+def _variant_words(summary):
+    left_out = sum(summary["left_out"].values())
+    yield (
+        f"{summary['scored']:,} of {summary['alleles']:,} alleles lie in the window of an intron"
+        + (f"; {left_out:,} were left out, by reason in summary.json." if left_out else ".")
+    )
+    yield "The change is that of the model's prediction; that a base change acts in a cell is another matter."
+
+
+_ODDS = {"odds_ratio": "odds ratio", "low": "from", "high": "to", "q": "q"}
+SECTIONS = {
+    "motifs": Section(
+        "Motifs in retained introns",
+        "families.tsv",
+        {"family": "family", "factors": "factors", "retained_hit": "retained with a site", "spliced_hit": "spliced"}
+        | _ODDS
+        | {"odds_ratio_unadjusted": "unadjusted", "q_unadjusted": "q"},
+        {
+            "volcano": "Effect and evidence of every motif, adjusted and not.",
+            "gc": "If a motif's GC content alone tells its effect, the effect is one of base content.",
+            "positions": "Where the strongest families have their sites, seen from the splice sites.",
+        },
+        _motif_words,
+    ),
+    "enrich": Section(
+        "Measured peaks on retained introns",
+        "enrich.tsv",
+        {"mark": "mark", "retained_with": "retained with it", "spliced_with": "spliced"}
+        | _ODDS
+        | {"fisher_odds_ratio": "unadjusted", "fisher_q": "q"},
+        {"forest": "Odds ratios with their 95 % intervals."},
+        _enrich_words,
+    ),
+    "variants": Section(
+        "Variants that change the prediction most",
+        "scores.tsv",
+        {"chrom": "chrom", "pos": "position", "ref": "from", "alt": "to", "name": "intron", "delta_logit": "Δ logit",
+         "p_ref": "probability", "p_alt": "with the variant", "null_p": "p against random changes"},
+        {},
+        _variant_words,
+        order="delta_logit",
+    ),
+}  # fmt: skip
+
+
+def read_section(kind, folder):
+    """One tool's folder for the page: a dict of title, name, sentences, headings, rows, total and (SVG, caption) pairs.
+
+    Raises MissingInput, and BadData for a folder that another tool made.
+    """
+    section, folder = SECTIONS[kind], Path(folder)
+    summary_file = require_file(next(iter(sorted(folder.glob("*.json"))), folder / "summary.json"))
+    try:
+        sentences = list(section.words(json.loads(summary_file.read_text(encoding="utf-8"))))
+    except (ValueError, KeyError, TypeError) as problem:
+        raise BadData(f"{summary_file}: not a summary of {kind} ({problem!r})") from problem
+    table = read_table(folder / section.table, tuple(section.columns))
+    if section.order:
+        table = table.loc[table[section.order].astype(float).abs().sort_values(ascending=False, kind="stable").index]
+    shown = table.head(SHOWN_ROWS)[list(section.columns)]
+    return {
+        "title": section.title,
+        "name": folder.name,
+        "sentences": sentences,
+        "headings": list(section.columns.values()),
+        "rows": [[_short(value) for value in row] for row in shown.itertuples(index=False)],
+        "total": len(table),
+        "figures": [(_svg(folder / f"{name}.svg"), caption) for name, caption in section.figures.items()
+                    if (folder / f"{name}.svg").exists()],
+    }  # fmt: skip
+
+
+def _short(value):
+    """A cell for reading: three significant digits of a fraction, the rest as it is."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return "" if value is None or value != value else str(value)
+    if number != number:
+        return ""
+    return f"{number:,.0f}" if number == int(number) and abs(number) < 1e12 else f"{number:.3g}"
+
+
+def _svg(path):
+    text = path.read_text(encoding="utf-8")
+    return text[text.index("<svg") :]

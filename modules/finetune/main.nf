@@ -1,0 +1,31 @@
+process FINETUNE {
+    tag "${network}"
+    label 'gpu'
+    container "intronaut/torch:${workflow.manifest.version}"
+    publishDir path: { "${task.ext.outdir}/fit" }, mode: 'copy', saveAs: { name -> name - 'fitted/' }
+
+    input:
+    tuple val(network), path(weights, stageAs: 'weights/*'), path(tokenizer, stageAs: 'tokenizer/*')
+    path windows
+    path labels
+    val options // preset, network_epochs, bootstrap, seed
+
+    output:
+    path "fitted/network_${network}", emit: model
+
+    script:
+    def weights_option = weights ? "--weights ${weights}" : ''
+    def tokenizer_option = tokenizer ? "--tokenizer ${tokenizer}" : ''
+    def epochs_option = options.network_epochs ? "--epochs ${options.network_epochs}" : ''
+    """
+    finetune.py --network ${network} ${weights_option} ${tokenizer_option} --windows ${windows} --labels ${labels} \\
+        --preset ${options.preset} ${epochs_option} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
+        --threads ${task.cpus} --output fitted/network_${network}
+    """
+
+    stub:
+    """
+    mkdir -p fitted/network_${network}
+    touch fitted/network_${network}/{model.json,predictions.tsv,metrics.json}
+    """
+}

@@ -1,0 +1,41 @@
+"""The paper's study and ours in one run, with the demo's genome and random weights standing in for the downloads."""
+
+import json
+
+import pandas as pd
+
+import random_checkpoints
+from conftest import DEMO, ROOT
+from test_pipeline import engine, nextflow_script, submitted  # noqa: F401 - engine skips where there is no Nextflow
+
+
+def write_peaks(path):
+    """Peaks of 600 bp every 2,000 bp of the demo's chromosome: some on retained introns, most not."""
+    path.write_text("".join(f"chr19\t{start}\t{start + 600}\n" for start in range(100_000, 5_900_000, 2000)))
+    return path
+
+
+def test_both_ways_end_in_claims(tmp_path):
+    random_checkpoints.write_sei(tmp_path)
+    args = ["--gtf", DEMO / "chr19_6Mb.gff3.gz", "--fasta", DEMO / "chr19_6Mb.fa.gz", "--outdir", tmp_path / "out"]
+    args += ["--peaks", write_peaks(tmp_path / "peaks.bed"), "--embedders", "sei", "--models", "logistic"]
+    args += ["--sei_weights", tmp_path / "model.safetensors", "--sei_targets", tmp_path / "target.names"]
+    printed = nextflow_script(ROOT / "reproduce.nf", tmp_path, "-profile", "paper", *args, "--split", "groups")
+    assert any("THEIR_WAY:RECORD_RUN" in task for task in submitted(printed))
+    found = {way: tmp_path / "out" / way for way in ("their_way", "our_way")}
+    for folder in found.values():
+        claims = pd.read_table(folder / "compare" / "claims.tsv")
+        assert list(claims["claim"]) == [f"C{number}" for number in range(1, 9)]
+        assert claims.set_index("claim").loc["C5", "verdict"] != "not testable here"
+        assert (folder / "report.html").exists()
+    theirs, ours = (pd.read_table(folder / "labels" / "labels.tsv") for folder in found.values())
+    assert set(theirs["split"].dropna()) == {"train", "valid", "test"}
+    tenth = len(theirs) // 10
+    assert (theirs["split"] == "valid").sum() == (theirs["split"] == "test").sum() == tenth
+    assert not ours.groupby("group")["split"].nunique().gt(1).any()
+    assert theirs.groupby("group")["split"].nunique().gt(1).any()
+    settings = {
+        way: json.loads((folder / "fit" / "sei_logistic" / "model.json").read_text()) for way, folder in found.items()
+    }
+    assert settings["their_way"]["preset"] == "paper" and settings["our_way"]["preset"] == "default"
+    assert settings["their_way"]["features"]["context"] == "native"
