@@ -11,6 +11,8 @@ The result is to the byte what the embedder makes of the whole input at once, ho
 Writes: the features file of --output (.h5ad).
 """
 
+from dataclasses import replace
+
 from intronaut.cli import Log, Problems, add_run_options, parser, run
 
 PROG = "merge_features"
@@ -26,49 +28,59 @@ def make_parser():
 
 def main(argv):
     args = make_parser().parse_args(argv)
+    import h5py
     import pandas as pd
 
     from intronaut.store import FeatureWriter, open_features
 
     log = Log(PROG, args)
-    shards = [open_features(path) for path in args.shards]
-    refuse_mixed(shards)
-    obs = pd.concat([shard.obs for shard in shards])
-    first = shards[0]
+    first = open_features(args.shards[0])
+    tables = refuse_mixed(args.shards, first)
+    obs = pd.concat(tables)
     with (
         FeatureWriter(args.output, obs, first.var, first.x.dtype, shared_provenance(first)) as writer,
         log.progress(len(obs), "windows") as progress,
     ):
         done = 0
-        for shard in shards:
-            for block, values in shard.row_blocks():
-                writer.write(range(done + block.start, done + block.stop), values)
-                progress.add(len(values))
-            done += len(shard.obs)
+        for path, table in zip(args.shards, tables, strict=True):
+            with h5py.File(path) as file:
+                for block, values in replace(first, x=file["X"], obs=table).row_blocks():
+                    writer.write(range(done + block.start, done + block.stop), values)
+                    progress.add(len(values))
+            done += len(table)
         writer.finish()
-    log.note(f"{len(shards):,} shards, {len(obs):,} windows, {len(first.var):,} features")
+    log.note(f"{len(args.shards):,} shards, {len(obs):,} windows, {len(first.var):,} features")
 
 
-def refuse_mixed(shards):
-    """Raise BadData that lists every shard which does not go with the first, and every window that occurs twice."""
-    first, problems, seen = shards[0], Problems(PROG), {}
-    for shard in shards:
+def refuse_mixed(paths, first):
+    """The ``obs`` of each shard, which is opened for that alone: thousands at once are more than a system lets open.
+
+    Raises BadData that lists every shard which does not go with the first, and every window that occurs twice.
+    """
+    from intronaut.store import open_features
+
+    problems, seen, tables = Problems(PROG), {}, []
+    for path in paths:
+        shard = open_features(path)
         if "digest" not in shard.obs:
-            problems.add(f"{shard.path} is not from an embedder: its obs has no digest of each window")
+            problems.add(f"{path} is not from an embedder: its obs has no digest of each window")
         ours, theirs = shared_provenance(shard), shared_provenance(first)
         differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
         if differing:
             told = ", ".join(f"{key} {ours.get(key)!r} and {theirs.get(key)!r}" for key in differing)
-            problems.add(f"{shard.path} and {first.path} were made differently: {told}")
+            problems.add(f"{path} and {first.path} were made differently: {told}")
         if not shard.var.equals(first.var) or shard.x.dtype != first.x.dtype:
-            problems.add(f"{shard.path} and {first.path} hold different features")
+            problems.add(f"{path} and {first.path} hold different features")
         if list(shard.obs.columns) != list(first.obs.columns):
-            problems.add(f"{shard.path} and {first.path} describe windows by different columns")
+            problems.add(f"{path} and {first.path} describe windows by different columns")
         for name in shard.obs.index:
             if name in seen:
-                problems.add(f"window {name!r} occurs in {seen[name]} and {shard.path}")
-            seen[name] = shard.path
+                problems.add(f"window {name!r} occurs in {seen[name]} and {path}")
+            seen[name] = path
+        tables.append(shard.obs)
+        shard.x.file.close()
     problems.raise_if_any()
+    return tables
 
 
 def shared_provenance(shard):

@@ -1,5 +1,6 @@
 """merge_features: the bytes of the unsharded embedding for any number of shards; shards that do not fit are refused."""
 
+import resource
 from pathlib import Path
 
 import anndata
@@ -94,3 +95,16 @@ def test_a_users_own_matrix_is_no_shard(here):
     obs, var = pd.DataFrame({"tissue": ["liver"]}, index=["x"]), pd.DataFrame(index=["f"])
     anndata.AnnData(np.ones((1, 1), np.float32), obs, var).write_h5ad("own.h5ad")
     refused("own.h5ad", one, says="own.h5ad is not from an embedder")
+
+
+def test_more_shards_than_a_process_may_open_at_once(here):
+    texts = records()
+    shards = [embed(embed_kmers, text, here / f"shard{i}.h5ad") for i, text in enumerate(texts)]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 10, limits[1]))
+    try:
+        merge_features.main([*shards, "-o", "merged.h5ad", "--quiet"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert len(anndata.read_h5ad("merged.h5ad")) == N
