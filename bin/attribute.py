@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "scikit-learn>=1.5", "torch>=2.4", "safetensors>=0.4.5",
+#   "tokenizers>=0.20", "captum>=0.8", "h5py>=3.12", "matplotlib>=3.9", "logomaker>=0.8", "pybigtools>=0.2",
+#   "biopython>=1.84", "rich>=13"]
+# ///
+"""Say what each base of a window adds to a model's logit of intron retention.
+
+Reads windows and a model folder: a network of finetune, or a linear model of fit on features of Sei (which needs
+--weights, and --targets unless the features lie beneath the profiles). The logit explained is the one before
+calibration. Strands are read as the model reads them; their attributions are averaged.
+
+Methods:
+  ig        integrated gradients from baselines: the window with its dinucleotides shuffled, or flat (a quarter of each
+            base). Steps are doubled until the attributions add up to the logit minus that of the baselines, to within
+            --max-gap. For DNABERT-2 the gradients are of token embeddings, from shuffled or masked tokens; the share of
+            a token is spread over its bases
+  ism       in-silico mutagenesis: every base changed to every other, and the window predicted again
+  gradient  gradient x input, with the gradient's mean over the four bases subtracted; not for DNABERT-2
+
+Output, a folder:
+  attributions.h5        hypothetical (n, 4, length) and observed (n, length), float32, as windows read; base codes,
+                         names and places of the windows, and how they were made
+  windows.tsv            one line a window: logit, completeness gap, agreement of the strands
+  attributions.bedgraph  observed attributions on the forward strand; the mean where windows overlap
+  attributions.bw        the same as bigWig (with --chrom-sizes)
+  NAME.svg, NAME.png     figures of the windows of --figure, or of the --figures highest logits
+"""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+from intronaut.cli import (
+    BadData,
+    Log,
+    Problems,
+    TryAgain,
+    UsageError,
+    __version__,
+    add_run_options,
+    digest_file,
+    parser,
+    positive_float,
+    positive_int,
+    require_file,
+    run,
+    whole_folder,
+)
+
+PROG = "attribute"
+FILES = ("weights", "targets", "projection", "class_names")
+
+
+def make_parser():
+    made = parser(__doc__, PROG)
+    made.add_argument("windows", metavar="FASTA", help="windows of fetch_sequences, plain or gzip, or -")
+    model = made.add_argument_group("model")
+    model.add_argument("--model", required=True, metavar="FOLDER", help="model folder of finetune, or of fit on Sei")
+    model.add_argument("--weights", metavar="FILE", help="sei.pth or model.safetensors, for a model of fit")
+    model.add_argument("--targets", metavar="FILE", help="target.names of Sei, for a model of fit")
+    model.add_argument("--projection", metavar="FILE", help="projvec_targets.npy, for sequence classes")
+    model.add_argument("--class-names", metavar="FILE", help="seqclass.names, for sequence classes")
+    how = made.add_argument_group("method")
+    how.add_argument("--method", choices=("ig", "ism", "gradient"), default="ig", help="how to attribute")
+    how.add_argument("--baseline", choices=("shuffled", "flat"), default="shuffled", help="what ig starts from")
+    how.add_argument("--baselines", type=positive_int, default=20, metavar="N", help="shuffles of each window")
+    how.add_argument("--steps", type=positive_int, default=32, metavar="N", help="steps of ig from each baseline")
+    how.add_argument("--max-steps", type=positive_int, default=512, metavar="N", help="double the steps up to this")
+    how.add_argument("--max-gap", type=positive_float, default=0.01, metavar="F",
+                     help="larger completeness gaps are told, and their windows kept out of the tracks")  # fmt: skip
+    how.add_argument("--centre", type=positive_int, metavar="BP", help="ism changes so many bases amid a window [all]")
+    out = made.add_argument_group("output")
+    out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    out.add_argument("--chrom-sizes", metavar="FILE", help="chrom.sizes or .fai: write a bigWig too")
+    out.add_argument("--figure", action="append", default=[], metavar="NAME", help="draw this window; may be repeated")
+    out.add_argument("--figures", type=int, default=3, metavar="N", help="without --figure, draw the N highest logits")
+    out.add_argument("--annotation", metavar="FILE", help="GTF or GFF3: gene models in the figures")
+    out.add_argument("--logo", type=positive_int, default=60, metavar="BP", help="bases in a figure's logo")
+    speed = made.add_argument_group("speed")
+    speed.add_argument("--batch-size", type=positive_int, metavar="N",
+                       help="windows or mutants to compute at once [by their length]")  # fmt: skip
+    add_run_options(made, threads=True, device=True, seed=True)
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    if args.max_steps < args.steps:
+        raise UsageError("--max-steps must not be below --steps")
+    if args.seed < 0 or args.figures < 0:
+        raise UsageError("--seed and --figures must not be below 0")
+    log = Log(PROG, args)
+    for path in filter(None, (args.annotation, args.chrom_sizes)):
+        require_file(path)
+    from intronaut.embedding import pick_device, prepare_torch
+    from intronaut.sequence_models import open_model
+    from intronaut.tracks import read_chrom_sizes
+
+    prepare_torch(args.threads)
+    files = SimpleNamespace(**{name: getattr(args, name) for name in FILES})
+    model, notes, problem = open_model(args.model, files, pick_device(args.device), log)
+    if args.method == "gradient" and not hasattr(model, "networks"):
+        raise UsageError("--method gradient reads bases; DNABERT-2 reads tokens: use ig or ism")
+    windows = read_all(args, problem)
+    sizes = read_chrom_sizes(args.chrom_sizes) if args.chrom_sizes else None
+    with whole_folder(args.output) as folder:
+        table = attribute_all(folder, windows, model, args, log)
+        write_all(folder, windows, table, provenance(args, notes), sizes, args, log)
+
+
+def read_all(args, problem):
+    """All windows. Raises BadData for those the model cannot read, and for figures of none of them."""
+    from intronaut.seqio import read_windows
+
+    windows, problems = [], Problems(args.windows)
+    for window in read_windows(args.windows):
+        if told := problem(window.sequence):
+            problems.add(f"record {window.name!r} {told}")
+        windows.append(window)
+    problems.raise_if_any()
+    names = {window.name for window in windows}
+    if unknown := [name for name in args.figure if name not in names]:
+        raise BadData(f"{args.windows}: --figure {unknown[0]!r}: no such window")
+    return windows
+
+
+def provenance(args, notes):
+    """What the attributions depend on."""
+    names = ("method", "baseline", "baselines", "steps", "max_steps", "max_gap", "centre", "seed")
+    weights = [Path(args.model) / "weights.safetensors", *filter(None, [args.weights])]
+    return {
+        "tool": PROG,
+        "version": __version__,
+        "options": {name: getattr(args, name) for name in names},
+        "model_kind": notes["kind"],
+        "weights_sha256": [digest_file(path) for path in weights],
+    }
+
+
+def attribute_all(folder, windows, model, args, log):
+    """Write the attributions of every window to attributions.h5; returns the table of windows."""
+    import h5py
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    from intronaut.attribution import Settings, attribute
+    from intronaut.seqio import base_codes
+
+    settings = Settings(
+        args.method, args.baseline, args.baselines, args.steps, args.max_steps, args.max_gap, args.centre,
+        args.batch_size, args.seed,
+    )  # fmt: skip
+    longest, rows = max(len(window.sequence) for window in windows), []
+    with h5py.File(folder / "attributions.h5", "w") as file, log.progress(len(windows), "windows") as progress:
+        for number, window in enumerate(windows):
+            try:
+                made = attribute(model, window.sequence, window.name, settings)
+            except torch.OutOfMemoryError as problem:
+                raise TryAgain(f"record {window.name!r}: out of memory; lower --batch-size") from problem
+            if not np.isfinite(made.observed).all():
+                raise BadData(f"record {window.name!r}: attributions that are not finite; are the weights sound?")
+            if number == 0:
+                create(file, len(windows), longest, made.hypothetical is not None)
+            length = len(window.sequence)
+            file["observed"][number, :length] = made.observed
+            file["codes"][number, :length] = base_codes(window.sequence)
+            if made.hypothetical is not None:
+                file["hypothetical"][number, :, :length] = made.hypothetical
+            rows.append(row_of(window, made, args))
+            progress.add(1)
+    return pd.DataFrame(rows)
+
+
+def create(file, n, longest, hypothetical):
+    """The datasets of attributions.h5; a window shorter than the longest is followed by zeros, in codes by 4."""
+    how = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+    if hypothetical:
+        file.create_dataset("hypothetical", (n, 4, longest), "f4", chunks=(1, 4, longest), **how)
+    file.create_dataset("observed", (n, longest), "f4", chunks=(1, longest), **how)
+    file.create_dataset("codes", (n, longest), "u1", chunks=(1, longest), fillvalue=4, **how)
+
+
+def row_of(window, made, args):
+    """A line of windows.tsv."""
+    nothing = float("nan")
+    passed = "yes" if args.method != "ig" or made.gap <= args.max_gap else "no"
+    return {
+        "name": window.name, "chrom": window.chrom, "start": window.start, "end": window.end, "strand": window.strand,
+        "length": len(window.sequence), "logit": made.logit, "logit_forward": made.logits["+"],
+        "logit_reverse": made.logits.get("-", nothing), "strand_agreement": made.agreement,
+        "attributed": float(made.observed.sum(dtype=float)), "baseline_logit": made.baseline_logit,
+        "completeness_gap": made.gap, "steps": made.steps or None, "passed": passed,
+    }  # fmt: skip
+
+
+def write_all(folder, windows, table, made, sizes, args, log):
+    """Everything that is written from finished attributions."""
+    import h5py
+
+    from intronaut.tables import write_table
+
+    write_table(folder / "windows.tsv", table)
+    with h5py.File(folder / "attributions.h5", "r+") as file:
+        for column in ("name", "chrom", "strand"):
+            file[column] = [text or "" for text in table[column]]
+        for column in ("start", "end", "length"):
+            file[column] = table[column].fillna(-1).astype("int64").to_numpy()
+        file.attrs["provenance"] = json.dumps(made, sort_keys=True)
+        observed = file["observed"]
+        kept = (table["passed"] == "yes").to_numpy()
+        if left := int((~kept).sum()):
+            log.warn(f"{left:,} of {len(table):,} windows have a completeness gap above --max-gap {args.max_gap:g}: "
+                     "not in the tracks; more --max-steps may mend it")  # fmt: skip
+        write_tracks(folder, windows, kept, observed, sizes, log)
+        draw(folder, windows, table, observed, args, log)
+    log.note(f"{args.output}: {len(table):,} windows by {args.method}{agreement(table)}")
+
+
+def agreement(table):
+    """How well the strands agree, in words."""
+    median = table["strand_agreement"].median()
+    return "" if median != median else f"; the two strands' attributions correlate at {median:.2f} (median)"
+
+
+def write_tracks(folder, windows, kept, observed, sizes, log):
+    """attributions.bedgraph, and attributions.bw where chromosome sizes are given."""
+    from intronaut import tracks
+    from intronaut.cli import whole_file
+
+    placed = [number for number, window in enumerate(windows) if window.chrom is not None and kept[number]]
+    if lacking := sum(window.chrom is None for window in windows):
+        log.warn(f"{lacking:,} windows have no coordinates in their headers: not in the tracks")
+
+    def rows():
+        blocks = tracks.merged_blocks([windows[number] for number in placed], lambda at: observed[placed[at]])
+        return tracks.bedgraph_rows(blocks)
+
+    with whole_file(folder / "attributions.bedgraph") as out:
+        out.writelines(f"{chrom}\t{start}\t{end}\t{value}\n" for chrom, start, end, value in rows())
+    if sizes is not None and placed:
+        tracks.write_bigwig(folder / "attributions.bw", rows(), sizes)
+
+
+def draw(folder, windows, table, observed, args, log):
+    """Figures of the chosen windows."""
+    chosen = args.figure or table.nlargest(args.figures, "logit")["name"].tolist()
+    if not chosen:
+        return
+    import re
+
+    from intronaut.annotation import read_annotation
+    from intronaut.attribution_figures import gene_models, window_figure
+    from intronaut.figures import save_both
+    from intronaut.genome import resolve_chrom
+
+    annotation = read_annotation(args.annotation) if args.annotation else None
+    lengths = dict.fromkeys(annotation.transcripts["chrom"]) if annotation else {}
+    places = {window.name: number for number, window in enumerate(windows)}
+    for name in dict.fromkeys(chosen):
+        window, models = windows[places[name]], []
+        if annotation and window.chrom is not None:
+            models = gene_models(annotation, resolve_chrom(window.chrom, lengths, None), window)
+        where = "" if window.chrom is None else f" · {window.chrom}:{window.start}-{window.end}({window.strand})"
+        title = f"{name}{where} · {args.method} · logit {table['logit'].iloc[places[name]]:.3g}"
+        values = observed[places[name], : len(window.sequence)]
+        # a name may hold what a file name must not
+        save_both(window_figure(window, values, models, args.logo, title), folder / re.sub(r"[^\w.+-]", "_", name))
+
+
+if __name__ == "__main__":
+    run(main, PROG)

@@ -1,0 +1,92 @@
+"""A figure of one window: attributions along it, the gene models it lies in, and a logo where they are strongest."""
+
+import numpy as np
+import pandas as pd
+
+from intronaut.figures import AS_IS, NEUTRAL, RETAINED, SPLICED
+
+MODELS_SHOWN = 5
+
+
+def window_figure(window, observed, models, logo_bases, title):
+    """The figure of a Window with its observed attributions ``(length,)``, which read 5'→3' from left to right.
+
+    ``models`` is a list of ``(name, exons)`` in places of the window, as of :func:`gene_models`.
+    """
+    import matplotlib.pyplot as plt
+
+    heights = [1.6, *([0.22 * len(models)] if models else []), 1.3]
+    figure, axes = plt.subplots(
+        len(heights), 1, figsize=(8, 0.9 + sum(heights)), height_ratios=heights, layout="constrained"
+    )
+    figure.suptitle(title, fontsize=9, **AS_IS)
+    first = strongest(observed, logo_bases)
+    end = min(first + logo_bases, len(observed))
+    _track(axes[0], observed, first, end)
+    if models:
+        _models(axes[1], models, len(observed))
+        axes[1].sharex(axes[0])
+    _logo(axes[-1], window.sequence, observed, first, end)
+    return figure
+
+
+def strongest(observed, bases):
+    """Where the ``bases`` neighbours whose attributions are largest in size together begin."""
+    sums = np.concatenate([[0], np.abs(observed).cumsum(dtype=float)])
+    return int(np.argmax(sums[bases:] - sums[:-bases])) if len(observed) > bases else 0
+
+
+def gene_models(annotation, chrom, window):
+    """``(name, exons)`` of the transcripts that reach into a window, longest first, at most MODELS_SHOWN.
+
+    ``exons`` are ``(start, end)`` in places of the window as it reads; ``chrom`` is the annotation's own name.
+    """
+    transcripts = annotation.transcripts
+    near = transcripts[
+        (transcripts["chrom"] == chrom) & (transcripts["start"] < window.end) & (transcripts["end"] > window.start)
+    ]
+    by_length = near.assign(bases=near["end"] - near["start"]).sort_values("bases", ascending=False, kind="stable")
+    models = []
+    for row, transcript in by_length.head(MODELS_SHOWN).iterrows():
+        exons = annotation.exons[annotation.exons["transcript"] == row][["start", "end"]].to_numpy() - window.start
+        if window.strand == "-":
+            exons = (window.end - window.start) - exons[::-1, ::-1]
+        gene = annotation.genes["gene_name"].iloc[transcript["gene"]]
+        models.append((f"{gene} {transcript['transcript_id']}", exons.tolist()))
+    return models
+
+
+def _track(axes, observed, first, end):
+    axes.axvspan(first, end, color="0.93", linewidth=0)
+    places = np.arange(len(observed)) + 0.5
+    for colour, values in ((RETAINED, observed.clip(min=0)), (SPLICED, observed.clip(max=0))):
+        axes.vlines(places, 0, values, color=colour, linewidth=max(0.3, 400 / len(observed) / 2))
+    axes.set_xlim(0, len(observed))
+    axes.set_ylabel("logit per base")
+    axes.set_xlabel("base of the window, 5'→3'")
+
+
+def _models(axes, models, length):
+    for line, (_, exons) in enumerate(models):
+        shown = [(max(0, start), min(length, end)) for start, end in exons]
+        low, high = max(0, min(start for start, _ in exons)), min(length, max(end for _, end in exons))
+        axes.plot([low, high], [line, line], color=NEUTRAL, linewidth=0.8)
+        boxes = [(start, end - start) for start, end in shown if start < end]
+        axes.broken_barh(boxes, (line - 0.3, 0.6), color=NEUTRAL)
+    axes.set_yticks(range(len(models)), [name for name, _ in models], fontsize=7, **AS_IS)
+    axes.set_ylim(len(models) - 0.4, -0.6)
+    axes.tick_params(labelbottom=False, bottom=False, left=False)
+    axes.spines[["left", "bottom"]].set_visible(False)
+
+
+def _logo(axes, sequence, observed, first, end):
+    import logomaker
+
+    shown = (
+        np.array([[letter == base for base in "ACGT"] for letter in sequence[first:end]]) * observed[first:end, None]
+    )
+    logomaker.Logo(
+        pd.DataFrame(shown, columns=list("ACGT"), index=range(first, end)), ax=axes, color_scheme="colorblind_safe"
+    )
+    axes.set_ylabel("logit per base")
+    axes.set_xlabel(f"bases {first:,} to {end:,}, where attributions are strongest")
