@@ -111,6 +111,35 @@ def test_missing_model_folder_is_named(tool, results):
     assert "nowhere" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+def write_variants(folder, rows, **summary):
+    """A folder of score_variants: change of the logit and intron of each row."""
+    folder.mkdir()
+    head = ["chrom", "pos", "ref", "alt", "name", "delta_logit", "p_ref", "p_alt", "null_p"]
+    lines = ["\t".join(head), *(f"1\t7\tA\tG\t{name}\t{change}\t0.1\t0.2\tNA" for name, change in rows)]
+    (folder / "scores.tsv").write_text("\n".join(lines) + "\n")
+    (folder / "summary.json").write_text(
+        json.dumps({"alleles": 40, "scored": 20, "left_out": {"symbolic": 20}} | summary)
+    )
+
+
+def test_strongest_variants_come_first_and_hostile_names_stay_text(tool, results):
+    rows = [(f"i{number}", number / 100) for number in range(19)] + [("<script>alert(2)</script>", -9)]
+    write_variants(results / "net", rows)
+    report(tool, "--variants", "net")
+    page = (results / "report.html").read_text()
+    words = text_of(page)
+    assert "<script>" not in page
+    assert "Variants that change the prediction most: net" in words and "20 of 40 alleles" in words
+    assert words.index("alert(2)") < words.index("i18") < words.index("i17")
+    assert "i4 " not in words and "The first 15 of 20 lines" in words
+
+
+def test_a_folder_of_another_tool_is_refused_in_one_line(tool, results):
+    write_variants(results / "net", [("i", 1)])
+    done = report(tool, "--motifs", "net", code=65)
+    assert "summary.json" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
 def test_curves_pass_through_scikit_learns_points():
     rng = np.random.default_rng(3)
     label, logit = rng.integers(0, 2, 300), rng.normal(size=300).round(1)
