@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from machine import processor
 
 TOOL = Path(__file__).resolve().parent.parent / "bin" / "label_introns.py"
 TILE = 27_000_000
@@ -45,7 +46,7 @@ wc -l < distinct.bed; wc -l < retained_introns.bed; wc -l < pairs.txt
 
 BIOFRAME = r"""
 import bioframe, pandas as pd
-gtf = bioframe.read_table("annotation.gtf.gz", schema="gtf")
+gtf = bioframe.read_table("annotation.gtf.gz", schema="gtf", dtype={"chrom": str})
 exons = gtf[gtf["feature"] == "exon"].copy()
 for name in ("gene_id", "transcript_id", "transcript_biotype"):
     exons[name] = exons["attributes"].str.extract(f'{name} "([^"]*)"', expand=False)
@@ -64,7 +65,7 @@ inside &= (pairs["end"] < pairs["end_e"]) & (pairs["transcript_biotype"] != "ret
 place = ["chrom", "start", "end", "strand"]
 found = pairs[inside][place].drop_duplicates()
 distinct = introns[place].drop_duplicates()
-peaks = bioframe.read_table("peaks.bed.gz", schema="bed3")
+peaks = bioframe.read_table("peaks.bed.gz", schema="bed3", dtype={"chrom": str})
 print(len(distinct), len(found), len(bioframe.overlap(peaks, distinct, how="inner")), sep="\n")
 """
 
@@ -118,7 +119,7 @@ def main():
         folder = Path(folder)
         n_tiles, n_lines = tiled(args.annotation, args.lines, folder / "annotation.gtf.gz")
         write_peaks(n_tiles, args.peaks, folder / "peaks.bed.gz")
-        print(f"{n_lines:,} lines, {args.peaks:,} peaks\n")
+        print(f"{processor()}; {n_lines:,} lines, {args.peaks:,} peaks\n")
         print("| what | seconds | CPU seconds | peak MB | introns | retained | pairs |\n|---|---|---|---|---|---|---|")
         ours = [sys.executable, TOOL, "annotation.gtf.gz", "--quiet"]
         for what, command in (
