@@ -1,38 +1,42 @@
 process SCORE_VARIANTS {
-    tag "${wanted.name}"
+    tag "${model.name}"
     label 'big'
     container "intronaut/torch:${workflow.manifest.version}"
-    publishDir path: { "${task.ext.outdir}/variants" }, mode: 'copy'
+    publishDir path: { task.ext.outdir }, mode: 'copy'
 
     input:
-    tuple val(wanted), path(model), val(length) // name, embedder, model; the folder of fit or finetune; bases in a window
+    // the folder of a model, the bases in its windows, and what its features were made with
+    tuple path(model), val(length), path(weights, stageAs: 'weights/*'), path(targets, stageAs: 'targets/*'), path(tokenizer, stageAs: 'tokenizer/*')
     path variants
-    path labels // those that FETCH_SEQUENCES was given
+    path labels
     path fasta
     path aliases
-    tuple path(weights, stageAs: 'weights/*'), path(names, stageAs: 'names/*') // Sei: and its targets; DNABERT-2: and its tokenizer
-    val options // anchor, strand, null, seed
+    val options // anchor, strand, seed
 
     output:
-    tuple val(wanted), path("${wanted.name}/scores.tsv"), emit: scores
-    path "${wanted.name}/*", emit: files
+    path "variants/${model.name}", emit: scores
 
     script:
-    def files = [sei: "--weights ${weights} --targets ${names}", dnabert2: "--weights ${weights} --tokenizer ${names}"]
-    // what the features of this embedder are gathered by; trees and networks are not split
-    def group_by = [motifs: '--group-by tf', sei: '--group-by target'][wanted.embedder] ?: ''
-    def groups = wanted.model in ['logistic', 'elasticnet'] ? "--groups ${wanted.name}/groups.tsv ${group_by}" : ''
+    def folder = "variants/${model.name}"
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
+    def weights_option = weights ? "--weights ${weights}" : ''
+    def targets_option = targets ? "--targets ${targets}" : ''
+    def tokenizer_option = tokenizer ? "--tokenizer ${tokenizer}" : ''
+    // EMBEDDER_MODEL, as FIT names its folders; only linear models are split by group
+    def (embedder, kind) = model.name.tokenize('_')
+    def group_option = [motifs: '--group-by tf', sei: '--group-by target'][embedder] ?: ''
+    def groups_option = kind in ['logistic', 'elasticnet'] ? "--groups ${folder}/groups.tsv ${group_option}" : ''
     """
     score_variants.py ${variants} --fasta ${fasta} ${alias_option} --introns ${labels} --model ${model} \\
-        --anchor ${options.anchor} --length ${length} --strand ${options.strand} ${files[wanted.embedder] ?: ''} \\
-        --null ${options.null} --seed ${options.seed} --threads ${task.cpus} ${groups} \\
-        --output ${wanted.name}/scores.tsv --vcf ${wanted.name}/variants.vcf.gz --summary ${wanted.name}/summary.json
+        ${weights_option} ${targets_option} ${tokenizer_option} \\
+        --anchor ${options.anchor} --length ${length} --strand ${options.strand} ${groups_option} \\
+        --seed ${options.seed} --threads ${task.cpus} \\
+        --output ${folder}/scores.tsv --vcf ${folder}/variants.vcf.gz --summary ${folder}/summary.json
     """
 
     stub:
     """
-    mkdir ${wanted.name}
-    touch ${wanted.name}/{scores.tsv,groups.tsv,variants.vcf.gz,summary.json}
+    mkdir -p variants/${model.name}
+    touch variants/${model.name}/{scores.tsv,groups.tsv,variants.vcf.gz,summary.json}
     """
 }
