@@ -1,33 +1,49 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "h5py>=3.11", "safetensors>=0.4", "threadpoolctl>=3.5",
-#   "matplotlib>=3.9", "biopython>=1.84", "rich>=13"]
+# dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "scikit-learn>=1.5", "lightgbm>=4.5", "h5py>=3.11",
+#   "safetensors>=0.4", "threadpoolctl>=3.5", "matplotlib>=3.9", "biopython>=1.84", "rich>=13"]
 # ///
 """Say which features, and which groups of them, move a fitted model's prediction of intron retention.
 
-Reads a model folder of fit and the features it was fitted on. Features are rolled up by a column of the feature table
-(a transcription factor, a mark, a cell type, a motif family). With --labels the model is refitted on resampled leakage
-groups, which shows what is stable. Contributions are exact: intercept + sum of contributions = logit.
+Reads a model folder of fit and the features it was fitted on. Features are gathered by a column of the feature table
+(a transcription factor, a mark, a tissue, a motif family), and features that correlate by more than --cluster are one
+cluster. Contributions are exact: baseline + sum of contributions = logit. With --labels, the files also say what holds
+on other introns: selection on halves of the data with a bound on false selections, refits, and held-out shuffling.
 
-Output, a folder:
-  coefficients.tsv         one line a feature: coefficient per standard deviation and per unit, and its stability
-  groups.tsv               one line a group: the model's name, number of features, sum and mean of coefficients, effect
-                           (the standard deviation over introns of its contribution to the logit), and its stability
+Output, a folder; docs/explain.md explains every column and figure:
+  groups.tsv               one line a group: coefficients or gain, effect on predictions, stability
+  clusters.tsv             one line a cluster of correlated features: its members, groups and stability
+  coefficients.tsv         one line a feature (importance.tsv for trees): coefficient or gain, cluster, interval
   contributions.tsv        the features that move each intron's logit most: name logit rank feature group contribution
   group_contributions.h5ad contribution of every group to every intron's logit
   contributions.h5ad       contribution of every feature to every intron's logit (with --full-matrix)
-  groups.svg, features.svg the strongest groups and features
-
-Stability columns: low, high (95 % of the resamples), sign_consistency (share of resamples with the same sign) and
-selected (share of resamples that rank it among the --top by absolute coefficient).
+  tissues.tsv              for Sei: mean coefficient of every factor or mark in every tissue
+  explanation.json         what was done: numbers selected, thresholds, bounds on false selections
+  groups, volcano, features, tissues: .svg and .png
 """
 
+import json
 from pathlib import Path
 
-from intronaut.cli import Log, UsageError, add_run_options, parser, positive_int, run, whole_folder
+from intronaut.cli import (
+    BadData,
+    Log,
+    UsageError,
+    add_run_options,
+    digest_file,
+    fraction,
+    parser,
+    positive_float,
+    positive_int,
+    run,
+    whole_file,
+    whole_folder,
+)
 
 SHOWN = 30
+CHANGE = "change of the logit of retention per standard deviation"
+SAMPLE_ROWS = 4096
 
 
 def make_parser():
@@ -35,14 +51,22 @@ def make_parser():
     data = made.add_argument_group("input")
     data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit")
     data.add_argument("--features", required=True, metavar="H5AD", help="features file, same columns as the model")
-    data.add_argument("--labels", metavar="TSV", help="labels the model was fitted on, for stability")
-    what = made.add_argument_group("explanation")
-    what.add_argument("--group-by", metavar="COLUMN", help="column of the feature table to roll up by [each feature]")
-    what.add_argument("--resamples", type=positive_int, default=100, metavar="N", help="refits that show stability")
-    what.add_argument("--top", type=positive_int, default=20, metavar="N", help="rank that counts as selected")
-    what.add_argument("--per-intron", type=positive_int, default=10, metavar="N", help="features listed an intron")
+    data.add_argument("--labels", metavar="TSV", help="labels the model was fitted on, for everything about stability")
+    what = made.add_argument_group("groups")
+    what.add_argument("--group-by", metavar="COLUMN", help="column of the feature table to gather by [each feature]; "
+                      "for Sei also factor, class and tissue")  # fmt: skip
+    what.add_argument("--grouping", default="curated", choices=["curated", "paper"],
+                      help="factor and class of Sei: curated, or the paper's names and three kinds")  # fmt: skip
+    what.add_argument("--cluster", type=fraction, default=0.9, metavar="R", help="correlation of a cluster's features")
+    stable = made.add_argument_group("stability (with --labels)")
+    stable.add_argument("--pairs", type=positive_int, default=50, metavar="N", help="splits into two halves")
+    stable.add_argument(
+        "--threshold", type=fraction, default=0.75, metavar="P", help="selected on this share of halves"
+    )
+    stable.add_argument("--max-false", type=positive_float, default=1.0, metavar="N", help="false selections to expect")
     out = made.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    out.add_argument("--per-intron", type=positive_int, default=10, metavar="N", help="features listed an intron")
     out.add_argument("--full-matrix", action="store_true", help="write contributions.h5ad too")
     out.add_argument("--memory", type=float, default=8, metavar="GB", help="keep features in memory up to this size")
     add_run_options(made, threads=True, seed=True)
@@ -51,167 +75,103 @@ def make_parser():
 
 def main(argv):
     args = make_parser().parse_args(argv)
+    if not 0.5 < args.threshold <= 1:
+        raise UsageError("--threshold: must lie above 0.5 for its bound to hold")
     log = Log("explain", args)
-    from intronaut import models, store, tables
+    from intronaut import models, store
+    from intronaut.contributions import group_of
+    from intronaut.explanation import add_stability, describe
+    from intronaut.matrix import every_locus
+    from intronaut.sei_targets import annotate
 
     model = models.read_model(args.model)
-    if not isinstance(model, models.LinearModel):
-        raise UsageError(f"{args.model}: only linear models are explained; see its importance.tsv")
+    labels = read_own_labels(args, model) if args.labels else None
     features = store.open_features(args.features)
     columns = models.matching_columns(model.notes, features)
     var = features.var.iloc[columns]
+    if {"target", "cell_type"} <= set(var.columns):
+        var = annotate(var, args.grouping)
     group = group_of(var, args.group_by, features.path)
-    resampled = None
-    if args.labels:
-        resampled = refit(model, features, columns, tables.read_labels(args.labels), args)
-        log.note(f"refitted on {args.resamples} resamples of the leakage groups")
+    rows, _ = every_locus(features)
+    sample = sample_of(features, rows, columns, args)
     with whole_folder(args.output) as folder:
-        effects, n = write_contributions(folder, model, features, columns, group, args)
-        by_feature = feature_table(model, var, group, resampled, args.top)
-        by_group = group_table(model.weights, group, effects, resampled, args.top)
-        by_group.insert(0, "model", Path(args.model).name)
-        tables.write_table(folder / "coefficients.tsv", by_feature)
-        tables.write_table(folder / "groups.tsv", by_group)
-        draw(folder, by_feature, by_group)
-    log.note(f"{len(var):,} features in {len(by_group):,} groups, {n:,} introns")
+        effects = write_contributions(folder, model, features, rows, columns, group, args)
+        found = describe(model, var, group, effects, sample, args.cluster)
+        found.by_group.insert(0, "model", Path(args.model).name)
+        sizes = {"features": len(var), "clusters": len(found.by_cluster), "groups": len(found.by_group)}
+        told = sizes | {"introns": len(rows)}
+        if args.labels:
+            how = {"pairs": args.pairs, "threshold": args.threshold, "most_false": args.max_false}
+            run_how = {"memory": args.memory * 2**30, "threads": args.threads, "seed": args.seed}
+            told |= add_stability(found, features, columns, labels, **how, **run_how)
+        write_tables(folder, found)
+        draw(folder, found.by_feature, found.by_group, args.threshold)
+        (folder / "explanation.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    log.note(f"{sizes['features']:,} features in {sizes['clusters']:,} clusters and {sizes['groups']:,} groups")
+    tell_selected(log, told)
 
 
-def group_of(var, column, path):
-    """The group of each feature as a Categorical in order of first appearance; a missing value is its own group."""
-    import pandas as pd
+def read_own_labels(args, model):
+    """The labels, when they are those that the model was fitted on: only then is it known what it has not seen."""
+    from intronaut import tables
 
-    if column is None:
-        names = pd.Series(var.index, dtype=object)
-    elif column in var:
-        names = var[column].reset_index(drop=True).astype(object)
-        names = names.where(names.notna() & (names != ""), "(none)").astype(str)
-    else:
-        raise UsageError(f"--group-by {column}: {path} has no such column; it has {', '.join(var.columns) or 'none'}")
-    return pd.Categorical(names, categories=pd.unique(names))
+    labels = tables.read_labels(args.labels)
+    if digest_file(args.labels) != model.notes["labels_sha256"]:
+        raise BadData(f"{args.labels}: not the labels that {args.model} was fitted on, as its model.json says")
+    return labels
 
 
-def refit(model, features, columns, labels, args):
-    """Standardised coefficients ``(d, resamples)`` of the model refitted on bootstrap draws of the leakage groups."""
-    from intronaut import evaluation, linear, sparse
-    from intronaut.matrix import Matrix, Scale, join
-    from intronaut.validation import balanced, make_plan
-
-    table, rows, _ = join(features, labels)
-    plan = make_plan(table, model.notes["folds"])
-    table, rows, groups = table[plan.known], rows[plan.known], plan.groups[plan.known]
-    scale = Scale(model.mean, model.sd)
-    matrix = Matrix(features, rows, columns, scale=scale, memory=args.memory * 2**30, threads=args.threads)
-    draws = evaluation.resampler(groups, args.resamples, args.seed)
-    row_weights = draws.counts[:, draws.group].T.astype(float)
-    if model.notes["class_weight"] == "balanced":
-        row_weights = balanced(row_weights, table["label"].to_numpy())[0]
-    start = linear.repeated(model.weights, model.intercept, args.resamples)
-    how = {"start": start, "tolerance": model.notes["tolerance"]}
-    labels, c = table["label"].to_numpy(), model.notes["setting"]
-    if model.notes["kind"] == "elasticnet":
-        return sparse.fit(matrix, labels, row_weights, c, model.notes["l1_ratio"], **how).weights
-    return linear.fit(matrix, labels, row_weights, c, spectrum=linear.spectrum(matrix), **how).weights
-
-
-def stability(value, resampled, top):
-    """Stability columns of ``(d,)`` values from their ``(d, resamples)`` refits; none without refits."""
+def sample_of(features, rows, columns, args):
+    """Standardised features ``(m, d)`` of up to SAMPLE_ROWS introns: enough to measure correlations by."""
     import numpy as np
 
-    if resampled is None:
-        return {}
-    low, high = np.quantile(resampled, [0.025, 0.975], axis=1)
-    ranks = np.argsort(np.argsort(-np.abs(resampled), axis=0, kind="stable"), axis=0)
-    same_sign = np.sign(resampled) == np.sign(value)[:, None]
-    return {
-        "low": low,
-        "high": high,
-        "sign_consistency": same_sign.mean(axis=1),
-        "selected": (ranks < top).mean(axis=1),
-    }
+    from intronaut.matrix import Matrix
+
+    drawn = np.random.default_rng(args.seed).permutation(len(rows))[:SAMPLE_ROWS]
+    return Matrix(features, rows[np.sort(drawn)], columns, threads=args.threads).values()
 
 
-def feature_table(model, var, group, resampled, top):
-    """coefficients.tsv: strongest first."""
-    per_unit, _ = model.per_unit()
-    table = var.rename_axis("feature").reset_index().assign(group=group.astype(str))
-    table = table.assign(coefficient=model.weights, coefficient_per_unit=per_unit)
-    table = table.assign(**stability(model.weights, resampled, top))
-    return table.sort_values("coefficient", key=abs, ascending=False, kind="stable")
-
-
-def group_table(weights, group, effects, resampled, top):
-    """groups.tsv: the groups that move predictions most first."""
+def write_contributions(folder, model, features, rows, columns, group, args):
+    """Write the contributions; returns the standard deviations over introns of every feature's and every group's."""
     import numpy as np
     import pandas as pd
 
-    g = len(group.categories)
-    size = np.bincount(group.codes, minlength=g)
-    total = np.bincount(group.codes, weights, g)
-    table = pd.DataFrame(
-        {
-            "group": group.categories,
-            "n_features": size,
-            "coefficient_sum": total,
-            "coefficient_mean": total / size,
-            "share_positive": np.bincount(group.codes, weights > 0, g) / size,
-            "effect": effects,
-        }
-    )
-    if resampled is not None:
-        sums = np.stack([np.bincount(group.codes, refitted, g) for refitted in resampled.T], axis=1)
-        table = table.assign(**stability(total, sums, top))
-    return table.sort_values("effect", ascending=False, kind="stable")
-
-
-def write_contributions(folder, model, features, columns, group, args):
-    """Write the contributions; returns each group's effect (standard deviation of its contribution) and the rows."""
-    import numpy as np
-    import pandas as pd
-    from scipy import sparse
-
-    from intronaut.cli import whole_file
-    from intronaut.matrix import Matrix, Scale, every_locus
+    from intronaut.contributions import Contributions, Moments, membership, strongest
     from intronaut.store import FeatureWriter
 
-    rows, _ = every_locus(features)
-    matrix = Matrix(features, rows, columns, scale=Scale(model.mean, model.sd), memory=0, threads=args.threads)
-    obs = features.obs.iloc[rows[:, 0]]
-    d, g = matrix.d, len(group.categories)
-    by_group = sparse.csr_array((np.ones(d, np.float32), (np.arange(d), group.codes)), shape=(d, g))
-    notes = {"tool": "explain", "model": model.notes["names_sha256"], "intercept": model.intercept}
+    contributions = Contributions(model, features, rows, columns, args.threads)
+    obs, names = features.obs.iloc[rows[:, 0]], np.array(features.var.index[columns], object)
+    member, labels = membership(group), np.asarray(group, object)
     group_var = pd.DataFrame({"n_features": np.bincount(group.codes)}, index=pd.Index(group.categories, name="name"))
-    feature_var = features.var.iloc[columns]
-    weights, names = model.weights.astype(np.float32), np.array(matrix.names, object)
-    sums, squares = np.zeros(g), np.zeros(g)
+    notes = {"tool": "explain", "model": model.notes["names_sha256"], "baseline": contributions.baseline}
+    moments = [Moments(len(names)), Moments(len(group_var))]
 
-    def work(block, values):
-        parts = values * weights
-        top = np.argsort(-np.abs(parts), axis=1, kind="stable")[:, : args.per_intron]
-        return block, parts, parts @ by_group, top
+    def work(block, parts):
+        return block, parts, parts @ member, strongest(parts, args.per_intron)
 
     with (
         whole_file(folder / "contributions.tsv") as out,
         FeatureWriter(folder / "group_contributions.h5ad", obs, group_var, np.float32, notes) as grouped,
-        full_writer(args.full_matrix, folder / "contributions.h5ad", obs, feature_var, notes) as full,
+        full_writer(args.full_matrix, folder / "contributions.h5ad", obs, features.var.iloc[columns], notes) as full,
     ):
         out.write("name\tlogit\trank\tfeature\tgroup\tcontribution\n")
-        for block, parts, group_parts, top in matrix.map(work):
+        for block, parts, group_parts, top in contributions.blocks(work):
             place = np.arange(block.start, block.stop)
             grouped.write(place, group_parts)
             if full:
                 full.write(place, parts)
-            sums += group_parts.sum(axis=0, dtype=float)
-            squares += (group_parts.astype(float) ** 2).sum(axis=0)
-            logits = parts.sum(axis=1, dtype=float) + model.intercept
+            for moment, values in zip(moments, (parts, group_parts), strict=True):
+                moment.add(values)
+            logits = parts.sum(axis=1, dtype=float) + contributions.baseline
             for name, logit, own, order in zip(obs.index[block], logits, parts, top, strict=True):
                 out.writelines(
-                    f"{name}\t{logit:.6g}\t{rank}\t{names[j]}\t{group[j]}\t{own[j]:.6g}\n"
+                    f"{name}\t{logit:.6g}\t{rank}\t{names[j]}\t{labels[j]}\t{own[j]:.6g}\n"
                     for rank, j in enumerate(order, 1)
                 )
         grouped.finish()
         if full:
             full.finish()
-    return np.sqrt(np.maximum(squares / matrix.n - (sums / matrix.n) ** 2, 0)), matrix.n
+    return [moment.sd() for moment in moments]
 
 
 def full_writer(wanted, path, obs, var, notes):
@@ -225,18 +185,70 @@ def full_writer(wanted, path, obs, var, notes):
     return FeatureWriter(path, obs, var, np.float32, notes) if wanted else contextlib.nullcontext()
 
 
-def draw(folder, by_feature, by_group):
-    """The strongest groups and features with their intervals."""
-    from intronaut.figures import forest, save_svg
+def write_tables(folder, found):
+    """All tables, what moves predictions most first."""
+    from intronaut.explanation import GROUP_COLUMNS
+    from intronaut.tables import write_table
 
-    for name, table, label, value in (
-        ("groups", by_group, "group", "coefficient_sum"),
-        ("features", by_feature, "feature", "coefficient"),
-    ):
-        top = table.head(SHOWN)
-        low, high = (top.get(side, top[value]) for side in ("low", "high"))
-        xlabel = "change of the logit of retention per standard deviation"
-        save_svg(forest(top[label], top[value], low, high, xlabel), folder / f"{name}.svg")
+    by_feature, by_group = found.by_feature, found.by_group
+    if "selected" in by_group:
+        by_group = by_group.reindex(columns=GROUP_COLUMNS)
+    linear = "coefficient" in by_feature
+    by_feature = by_feature.sort_values("coefficient" if linear else "gain", key=abs, ascending=False, kind="stable")
+    write_table(folder / ("coefficients.tsv" if linear else "importance.tsv"), by_feature)
+    for name, table in (("clusters", found.by_cluster), ("groups", by_group)):
+        write_table(folder / f"{name}.tsv", table.sort_values("effect", ascending=False, kind="stable"))
+
+
+def draw(folder, by_feature, by_group, threshold):
+    """The figures that there is something for, and the table behind the heat map."""
+    from intronaut.figures import forest, heat_map, save_both, stability_forest, volcano
+    from intronaut.tables import write_table
+
+    value = "coefficient_sum" if "coefficient_sum" in by_group else "effect"
+    xlabel = (
+        CHANGE if value == "coefficient_sum" else "standard deviation of the contribution to the logit of retention"
+    )
+    top = by_group.sort_values("effect", ascending=False, kind="stable").head(SHOWN)
+    how = top["group"], top[value], *(top.get(side, top[value]) for side in ("low", "high")), xlabel
+    if "selection_probability" in top:
+        columns = {"alone": "selection_probability", "besides the covariates": "adjusted_selection_probability"}
+        shares = {name: top[column] for name, column in columns.items()}
+        save_both(stability_forest(*how, shares, threshold), folder / "groups")
+        points = [by_group[name].tolist() for name in (value, "selection_probability", "group")]
+        save_both(volcano(*points, threshold, xlabel), folder / "volcano")
+    else:
+        save_both(forest(*how), folder / "groups")
+    if "coefficient" not in by_feature:
+        return
+    top = by_feature.sort_values("coefficient", key=abs, ascending=False, kind="stable").head(SHOWN)
+    sides = (top.get(side, top["coefficient"]) for side in ("low", "high"))
+    save_both(forest(top["feature"], top["coefficient"], *sides, CHANGE), folder / "features")
+    if "tissue" in by_feature:
+        table = tissue_table(by_feature)
+        write_table(folder / "tissues.tsv", table)
+        wide = table.pivot(index="factor", columns="tissue", values="coefficient_mean")
+        strongest = table.groupby("factor")["coefficient_sum"].sum().abs().nlargest(SHOWN).index
+        save_both(heat_map(wide.loc[strongest], "mean coefficient per standard deviation"), folder / "tissues")
+
+
+def tissue_table(by_feature):
+    """Coefficients of every factor or mark in every tissue that has tracks of it."""
+    found = by_feature.groupby(["factor", "tissue"], sort=True)["coefficient"].agg(["size", "sum", "mean"])
+    found.columns = ["n_features", "coefficient_sum", "coefficient_mean"]
+    return found.reset_index()
+
+
+def tell_selected(log, told):
+    """Say how many groups and clusters are selected, and how many of them by chance."""
+    for what in ("groups", "clusters"):
+        for adjusted in ("", "adjusted_"):
+            if found := told.get(f"selection_of_{adjusted}{what}"):
+                beside = " besides the covariates" if adjusted else ""
+                log.note(
+                    f"{found['selected']} of {found['units']:,} {what} are selected{beside}, of which at most "
+                    f"{found['false_at_most']:.2g} are expected to be false"
+                )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,18 @@
+import json
+
 import h5py
 import numpy as np
 import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 import explain
+import fit
 from intronaut import models
-from simulated import write_features
+from intronaut.explanation import GROUP_COLUMNS
+from intronaut.stability import halves
+from simulated import FIT, write_features
 
 pytest_plugins = ["fitted"]
 
@@ -28,36 +36,114 @@ def test_contributions_add_up_to_the_logit(tmp_path, fitted):
     np.testing.assert_allclose(listed["logit"][::20], expected, atol=1e-4)
 
 
-def test_planted_families_lead_with_their_signs_and_are_stable(tmp_path, fitted):
-    explain.main([*EXPLAIN, "--group-by", "family", "--labels", "labels.tsv", "--resamples", "40", "--top", "2"])
+def test_planted_families_lead_with_their_signs_and_are_selected(tmp_path, fitted):
+    explain.main([*EXPLAIN, "--group-by", "family", "--labels", "labels.tsv", "--pairs", "10", "--max-false", "2"])
     groups = read(tmp_path / "e/groups.tsv").set_index("group")
+    assert ["model", "group", *groups.columns[1:]] == list(GROUP_COLUMNS)
     assert list(groups.index[:2]) in (["fam0", "fam1"], ["fam1", "fam0"])
     assert groups.loc["fam0", "low"] > 0 > groups.loc["fam1", "high"]
-    assert (groups.loc[["fam0", "fam1"], ["sign_consistency", "selected"]] == 1).all(axis=None)
-    assert (groups["n_features"] == 5).all()
+    planted = groups.loc[["fam0", "fam1"]]
+    assert (planted[["sign_consistency", "selected", "adjusted_selected"]] == 1).all(axis=None)
+    assert (planted["effect_ratio"] > 6).all() and (groups["effect_ratio"][2:] < 3).all()
+    assert (planted["shuffled_log_loss_low"] > 0).all() and (planted["shuffled_auroc"] < -0.05).all()
+    assert groups["selected"].sum() == 2 and (groups["n_features"] == 5).all()
     features = read(tmp_path / "e/coefficients.tsv")
     assert set(features["feature"][:2]) == {"f0", "f5"}
     noise = features.set_index("feature").drop(["f0", "f5"])
     assert ((noise["low"] < 0) & (noise["high"] > 0)).mean() > 0.7
+    clusters = read(tmp_path / "e/clusters.tsv").set_index("cluster")
+    assert set(clusters.index[clusters["selected"] == 1]) == {"f0", "f5"}
+    told = json.loads((tmp_path / "e/explanation.json").read_text())
+    assert told["selection_of_groups"]["selected"] == 2 and "gc" in told["adjusted_for"]
 
 
-def test_stability_refits_are_scikit_learn_on_the_drawn_rows(tmp_path, fitted):
-    from sklearn.linear_model import LogisticRegression
-
-    from intronaut.evaluation import resampler
-
-    explain.main([*EXPLAIN, "--labels", "labels.tsv", "--resamples", "3", "--seed", "4"])
+def test_intervals_come_from_scikit_learn_refits_on_halves(tmp_path, fitted):
+    explain.main([*EXPLAIN, "--labels", "labels.tsv", "--pairs", "2", "--seed", "4"])
     labels, model = read(tmp_path / "labels.tsv"), models.read_model(tmp_path / "m")
-    draws = resampler(labels["group"], 3, seed=4)
+    inside = halves(labels["group"], labels["label"], 2, seed=4)
     z = (fitted - model.mean) / model.sd
     refits = [
         LogisticRegression(C=model.notes["setting"], tol=1e-9, max_iter=1000)
-        .fit(z, labels["label"], sample_weight=draws.counts[k, draws.group])
+        .fit(z, labels["label"], sample_weight=2 * half)
         .coef_[0]
-        for k in range(3)
+        for half in inside
     ]
     found = read(tmp_path / "e/coefficients.tsv").set_index("feature").loc[[f"f{j}" for j in range(20)]]
     np.testing.assert_allclose(found["low"], np.quantile(refits, 0.025, axis=0), atol=1e-3)
+    np.testing.assert_allclose(found["high"], np.quantile(refits, 0.975, axis=0), atol=1e-3)
+
+
+def test_shuffling_costs_what_scikit_learn_finds_on_the_same_folds(tmp_path, fitted):
+    explain.main([*EXPLAIN, "--group-by", "family", "--labels", "labels.tsv", "--pairs", "2"])
+    labels, model = read(tmp_path / "labels.tsv"), models.read_model(tmp_path / "m")
+    z, y = (fitted - model.mean) / model.sd, labels["label"].to_numpy()
+    rises, rng = [], np.random.default_rng(0)
+    for fold, c in model.notes["setting_of_fold"].items():
+        out = (labels["split"].astype(str) == fold).to_numpy()
+        fit = LogisticRegression(C=c, tol=1e-9, max_iter=1000).fit(z[~out], y[~out])
+        before = log_loss(y[out], fit.predict_proba(z[out]))
+        for _ in range(40):
+            shuffled = z[out].copy()
+            shuffled[:, :5] = shuffled[rng.permutation(out.sum()), :5]
+            rises.append(out.mean() * (log_loss(y[out], fit.predict_proba(shuffled)) - before))
+    expected = 5 * np.mean(rises)
+    found = read(tmp_path / "e/groups.tsv").set_index("group").loc["fam0"]
+    assert found["shuffled_log_loss"] == pytest.approx(expected, rel=0.15)
+    assert found["shuffled_log_loss_low"] < expected < found["shuffled_log_loss_high"]
+
+
+@pytest.fixture
+def trees(fitted, tmp_path):
+    """The same introns, and trees fitted on them."""
+    fit.main([*FIT, "--model", "lightgbm", "--c-values", "1"])
+    return fitted
+
+
+def test_contributions_of_trees_add_up_to_the_margin(tmp_path, trees):
+    explain.main([*EXPLAIN, "--group-by", "family", "--full-matrix"])
+    model = models.read_model(tmp_path / "m")
+    margin = model.booster.predict(trees, raw_score=True) + model.offset
+    for name in ("contributions.h5ad", "group_contributions.h5ad"):
+        with h5py.File(tmp_path / "e" / name) as file:
+            baseline = json.loads(file["uns/intronaut/provenance"][()])["baseline"]
+            np.testing.assert_allclose(file["X"][:].sum(axis=1, dtype=float) + baseline, margin, atol=1e-5)
+    gain = pd.Series(model.booster.feature_importance("gain")).groupby(np.arange(20) // 5).sum()
+    groups = read(tmp_path / "e/groups.tsv").set_index("group").loc[[f"fam{k}" for k in range(4)]]
+    np.testing.assert_allclose(groups["gain"], gain, rtol=1e-5)
+    assert set(groups["effect"].nlargest(2).index) == {"fam0", "fam1"}
+
+
+def test_planted_families_stand_out_in_trees_too(tmp_path, trees):
+    explain.main([*EXPLAIN, "--group-by", "family", "--labels", "labels.tsv", "--pairs", "5", "--max-false", "2"])
+    groups = read(tmp_path / "e/groups.tsv").set_index("group")
+    # tables of linear models and of trees are put together by their columns
+    assert ["model", "group", *groups.columns[1:]] == list(GROUP_COLUMNS) and groups["coefficient_sum"].isna().all()
+    assert set(groups.index[groups["selected"] == 1]) == {"fam0", "fam1"}
+    assert (groups.loc[["fam0", "fam1"], "shuffled_log_loss_low"] > 0).all()
+    assert (groups.loc[["fam2", "fam3"], "shuffled_auroc"].abs() < 0.03).all()
+    assert (tmp_path / "e/importance.tsv").exists() and not (tmp_path / "e/coefficients.tsv").exists()
+
+
+def test_sei_features_are_gathered_by_curated_factor_and_drawn_by_tissue(tmp_path, fitted):
+    names = ["K562_Leukemia | POLR2A | ID:1", "HepG2 | Pol2 | ENCODE", "HepG2 | c-Fos | ENCODE", "Lung | FOS | ID:2"]
+    targets = pd.DataFrame([name.split(" | ") for name in names * 5], columns=["cell_type", "target", "source"])
+    targets.index = pd.Index([f"{name} {k}" for k, name in enumerate(names * 5)], name="name")
+    table = pd.read_csv(tmp_path / "labels.tsv", sep="\t")
+    write_features(tmp_path / "f.h5ad", list(table["name"]), fitted, targets)
+    fit.main(FIT)
+    explain.main([*EXPLAIN, "--group-by", "factor"])
+    assert set(read(tmp_path / "e/groups.tsv")["group"]) == {"POLR2A", "FOS"}
+    tissues = read(tmp_path / "e/tissues.tsv").set_index(["factor", "tissue"])
+    assert tissues.loc[("POLR2A", "liver"), "n_features"] == 5
+    assert (tmp_path / "e/tissues.svg").exists() and (tmp_path / "e/tissues.png").exists()
+    explain.main([*EXPLAIN, "--group-by", "class", "--grouping", "paper"])
+    assert set(read(tmp_path / "e/groups.tsv")["group"]) == {"tf"}
+
+
+def test_labels_that_the_model_was_not_fitted_on_are_refused(tool, tmp_path, fitted):
+    (tmp_path / "other.tsv").write_text((tmp_path / "labels.tsv").read_text().replace("\tG1\t", "\tG0\t"))
+    told = tool("explain", *EXPLAIN, "--labels", "other.tsv", code=65).stderr
+    assert "other.tsv: not the labels that m was fitted on" in told and not (tmp_path / "e").exists()
 
 
 def test_features_of_another_release_are_refused(tool, tmp_path, fitted):
@@ -78,6 +164,8 @@ def test_a_folder_that_is_no_model_is_refused(tool, tmp_path, fitted):
 
 def test_the_figures_are_the_same_bytes_every_time(tmp_path, fitted):
     explain.main(EXPLAIN)
-    first = (tmp_path / "e/features.svg").read_bytes()
-    explain.main(EXPLAIN)
-    assert first == (tmp_path / "e/features.svg").read_bytes() and b"<svg" in first
+    names = ("features.svg", "features.png", "groups.svg", "groups.png")
+    first = [(tmp_path / "e" / name).read_bytes() for name in names]
+    explain.main([*EXPLAIN[:-1], "2"])
+    assert first == [(tmp_path / "e" / name).read_bytes() for name in names]
+    assert b"<svg" in first[0] and first[1].startswith(b"\x89PNG")

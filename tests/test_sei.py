@@ -220,7 +220,7 @@ def test_target_lines_become_columns(tmp_path):
     names.write_text("HeLa | BTAF1 | ID:1\nA549 (EtOH) | H3K27ac | ENCODE | 1\nLiver | DNase | Roadmap\n")
     table = read_targets(names, 3)
     assert table.index[1] == "A549 (EtOH) | H3K27ac | ENCODE | 1"
-    assert table.iloc[1].tolist() == ["H3K27ac", "A549 (EtOH)", "ENCODE | 1", "histone"]
+    assert table.iloc[1, :4].tolist() == ["H3K27ac", "A549 (EtOH)", "ENCODE | 1", "histone"]
     assert table["kind"].tolist() == ["tf", "histone", "access"]
     with pytest.raises(BadData, match="3 names for the 4 outputs"):
         read_targets(names, 4)

@@ -64,7 +64,7 @@ def fit(matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-
 
     Args:
         matrix: a :class:`intronaut.matrix.Matrix`.
-        labels: ``(n,)``, 1 or 0.
+        labels: ``(n,)``, 1 or 0; or ``(n, k)``, where every problem has its own.
         row_weights: ``(n, k)``, 0 for rows that a problem must not see.
         ridge: ``(d,)`` relative penalty of each column; all 1 when None.
         start: a Solution to begin from, such as the one of the smaller C.
@@ -86,8 +86,14 @@ def fit(matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-
 
 def base_rates(labels, row_weights):
     """The intercept ``(k,)`` of each problem when every coefficient is 0."""
-    share = np.clip(np.asarray(labels, float) @ row_weights / row_weights.sum(axis=0), 1e-6, 1 - 1e-6)
+    share = np.clip(_retained(labels, row_weights) / row_weights.sum(axis=0), 1e-6, 1 - 1e-6)
     return np.log(share / (1 - share))
+
+
+def _retained(labels, row_weights):
+    """The weight of retained rows in every problem, ``(k,)``."""
+    labels = np.asarray(labels, float)
+    return labels @ row_weights if labels.ndim == 1 else (labels * row_weights).sum(axis=0)
 
 
 def repeated(weights, intercept, k):
@@ -109,7 +115,7 @@ class Objective:
 
     def __init__(self, matrix, labels, row_weights, c, ridge):
         self.matrix = matrix
-        self.labels = np.asarray(labels, float)[:, None]
+        self.labels = np.asarray(labels, float).reshape(len(row_weights), -1)
         self.row_weights = row_weights
         self.total = row_weights.sum(axis=0)
         ridge = np.ones(matrix.d) if ridge is None else ridge
@@ -119,10 +125,11 @@ class Objective:
         """``(loss (k,), gradient (d + 1, k))`` of the problems ``which`` at ``point`` ``(d + 1, k)``."""
         slope, intercept = point[:-1].astype(np.float32), point[-1]
         row_weights = self.row_weights[:, which]
+        labels = self.labels if self.labels.shape[1] == 1 else self.labels[:, which]
 
         def work(rows, values):
             logit = (values @ slope).astype(float) + intercept
-            label = self.labels[rows]
+            label = labels[rows]
             loss = (row_weights[rows] * (np.logaddexp(0, logit) - label * logit)).sum(axis=0)
             residual = row_weights[rows] * (expit(logit) - label)
             return loss, values.T @ residual.astype(np.float32), residual.sum(axis=0)
@@ -142,7 +149,7 @@ def _inverse_hessian(objective, labels, spectrum):
     if spectrum is None:
         return None
     vectors, values = spectrum
-    share = np.asarray(labels, float) @ objective.row_weights / objective.total
+    share = _retained(labels, objective.row_weights) / objective.total
     curvature = share * (1 - share)
 
     def apply(problem, vector):

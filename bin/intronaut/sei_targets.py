@@ -1,4 +1,12 @@
-"""What Sei's outputs are: names and kinds of the 21,907 profiles, and the 40 sequence classes made of them."""
+"""What Sei's outputs are: names and kinds of the 21,907 profiles, and the 40 sequence classes made of them.
+
+Two tables beside this file say what no rule can: sei_factors.tsv the factor that a target's name stands for and its
+class, sei_tissues.tsv the words of cell-type names that tell a tissue.
+"""
+
+import functools
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +16,24 @@ from intronaut.seqio import numbered_lines
 
 CLASSES = 40
 KINDS = ("tf", "histone", "access")
+CLASS_NAMES = {
+    "transcription_factor": "transcription factor",
+    "polymerase": "RNA polymerase, its general factors and elongation",
+    "chromatin_regulator": "chromatin regulator or cofactor",
+    "histone_mark": "histone mark or variant",
+    "accessibility": "accessibility",
+    "other": "other",
+}
+# the first that matches the start of a factor's name decides, where sei_factors.tsv does not
+CLASS_RULES = (
+    ("accessibility", "DNase|ATAC|FAIRE|MNase"),
+    ("histone_mark", r"(macro)?H[1-4]([ABTKR./]|ac|$)|CENPA$|pan-(acetyl|crotonyl)"),
+    ("polymerase", r"POLR\d|Pol[23]|GTF2[ABEFH]|GTF3|TAF(\d|II)|MED\d|CDK([789]|12|13)$|NELF|SUPT[56]|ELL\d?$|AFF\d"
+     r"|INTS\d|BRF\d|BDP1|SNAPC|ICE[12]$|ERCC[23]$|CCNT"),
+    ("chromatin_regulator", r"(HDAC|SIRT|KDM|KMT|KAT|SETD|SMARC|CHD|CBX|BRD|BRPF|DNMT|TET|MBD|PHF|PRMT|EZH|ING|EPC|DPF"
+     r"|PCGF|RUVBL|MTA|JMJD|ASXL|L3MBTL|MORC|SMC|STAG|NCAP|HMGN|EHMT)(\d|[A-Z]*\d|[DGH])"),
+)  # fmt: skip
+TAGS = re.compile("eGFP-|HA-|FLAG-")
 
 
 def class_scores(profiles, vectors):
@@ -34,7 +60,8 @@ def variant_class_scores(reference, alternative, vectors, histone):
 
 
 def read_targets(path, outputs):
-    """The feature table of a ``target.names`` file: index = its lines; columns target, cell_type, source, kind.
+    """The feature table of a ``target.names`` file: index = its lines; columns target, cell_type, source, kind and
+    those of :func:`annotate`.
 
     Raises BadData unless there are ``outputs`` different lines ``cell type | target | source``.
     """
@@ -51,10 +78,11 @@ def read_targets(path, outputs):
     if len(rows) != outputs:
         raise BadData(f"{path}: {len(rows):,} names for the {outputs:,} outputs of the weights")
     names, cells, targets, sources = zip(*rows, strict=True)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {"target": targets, "cell_type": cells, "source": sources, "kind": [target_kind(target) for target in targets]},
         index=pd.Index(names, name="name"),
     )
+    return annotate(table)
 
 
 def target_kind(target):
@@ -62,6 +90,69 @@ def target_kind(target):
     if target.startswith(("CENPA", "H2A", "H2B", "H3", "H4")):
         return "histone"
     return "access" if target == "DNase" or target.startswith("ATAC") else "tf"
+
+
+def annotate(var, grouping="curated"):
+    """A feature table with columns target and cell_type, and what they stand for: factor, class and tissue.
+
+    With the grouping ``paper`` the factor is the target's name as it is and the class its published kind.
+    """
+    targets, cells = var["target"].astype(str), var["cell_type"].astype(str)
+    if grouping == "paper":
+        factors, classes = targets, targets.map(target_kind)
+    else:
+        factors, classes = targets.map(target_factor), targets.map(target_class)
+    return var.assign(**{"factor": factors, "class": classes, "tissue": cells.map(cell_tissue)})
+
+
+@functools.cache
+def target_factor(target):
+    """The factor or mark that a target's name stands for: synonyms, antibodies and tags merged."""
+    name = TAGS.sub("", target)
+    return _curated().get(name, (name,))[0]
+
+
+@functools.cache
+def target_class(target):
+    """The curated class of a target, a key of CLASS_NAMES.
+
+    What neither the table nor a rule knows is taken for a transcription factor, as most targets are.
+    """
+    name = TAGS.sub("", target)
+    factor, told = _curated().get(name, (name, None))
+    if told:
+        return told
+    found = (kind for kind, pattern in CLASS_RULES if re.match(pattern, factor))
+    return next(found, "transcription_factor")
+
+
+@functools.cache
+def cell_tissue(cell):
+    """The tissue of a cell type, by the words of its name; ``unknown`` where none tells.
+
+    Names run from the cell line to the organ, so that the last word that tells counts, unless a word with a digit does:
+    that is a cell line (SH-SY5Y_Bone_Marrow was taken from marrow, but is of nerves).
+    """
+    words = [word.strip("()").lower() for word in re.split(r"[_ ]+(?![^(]*\))", cell)][::-1]
+    lines = [word for word in words if any(map(str.isdigit, word)) and word not in ("h1", "h9")]
+    found = (_tissue_of_words().get(re.sub(r"^gm\d+$", "lymphoblastoid", word)) for word in lines + words)
+    return next(filter(None, found), "unknown")
+
+
+@functools.cache
+def _curated():
+    rows = _own_table("sei_factors.tsv")
+    return {name: (factor, None if told == "NA" else told) for name, factor, told in rows}
+
+
+@functools.cache
+def _tissue_of_words():
+    return {word: tissue for tissue, words in _own_table("sei_tissues.tsv") for word in words.split()}
+
+
+def _own_table(name):
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
+    return [line.split("\t") for line in lines[1:]]
 
 
 def read_class_vectors(path, outputs):

@@ -68,7 +68,7 @@ def cross_fit(matrix, labels, plan, *, preset="default", balance=False, trials=0
         settings[outer], found = task.search(fixed, trials, seed)
         tried += [{"judged_fold": outer, **row} for row in found]
         inner[outer] = task.inner
-        fitted[outer] = task.train(known, settings[outer]), _offset(labels[known], settings[outer])
+        fitted[outer] = task.train(known, settings[outer]), balance_offset(labels[known], settings[outer])
         rows = plan.judged_by(outer)
         if rows.any():
             judged[rows] = predict(fitted[outer][0], matrix, rows) + fitted[outer][1]
@@ -86,7 +86,7 @@ def predict(booster, matrix, rows=None):
     return np.concatenate(parts)
 
 
-def _offset(labels, settings):
+def balance_offset(labels, settings):
     """What turns a logit of balanced training back to the training prevalence."""
     return np.log(labels.mean() / (1 - labels.mean())) if settings.get("is_unbalance") else 0.0
 
@@ -130,7 +130,7 @@ class _Task:
             held = self.fold == fold
             train = self.known & ~held
             booster = self.train(train, settings | {"num_iterations": self.most}, held)
-            offset = _offset(self.labels[train], settings)
+            offset = balance_offset(self.labels[train], settings)
             return held, booster.best_iteration, predict(booster, self.matrix, held) + offset
 
         with ThreadPoolExecutor(self.threads) as pool:

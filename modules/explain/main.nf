@@ -15,7 +15,7 @@ process EXPLAIN {
 
     script:
     // what the features of this embedder are gathered by
-    def group_option = [motifs: '--group-by tf', sei: '--group-by target'][wanted.embedder] ?: ''
+    def group_option = [motifs: '--group-by tf', sei: '--group-by factor'][wanted.embedder] ?: ''
     """
     explain.py --model ${model} --features ${features} --labels ${labels} ${group_option} --seed ${seed} \\
         --threads ${task.cpus} --output explained/${wanted.name}

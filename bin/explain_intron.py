@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "scikit-learn>=1.5", "lightgbm>=4.5", "h5py>=3.11",
+#   "safetensors>=0.4", "threadpoolctl>=3.5", "matplotlib>=3.9", "jinja2>=3.1", "biopython>=1.84", "rich>=13"]
+# ///
+"""Make a card for each of some introns: what speaks for and against its retention, and which introns are like it.
+
+Reads a model folder of fit and the features it was fitted on, or new ones made alike. Contributions of groups are
+exact: baseline + for + against + all other groups = logit. Neighbours are the introns whose standardised features
+differ least.
+
+Output, a folder:
+  cards.html   the cards with a waterfall of contributions each; one file that needs no other
+  cards.tsv    the same as a table: name kind rank item value; kind is for, against, other or neighbour
+  cards.json   the same for programs, with coordinates, label and predictions
+"""
+
+import json
+
+from intronaut.cli import (
+    BadData,
+    Log,
+    add_run_options,
+    parser,
+    positive_int,
+    run,
+    whole_folder,
+)
+
+WORDS = {1.0: "retained", 0.0: "spliced"}
+
+
+def make_parser():
+    made = parser(__doc__, "explain_intron")
+    data = made.add_argument_group("input")
+    data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit")
+    data.add_argument("--features", required=True, metavar="H5AD", help="features file, same columns as the model")
+    data.add_argument("--labels", metavar="TSV", help="labels.tsv, for genes, labels and the introns' own coordinates")
+    which = made.add_argument_group("introns").add_mutually_exclusive_group(required=True)
+    which.add_argument("--introns", nargs="+", metavar="NAME", help="introns by their names in the features file")
+    which.add_argument("--top", type=positive_int, metavar="N", help="the N introns of highest predicted retention")
+    what = made.add_argument_group("cards")
+    what.add_argument("--group-by", metavar="COLUMN", help="column of the feature table to gather by [each feature]")
+    what.add_argument("--grouping", default="curated", choices=["curated", "paper"],
+                      help="factor and class of Sei: curated, or the paper's names and three kinds")  # fmt: skip
+    what.add_argument("--groups", type=positive_int, default=8, metavar="N", help="groups shown on either side")
+    what.add_argument("--neighbours", type=positive_int, default=5, metavar="N", help="introns alike shown")
+    out = made.add_argument_group("output")
+    out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    add_run_options(made, threads=True)
+    return made
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    log = Log("explain_intron", args)
+    from pathlib import Path
+
+    import numpy as np
+
+    from intronaut import models, store, tables
+    from intronaut.contributions import Contributions, group_of, membership
+    from intronaut.matrix import every_locus
+    from intronaut.sei_targets import annotate
+
+    model = models.read_model(args.model)
+    features = store.open_features(args.features)
+    columns = models.matching_columns(model.notes, features)
+    var = features.var.iloc[columns]
+    if {"target", "cell_type"} <= set(var.columns):
+        var = annotate(var, args.grouping)
+    group = group_of(var, args.group_by, features.path)
+    rows, names = every_locus(features)
+    contributions = Contributions(model, features, rows, columns, args.threads)
+    logits = np.concatenate(list(contributions.matrix.map(lambda _, values: contributions.logits(values))))
+    chosen = chosen_introns(args, names, logits, features.path)
+    about = describe(features.obs.iloc[rows[:, 0]], names, logits, model, args)
+    parts = contributions.of(contributions.matrix.rows_at(chosen)).astype(float) @ membership(group)
+    near, distance = neighbours(model, features, rows, columns, chosen, args)
+    cards = [
+        make_card(about, at, contributions.baseline, dict(zip(group.categories, own, strict=True)), args)
+        | {"neighbours": [about[k] | {"distance": d} for k, d in zip(near[place], distance[place], strict=True)]}
+        for place, (at, own) in enumerate(zip(chosen, parts, strict=True))
+    ]
+    with whole_folder(args.output) as folder:
+        (folder / "cards.json").write_text(json.dumps(cards, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        tables.write_table(folder / "cards.tsv", card_table(cards))
+        (folder / "cards.html").write_text(render(cards, Path(args.model).name), encoding="utf-8")
+    log.note(f"{args.output}: {len(cards)} cards")
+
+
+def chosen_introns(args, names, logits, path):
+    """Places of the introns asked for, in the order asked for. Raises BadData for names that are not there."""
+    import numpy as np
+
+    if args.top:
+        return np.argsort(-logits, kind="stable")[: args.top]
+    place = {name: at for at, name in enumerate(names)}
+    lacking = [name for name in args.introns if name not in place]
+    if lacking:
+        raise BadData(f"{path}: no intron {', '.join(map(repr, lacking[:20]))}; names are like {names[0]!r}")
+    return np.array([place[name] for name in dict.fromkeys(args.introns)])
+
+
+def describe(obs, names, logits, model, args):
+    """What is known of every intron: a list of dicts that JSON can hold."""
+    import pandas as pd
+    from scipy.special import expit
+
+    from intronaut import tables
+    from intronaut.validation import apply_calibration
+
+    table = obs[["chrom", "start", "end", "strand"]].set_axis(names).assign(gene=None, label="unknown")
+    if args.labels:
+        labels = tables.read_labels(args.labels).set_index("name").reindex(names)
+        known = labels["chrom"].notna()
+        own = labels.loc[known, ["chrom", "start", "end", "strand"]]
+        table.loc[known, ["chrom", "start", "end", "strand"]] = own.astype({"start": int, "end": int})
+        table["gene"] = labels["gene_name"].fillna(labels["gene_id"])
+        table["label"] = labels["label"].map(WORDS).fillna("unknown")
+    elsewhere = held_out_predictions(args.model).reindex(names)
+    table = table.assign(logit=logits, p_retained=expit(apply_calibration(model.notes["calibration"], logits)))
+    table["p_held_out"] = elsewhere
+    return [
+        {
+            "name": name,
+            "gene": None if pd.isna(row["gene"]) else row["gene"],
+            # browsers count from 1 and include the last base
+            "region": f"{row['chrom']}:{row['start'] + 1:,}-{row['end']:,}" if row["chrom"] else None,
+            "strand": row["strand"],
+            "label": row["label"],
+            "logit": float(row["logit"]),
+            "p_retained": float(row["p_retained"]),
+            "p_held_out": None if pd.isna(row["p_held_out"]) else float(row["p_held_out"]),
+        }
+        for name, row in zip(names, table.to_dict("records"), strict=True)
+    ]
+
+
+def held_out_predictions(folder):
+    """Probabilities of the introns that fit judged, each by a model that had not seen it; a Series by name."""
+    from pathlib import Path
+
+    from intronaut.tables import PREDICTION_COLUMNS, read_table
+
+    judged = read_table(Path(folder) / "predictions.tsv", PREDICTION_COLUMNS)
+    return judged.set_index("name")["p_retained"].astype(float)
+
+
+def neighbours(model, features, rows, columns, chosen, args):
+    """Places of the most alike introns of each chosen one, ``(c, k)``, and how far off: the root mean square of the
+    differences of their standardised features."""
+    import numpy as np
+
+    from intronaut.matrix import Matrix, Scale
+    from intronaut.models import LinearModel
+
+    scale = Scale(model.mean, model.sd) if isinstance(model, LinearModel) else None
+    matrix = Matrix(features, rows, columns, scale=scale, memory=0, threads=args.threads)
+    own = matrix.rows_at(chosen)
+    ends = np.einsum("ij,ij->i", own, own)
+
+    def work(block, values):
+        return np.einsum("ij,ij->i", values, values)[:, None] + ends - 2 * values @ own.T
+
+    squared = np.concatenate(list(matrix.map(work))).T.astype(float)
+    squared[np.arange(len(chosen)), chosen] = np.inf
+    near = np.argsort(squared, axis=1, kind="stable")[:, : min(args.neighbours, matrix.n - 1)]
+    return near, np.sqrt(np.maximum(np.take_along_axis(squared, near, axis=1), 0) / matrix.d)
+
+
+def make_card(about, at, baseline, parts, args):
+    """One intron: what is known of it, and its contributions by group, largest first on either side."""
+    ranked = sorted(parts.items(), key=lambda part: -abs(part[1]))
+    sides = {
+        side: [{"group": name, "contribution": move} for name, move in ranked if sign * move > 0][: args.groups]
+        for side, sign in (("for", 1), ("against", -1))
+    }
+    shown = sum(part["contribution"] for side in sides.values() for part in side)
+    rest = {"other": sum(parts.values()) - shown, "n_other": len(parts) - sum(map(len, sides.values()))}
+    return about[at] | {"baseline": baseline} | sides | rest
+
+
+def card_table(cards):
+    """cards.tsv: contributions, and distances of neighbours."""
+    import pandas as pd
+
+    rows = []
+    for card in cards:
+        for kind in ("for", "against"):
+            rows += [(card["name"], kind, k, p["group"], p["contribution"]) for k, p in enumerate(card[kind], 1)]
+        rows.append((card["name"], "other", None, f"{card['n_other']} more", card["other"]))
+        near = enumerate(card["neighbours"], 1)
+        rows += [(card["name"], "neighbour", k, other["name"], other["distance"]) for k, other in near]
+    table = pd.DataFrame(rows, columns=["name", "kind", "rank", "item", "value"])
+    return table.astype({"rank": "Int64"}).astype({"rank": object})
+
+
+def render(cards, model):
+    """The page of all cards."""
+    import io
+    from pathlib import Path
+
+    import jinja2
+
+    from intronaut import __version__
+    from intronaut.figures import save_svg, waterfall
+
+    def drawing(card):
+        steps = [(part["group"], part["contribution"]) for part in card["for"] + card["against"]]
+        steps.append((f"{card['n_other']} more", card["other"]))
+        buffer = io.StringIO()
+        save_svg(waterfall(*zip(*steps, strict=True), card["baseline"], "logit of retention"), buffer)
+        svg = buffer.getvalue()
+        return svg[svg.index("<svg") :]
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "intronaut"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    drawn = [card | {"figure": drawing(card)} for card in cards]
+    return environment.get_template("cards.html").render(cards=drawn, model=model, version=__version__)
+
+
+if __name__ == "__main__":
+    run(main, "explain_intron")

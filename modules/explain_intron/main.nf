@@ -1,0 +1,28 @@
+process EXPLAIN_INTRON {
+    tag "${wanted.name}"
+    label 'small'
+    container "intronaut/core:${workflow.manifest.version}"
+    publishDir path: { "${task.ext.outdir}/cards" }, mode: 'copy', saveAs: { name -> name - 'cards/' }
+
+    input:
+    tuple val(wanted), path(features), path(model)
+    path labels
+    val top
+
+    output:
+    path "cards/${wanted.name}", emit: cards
+
+    script:
+    // what the features of this embedder are gathered by
+    def group_option = [motifs: '--group-by tf', sei: '--group-by factor'][wanted.embedder] ?: ''
+    """
+    explain_intron.py --model ${model} --features ${features} --labels ${labels} ${group_option} --top ${top} \\
+        --threads ${task.cpus} --output cards/${wanted.name}
+    """
+
+    stub:
+    """
+    mkdir -p cards/${wanted.name}
+    touch cards/${wanted.name}/{cards.html,cards.tsv,cards.json}
+    """
+}

@@ -1,0 +1,93 @@
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import cdist
+
+import explain_intron
+import fit
+from intronaut import models
+from simulated import FIT, write_features, write_labels
+
+pytest_plugins = ["fitted"]
+
+CARDS = ("--model", "m", "--features", "f.h5ad", "-o", "c", "--threads", "1")
+HOSTILE = '<script>alert("$x^{1}$")</script>&'
+
+
+def cards(folder):
+    return json.loads((folder / "c/cards.json").read_text())
+
+
+def test_a_card_adds_up_to_the_logit_and_says_what_is_known(tmp_path, fitted):
+    explain_intron.main([*CARDS, "--introns", "i7", "i3", "--labels", "labels.tsv", "--groups", "3"])
+    model = models.read_model(tmp_path / "m")
+    logits = model.logits(fitted.astype(float))
+    parts = (fitted - model.mean) / model.sd * model.weights
+    labels = pd.read_csv(tmp_path / "labels.tsv", sep="\t").set_index("name")
+    judged = pd.read_csv(tmp_path / "m/predictions.tsv", sep="\t").set_index("name")
+    assert [card["name"] for card in cards(tmp_path)] == ["i7", "i3"]
+    for card, row in zip(cards(tmp_path), (7, 3), strict=True):
+        own = labels.loc[card["name"]]
+        shown = [part["contribution"] for part in card["for"] + card["against"]]
+        assert card["baseline"] + sum(shown) + card["other"] == pytest.approx(logits[row], abs=1e-5)
+        assert card["logit"] == pytest.approx(logits[row], abs=1e-5)
+        assert card["p_retained"] == pytest.approx(1 / (1 + np.exp(-logits[row])), abs=1e-5)
+        assert card["p_held_out"] == pytest.approx(judged.loc[card["name"], "p_retained"])
+        assert [part["contribution"] for part in card["for"]] == pytest.approx(np.sort(parts[row])[:-4:-1], abs=1e-5)
+        assert card["region"] == f"1:{own['start'] + 1:,}-{own['end']:,}"
+        assert card["label"] == ("retained" if own["label"] == 1 else "spliced") and card["n_other"] == 14
+
+
+def test_the_table_holds_what_the_cards_hold(tmp_path, fitted):
+    explain_intron.main([*CARDS, "--top", "2", "--group-by", "family"])
+    table = pd.read_csv(tmp_path / "c/cards.tsv", sep="\t")
+    logits = models.read_model(tmp_path / "m").logits(fitted.astype(float))
+    for card, name in zip(cards(tmp_path), [f"i{k}" for k in np.argsort(-logits)[:2]], strict=True):
+        own = table[table["name"] == name]
+        assert card["name"] == name and card["gene"] is None and card["label"] == "unknown"
+        moves = own.loc[own["kind"] != "neighbour", "value"].sum()
+        assert card["baseline"] + moves == pytest.approx(card["logit"], abs=1e-3)
+        assert set(own.loc[own["kind"].isin(["for", "against"]), "item"]) == {"fam0", "fam1", "fam2", "fam3"}
+
+
+def test_neighbours_are_the_nearest_by_standardised_features(tmp_path, fitted):
+    explain_intron.main([*CARDS, "--introns", "i11", "--neighbours", "4"])
+    z = (fitted - fitted.mean(axis=0)) / fitted.std(axis=0)
+    far = cdist(z[[11]], z)[0] / np.sqrt(z.shape[1])
+    found = cards(tmp_path)[0]["neighbours"]
+    assert [other["name"] for other in found] == [f"i{k}" for k in np.argsort(far)[1:5]]
+    assert [other["distance"] for other in found] == pytest.approx(np.sort(far)[1:5], rel=1e-4)
+
+
+def test_trees_have_cards_too(tmp_path, fitted):
+    fit.main([*FIT, "--model", "lightgbm"])
+    explain_intron.main([*CARDS, "--introns", "i0"])
+    model = models.read_model(tmp_path / "m")
+    card = cards(tmp_path)[0]
+    moves = sum(part["contribution"] for part in card["for"] + card["against"]) + card["other"]
+    assert card["baseline"] + moves == pytest.approx(float(model.logits(fitted[:1].astype(float))[0]), abs=1e-5)
+
+
+def test_hostile_names_stay_text_on_the_page(tmp_path, fitted):
+    labels = pd.read_csv(tmp_path / "labels.tsv", sep="\t")
+    names = [HOSTILE, *labels["name"][1:]]
+    var = pd.DataFrame({"family": [f"{HOSTILE} {j % 4}" for j in range(20)]})
+    var.index = pd.Index([f"f{j}" for j in range(20)], name="name")
+    write_features(tmp_path / "f.h5ad", names, fitted, var)
+    write_labels(tmp_path / "labels.tsv", labels.assign(name=names, gene_name=HOSTILE))
+    fit.main(FIT)
+    explain_intron.main([*CARDS, "--introns", HOSTILE, "--group-by", "family", "--labels", "labels.tsv"])
+    page = (tmp_path / "c/cards.html").read_text()
+    assert "<script" not in page and page.count("&lt;script&gt;") > 5
+    assert re.search(r"<text[^>]*>[^<]*&lt;script&gt;alert\([^)]*\$x\^\{1\}\$", page)
+    assert not re.search(r'(src|href)="?http', re.sub(r"<svg.*?</svg>", "", page, flags=re.S))
+    assert cards(tmp_path)[0]["name"] == HOSTILE
+
+
+def test_introns_that_are_not_there_are_named(tool, tmp_path, fitted):
+    told = tool("explain_intron", *CARDS, "--introns", "i1", "chr9:1-2", code=65).stderr
+    assert told == "explain_intron: error: f.h5ad: no intron 'chr9:1-2'; names are like 'i0'\n"
+    assert not (tmp_path / "c").exists()
