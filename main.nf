@@ -82,7 +82,6 @@ workflow STUDY {
     FINETUNE(networks_ch, network_windows, labels, settings.subMap(['preset', 'network_epochs', 'bootstrap', 'seed']))
     // the folders of all models
     models = FIT.out.model.map { _wanted, _features, model -> model }.mix(FINETUNE.out.model).collect(sort: { model -> model.name })
-    COMPARE(models, labels, settings.subMap(['bootstrap', 'seed']))
 
     EXPLAIN(FIT.out.model, labels, settings.seed)
     explanations = EXPLAIN.out.explanation.collect(sort: { explanation -> explanation.name })
@@ -92,6 +91,9 @@ workflow STUDY {
     )
 
     FIND_MOTIFS(windows, labels, settings.subMap(['tax_group', 'seed']))
+    // what the claims on factors and marks are decided by
+    of_sei = EXPLAIN.out.explanation.filter { explanation -> explanation.name == 'sei_logistic' }.collect().ifEmpty([])
+    COMPARE(models, labels, of_sei, FIND_MOTIFS.out.motifs, settings.subMap(['bootstrap', 'seed']))
     ENRICH(settings.marks ? labels : channel.empty(), filesOf(settings.marks), aliases)
     // [model, window length, what its features were made with]
     scored_ch = FIT.out.model.map { wanted, _features, model -> [model, windowOf(wanted.embedder, settings)] + madeWith(wanted.embedder, settings) }

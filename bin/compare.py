@@ -22,7 +22,17 @@ Output, a folder:
 import json
 from pathlib import Path
 
-from intronaut.cli import BadData, Log, UsageError, add_run_options, parser, positive_int, run, whole_folder
+from intronaut.cli import (
+    BadData,
+    Log,
+    UsageError,
+    add_run_options,
+    parser,
+    positive_int,
+    require_file,
+    run,
+    whole_folder,
+)
 
 
 def make_parser():
@@ -31,6 +41,7 @@ def make_parser():
     data.add_argument("folders", nargs="+", metavar="FOLDER", help="folders with predictions.tsv, two or more models")
     data.add_argument("--labels", metavar="TSV", help="labels.tsv, for the leakage groups")
     data.add_argument("--explain", metavar="FOLDER", help="folder of explain on Sei features by target, for claim C6")
+    data.add_argument("--motifs", metavar="FOLDER", help="folder of find_motifs, for claim C7")
     how = made.add_argument_group("tests")
     how.add_argument("--margin", type=float, default=0.01, metavar="D", help="AUROC difference that does not matter")
     how.add_argument("--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates")
@@ -62,7 +73,9 @@ def main(argv):
     comparison = with_sentences(comparison, names, aurocs.values, len(table), args.margin)
     table_of_models = model_table(names, point, replicated, n_groups)
     notes = [model["notes"] for model in models]
-    judged = claims.Judged(names, notes, aurocs, table_of_models, args.margin, read_stability(args.explain))
+    judged = claims.Judged(
+        names, notes, aurocs, table_of_models, args.margin, read_stability(args.explain), *read_motifs(args.motifs)
+    )
     with whole_folder(args.output) as folder:
         tables.write_table(folder / "models.tsv", table_of_models)
         tables.write_table(folder / "comparison.tsv", comparison)
@@ -171,6 +184,21 @@ def read_stability(folder):
     if "low" not in table:
         raise BadData(f"{folder}: explained without --labels, so nothing is known of its stability")
     return table.set_index("group")[["coefficient_sum", "low", "high"]].astype(float).to_dict("index")
+
+
+def read_motifs(folder):
+    """The families of a find_motifs folder and its summary; None and an empty dict without one."""
+    from intronaut import tables
+
+    if folder is None:
+        return None, {}
+    families = tables.read_table(Path(folder) / "families.tsv", ("factors", "odds_ratio", "q"))
+    summary = require_file(Path(folder) / "summary.json")
+    try:
+        told = json.loads(summary.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise BadData(f"{summary}: not JSON: {problem}") from problem
+    return families.astype({"odds_ratio": float, "q": float}), told
 
 
 def model_table(names, point, replicated, n_groups):

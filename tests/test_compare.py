@@ -122,3 +122,26 @@ def test_models_of_other_labels_are_refused(tool, models, tmp_path):
 )
 def test_wrong_use_is_one_line(tool, models, args, expected, code):
     assert expected in tool("compare", *args, code=code).stderr.splitlines()[-1]
+
+
+def families(folder, odds, q):
+    """A folder of find_motifs: two families of named factors, one of others."""
+    folder.mkdir(exist_ok=True)
+    rows = [("TFAP2A;TFAP2C", odds, q), ("KLF4", odds, q), ("FOXA1", 9, 1e-9)]
+    text = "".join(f"{factors}\t{ratio}\t{value}\n" for factors, ratio, value in rows)
+    (folder / "families.tsv").write_text("factors\todds_ratio\tq\n" + text)
+    summary = {"adjust": "gc,length", "attributions": False, "gc_correlation": {"unadjusted": 0.8}}
+    (folder / "summary.json").write_text(json.dumps(summary))
+
+
+@pytest.mark.parametrize(
+    ("odds", "q", "verdict"),
+    [(2, 0.01, "supported"), (2, 0.2, "not supported"), (0.5, 0.01, "not supported")],
+)
+def test_claim_on_motifs_follows_the_adjusted_odds(models, tmp_path, monkeypatch, odds, q, verdict):
+    monkeypatch.chdir(tmp_path)
+    families(tmp_path / "motifs", odds, q)
+    compare.main([*COMPARE, "--motifs", "motifs"])
+    told = read(tmp_path / "c/claims.tsv").set_index("claim").loc["C7"]
+    assert told["verdict"] == verdict
+    assert "of 2 families" in told["numbers"] and "whole windows" in told["numbers"]

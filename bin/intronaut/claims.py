@@ -17,6 +17,8 @@ PUBLISHED_AUROC = 0.807
 NAMED_GROUPS = (
     "POLR2A", "Pol2", "Pol2(phosphoS2)", "MYC", "ZNF274", "ZNF101", "EZH1", "EZH2", "KMT2D", "H3K27me3",
 )  # fmt: skip
+# how the names of the factors begin whose motifs lead the authors' table
+NAMED_MOTIFS = ("TFAP2", "TCF", "KLF", "ZBTB", "EGR", "MXI1", "MYC")
 STATEMENTS = {
     "C1": "Sei's outputs and a linear model predict retention accurately (AUROC about 0.807)",
     "C2": "They are better than a convolutional network trained from scratch (Basset-like)",
@@ -32,7 +34,8 @@ STATEMENTS = {
 @dataclass
 class Judged:
     """What the rules look at: models by name, their notes (model.json), and paired AUROCs in the order of names,
-    the table of metrics with intervals (models.tsv), and the stability of the groups of explain.
+    the table of metrics with intervals (models.tsv), the stability of the groups of explain, and the families and
+    summary of find_motifs.
     """
 
     names: list
@@ -41,6 +44,8 @@ class Judged:
     metrics: pd.DataFrame
     margin: float
     stability: dict = field(default_factory=dict)
+    motifs: pd.DataFrame | None = None
+    motif_summary: dict = field(default_factory=dict)
 
     def of(self, *roles):
         """Positions of the models that play one of the roles."""
@@ -150,7 +155,22 @@ def _named_groups(judged):
 
 
 def _motifs(judged):
-    return _lacking("the motif table of attribute with its GC-matched null")
+    if judged.motifs is None:
+        return _lacking("a folder of find_motifs (--motifs)")
+    factors = judged.motifs["factors"].str.upper().str.split(";")
+    named = factors.map(lambda names: any(name.startswith(NAMED_MOTIFS) for name in names))
+    tested = judged.motifs[named & judged.motifs["q"].notna()]
+    enriched = tested[(tested["q"] < ALPHA) & (tested["odds_ratio"] > 1)]
+    where = (
+        "attributed regions" if judged.motif_summary.get("attributions") else "whole windows, not attributed regions"
+    )
+    verdict = SUPPORTED if len(tested) and len(enriched) > len(tested) / 2 else NOT_SUPPORTED
+    told = (
+        f"{len(enriched)} of {len(tested)} families with the named factors are more common in retained windows at q < "
+        f"{ALPHA}, adjusted for {judged.motif_summary.get('adjust')}; sites in {where}"
+    )
+    rho = judged.motif_summary.get("gc_correlation", {})
+    return verdict, told + (f"; motif GC and effect correlate by {rho['unadjusted']:.2f} unadjusted" if rho else "")
 
 
 def _little_computing(judged):

@@ -6,14 +6,17 @@ process COMPARE {
     input:
     path models, stageAs: 'fit/*'
     path labels
+    path explanation // of Sei's profiles
+    path motifs
     val options // bootstrap, seed
 
     output:
     path 'compare', emit: comparison
 
     script:
+    def claims_options = (explanation ? "--explain ${explanation} " : '') + (motifs ? "--motifs ${motifs}" : '')
     """
-    compare.py fit/* --labels ${labels} --bootstrap ${options.bootstrap} --seed ${options.seed} --output compare
+    compare.py fit/* --labels ${labels} ${claims_options} --bootstrap ${options.bootstrap} --seed ${options.seed} --output compare
     """
 
     stub:
