@@ -4,8 +4,9 @@
 The annotation is the real chromosome 19p of Ensembl 91 (--annotation), laid end to end until it has --lines lines; the
 peaks are --peaks intervals of 150 to 600 bp in it. Every contender reads the same gzip GTF and BED, derives the
 introns, finds those inside exons of retained_intron transcripts of the same gene, and the overlaps of all peaks with
-all introns; label_introns also works out covariates, leakage groups and folds and writes its three files. Seconds are
-wall clock, megabytes the resident set of the largest process at its peak. bedtools is left out when not installed.
+all introns; their counts must agree. label_introns as its user runs it also checks every line, works out covariates,
+leakage groups and folds and writes its three files. Seconds are wall clock, megabytes the resident set of the largest
+process at its peak. bedtools is left out when not installed.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from machine import processor
 
-TOOL = Path(__file__).resolve().parent.parent / "bin" / "label_introns.py"
+BIN = Path(__file__).resolve().parent.parent / "bin"
 TILE = 27_000_000
 TILES_PER_CHROM = 4
 IDS = re.compile(r'(gene_id|transcript_id) "([^"]+)"')
@@ -69,6 +70,18 @@ peaks = bioframe.read_table("peaks.bed.gz", schema="bed3", dtype={"chrom": str})
 print(len(distinct), len(found), len(bioframe.overlap(peaks, distinct, how="inner")), sep="\n")
 """
 
+INTRONAUT = r"""
+from intronaut.annotation import distinct_introns, read_annotation
+from intronaut.intervals import overlapping_pairs
+from intronaut.labels import label_by_annotation
+from intronaut.peaks import read_peaks
+annotation = read_annotation("annotation.gtf.gz")
+introns, genes = distinct_introns(annotation)
+label, _ = label_by_annotation(annotation, introns, genes, "retained_intron")
+pairs = overlapping_pairs(read_peaks("peaks.bed.gz"), introns)
+print(len(introns), int((label == 1).sum()), len(pairs), sep="\n")
+"""
+
 
 def tiled(annotation, lines_wanted, out):
     """Write the annotation over and over, each time further on and with names of its own; returns the chromosomes."""
@@ -97,7 +110,7 @@ def write_peaks(n_tiles, n, out):
 def measured(command, folder):
     """Wall clock seconds, processor seconds, peak megabytes and output of a command."""
     started = time.perf_counter()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(BIN)}
     done = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, env=environment)
     output = done.stdout.read()
     _, status, usage = os.wait4(done.pid, 0)
@@ -121,10 +134,11 @@ def main():
         write_peaks(n_tiles, args.peaks, folder / "peaks.bed.gz")
         print(f"{processor()}; {n_lines:,} lines, {args.peaks:,} peaks\n")
         print("| what | seconds | CPU seconds | peak MB | introns | retained | pairs |\n|---|---|---|---|---|---|---|")
-        ours = [sys.executable, TOOL, "annotation.gtf.gz", "--quiet"]
+        ours = [sys.executable, BIN / "label_introns.py", "annotation.gtf.gz", "--quiet"]
         for what, command in (
             ("label_introns, introns", ours),
             ("label_introns, peaks", [*ours, "--peaks", "peaks.bed.gz"]),
+            ("the same joins only: Intronaut", [sys.executable, "-c", INTRONAUT]),
             ("bedtools, awk, sort", ["bash", "-ec", BEDTOOLS] if shutil.which("bedtools") else None),
             ("bioframe", [args.bioframe_python or sys.executable, "-c", BIOFRAME]),
         ):
