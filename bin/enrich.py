@@ -266,8 +266,7 @@ def draw(folder, results):
     import matplotlib.pyplot as plt
     import numpy as np
 
-    from intronaut.figures import NEUTRAL, RETAINED, SPLICED
-    from intronaut.motif_figures import save
+    from intronaut.figures import AS_IS, NEUTRAL, RETAINED, SPLICED, save_both
 
     shown = results[np.isfinite(results["low"])].head(DRAWN)
     figure, axes = plt.subplots(figsize=(6, 0.9 + 0.28 * max(len(shown), 1)))
@@ -280,14 +279,15 @@ def draw(folder, results):
             axes.plot(row.fisher_odds_ratio, line, "o", markerfacecolor="none", color="#999999", markersize=5)
     axes.plot([], [], "o", color=NEUTRAL, markersize=5, label="adjusted, 95 % interval (coloured: q ≤ 0.05)")
     axes.plot([], [], "o", markerfacecolor="none", color="#999999", markersize=5, label="unadjusted")
-    axes.set_yticks(range(len(shown)), shown["mark"])
-    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_yticks(range(len(shown)), shown["mark"], **AS_IS)
+    axes.set_ylim(max(len(shown), 1) - 0.5, -0.5)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(plt.ScalarFormatter())
-    axes.xaxis.set_minor_formatter(plt.ScalarFormatter())
+    axes.xaxis.set_major_locator(plt.LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(plt.NullFormatter())
     axes.set_xlabel("odds ratio of retention, introns with the mark against those without")
     axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.3 if len(shown) < 8 else -0.12), ncols=2)
-    save(figure, folder, "forest")
+    save_both(figure, folder / "forest")
 
 
 if __name__ == "__main__":

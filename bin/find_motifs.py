@@ -130,6 +130,7 @@ def as_paper(folder, study, motifs, attributions, args, log):
     """paper.tsv and its figures; returns what summary.json is to tell."""
     from intronaut import motif_figures
     from intronaut.enrichment import spearman
+    from intronaut.figures import save_both
     from intronaut.paper_motifs import FAULTS, compare_as_paper
     from intronaut.tables import PREDICTION_COLUMNS, read_table, write_table
 
@@ -149,7 +150,7 @@ def as_paper(folder, study, motifs, attributions, args, log):
     log.warn(f"faults of the procedure: {'; '.join(FAULTS)}. The test without --preset has none of them")
     panel = [("paper's procedure", table, "difference", "p_bonferroni")]
     for name, figure in (("volcano", motif_figures.volcano), ("gc", motif_figures.gc_scatter)):
-        motif_figures.save(figure(panel, "difference of proportions"), folder, name)
+        save_both(figure(panel, "difference of proportions"), folder / name)
     return {"preset": "paper", "faults": FAULTS, "significant": n, "gc_correlation": round(rho, 6)}
 
 

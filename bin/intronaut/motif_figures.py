@@ -1,10 +1,10 @@
-"""The figures of find_motifs and enrich, each as SVG and PNG; vermilion and blue stay apart for the colour-blind."""
+"""The figures of find_motifs."""
 
 import warnings
 
 import numpy as np
 
-from intronaut.figures import NEUTRAL, RETAINED, SPLICED, save_svg
+from intronaut.figures import AS_IS, NEUTRAL, RETAINED, SPLICED, save_both
 from intronaut.similarity import frequencies
 
 ALPHA = 0.05
@@ -13,12 +13,6 @@ LOGOS = 12
 # bins that few windows cover would set the scale for all others
 LEAST_COVERED = 0.2
 EFFECT = "log₂ odds ratio of retention"
-
-
-def save(figure, folder, name):
-    """Write ``folder/name.svg`` and ``folder/name.png``."""
-    figure.savefig(folder / f"{name}.png", dpi=120, bbox_inches="tight", metadata={"Software": None})
-    save_svg(figure, folder / f"{name}.svg")
 
 
 def volcano(panels, xlabel, named="tf"):
@@ -39,7 +33,7 @@ def volcano(panels, xlabel, named="tf"):
         ax.axhline(-np.log10(ALPHA), color=NEUTRAL, linewidth=0.8, linestyle=":")
         for k in strongest(known, y):
             side = "left" if x[k] > 0 else "right"
-            ax.annotate(known[named].iloc[k], (x[k], y[k]), fontsize=6, ha=side, va="bottom")
+            ax.annotate(known[named].iloc[k], (x[k], y[k]), fontsize=6, ha=side, va="bottom", **AS_IS)
         ax.axvline(0, color=NEUTRAL, linewidth=0.8, linestyle=":")
         ax.set(title=title, xlabel=xlabel)
     axes[0, 0].set_ylabel("$-\\log_{10}$ q")
@@ -98,7 +92,7 @@ def positions_figure(table, families, n_labels):
                 ax.plot(middle, 100 * part["share"], color=colour, linewidth=1.2, label=f"{name} ({n_labels[label]:,})")
                 ax.fill_between(middle, 100 * low, 100 * high, color=colour, alpha=0.15, linewidth=0)
             ax.axvline(0, color=NEUTRAL, linewidth=0.8, linestyle=":")
-        line[0].set_ylabel(f"{family}\n% of windows", fontsize=7)
+        line[0].set_ylabel(f"{family}\n% of windows", fontsize=7, **AS_IS)
     for ax, landmark in zip(axes[-1], landmarks, strict=True):
         ax.set_xlabel(f"bp from the {landmark}" + ("" if landmark == "centre" else ", 5′ to 3′"))
     axes[0, 0].legend(fontsize=7, loc="upper right")
@@ -127,7 +121,7 @@ def logos(motifs, titles):
             # the colours of Okabe & Ito 2008, which the colour-blind can tell apart
             scheme = {"A": "#009e73", "C": "#0072b2", "G": "#e69f00", "T": "#d55e00"}
             logomaker.Logo(pd.DataFrame(bits, columns=list("ACGT")), ax=ax, color_scheme=scheme)
-            ax.set_title(title, fontsize=7)
+            ax.set_title(title, fontsize=7, **AS_IS)
             ax.set(ylim=(0, 2), xticks=[])
         for ax in axes.flat[len(motifs) :]:
             ax.set_axis_off()
@@ -145,15 +139,15 @@ def draw_tests(folder, study, motifs, table, positions, families):
         logs = {f"log2{suffix}": np.log2(table[f"odds_ratio{suffix}"].to_numpy(float)) for suffix in kinds.values()}
     logged = table.assign(**logs)
     panels = [(title, logged, f"log2{suffix}", f"q{suffix}") for title, suffix in kinds.items()]
-    save(volcano(panels, EFFECT), folder, "volcano")
-    save(gc_scatter(panels, EFFECT), folder, "gc")
+    save_both(volcano(panels, EFFECT), folder / "volcano")
+    save_both(gc_scatter(panels, EFFECT), folder / "gc")
     if families:
         n_labels = {label: int((study.label == label).sum()) for label in (1, 0)}
-        save(positions_figure(positions, families, n_labels), folder, "positions")
+        save_both(positions_figure(positions, families, n_labels), folder / "positions")
     by_id = {motif.motif_id: motif for motif in motifs}
     top = table[table["p"].notna()].drop_duplicates("family").head(LOGOS)
     if len(top):
         titles = [
             f"{row.tf} ({row.motif_id})\nodds ratio {row.odds_ratio:.2f}, q {row.q:.2g}" for row in top.itertuples()
         ]
-        save(logos([by_id[name] for name in top["motif_id"]], titles), folder, "logos")
+        save_both(logos([by_id[name] for name in top["motif_id"]], titles), folder / "logos")
