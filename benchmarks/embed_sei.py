@@ -7,7 +7,8 @@
 
 REFERENCE is the folder with sei-framework's model/sei.py; SELENE that with selene's non_strand_specific_module.py. Each
 side has a process of its own, and they take turns; times are the best of --repeats. The published side runs as its
-scripts do: both strands one after the other, averaged, in float32. Standard output is a Markdown table.
+scripts do: both strands one after the other, averaged, in float32. On one thread of a CPU the time is that of the
+process, so that other work on the machine does not count. Standard output is a Markdown table.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests")]
-from machine import cpu_flags, processor  # noqa: E402
+from machine import clock, cpu_flags, processor  # noqa: E402
 
 WINDOW = 4096
 # billions of floating-point operations the published trunk and head take for both strands of one window
@@ -172,8 +173,10 @@ def load_reference(args):
 
 
 def start_reference(args):
-    global side, device
+    global side, device, now
     import torch
+
+    now = clock(args.threads, args.device)
 
     torch.set_num_threads(args.threads)
     device = torch.device(args.device)
@@ -191,7 +194,7 @@ def run_reference(what, codes, padded):
     classifier = side.model.classifier
     if what == "trunk":
         side.model.classifier = torch.nn.Identity()
-    started = time.perf_counter()
+    started = now()
     with torch.no_grad():
         x = channel_table()[codes.int()].transpose(1, 2).to(device)
         batches = x.split(8)
@@ -202,17 +205,18 @@ def run_reference(what, codes, padded):
             found = torch.cat([side(batch) for batch in batches])
         found = found.cpu().numpy()
     side.model.classifier = classifier
-    return time.perf_counter() - started, found
+    return now() - started, found
 
 
 def start_ours(args):
-    global side, device
+    global side, device, now
     import torch
 
     from intronaut.embedding import prepare_torch
     from intronaut.sei import Head, Runner, open_sei
 
     prepare_torch(args.threads)
+    now = clock(args.threads, args.device)
     device = torch.device(args.device)
     _, tensors = open_sei(args.checkpoint / "sei.pth")
     side = {"tensors": tensors, "float32": Runner(tensors, device), "head": Head(tensors, None, device)}
@@ -233,12 +237,12 @@ def run_ours(what, codes, dtype):
 
         codes, padding = pad_to_window(torch.from_numpy(codes))
         runner.trunk(codes[:1], padding=padding)  # the response to N alone is computed once a run
-    started = time.perf_counter()
+    started = now()
     found = runner.spline(runner.trunk(codes, padding=padding))
     if what == "profiles":
         found = torch.sigmoid(side["head"].logits(found)).unflatten(0, (2, -1)).mean(0)
     found = found.cpu().numpy()
-    return time.perf_counter() - started, found
+    return now() - started, found
 
 
 def convolution_rate(name):
@@ -250,9 +254,9 @@ def convolution_rate(name):
     for layout in (torch.contiguous_format, torch.channels_last):
         inputs = [tensor.contiguous(memory_format=layout) for tensor in (x, weight)]
         for _ in range(4):
-            started = time.perf_counter()
+            started = now()
             torch.conv2d(*inputs, padding=(0, 4)).sum().item()
-            best = min(best, time.perf_counter() - started)
+            best = min(best, now() - started)
     return 2 * 4 * WINDOW * 480 * 480 * 9 / best / 1e9
 
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from pathlib import Path
 
 TOLD_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
@@ -20,3 +21,8 @@ def processor():
         name = next((line.split(": ")[1] for line in lines if line.startswith("model name")), name)
     flags = [flag for flag in TOLD_FLAGS if flag in cpu_flags()]
     return f"{name}, {os.cpu_count()} processors ({', '.join(flags) or 'no vector flags known'})"
+
+
+def clock(threads, device="cpu"):
+    """The clock to time with: on one thread of a CPU that of the process, which other work cannot slow."""
+    return time.process_time if threads == 1 and device == "cpu" else time.perf_counter
