@@ -179,7 +179,7 @@ def base_changes(network, channels, places, batch):
     own = channels[:, places].argmax(0).cpu()
     mutants = [(row, base) for row in range(len(places)) for base in range(BASES) if base != own[row]]
     rows, bases = torch.tensor(mutants, device=channels.device).reshape(-1, 2).T
-    starts, one_hot = torch.as_tensor(places, device=channels.device)[rows], torch.eye(BASES, device=channels.device)
+    starts, one_hot = torch.as_tensor(places, device=channels.device)[rows], torch.eye(BASES).to(channels)
     memo, logits = Memo(), []
     for first in range(0, len(rows), batch):
         memo.at = 0

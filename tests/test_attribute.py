@@ -1,0 +1,392 @@
+"""Attributions: against hand-worked models and whole predictions, in the right place on both strands, whole outputs."""
+
+import json
+import re
+
+import h5py
+import numpy as np
+import pandas as pd
+import pybigtools
+import pytest
+import torch
+from torch import nn
+
+import attribute
+import embed_sei
+from intronaut import models, store, tracks
+from intronaut.attribution import BaseModel, Settings
+from intronaut.attribution import attribute as attribution_of
+from intronaut.cli import BadData, UsageError
+from intronaut.networks import base_reader
+from intronaut.seqio import Window, base_codes, reverse_complement
+from intronaut.sequence_models import open_model
+from networks_by_hand import SPECS, drawn, write_folder
+from random_checkpoints import write_sei
+
+CPU = torch.device("cpu")
+MOTIF = "TGACTCACG"
+
+
+def sequence(length, seed=1):
+    return "".join(np.random.default_rng(seed).choice(list("ACGT"), length))
+
+
+def one_hot(text):
+    return np.array([[letter == base for letter in text] for base in "ACGT"], float)
+
+
+def planted_network(length):
+    """A Basset whose logit grows with every match of more than four bases to MOTIF, on either strand."""
+    network = drawn(SPECS["basset"] | {"length": length})
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.reset_running_stats()
+            module.reset_parameters()
+        elif isinstance(module, (nn.Conv1d, nn.Linear)):
+            nn.init.zeros_(module.weight)
+            nn.init.zeros_(module.bias)
+    convs = [module for module in network.trunk if isinstance(module, nn.Conv1d)]
+    dense = [module for module in network.head if isinstance(module, nn.Linear)]
+    with torch.no_grad():
+        for channel, motif in enumerate((MOTIF, reverse_complement(MOTIF))):
+            convs[0].weight[channel, :, 2 : 2 + len(motif)] = torch.from_numpy(one_hot(motif))
+            convs[0].bias[channel] = -4
+            convs[1].weight[0, channel, 2] = 1
+        convs[2].weight[0, 0, 4] = 1
+        positions = dense[0].in_features // 50
+        dense[0].weight[0, :positions] = 1
+        dense[1].weight[0, 0] = dense[2].weight[1, 0] = 1
+    return network
+
+
+def write_fasta(path, windows):
+    path.write_text("".join(f">{window.header()}\n{window.sequence}\n" for window in windows))
+
+
+def read(folder):
+    """``(windows.tsv, name → dataset of attributions.h5)``"""
+    with h5py.File(folder / "attributions.h5") as file:
+        arrays = {name: file[name][:] for name in ("observed", "hypothetical", "codes") if name in file}
+    return pd.read_csv(folder / "windows.tsv", sep="\t"), arrays
+
+
+def bedgraph(path):
+    return pd.read_csv(path, sep="\t", names=["chrom", "start", "end", "value"], dtype={"chrom": str})
+
+
+class Linear(nn.Module):
+    def __init__(self, weights):
+        super().__init__()
+        self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float32))
+
+    def forward(self, x):
+        return (x * self.weights).sum((1, 2)) + 3
+
+
+@pytest.mark.parametrize("method", ["ig", "ism", "gradient"])
+def test_a_linear_model_worked_by_hand(method):
+    text, weights = sequence(30), np.random.default_rng(2).normal(size=(4, 30))
+    model = BaseModel({"+": Linear(weights)}, base_reader(30).encode, CPU)
+    made = attribution_of(model, text, "a", Settings(method, baseline="flat"))
+    centred = weights - weights.mean(0)
+    np.testing.assert_allclose(made.hypothetical, centred, atol=1e-5)
+    np.testing.assert_allclose(made.observed, (centred * one_hot(text)).sum(0), atol=1e-5)
+    assert made.logit == pytest.approx((weights * one_hot(text)).sum() + 3, abs=1e-4)
+    if method == "ig":
+        assert made.attributed == pytest.approx(made.logit - weights.mean(0).sum() - 3, abs=1e-4)
+
+
+def test_shuffled_baselines_of_a_linear_model_by_hand():
+    text, weights = sequence(40), np.random.default_rng(2).normal(size=(4, 40))
+    model = BaseModel({"+": Linear(weights)}, base_reader(40).encode, CPU)
+    settings = Settings("ig", baselines=7, seed=5)
+    made = attribution_of(model, text, "a", settings)
+    shuffles = {}
+
+    class Seen(BaseModel):
+        def baselines(self, *args):
+            shuffles["of"] = super().baselines(*args)
+            return shuffles["of"]
+
+    attribution_of(Seen({"+": Linear(weights)}, base_reader(40).encode, CPU), text, "a", settings)
+    mean = np.mean([one_hot(shuffled) for shuffled in shuffles["of"]], axis=0)
+    assert len(set(shuffles["of"])) == 7 and text not in shuffles["of"]
+    np.testing.assert_allclose(made.hypothetical, weights - (mean * weights).sum(0), atol=1e-5)
+
+
+@pytest.fixture(params=["sei", "dnabert2", "basset", "basenji", "attentionconv"])
+def folder(request, tmp_path):
+    network = drawn(SPECS[request.param] | ({} if request.param == "dnabert2" else {"length": 170}))
+    return write_folder(tmp_path / request.param, network)
+
+
+def opened(folder):
+    return open_model(folder, None, CPU, None)[0]
+
+
+def test_integrated_gradients_add_up(folder):
+    settings = Settings("ig", baselines=3 if folder.name == "basenji" else 20, steps=8, batch=40)
+    made = attribution_of(opened(folder), sequence(170), "a", settings)
+    assert made.gap < 0.01 and made.attributed != 0
+    assert (
+        abs(made.attributed - (made.logit - made.baseline_logit)) < 0.01 * abs(made.logit - made.baseline_logit) + 1e-6
+    )
+
+
+def test_mutagenesis_is_the_difference_of_two_predictions(folder):
+    model, text = opened(folder), sequence(170)
+    made = attribution_of(model, text, "a", Settings("ism", centre=4))
+
+    def logit(changed):
+        return attribution_of(model, changed, "a", Settings("ism", centre=1)).logit
+
+    for place in (83, 86):
+        own = "ACGT".index(text[place])
+        for base in range(4):
+            change = logit(text[:place] + "ACGT"[base] + text[place + 1 :]) - logit(text)
+            assert made.hypothetical[base, place] - made.hypothetical[own, place] == pytest.approx(change, abs=1e-6)
+        assert made.observed[place] == made.hypothetical[own, place]
+    assert not made.observed[:83].any() and not made.observed[87:].any()
+    np.testing.assert_allclose(made.hypothetical.sum(0), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["ig", "ism", "gradient"])
+@pytest.mark.parametrize("length", [120, 121, 90, 151])
+def test_the_other_strand_has_the_same_attributions_turned_round(method, length):
+    # windows that fit, that are padded and that are cut, evenly or not
+    model = BaseModel(dict.fromkeys("+-", drawn(SPECS["basset"] | {"length": 120})), base_reader(120).encode, CPU)
+    text, settings = sequence(length), Settings(method, baseline="flat")
+    one, other = (attribution_of(model, given, "a", settings) for given in (text, reverse_complement(text)))
+    assert one.hypothetical.any() and one.hypothetical.shape == (4, length)
+    np.testing.assert_allclose(one.hypothetical, other.hypothetical[::-1, ::-1], atol=1e-6)
+    np.testing.assert_allclose(one.observed, other.observed[::-1], atol=1e-6)
+    assert one.logits["+"] == pytest.approx(other.logits["-"], abs=1e-6)
+
+
+def test_methods_agree_on_a_planted_motif():
+    model = BaseModel(dict.fromkeys("+-", planted_network(200)), base_reader(200).encode, CPU)
+    agreeing = strong = 0
+    for seed in range(5):
+        place = 20 + 31 * seed
+        motif = MOTIF if seed % 2 else reverse_complement(MOTIF)
+        text = sequence(200, seed)
+        text = text[:place] + motif + text[place + len(motif) :]
+        by = {
+            method: attribution_of(model, text, "a", Settings(method, baselines=20)).observed
+            for method in ("ism", "ig", "gradient")
+        }
+        chosen = np.abs(by["ism"]) > 0.3 * np.abs(by["ism"]).max()
+        assert set(np.flatnonzero(chosen)) >= set(range(place, place + len(motif)))
+        strong += chosen.sum()
+        agreeing += (np.sign(by["ism"]) == np.sign(by["ig"]))[chosen].sum()
+        assert by["gradient"][place : place + len(motif)].min() > 0
+    assert strong >= 45 and agreeing >= 0.95 * strong
+
+
+def test_bases_that_are_unknown_add_nothing():
+    model = BaseModel(dict.fromkeys("+-", drawn(SPECS["basset"] | {"length": 120})), base_reader(120).encode, CPU)
+    text = "NN" + sequence(50) + "RNN" + sequence(60) + "N" * 5
+    unknown = [place for place, letter in enumerate(text) if letter not in "ACGT"]
+    for method in ("ig", "ism"):
+        made = attribution_of(model, text, "a", Settings(method, baselines=5))
+        np.testing.assert_allclose(made.observed[unknown], 0, atol=1e-9)
+
+
+def test_a_token_shares_its_attribution_among_its_bases(tmp_path):
+    folder = write_folder(tmp_path / "m", drawn(SPECS["dnabert2"]), strands="forward", max_tokens=30)
+    model, text = opened(folder), sequence(170)
+    made = attribution_of(model, text, "a", Settings("ig", baselines=4))
+    spans = model.tokenizer.reader.encode(text).offsets[1:29]
+    for first, end in spans:
+        assert np.ptp(made.observed[first:end]) == 0
+    # what --max-tokens cut is not read
+    assert not made.observed[spans[-1][1] :].any() and made.observed[: spans[-1][1]].any()
+    assert made.hypothetical is None and made.gap < 0.01
+
+
+@pytest.mark.parametrize(
+    ("features", "strands", "context"),
+    [("all", "mean", "native"), ("tf", "forward", "npad"), ("seqclass", "both", "native"), ("spline", "mean", "native"),
+     ("trunk", "both", "native"), ("logits", "mean", "native")],
+)  # fmt: skip
+def test_linear_models_on_sei_embedded_anew(features, strands, context, tmp_path):
+    sei, text, places = write_sei(tmp_path / "sei"), sequence(120), (0, 60, 119)
+    mutants = {
+        (place, base): text[:place] + base + text[place + 1 :]
+        for place in places for base in "ACGT" if base != text[place]
+    }  # fmt: skip
+    windows = [Window("own", text), *(Window(f"{place}{base}", mutants[place, base]) for place, base in mutants)]
+    write_fasta(tmp_path / "w.fa", windows)
+    files = ["--weights", sei / "model.safetensors", "--targets", sei / "target.names"]
+    files += ["--projection", sei / "projvec_targets.npy"]
+    embed_sei.main([*map(str, [tmp_path / "w.fa", "-o", tmp_path / "f.h5ad", *files]), "--features", features,
+                    "--strands", strands, "--context", context, "--threads", "1"])  # fmt: skip
+    read_features = store.open_features(tmp_path / "f.h5ad")
+    values, rng = read_features.x[:].astype(float), np.random.default_rng(3)
+    d = values.shape[1]
+    notes = {"tool": "fit", "kind": "lr", "features": read_features.provenance, "feature_group": "all"}
+    model = models.LinearModel(notes, rng.normal(size=d), 0.7, rng.normal(size=d), rng.uniform(0.5, 2, d))
+    models.write_linear(tmp_path / "m", model, read_features.var)
+    logits = dict(zip(["own", *mutants], model.logits(values), strict=True))
+    attribute.main([*map(str, [tmp_path / "w.fa", "--model", tmp_path / "m", "-o", tmp_path / "out", *files]),
+                    "--method", "ism", "--figures", "0", "--threads", "1"])  # fmt: skip
+    table, arrays = read(tmp_path / "out")
+    scale = max(map(abs, logits.values()))
+    assert table["logit"][0] == pytest.approx(logits["own"], abs=2e-5 * scale)
+    for place, base in mutants:
+        column = arrays["hypothetical"][0, :, place]
+        change = column["ACGT".index(base)] - column["ACGT".index(text[place])]
+        assert change == pytest.approx(logits[place, base] - logits["own"], abs=2e-5 * scale)
+
+
+GENOME = {"chr2": sequence(400, 1), "chr10": sequence(300, 2)}
+
+
+def cut(chrom, start, end, strand):
+    """A window of GENOME, N beyond its ends."""
+    bases = GENOME[chrom]
+    padded = "N" * max(0, -start) + bases[max(0, start) : end] + "N" * max(0, end - len(bases))
+    return Window(
+        f"{chrom}_{start}", padded if strand == "+" else reverse_complement(padded), chrom, start, end, strand
+    )
+
+
+WINDOWS = [cut("chr2", 100, 180, "+"), cut("chr10", -20, 60, "-"), cut("chr2", 150, 230, "-"),
+           cut("chr2", 230, 310, "+"), cut("chr10", 250, 330, "+")]  # fmt: skip
+
+
+def test_every_value_is_at_its_base_of_the_genome():
+    def code_on_the_forward_strand(number):
+        codes = base_codes(WINDOWS[number].sequence).astype(float)
+        return codes if WINDOWS[number].strand == "+" else 3 - codes
+
+    covered = {"chr2": [], "chr10": []}
+    for chrom, start, values in tracks.merged_blocks(WINDOWS, code_on_the_forward_strand):
+        assert values.tolist() == base_codes(GENOME[chrom])[start : start + len(values)].tolist()
+        covered[chrom] += range(start, start + len(values))
+    assert covered == {"chr2": list(range(100, 310)), "chr10": [*range(60), *range(250, 300)]}
+
+
+def test_overlapping_windows_have_their_mean():
+    blocks = list(tracks.merged_blocks(WINDOWS[:3], lambda number: np.full(80, float(number))))
+    rows = list(tracks.bedgraph_rows(blocks))
+    assert rows == [
+        ("chr10", 0, 60, "1"), ("chr2", 100, 150, "0"), ("chr2", 150, 180, "1"), ("chr2", 180, 230, "2"),
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def basset(tmp_path):
+    write_folder(tmp_path / "m", drawn(SPECS["basset"] | {"length": 80}), lengths=(80, 80))
+    write_fasta(tmp_path / "w.fa", WINDOWS)
+    (tmp_path / "sizes").write_text("".join(f"{chrom}\t{len(bases)}\n" for chrom, bases in GENOME.items()))
+    return [str(tmp_path / "w.fa"), "--model", str(tmp_path / "m"), "--threads", "1"]
+
+
+def test_a_run_writes_everything_and_again_the_same_bytes(basset, tmp_path, tool):
+    (tmp_path / "genes.gtf").write_text(
+        "".join(f'2\tx\texon\t{start}\t{end}\t.\t-\t.\tgene_id "g"; gene_name "G$1"; transcript_id "t";\n'
+                for start, end in ((90, 120), (170, 260)))
+    )  # fmt: skip
+    options = ["--chrom-sizes", "sizes", "--annotation", "genes.gtf", "--figure", "chr2_150", "--baselines", "5"]
+    done = tool("attribute", *basset, *options, "-o", "out")
+    assert "5 windows by ig; the two strands' attributions correlate" in done.stderr
+    out = tmp_path / "out"
+    table, arrays = read(out)
+    assert table["name"].tolist() == [window.name for window in WINDOWS]
+    assert (table["completeness_gap"] < 0.01).all() and (table["passed"] == "yes").all()
+    np.testing.assert_allclose(table["attributed"], arrays["observed"].sum(1), rtol=1e-4, atol=1e-6)
+    known = arrays["codes"] < 4
+    chosen = np.take_along_axis(arrays["hypothetical"], arrays["codes"].clip(max=3)[:, None].astype(int), 1)[:, 0]
+    np.testing.assert_allclose(chosen[known], arrays["observed"][known], atol=1e-7)
+    rows = bedgraph(out / "attributions.bedgraph")
+    assert rows["start"][rows["chrom"] == "chr2"].is_monotonic_increasing and rows["chrom"].is_monotonic_increasing
+    at_100 = rows[(rows["chrom"] == "chr2") & (rows["start"] == 100)]["value"].item()
+    assert at_100 == pytest.approx(arrays["observed"][0, 0], rel=1e-4)
+    last = rows[(rows["chrom"] == "chr2") & (rows["end"] == 230)]["value"].item()
+    assert last == pytest.approx(arrays["observed"][2, 0], rel=1e-4)
+    with pybigtools.open(str(out / "attributions.bw")) as bigwig:
+        assert bigwig.chroms() == {chrom: len(bases) for chrom, bases in GENOME.items()}
+        found = np.array(bigwig.values("chr2", 100, 230))
+    places = rows[(rows["chrom"] == "chr2") & (rows["end"] <= 230)]
+    expected = np.concatenate([[row.value] * (row.end - row.start) for row in places.itertuples()])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert {path.name for path in out.glob("*.*g")} == {"chr2_150.svg", "chr2_150.png"}
+    assert "G$1 t" in (out / "chr2_150.svg").read_text()
+    attribute.main([*basset, "--chrom-sizes", str(tmp_path / "sizes"), "--annotation", str(tmp_path / "genes.gtf"),
+                    "--figure", "chr2_150", "--baselines", "5", "-o", str(tmp_path / "again")])  # fmt: skip
+    for path in out.iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
+
+
+def test_batch_size_and_other_windows_change_nothing(basset, tmp_path):
+    attribute.main([*basset, "--figures", "0", "--baselines", "4", "-o", str(tmp_path / "a")])
+    write_fasta(tmp_path / "w.fa", WINDOWS[::-1])
+    attribute.main([*basset, "--figures", "0", "--baselines", "4", "--batch-size", "3", "-o", str(tmp_path / "b")])
+    (_, one), (_, other) = read(tmp_path / "a"), read(tmp_path / "b")
+    scale = np.abs(one["hypothetical"]).max()
+    np.testing.assert_allclose(one["hypothetical"], other["hypothetical"][::-1], atol=1e-5 * scale)
+
+
+def test_windows_that_do_not_add_up_are_told_and_kept_out_of_the_tracks(basset, tmp_path, capsys):
+    options = ["--max-gap", "1e-12", "--steps", "2", "--max-steps", "4", "--baselines", "2", "--figures", "0"]
+    attribute.main([*basset, *options, "-o", str(tmp_path / "out")])
+    table, _ = read(tmp_path / "out")
+    assert (table["passed"] == "no").all() and (table["steps"] == 4).all()
+    assert (tmp_path / "out/attributions.bedgraph").read_text() == ""
+    assert "5 of 5 windows have a completeness gap above --max-gap 1e-12" in capsys.readouterr().err
+
+
+def test_provenance_tells_model_and_options(basset, tmp_path):
+    attribute.main([*basset, "--method", "gradient", "--figures", "0", "-o", str(tmp_path / "out")])
+    with h5py.File(tmp_path / "out/attributions.h5") as file:
+        made = json.loads(file.attrs["provenance"])
+        assert file["name"].asstr()[:].tolist() == [window.name for window in WINDOWS]
+        assert file["start"][1] == -20
+    assert made["options"]["method"] == "gradient" and made["model_kind"] == "basset"
+    assert re.fullmatch("[0-9a-f]{64}", made["weights_sha256"][0])
+
+
+@pytest.mark.parametrize(
+    ("options", "problem", "told"),
+    [
+        (["--figure", "nobody"], BadData, "--figure 'nobody': no such window"),
+        (["--steps", "64", "--max-steps", "32"], UsageError, "--max-steps"),
+        (["--chrom-sizes", "short"], BadData, "reaches chr10:.*is not in it"),
+        (["--chrom-sizes", "broken"], BadData, "line 1: 'chr2 400'"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line(basset, options, problem, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "short").write_text("chr2\t400\n")
+    (tmp_path / "broken").write_text("chr2 400\n")
+    with pytest.raises(problem, match=told) as raised:
+        attribute.main([*basset, *options, "--method", "gradient", "-o", "out"])
+    assert "\n" not in str(raised.value) and not (tmp_path / "out").exists()
+
+
+def test_windows_of_other_lengths_are_told_in_one_go(basset, tmp_path):
+    write_fasta(tmp_path / "w.fa", [Window("a", "ACGT" * 19), WINDOWS[0], Window("b", "ACGT" * 21)])
+    with pytest.raises(
+        BadData, match="2 problems\n.*'a' has 76 bases; the network was trained on windows of 80\n.*'b'"
+    ):
+        attribute.main([*basset, "-o", str(tmp_path / "out")])
+
+
+def test_models_without_a_gradient_are_refused(tmp_path):
+    write_fasta(tmp_path / "w.fa", [Window("a", sequence(80))])
+    args = [str(tmp_path / "w.fa"), "--model", str(tmp_path / "m"), "-o", str(tmp_path / "out")]
+    write_folder(tmp_path / "m", drawn(SPECS["dnabert2"]))
+    with pytest.raises(UsageError, match="use ig or ism"):
+        attribute.main([*args, "--method", "gradient"])
+    notes = {"tool": "fit", "kind": "lr", "features": {"tool": "embed_kmers"}}
+    linear = models.LinearModel(notes, np.ones(1), 0.0, np.zeros(1), np.ones(1))
+    models.write_linear(tmp_path / "m", linear, pd.DataFrame(index=["AAA"]))
+    with pytest.raises(BadData, match="features of embed_kmers"):
+        attribute.main(args)
+    made = {"tool": "embed_sei", "features": "tf", "strands": "mean", "context": "native", "iupac": "quarter"}
+    models.write_linear(
+        tmp_path / "m", models.LinearModel(notes | {"features": made}, *([np.ones(1)] * 4)), pd.DataFrame(index=["AAA"])
+    )
+    with pytest.raises(UsageError, match="--weights is needed"):
+        attribute.main(args)
