@@ -114,6 +114,26 @@ def tables():
     (DATA / "intronaut_sei_weights.loc").write_text("random\trandom weights\t${__HERE__}/sei\n")
 
 
+def network():
+    """A trained network as small as its kind allows."""
+    how = ("--network", "basset", "--epochs", 1, "--bootstrap", 100)
+    tool("finetune", "--windows", "windows.fa.gz", "--labels", "labels.tsv", *how, "-o", "models_network/network")
+    for part in ("combined", "covariates"):
+        shutil.rmtree(DATA / "models_network" / "network" / part)
+
+
+def variants():
+    """One base changed near the first donor, and the same with a reference that the genome does not have."""
+    bases = "".join(gzip.decompress((DATA / "genome.fa.gz").read_bytes()).decode().splitlines()[1:]).upper()
+    place = 870
+    ref = bases[place - 1]
+    alt, other = [base for base in "ACGT" if base != ref][:2]
+    header = f"##fileformat=VCFv4.3\n##contig=<ID={CONTIG}>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    for name, wrong in (("variants", ref), ("wrong_ref", other)):
+        line = "\t".join([CONTIG, str(place), "rs_demo", wrong, alt, ".", ".", "."])
+        (DATA / f"{name}.vcf").write_text(f"{header}{line}\n")
+
+
 def weights():
     random_checkpoints.write_sei(DATA / "sei", channels=(4, 4, 4), outputs=6)
     (DATA / "sei" / "sei.pth").unlink()
@@ -140,6 +160,8 @@ def main():
     embed()
     fit_and_explain()
     few_windows_and_motifs()
+    network()
+    variants()
     weights()
     tables()
 

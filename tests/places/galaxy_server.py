@@ -20,22 +20,21 @@ PLACE = ROOT / ".cache" / "galaxy"
 RUN = PLACE / "run"
 PORT = int(os.environ.get("GALAXY_PORT", "8091"))
 URL = f"http://127.0.0.1:{PORT}"
-KEY = "only-for-this-test-server"
+BOOTSTRAP_KEY = "only-for-this-test-server"
 ADMIN = "admin@example.org"
-UP_WITHIN = 180
+UP_WITHIN = 600
 
 
 def wrappers():
-    """Paths of all wrappers by tool name, the data manager last."""
-    found = [path for path in sorted(GALAXY.glob("*.xml")) if path.name != "macros.xml"]
-    return {path.stem: path for path in [*found, *sorted((GALAXY / "data_manager").glob("*.xml"))]}
+    """Paths of all wrappers by tool name."""
+    return {path.stem: path for path in sorted(GALAXY.glob("*.xml")) if path.read_text().startswith("<tool ")}
 
 
 def configure():
     """Write the server's configuration into a fresh folder; returns the path of its main file."""
     shutil.rmtree(RUN, ignore_errors=True)
     RUN.mkdir(parents=True)
-    tools = "".join(f'<tool file="{path}"/>' for path in wrappers().values() if path.parent == GALAXY)
+    tools = "".join(f'<tool file="{path}"/>' for path in wrappers().values())
     (RUN / "tools.xml").write_text(f'<toolbox><section id="intronaut" name="Intronaut">{tools}</section></toolbox>')
     settings = {
         "data_dir": str(RUN / "data"),
@@ -43,8 +42,8 @@ def configure():
         "tool_config_file": str(RUN / "tools.xml"),
         "tool_data_table_config_path": str(GALAXY / "tool_data_table_conf.xml.test"),
         "tool_data_path": str(RUN / "tool-data"),
-        "data_manager_config_file": str(GALAXY / "data_manager" / "data_manager_conf.xml"),
-        "bootstrap_admin_api_key": KEY,
+        "data_manager_config_file": str(GALAXY / "data_manager_conf.xml"),
+        "bootstrap_admin_api_key": BOOTSTRAP_KEY,
         "single_user": ADMIN,
         "admin_users": ADMIN,
         "enable_celery_tasks": False,
@@ -85,7 +84,7 @@ def server():
         )
         try:
             wait_until_up(started)
-            yield
+            yield user_key()
         finally:
             started.terminate()
             try:
@@ -105,13 +104,23 @@ def wait_until_up(started):
     sys.exit(f"the server is not up; see {RUN}/server.log")
 
 
-def tool_tests(name, path):
+def user_key():
+    """The API key of the server's one user, who is its administrator too."""
+    from bioblend.galaxy import GalaxyInstance
+
+    galaxy = GalaxyInstance(URL, key=BOOTSTRAP_KEY)
+    users = galaxy.users.get_users()
+    user = users[0] if users else galaxy.users.create_local_user("admin", ADMIN, "only for this test server")
+    return galaxy.users.create_user_apikey(user["id"])
+
+
+def tool_tests(name, path, key):
     """Run the <tests> of one wrapper on the server; returns (passed, all, lines that say what failed)."""
     import xml.etree.ElementTree as ElementTree
 
     tool = ElementTree.parse(path).getroot().get("id")
     outcome = RUN / f"{name}.json"
-    command = [Path(sys.prefix) / "bin" / "galaxy-tool-test", "-u", URL, "-k", KEY, "-a", KEY, "-t", tool]
+    command = [Path(sys.prefix) / "bin" / "galaxy-tool-test", "-u", URL, "-k", key, "-a", key, "-t", tool]
     subprocess.run([*command, "-j", outcome, "--test-data", GALAXY / "test-data"], capture_output=True, cwd=RUN)
     tests = [test["data"] for test in json.loads(outcome.read_text())["tests"]]
     failed = [test for test in tests if test["status"] != "success"]
@@ -127,9 +136,9 @@ def problem(test):
 def main(argv):
     wanted = {name: path for name, path in wrappers().items() if name in argv or not argv}
     failed = []
-    with server():
+    with server() as key:
         for name, path in wanted.items():
-            passed, total, problems = tool_tests(name, path)
+            passed, total, problems = tool_tests(name, path, key)
             print(f"| {name} | {passed} of {total} |", *problems, sep="\n    ", flush=True)
             failed += problems
     sys.exit(f"{len(failed)} failed" if failed else 0)
