@@ -88,11 +88,13 @@ def make_parser():
     judging.add_argument("--seeds", type=positive_int, default=1, metavar="N", help="train from N seeds, --seed and up")
     judging.add_argument("--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates")
     out = made.add_argument_group("output")
-    out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="model folder to write")
+    out.add_argument("-o", "--output", metavar="FOLDER", help="model folder to write")
     speed = made.add_argument_group("precision and speed")
     speed.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="to compute in")
     speed.add_argument("--at-once", type=positive_int, metavar="N",
                        help="windows to compute together; gradients add up [a batch, halved if need be]")  # fmt: skip
+    speed.add_argument("--estimate", action="store_true",
+                       help="only say, after a few steps, how long the run takes, and its memory")  # fmt: skip
     speed.add_argument("--deterministic", action="store_true", help="on a GPU: the same weights every time, but slower")
     add_run_options(made, threads=True, device=True, seed=True)
     return made
@@ -121,6 +123,10 @@ def main(argv):
 
 def check_options(args):
     """Raise UsageError for options that do not fit together."""
+    if not (args.output or args.estimate):
+        raise UsageError("nothing to write: give --output, or --estimate")
+    if args.estimate and frozen(args):
+        raise UsageError(f"--estimate: a frozen trunk costs as much as embed_{args.network} --estimate says")
     pretrained = args.network in PRETRAINED
     if pretrained != bool(args.weights):
         what = "needs --weights, the published file" if pretrained else "is trained from scratch and takes no --weights"
@@ -168,16 +174,19 @@ def work(args, device, log):
     spec = spec_of(args, pretrained, sequences)
     settings = settings_of(args)
     provenance = provenance_of(args, read.obs, pretrained, sequences)
-    identity = provenance | {"settings": asdict(settings), "at_once": args.at_once}
-    checkpoints = training.checkpoint_folder(args.output, identity, log)
 
     def new_network(seed):
         return networks.start(spec, pretrained, seed, frozen=frozen(args), lora=args.lora)
 
     study = crosstrain.Study(
         args.network, table, plan, read_examples(sequences, table, spec, settings, args), new_network, frozen(args),
-        settings, args.at_once, device, checkpoints, args.bootstrap, args.seed, log,
+        settings, args.at_once, device, args.bootstrap, args.seed, log,
     )  # fmt: skip
+    if args.estimate:
+        print(*crosstrain.estimate(study, args.seeds), sep="\n")
+        return
+    identity = provenance | {"settings": asdict(settings), "at_once": args.at_once}
+    study.folder = training.checkpoint_folder(args.output, identity, log)
     if study.frozen:
         network, size = new_network([args.seed]).to(device), args.at_once or settings.batch
         study.examples = training.trunk_features(

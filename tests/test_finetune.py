@@ -339,6 +339,17 @@ def test_several_seeds_are_told_apart_and_averaged(small):
     assert seeds["sd"]["auroc"] == pytest.approx(np.std(aurocs, ddof=1))
 
 
+def test_an_estimate_counts_all_trainings_and_writes_nothing(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "TRIAL_SECONDS", 0.0)
+    tuned(*BASSET, "--estimate", "--folds", 4, "--seeds", 2, "--epochs", 10, "--strands", "both")
+    told = {name: value for name, value in (line.split("\t") for line in capsys.readouterr().out.splitlines())}
+    # a network for each of four folds and one to keep, then four from the second seed
+    assert told["trainings"] == "9" and told["windows_trained"] == "45"
+    assert float(told["hours_at_most"]) == pytest.approx(90 * float(told["hours_per_epoch"]), rel=0.02)
+    assert float(told["hours_per_epoch"]) == pytest.approx(90 / float(told["windows_per_second"]) / 3600, rel=0.02)
+    assert sorted(os.listdir(tmp_path)) == ["labels.tsv", "windows.fa"]
+
+
 def test_published_settings():
     sei = training.settings_of("paper", "sei")
     assert (sei.optimiser, sei.batch, sei.epochs, sei.patience, sei.momentum, sei.decay) == (

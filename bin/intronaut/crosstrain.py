@@ -38,10 +38,10 @@ class Study:
     settings: training.Settings
     at_once: int | None
     device: object
-    folder: Path
     bootstrap: int
     seed: int
     log: Log
+    folder: Path | None = None
 
     @property
     def labels(self):
@@ -111,6 +111,27 @@ def train_all(study, seed, keep):
     result.summary["seed"] = seed
     result.valid, result.states, result.path, result.network = valid, states, pd.DataFrame(path), kept
     return result
+
+
+def estimate(study, seeds):
+    """Train for a few seconds; returns lines that say how long the whole run takes, and its memory."""
+    network, (train, _) = study.new_network([study.seed]).to(study.device), training_rows(study.plan, None)
+    rows, outers, settings = np.flatnonzero(train), study.plan.outers, study.settings
+    parameters = networks.n_parameters(network)
+    rate = training.trial(network, study.examples, rows, settings, log=study.log, at_once=study.at_once)
+    trainings = len(outers) + (seeds - 1) * (len(outers) - study.plan.nested)
+    hours = len(rows) * (2 if settings.strands == "both" else 1) / rate / 3600
+    memory = training.peak_memory(study.device)
+    return [
+        f"parameters\t{parameters}",
+        f"windows_trained\t{len(rows)}",
+        f"trainings\t{trainings}",
+        f"windows_per_second\t{rate:.4g}",
+        f"hours_per_epoch\t{hours:.3g}",
+        f"hours_at_most\t{hours * settings.epochs * trainings:.3g}",
+        f"device\t{memory['device']}",
+        f"memory_GB\t{memory['memory_GB']:.3g}",
+    ]
 
 
 def _train_without(study, outer, seed):

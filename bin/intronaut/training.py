@@ -4,16 +4,17 @@ Everything random in an epoch (order, strands, dropout) is drawn from the seed a
 that was killed goes on from its last whole epoch as if nothing had happened.
 """
 
+import itertools
 import json
 import math
 import resource
 import shutil
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from intronaut.weights import open_checkpoint
 
 # windows whose trunk features share a file
 BLOCK = 512
+TRIAL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,7 @@ def train(network, examples, train_rows, valid_rows, settings, *, seed, path, lo
 
     Returns the State. Raises TryAgain when one window does not fit into memory, UsageError when the loss is no number.
     """
-    device = next(network.parameters()).device
-    optimiser, scaler = _optimiser(network, settings), torch.amp.GradScaler(device.type, enabled=_scaled(settings))
+    optimiser, scaler = _optimiser(network, settings)
     state, best = State(at_once or settings.batch), {}
     if Path(path).exists():
         state, best = _load(path, network, optimiser, scaler)
@@ -160,7 +161,7 @@ def train(network, examples, train_rows, valid_rows, settings, *, seed, path, lo
     with log.progress(total, "windows at most") as progress:
         progress.add(total // settings.epochs * state.epoch)
         while not state.finished:
-            started, rng = time.monotonic(), np.random.default_rng([*seed, state.epoch])
+            started, rng = monotonic(), np.random.default_rng([*seed, state.epoch])
             torch.manual_seed(int(rng.integers(2**62)))
             loss = _epoch(network, optimiser, scaler, examples, train_rows, settings, state, rng, log, progress)
             rows = examples.rows(valid_rows)
@@ -172,47 +173,78 @@ def train(network, examples, train_rows, valid_rows, settings, *, seed, path, lo
                 best = {name: tensor.detach().cpu().clone() for name, tensor in _changing(network).items()}
             told = {"epoch": state.epoch, "train_log_loss": loss, "inner_log_loss": float(losses.mean())}
             state.history.append(told | {"inner_auroc": float(rank_auroc(labels, logits))})
-            state.seconds += time.monotonic() - started
+            state.seconds += monotonic() - started
             _save(path, state, network, best, optimiser, scaler)
             log.detail(", ".join(f"{name} {value:.4g}" for name, value in state.history[-1].items()))
     network.load_state_dict(best, strict=False)
     return state
 
 
-def _scaled(settings):
-    # float16 has so few exponents that small gradients would be lost; bfloat16 has float32's
-    return settings.dtype == "float16"
-
-
 def _optimiser(network, settings):
+    """The optimiser of the parameters that may change, and the scaler of losses, idle but for float16."""
     parts = ((network.trunk, settings.trunk_factor), (network.head, 1.0))
     groups = [
         {"params": [one for one in part.parameters() if one.requires_grad], "factor": factor} for part, factor in parts
     ]
     groups = [group for group in groups if group["params"]]
     if settings.optimiser == "sgd":
-        return torch.optim.SGD(groups, settings.rates[0], settings.momentum, weight_decay=settings.decay)
-    return torch.optim.AdamW(groups, settings.rates[0], weight_decay=settings.decay)
+        made = torch.optim.SGD(groups, settings.rates[0], settings.momentum, weight_decay=settings.decay)
+    else:
+        made = torch.optim.AdamW(groups, settings.rates[0], weight_decay=settings.decay)
+    # float16 has so few exponents that small gradients would be lost
+    device = next(network.parameters()).device
+    return made, torch.amp.GradScaler(device.type, enabled=settings.dtype == "float16")
 
 
 def _epoch(network, optimiser, scaler, examples, rows, settings, state, rng, log, progress):
     """One pass over the rows in batches of equal size; returns the mean loss of the windows read."""
     network.train()
     places = _reading(rows, settings.strands, rng)
-    batches = np.array_split(places, -(-len(places) // settings.batch))
+    batches = _batches(places, settings.batch)
     total = 0.0
     for number, batch in enumerate(batches):
         rate = settings.rate(state.epoch + number / len(batches))
-        for group in optimiser.param_groups:
-            group["lr"] = rate * group["factor"]
-        total = total + _gradient(network, optimiser, scaler, examples, batch, settings, state, log) * len(batch)
-        scaler.unscale_(optimiser)
-        if settings.clip:
-            nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        scaler.step(optimiser)
-        scaler.update()
+        total = total + _step(network, optimiser, scaler, examples, batch, rate, settings, state, log) * len(batch)
         progress.add(len(batch))
     return float(total) / len(places)
+
+
+def _batches(places, size):
+    """As few parts of nearly equal size as hold at most ``size`` each."""
+    return np.array_split(places, -(-len(places) // size))
+
+
+def _step(network, optimiser, scaler, examples, batch, rate, settings, state, log):
+    """One step of the optimiser; returns the mean loss of the batch, a tensor."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["factor"]
+    loss = _gradient(network, optimiser, scaler, examples, batch, settings, state, log)
+    scaler.unscale_(optimiser)
+    if settings.clip:
+        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+    scaler.step(optimiser)
+    scaler.update()
+    return loss
+
+
+def trial(network, examples, rows, settings, *, log, at_once=None):
+    """Windows that training reads in a second, from the steps of TRIAL_SECONDS; the network is changed by them."""
+    optimiser, scaler = _optimiser(network, settings)
+    state = State(at_once or settings.batch)
+    batches = itertools.cycle(_batches(_reading(rows, settings.strands, np.random.default_rng(0)), settings.batch))
+    network.train()
+
+    def step():
+        batch = next(batches)
+        # waiting for the loss is waiting for the device
+        float(_step(network, optimiser, scaler, examples, batch, settings.rates[0], settings, state, log))
+        return len(batch)
+
+    step()
+    started, done = monotonic(), 0
+    while done == 0 or monotonic() - started < TRIAL_SECONDS:
+        done += step()
+    return done / (monotonic() - started)
 
 
 def _reading(rows, strands, rng):
@@ -231,7 +263,7 @@ def _gradient(network, optimiser, scaler, examples, batch, settings, state, log)
     def accumulate(places):
         optimiser.zero_grad()
         total = torch.zeros((), device=device)
-        for piece in np.array_split(places, -(-len(places) // state.at_once)):
+        for piece in _batches(places, state.at_once):
             inputs = examples.collate([examples.strands[strand][row] for row, strand in piece]).to(device)
             labels = torch.from_numpy(examples.labels[piece[:, 0]]).to(device)
             with precision(device, settings.dtype), parametrize.cached():
