@@ -7,6 +7,7 @@ say "stub run of every profile combination" "$(grep -oE '[0-9]+ passed' "$places
 for script in podman slurm resume; do
     "$root/tests/places/$script.sh"
 done
+"$root/tests/places/galaxy.sh"
 echo
 printf '| what was done | what was seen |\n|---|---|\n'
 cat "$places/outcomes"
