@@ -241,6 +241,9 @@ class Tokenizer:
         # a copy saved again by a training script may cut and pad
         self.reader.no_truncation()
         self.reader.no_padding()
+        # the library keeps the tokens of 10,000 words up to 256 letters; a window is one word and comes once
+        if hasattr(self.reader.model, "_resize_cache"):
+            self.reader.model._resize_cache(0)
         self._check(path, vocab_size)
         self.unknown, self.first, self.last = map(self.reader.token_to_id, ("[UNK]", "[CLS]", "[SEP]"))
 
