@@ -27,6 +27,7 @@ Output, a folder with the files of fit:
   strata.tsv           AUROC within bins of GC content and length
   covariates/ combined/    predictions.tsv and metrics.json of a linear model on the covariates, and of both together
   seed2/ seed3/ …      the same of the trainings from further seeds
+With --estimate only a table on standard output.
 """
 
 import os

@@ -206,6 +206,15 @@ def test_every_way_of_training_changes_what_it_should_and_is_read_back(way, publ
     assert notes["kind"] == (f"{name} head" if not changed else {"sei": "fsei"}.get(name, name))
 
 
+def test_the_trunk_learns_at_its_share_of_the_rate(published, small):
+    tuned(*published["sei"], "--epochs", 1, "--trunk-factor", 1e-6, "--weight-decay", 0)
+    before = networks.open_pretrained("sei", published["sei"][3]).tensors
+    after = load_file("m/weights.safetensors")
+    # a step of AdamW is about as long as the learning rate, here at most 1e-3 for the head
+    moved = max((after[f"trunk.{name}"] - value).abs().max() for name, value in before.items())
+    assert moved < 1e-8 < 1e-5 < (after["head.3.weight"] - torch.eye(520)).abs().max()
+
+
 def test_no_judged_row_has_a_part_in_training(small, tmp_path):
     table, sequences = small
     tuned(*BASSET, "--epochs", 2)
