@@ -59,7 +59,7 @@ def make_parser():
     data.add_argument("--windows", required=True, metavar="FASTA", help="windows of fetch_sequences, plain or gzip")
     data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv of label_introns")
     data.add_argument("--length", type=positive_int, metavar="BP",
-                      help="pad windows with N, or cut them to their centre, to this [all must be of one]")  # fmt: skip
+                      help="pad windows with N to this, or cut them to their centre")  # fmt: skip
     data.add_argument("--max-tokens", type=positive_int, metavar="N", help="dnabert2: cut longer windows to N tokens")
     model = made.add_argument_group("network")
     model.add_argument("--network", required=True, choices=NETWORKS, help="what to train")
@@ -69,21 +69,21 @@ def make_parser():
                        help="on top of the trunk; linear-probe is one layer on a frozen trunk")  # fmt: skip
     model.add_argument("--freeze", action="store_true", help="leave the trunk as it is: its features are computed once")
     model.add_argument("--lora", type=positive_int, metavar="RANK", help="dnabert2: only train attention, at low rank")
-    how = made.add_argument_group("training")
+    how = made.add_argument_group("training", "What is not given is as the preset has it; docs/finetune.md lists both.")
     how.add_argument("--preset", choices=("default", "paper"), default="default",
-                     help="settings of Daoud & Ben-Hur 2025 if paper; the options below change them")  # fmt: skip
-    how.add_argument("--optimiser", choices=("adamw", "sgd"), help="[adamw]")
+                     help="settings of Daoud & Ben-Hur 2025 if paper")  # fmt: skip
+    how.add_argument("--optimiser", choices=("adamw", "sgd"), help="how weights follow gradients")
     how.add_argument("--learning-rate", type=positive_float, metavar="R", help="its peak; start and end scale with it")
     how.add_argument(
         "--trunk-factor", type=positive_float, metavar="F", help="learning rate of the trunk, over the head's"
     )
-    how.add_argument("--weight-decay", type=float, metavar="W", help="[0.01]")
+    how.add_argument("--weight-decay", type=float, metavar="W", help="pull of all weights towards 0")
     how.add_argument("--warm-up", type=int, metavar="N", help="epochs of rising learning rate; then half a cosine")
     how.add_argument("--epochs", type=positive_int, metavar="N", help="at most")
     how.add_argument("--patience", type=positive_int, metavar="N", help="epochs without gain before training ends")
     how.add_argument("--batch-size", type=positive_int, metavar="N", help="windows in a step")
     how.add_argument("--strands", choices=("random", "both", "forward"),
-                     help="what an epoch reads of a window: one at random, both, or its own only [random]")  # fmt: skip
+                     help="what an epoch reads of a window: one at random, both, or its own only")  # fmt: skip
     judging = made.add_argument_group("judging")
     judging.add_argument("--folds", type=positive_int, metavar="N", help="deal groups to N folds; ignore column split")
     judging.add_argument("--seeds", type=positive_int, default=1, metavar="N", help="train from N seeds, --seed and up")
@@ -95,7 +95,7 @@ def make_parser():
     speed.add_argument("--at-once", type=positive_int, metavar="N",
                        help="windows to compute together; gradients add up [a batch, halved if need be]")  # fmt: skip
     speed.add_argument("--estimate", action="store_true",
-                       help="only say, after a few steps, how long the run takes, and its memory")  # fmt: skip
+                       help="only say, after a few steps, how long the run takes and its memory")  # fmt: skip
     speed.add_argument("--deterministic", action="store_true", help="on a GPU: the same weights every time, but slower")
     add_run_options(made, threads=True, device=True, seed=True)
     return made
