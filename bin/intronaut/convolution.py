@@ -18,6 +18,8 @@ SLACK = 24
 # some BLAS take another path and a row's last bit would depend on its neighbours
 TILES = 512
 LEAST_ROWS = 16
+# outputs of a layer whose filters are transformed together
+OUTPUTS_AT_ONCE = 64
 # outputs of one tile
 TILE = 3
 # the minimal filtering algorithm F(3, 3) (Winograd 1980, Arithmetic Complexity of Computations): three outputs of a
@@ -90,8 +92,12 @@ class TiledConv:
     def __init__(self, weight, bias):
         outputs, inputs, self.width = weight.shape
         self.groups = -(-self.width // 3)
-        taps = F.pad(weight.double(), (0, 3 * self.groups - self.width)).view(outputs, inputs, self.groups, 3)
-        self.weight = (taps @ FILTER_G.T).permute(3, 2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)
+        self.weight = torch.empty(5, self.groups, outputs, inputs)
+        # some outputs at a time: double-precision copies of a whole layer would be most of what loading takes
+        for first in range(0, outputs, OUTPUTS_AT_ONCE):
+            rows = slice(first, first + OUTPUTS_AT_ONCE)
+            taps = F.pad(weight[rows].double(), (0, 3 * self.groups - self.width)).view(-1, inputs, self.groups, 3)
+            self.weight[:, :, rows] = (taps @ FILTER_G.T).permute(3, 2, 0, 1)
         self.bias = bias.float()
 
     def __call__(self, x, relu=False):

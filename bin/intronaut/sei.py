@@ -30,7 +30,7 @@ from intronaut.convolution import (
     surround,
 )
 from intronaut.seqio import OTHER, base_codes
-from intronaut.weights import open_checkpoint
+from intronaut.weights import let_go, open_checkpoint
 
 WINDOW = 4096
 SHORTEST = 32
@@ -189,14 +189,22 @@ class Runner:
             return [tensors[f"{name}.{part}"].to(self.device) for part in ("weight", "bias")]
 
         def made(name, kind, *more):
-            return kind(*(part.to(dtype) for part in weights(name)), *more)
+            conv = kind(*(part.to(dtype) for part in weights(name)), *more)
+            let_go(tensors[f"{name}.weight"])
+            return conv
+
+        def paired(kind, conv, *names):
+            pair = kind(conv, [weights(name) for name in names], dtype)
+            for name in names:
+                let_go(tensors[f"{name}.weight"])
+            return pair
 
         # past the first pair, fusing saves little over tiles and would cost memory and time to load
         later = PlainPair if tiled else FusedPair
         self.pairs = [
-            FusedPair(narrow, [weights("lconv1.0"), weights("lconv1.1")], dtype),
-            later(conv, [weights("lconv2.2"), weights("lconv2.3")], dtype),
-            later(conv, [weights("lconv3.2"), weights("lconv3.3")], dtype),
+            paired(FusedPair, narrow, "lconv1.0", "lconv1.1"),
+            paired(later, conv, "lconv2.2", "lconv2.3"),
+            paired(later, conv, "lconv3.2", "lconv3.3"),
         ]
         names = (("conv1.0", "conv1.2"), ("conv2.1", "conv2.3"), ("conv3.1", "conv3.3"))
         self.convs = [[made(name, conv) for name in pair] for pair in names]

@@ -4,8 +4,12 @@ Tensors are memory-mapped, so that what a run never touches is never read. A che
 missing, unexpected, of the wrong shape, or holds a value that is not finite; every such tensor is named.
 """
 
+import contextlib
+import ctypes
 import hashlib
+import mmap
 import pickle
+import sys
 import threading
 import zipfile
 from dataclasses import dataclass
@@ -15,6 +19,8 @@ from intronaut.cli import BadData, Problems, require_file
 
 WRAPPERS = ("module.", "model.")
 FINITE_BLOCK = 1 << 22
+# of linux/mman.h: reclaims pages that no other process holds, and loses nothing
+MADV_PAGEOUT = 21
 
 
 @dataclass
@@ -56,6 +62,20 @@ class Checkpoint:
         problems.raise_if_any()
 
 
+def let_go(tensor):
+    """Ask the system to drop the pages of a mapped tensor from memory; they are read again when needed.
+
+    Harmless for any tensor on the CPU, and nothing at all where the system cannot.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    start, size = tensor.data_ptr(), tensor.nbytes
+    first = start // mmap.PAGESIZE * mmap.PAGESIZE
+    with contextlib.suppress(OSError, AttributeError):
+        madvise = ctypes.CDLL(None).madvise
+        madvise(ctypes.c_void_p(first), ctypes.c_size_t(start + size - first), MADV_PAGEOUT)
+
+
 def _times(shape):
     return "×".join(map(str, shape)) or "scalar"
 
@@ -86,7 +106,7 @@ def open_checkpoint(path):
         tensors, note = _read_safetensors(path)
         return Checkpoint(path, _plain_names(path, tensors), note)
     if head[:1] == b"\x80":
-        return Checkpoint(path, _plain_names(path, _load(path, mmap=False)))
+        return Checkpoint(path, _plain_names(path, _load(path, mapped=False)))
     if head.lstrip()[:1] == b"<":
         raise BadData(f"{path}: a web page, not a checkpoint; the download went wrong, fetch it again")
     if head.startswith(b"version https://git-lfs"):
@@ -102,14 +122,14 @@ def _read_zip(path):
         raise BadData(f"{path}: truncated or damaged checkpoint ({problem}); fetch it again") from problem
     if packed:
         raise BadData(f"{path}: entry {packed[0]!r} is compressed, which PyTorch never does; not a checkpoint")
-    return _load(path, mmap=True)
+    return _load(path, mapped=True)
 
 
-def _load(path, mmap):
+def _load(path, mapped):
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as problem:
         why = "it holds Python objects or code besides tensors" if "Unsupported" in str(problem) else "it is damaged"
         raise BadData(f"{path}: refused: {why}; nothing in it was run") from problem
