@@ -52,7 +52,8 @@ class Scorer:
         change = self.source.change(reference, alternative)[:, self.columns]
         if not isinstance(self.model, LinearModel):
             first = self.model.logits(before)
-            deltas = self.model.logits(before + change) - first
+            # rounded as the features are, so that none lands on the other side of a threshold
+            deltas = self.model.logits((before + change).astype(np.float32).astype(float)) - first
             return [Change(*row, None) for row in zip(first.tolist(), deltas.tolist(), strict=True)]
         weights, intercept = self.model.per_unit()
         # not a matrix product, whose rounding depends on how many rows there are
