@@ -17,6 +17,8 @@ include { FIT } from './modules/fit'
 include { FINETUNE } from './modules/finetune'
 include { COMPARE } from './modules/compare'
 include { EXPLAIN } from './modules/explain'
+include { EXPLAIN_INTRON } from './modules/explain_intron'
+include { ATTRIBUTE } from './modules/attribute'
 include { FIND_MOTIFS } from './modules/find_motifs'
 include { ENRICH } from './modules/enrich'
 include { SCORE_VARIANTS } from './modules/score_variants'
@@ -85,10 +87,12 @@ workflow STUDY {
 
     EXPLAIN(FIT.out.model, labels, settings.seed)
     explanations = EXPLAIN.out.explanation.collect(sort: { explanation -> explanation.name })
-    // explain/groups.tsv: the groups of every model in one table
-    groups = EXPLAIN.out.groups.collectFile(
-        name: 'groups.tsv', keepHeader: true, sort: { groups -> groups.parent.name }, storeDir: "${settings.outdir}/explain"
-    )
+    // explain/groups.tsv: the groups of every linear model in one table; trees have other columns
+    groups = EXPLAIN.out.groups.filter { groups -> !groups.parent.name.contains('_lightgbm') }
+        .collectFile(name: 'groups.tsv', keepHeader: true, sort: { groups -> groups.parent.name }, storeDir: "${settings.outdir}/explain")
+    EXPLAIN_INTRON(FIT.out.model, labels, settings.cards)
+    attributed_ch = settings.attribute_method ? FINETUNE.out.model : channel.empty()
+    ATTRIBUTE(attributed_ch, [], [], network_windows, file(settings.gtf), [], settings.subMap(['attribute_method', 'seed']))
 
     FIND_MOTIFS(windows, labels, settings.subMap(['tax_group', 'seed']))
     // what the claims on factors and marks are decided by
@@ -104,6 +108,8 @@ workflow STUDY {
     // what only some runs have: the callers' agreement, the balance of matched introns, measured peaks
     extras = COMPARE_CALLERS.out.agreement.mix(MATCH_INTRONS.out.balance, FIND_MOTIFS.out.motifs, ENRICH.out.enrichment).collect(sort: true)
     variants = SCORE_VARIANTS.out.scores.collect(sort: { scores -> scores.name }).ifEmpty([])
+    cards = EXPLAIN_INTRON.out.cards.collect(sort: { cards -> cards.name })
+    attributions = ATTRIBUTE.out.attributions.collect(sort: { attributions -> attributions.name }).ifEmpty([])
     MAKE_REPORT(
         labels, LABEL_INTRONS.out.ledger, LABEL_INTRONS.out.counts, AUDIT_SPLIT.out.summary, extras,
         models, COMPARE.out.comparison, explanations, variants, shown,
@@ -118,7 +124,7 @@ workflow STUDY {
         labels_dir.collect(sort: true),
         FETCH_SEQUENCES.out.windows.map { _embedder, fa -> fa }.mix(FETCH_SEQUENCES.out.dropped).collect(sort: true),
         MERGE_FEATURES.out.features.map { _embedder, features -> features }.collect(sort: true),
-        models, explanations.mix(groups).collect(sort: true), variants,
+        models, explanations.mix(groups).collect(sort: true), cards, attributions, variants,
         COMPARE.out.comparison.mix(
             FIND_MOTIFS.out.motifs, ENRICH.out.enrichment, MAKE_REPORT.out.report, MAKE_REPORT.out.figures, MAKE_REPORT.out.multiqc,
         ).collect(sort: true),

@@ -166,7 +166,7 @@ def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
     fake.touch()
     models = ["--sei_weights", fake, "--sei_targets", fake, "--dnabert2_weights", fake, "--dnabert2_tokenizer", fake]
     models += ["--embedders", "motifs,kmers,sei,dnabert2", "--models", "logistic,lightgbm", "--sei_groups", "all,tf"]
-    models += ["--networks", "basset,sei", "--marks", fake, "--vcf", fake]
+    models += ["--networks", "basset,sei", "--marks", fake, "--vcf", fake, "--attribute_method", "ig"]
     printed = nextflow(tmp_path, "-profile", "demo", "-stub-run", "--outdir", tmp_path / "out", *models)
     assert any("MAKE_REPORT" in task for task in submitted(printed))
     assert sum("EMBED_SEI" in task for task in submitted(printed)) == 2
@@ -179,6 +179,7 @@ def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
     assert fits == {*kinds, "sei_logistic_tf", "sei_lightgbm_tf"}
     scored = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "SCORE_VARIANTS" in task}
     assert scored == {*fits, "network_basset", "network_sei"}
+    assert sum("ATTRIBUTE" in task for task in submitted(printed)) == 2
 
 
 def test_every_wrong_param_is_named_at_once(tmp_path):

@@ -9,6 +9,8 @@ process RECORD_RUN {
     path features, stageAs: 'results/features/*'
     path models, stageAs: 'results/fit/*'
     path explanations, stageAs: 'results/explain/*'
+    path cards, stageAs: 'results/cards/*'
+    path attributions, stageAs: 'results/attribute/*'
     path variants, stageAs: 'results/variants/*'
     path others, stageAs: 'results/*'
     path inputs, stageAs: 'inputs/?/*'
