@@ -42,7 +42,7 @@ from intronaut.cli import (
 )
 
 SHOWN = 30
-CHANGE = "change of the logit of retention per standard deviation"
+CHANGE = "change of the logit of retention\nper standard deviation"
 SAMPLE_ROWS = 4096
 
 
