@@ -116,8 +116,8 @@ def test_planted_motif_is_the_one_that_is_found(planted, found):
     table = read(found / "motifs.tsv").set_index("motif_id")
     assert table.index[0] == ctcf.motif_id and table["q"].iloc[0] < 1e-6 and table["q"].iloc[1] > 0.01
     row = table.loc[ctcf.motif_id]
-    # chance may add a site to a few windows; it takes none away
-    assert 0 <= row["retained_hit"] - held[label].sum() <= 3 and 0 <= row["spliced_hit"] - held[~label].sum() <= 3
+    # chance adds a site to some 4 % of the others, at 370 places a window and p of 1e-4; it takes none away
+    assert 0 <= row["retained_hit"] - held[label].sum() <= 8 and 0 <= row["spliced_hit"] - held[~label].sum() <= 16
     wanted = (0.6 / 0.4) / (0.15 / 0.85)
     assert row["low"] < wanted < row["high"]
     assert row["q_shuffled"] > 0.05 or np.isnan(row["q_shuffled"])
@@ -161,9 +161,8 @@ def test_sites_are_bed_of_the_genome(planted, found):
 def test_positions_are_told_from_the_donor_in_the_direction_of_transcription(planted, found):
     _, ctcf, held, label = planted
     table = read(found / "positions.tsv")
-    assert set(table["landmark"]) == {"donor"}
     family = read(found / "motifs.tsv").set_index("motif_id").loc[ctcf.motif_id, "family"]
-    own = table[(table["family"] == family) & (table["label"] == 1)].set_index("start")
+    own = table[(table["family"] == family) & (table["label"] == 1) & (table["landmark"] == "donor")].set_index("start")
     middle = 30 + (len(ctcf.counts) - 1) / 2
     assert own["share"].idxmax() == middle // 20 * 20
     assert own["hit"].max() == pytest.approx(held[label].sum(), abs=2) and own["windows"].max() == label.sum()

@@ -107,9 +107,12 @@ class _Hits:
 
     def count(self, tiles):
         found = np.zeros(self.n, np.int64)
+        end_to_end = torch.cat([tiles.reshape(-1, 4), torch.zeros(WIDTH, 4)])
         for width, places, terms, least in self.groups:
-            sites = tiles.as_strided((len(tiles), WIDTH - width + 1, 4 * width), (4 * WIDTH, 4, 1))
-            found[places] = ((sites @ terms).amax(dim=1) > least).sum(dim=0).numpy()
+            # every site of the tiles laid end to end, as one product; those that reach into the next tile are dropped
+            sites = end_to_end.as_strided((WIDTH * len(tiles), 4 * width), (4, 1))
+            scores = (sites @ terms).view(len(tiles), WIDTH, -1)[:, : WIDTH - width + 1]
+            found[places] = (scores.amax(dim=1) > least).sum(dim=0).numpy()
         return found
 
 
