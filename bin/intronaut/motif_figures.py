@@ -43,8 +43,10 @@ def volcano(panels, xlabel, named="tf"):
 def strongest(table, significance):
     """The lines to be named: the significant ones with the largest ``significance``, one a family."""
     order = [k for k in np.argsort(-significance, kind="stable") if significance[k] >= -np.log10(ALPHA)]
-    family = table["family"].tolist() if "family" in table else list(range(len(table)))
-    return list({family[k]: k for k in reversed(order)}.values())[::-1][:NAMED]
+    family, named = table["family"].tolist() if "family" in table else list(range(len(table))), {}
+    for k in order:
+        named.setdefault(family[k], k)
+    return list(named.values())[:NAMED]
 
 
 def colours(effect, q):
