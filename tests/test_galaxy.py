@@ -20,7 +20,18 @@ NOT_WRAPPED = {
     "verify": "there is no folder of results in Galaxy, and every dataset has its hash",
 }
 # what says how to run: the script chooses it itself, or the server's administrator does
-RUN_OPTIONS = {"help", "version", "threads", "device", "quiet", "verbose", "memory", "batch_size", "estimate", "offline"}
+RUN_OPTIONS = {
+    "help",
+    "version",
+    "threads",
+    "device",
+    "quiet",
+    "verbose",
+    "memory",
+    "batch_size",
+    "estimate",
+    "offline",
+}
 LEFT_OUT = {
     "embed_motifs": {"background": "four numbers; the uniform background is the one that its scores are defined on"},
     "find_motifs": {"background": "four numbers; by default those of the spliced windows"},
@@ -28,6 +39,7 @@ LEFT_OUT = {
         "url": "an administrator's mirror is a matter of the command line",
         "sha256": "the published digests are built in; others are a matter of the command line",
     },
+    "finetune": {"at_once": "it finds by itself what fits into memory"},
     "fit": {
         "c_values": "the default penalties span all that can be best; the path that was tried is in the model",
         "tolerance": "a numerical detail of convergence, which the model reports",
@@ -175,7 +187,19 @@ def test_free_text_is_checked_before_a_job_starts(name):
             assert inside & {"regex", "columns_only"}, param_name(param)
 
 
-HOSTILE = ["'; touch canary; '", "$(touch canary)", "`touch canary`", "a\nb", "-rf", '"', "a;b", "a&b", "a|b", "\\", "é"]
+HOSTILE = [
+    "'; touch canary; '",
+    "$(touch canary)",
+    "`touch canary`",
+    "a\nb",
+    "-rf",
+    '"',
+    "a;b",
+    "a&b",
+    "a|b",
+    "\\",
+    "é",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

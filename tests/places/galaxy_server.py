@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -23,6 +24,7 @@ URL = f"http://127.0.0.1:{PORT}"
 BOOTSTRAP_KEY = "only-for-this-test-server"
 ADMIN = "admin@example.org"
 UP_WITHIN = 600
+JOB_WITHIN = 3600
 
 
 def wrappers():
@@ -111,13 +113,11 @@ def user_key():
     galaxy = GalaxyInstance(URL, key=BOOTSTRAP_KEY)
     users = galaxy.users.get_users()
     user = users[0] if users else galaxy.users.create_local_user("admin", ADMIN, "only for this test server")
-    return galaxy.users.create_user_apikey(user["id"])
+    return galaxy.users.get_or_create_user_apikey(user["id"])
 
 
 def tool_tests(name, path, key):
     """Run the <tests> of one wrapper on the server; returns (passed, all, lines that say what failed)."""
-    import xml.etree.ElementTree as ElementTree
-
     tool = ElementTree.parse(path).getroot().get("id")
     outcome = RUN / f"{name}.json"
     command = [Path(sys.prefix) / "bin" / "galaxy-tool-test", "-u", URL, "-k", key, "-a", key, "-t", tool]
@@ -129,19 +129,132 @@ def tool_tests(name, path, key):
 
 def problem(test):
     jobs = test.get("job") or {}
-    words = [test.get("execution_problem"), *test.get("output_problems", []), jobs.get("command_line"), jobs.get("stderr")]
+    words = [
+        test.get("execution_problem"),
+        *test.get("output_problems", []),
+        jobs.get("command_line"),
+        jobs.get("stderr"),
+    ]
     return "\n    ".join(str(word) for word in words if word)
 
 
+def run_workflow(galaxy):
+    """Run the example workflow on the test data; returns the report's HTML."""
+    (path,) = (GALAXY / "workflows").glob("*.ga")
+    workflow = galaxy.workflows.import_workflow_from_local_path(str(path))
+    history = galaxy.histories.create_history("workflow")["id"]
+    files = {"Gene annotation": ("annotation.gff3.gz", "gff3.gz"), "Genome": ("genome.fa.gz", "fasta.gz")}
+    given = {}
+    for step, entry in workflow_inputs(galaxy, workflow["id"]).items():
+        name, kind = files[entry]
+        given[step] = {"src": "hda", "id": upload(galaxy, history, GALAXY / "test-data" / name, kind)}
+    run = galaxy.workflows.invoke_workflow(workflow["id"], inputs=given, history_id=history)
+    galaxy.invocations.wait_for_invocation(run["id"], maxwait=JOB_WITHIN)
+    (report,) = [
+        output["id"]
+        for label, output in galaxy.invocations.show_invocation(run["id"])["outputs"].items()
+        if label == "Report"
+    ]
+    galaxy.datasets.wait_for_dataset(report, maxwait=JOB_WITHIN)
+    return galaxy.datasets.download_dataset(report)
+
+
+def workflow_inputs(galaxy, workflow):
+    inputs = galaxy.workflows.show_workflow(workflow)["inputs"]
+    return {step: entry["label"] for step, entry in inputs.items()}
+
+
+def upload(galaxy, history, path, kind):
+    """The id of a file that is now a dataset."""
+    made = galaxy.tools.upload_file(str(path), history, file_type=kind, auto_decompress=False)
+    dataset = made["outputs"][0]["id"]
+    galaxy.datasets.wait_for_dataset(dataset, maxwait=JOB_WITHIN)
+    return dataset
+
+
+HOSTILE = [
+    "'; touch canary; '",
+    "$(touch canary)",
+    "`touch canary`",
+    "-rf",
+    "a,b",
+    '"',
+    "../up",
+    "\u5185\u542b\u5b50",
+    "x" * 255,
+]
+
+
+def hostile_names(galaxy):
+    """Enrich with datasets of hostile names, which are its marks' names; returns the marks of its table."""
+    history = galaxy.histories.create_history("hostile names")["id"]
+    labels = upload(galaxy, history, GALAXY / "test-data" / "labels.tsv", "tabular")
+    peaks = upload(galaxy, history, GALAXY / "test-data" / "peaks.bed", "bed")
+    marks = []
+    for name in HOSTILE:
+        copy = galaxy.histories.copy_content(history, peaks)["id"]
+        galaxy.histories.update_dataset(history, copy, name=name)
+        marks.append({"src": "hda", "id": copy})
+    inputs = {"labels": {"src": "hda", "id": labels}, "peaks": marks, "min_introns": 1}
+    made = galaxy.tools.run_tool(history, "intronaut_enrich", inputs)
+    table = next(output["id"] for output in made["outputs"] if output["output_name"] == "table")
+    galaxy.datasets.wait_for_dataset(table, maxwait=JOB_WITHIN)
+    lines = galaxy.datasets.download_dataset(table).decode().splitlines()
+    return [line.split("\t")[0] for line in lines[1:]]
+
+
+def hostile_values(galaxy):
+    """Give free text of hostile values to tools; returns how many were refused before a job started, of how many."""
+    from bioblend import ConnectionError as Refused
+
+    history = galaxy.histories.create_history("hostile values")["id"]
+    labels = upload(galaxy, history, GALAXY / "test-data" / "labels.tsv", "tabular")
+    tried = refused = 0
+    for text in HOSTILE[:4]:
+        tried += 1
+        try:
+            galaxy.tools.run_tool(
+                history, "intronaut_match_introns", {"labels": {"src": "hda", "id": labels}, "match": text}
+            )
+        except Refused:
+            refused += 1
+    return refused, tried
+
+
+def canaries():
+    """Files that a hostile name or value made, anywhere under the server's folder."""
+    return list(RUN.rglob("canary"))
+
+
+def whole(galaxy):
+    """The workflow and the hostile names and values; returns rows of the table."""
+    report = run_workflow(galaxy)
+    (PLACE / "report.html").write_bytes(report)
+    marks = hostile_names(galaxy)
+    refused, tried = hostile_values(galaxy)
+    return [
+        ("the example workflow", int(b"<svg" in report), 1),
+        ("hostile names of datasets", len(marks), len(HOSTILE)),
+        ("hostile values, refused", refused, tried),
+        ("no canary touched", int(not canaries()), 1),
+    ]
+
+
 def main(argv):
+    from bioblend.galaxy import GalaxyInstance
+
     wanted = {name: path for name, path in wrappers().items() if name in argv or not argv}
-    failed = []
+    failed = 0
     with server() as key:
+        print("| what | passed |\n|---|---|")
         for name, path in wanted.items():
             passed, total, problems = tool_tests(name, path, key)
-            print(f"| {name} | {passed} of {total} |", *problems, sep="\n    ", flush=True)
-            failed += problems
-    sys.exit(f"{len(failed)} failed" if failed else 0)
+            print(f"| `{name}` | {passed} of {total} |", *problems, sep="\n    ", flush=True)
+            failed += total - passed
+        for what, passed, total in whole(GalaxyInstance(URL, key=key)) if not argv else ():
+            print(f"| {what} | {passed} of {total} |", flush=True)
+            failed += total - passed
+    sys.exit(f"{failed} failed" if failed else 0)
 
 
 if __name__ == "__main__":
