@@ -96,7 +96,7 @@ def main(argv):
         require_file(path)
     from intronaut.embedding import pick_device, prepare_torch
     from intronaut.sequence_models import open_model
-    from intronaut.tracks import read_chrom_sizes
+    from intronaut.tracks import check_places, read_chrom_sizes
 
     prepare_torch(args.threads)
     files = SimpleNamespace(**{name: getattr(args, name) for name in FILES})
@@ -105,6 +105,8 @@ def main(argv):
         raise UsageError("--method gradient reads bases; DNABERT-2 reads tokens: use ig or ism")
     windows = read_all(args, problem)
     sizes = read_chrom_sizes(args.chrom_sizes) if args.chrom_sizes else None
+    if sizes:
+        check_places(windows, sizes, args.chrom_sizes)
     with whole_folder(args.output) as folder:
         table = attribute_all(folder, windows, model, args, log)
         write_all(folder, windows, table, provenance(args, notes), sizes, args, log)

@@ -352,13 +352,13 @@ def test_provenance_tells_model_and_options(basset, tmp_path):
     [
         (["--figure", "nobody"], BadData, "--figure 'nobody': no such window"),
         (["--steps", "64", "--max-steps", "32"], UsageError, "--max-steps"),
-        (["--chrom-sizes", "short"], BadData, "reaches chr10:.*is not in it"),
+        (["--chrom-sizes", "short"], BadData, "'chr10_250' reaches chr10:300; chr10 ends at 299"),
         (["--chrom-sizes", "broken"], BadData, "line 1: 'chr2 400'"),
     ],
 )
 def test_options_that_cannot_be_are_one_line(basset, options, problem, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "short").write_text("chr2\t400\n")
+    (tmp_path / "short").write_text("chr2\t400\nchr10\t299\n")
     (tmp_path / "broken").write_text("chr2 400\n")
     with pytest.raises(problem, match=told) as raised:
         attribute.main([*basset, *options, "--method", "gradient", "-o", "out"])

@@ -5,7 +5,7 @@ Where windows overlap, a base has the mean of their values. Coordinates are 0-ba
 
 import numpy as np
 
-from intronaut.cli import BadData, Problems
+from intronaut.cli import Problems
 from intronaut.seqio import numbered_lines
 
 
@@ -78,16 +78,23 @@ def read_chrom_sizes(path):
     return sizes
 
 
+def check_places(windows, sizes, path):
+    """Raise BadData that lists the windows with bases beyond the chromosome ``sizes`` of the file ``path``."""
+    problems = Problems(path)
+    for window in windows:
+        if window.chrom is None:
+            continue
+        places, _ = forward_values(window, np.zeros(len(window.sequence)))
+        if len(places) and places[-1] >= sizes.get(window.chrom, 0):
+            known = f"ends at {sizes[window.chrom]:,}" if window.chrom in sizes else "is not in it"
+            problems.add(f"window {window.name!r} reaches {window.chrom}:{places[-1] + 1:,}; {window.chrom} {known}")
+    problems.raise_if_any()
+
+
 def write_bigwig(path, rows, sizes):
-    """Write ``(chrom, start, end, value)`` rows, sorted, as bigWig. Raises BadData for what ``sizes`` does not hold."""
+    """Write sorted ``(chrom, start, end, value)`` rows, at least one, as bigWig."""
     import pybigtools
 
-    def checked():
-        for chrom, start, end, value in rows:
-            if end > sizes.get(chrom, 0):
-                known = f"ends at {sizes[chrom]:,}" if chrom in sizes else "is not in it"
-                raise BadData(f"--chrom-sizes: a window reaches {chrom}:{start}-{end}; {chrom} {known}")
-            yield chrom, start, end, float(value)
-
-    with pybigtools.open(str(path), "w") as out:
-        out.write(sizes, checked())
+    out = pybigtools.open(str(path), "w")
+    out.write(sizes, ((chrom, start, end, float(value)) for chrom, start, end, value in rows))
+    out.close()
