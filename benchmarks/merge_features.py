@@ -27,8 +27,8 @@ COLUMNS = ["shards", "windows", "gb", "wall_s", "cpu_s", "mb_per_s", "cat_mb_per
 
 def main():
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--shards", type=int, nargs="+", default=[2, 20, 2000])
-    made.add_argument("--windows", type=int, default=10000, help="of all shards together")
+    made.add_argument("--shards", type=int, nargs="+", default=[2, 20, 500])
+    made.add_argument("--windows", type=int, default=1000, help="of all shards together")
     made.add_argument("--features", type=int, default=21907)
     args = made.parse_args()
     rows = ["\t".join(COLUMNS)]

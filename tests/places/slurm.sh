@@ -88,10 +88,10 @@ wait_for 'Submitted process > STUDY:LABEL_INTRONS' "$here/rough.log"
 scontrol update nodename="$node" state=drain reason=rough
 wait_for 'Submitted process > STUDY:SPLIT_INTRONS' "$here/rough.log"
 sleep 10
-waiting=$(squeue --noheader --states pending --format %r | sort | uniq -c | xargs)
+waiting=$(squeue --noheader --states pending --format %A | wc -l)
 scontrol update nodename="$node" state=resume
-say "node drained while a job ran, resumed later" "the job ended, others waited ($waiting), then went on"
-until job=$(squeue --noheader --states running --partition gpu --format %A | head -n 1) && [ -n "$job" ]; do sleep 0.2; done
+say "node drained while a job ran, resumed later" "the running job ended, $waiting others waited, then went on"
+until job=$(squeue --noheader --states running --partition gpu --format %i | head -n 1) && [ -n "$job" ]; do sleep 0.2; done
 scancel "$job"
 wait_for 'EMBED_MOTIFS.*Execution is retried' "$here/rough.log"
 say "job cancelled" "$(grep -o 'terminated .* -- Execution is retried ([0-9])' "$here/rough.log" | head -n 1)"
