@@ -88,9 +88,10 @@ def main(argv):
     for name in constant:
         log.warn(f"not adjusted for {name}: it is constant or follows from the others")
     groups = table.get("group")
-    if groups is None:
-        log.warn(f"{args.labels} has no column group: all introns count as independent")
-    results = mark_table(marks, covered, has, label, length, AdjustedTest(label, design, groups), args.min_introns)
+    test = AdjustedTest(label, design, groups)
+    if not test.grouped:
+        log.warn(f"{args.labels} has no column group, or few groups in it: all introns count as independent")
+    results = mark_table(marks, covered, has, label, length, test, args.min_introns)
     names = ["chrom", "start", "end", "name", "score", "strand", "label"]
     by_intron = table[names].assign(label=label.astype(int)).reset_index(drop=True)
     by_intron = pd.concat([by_intron, pd.DataFrame(covered, columns=list(marks))], axis=1)
@@ -99,7 +100,7 @@ def main(argv):
         "tool": TOOL, "version": __version__, "n_retained": n_retained, "n_spliced": len(label) - n_retained,
         "left_out": left_out, "peaks_left_out": peaks_left_out, "min_bases": args.min_bases,
         "min_fraction": args.min_fraction, "flank": args.flank, "adjusted_for": list(covariates.columns),
-        "groups": None if groups is None else int(groups.nunique()),
+        "groups": int(groups.nunique()) if test.grouped else None,
     }  # fmt: skip
     with whole_folder(args.output) as folder:
         write_table(folder / "enrich.tsv", results)

@@ -29,9 +29,11 @@ or with --preset paper: paper.tsv, summary.json, volcano and gc, as Daoud & Ben-
 """
 
 import json
+from importlib.util import find_spec
 
 from intronaut.cli import (
     Log,
+    ToolError,
     UsageError,
     __version__,
     add_run_options,
@@ -103,6 +105,8 @@ def check_options(args):
     for path in (args.labels, args.attributions, args.motifs, args.predictions):
         if path is not None:
             require_file(path)
+    if args.modisco and not find_spec("modiscolite"):
+        raise ToolError("--modisco needs TF-MoDISco, and Python package modiscolite is not here: pip install modisco")
 
 
 def find(path, args, log):
@@ -231,9 +235,9 @@ def test_all(study, motifs, family, scanner, found, control, args, log):
     for name in left_out:
         log.warn(f"not adjusted for {name}: it is constant or follows from the others")
     groups = study.rows.get("group")
-    if groups is None:
-        log.warn(f"{args.labels} has no column group: all windows count as independent")
     tests = AdjustedTest(study.label, design, groups), AdjustedTest(study.label, np.ones((len(design), 1)), groups)
+    if not tests[0].grouped:
+        log.warn(f"{args.labels} has no column group, or few groups in it: all windows count as independent")
     hit, shuffled = (None if one is None else t.windows_hit(one[0], *one[1].shape) for one in (found, control))
     about = t.describe_motifs(motifs, family)
     if args.measure == "best":

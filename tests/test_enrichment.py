@@ -55,6 +55,17 @@ def test_copies_in_a_group_do_not_make_a_finding_stronger(cohort):
     assert naive.p < once.p / 1e3
 
 
+def test_too_few_groups_are_not_trusted(cohort):
+    """The scores of one group add up to nothing, and so would the variance."""
+    label, x, covariates, _ = cohort
+    design, _ = design_matrix(covariates)
+    for groups in (np.zeros(300), np.arange(300) % 19, None):
+        test = AdjustedTest(label, design, groups)
+        assert not test.grouped and test.effect(x) == AdjustedTest(label, design).effect(x)
+    some = AdjustedTest(label, design, np.where(np.arange(300) % 3, np.arange(300), np.nan))
+    assert some.grouped and np.isfinite(some.effect(x).p)
+
+
 def test_separated_classes_have_an_infinite_odds_ratio_and_a_likelihood_ratio_p():
     label = np.r_[np.ones(30), np.zeros(70)]
     x = np.r_[np.ones(5), np.zeros(95)]

@@ -13,6 +13,8 @@ from scipy import linalg, sparse, stats
 from intronaut.cli import BadData
 
 LEVEL = 0.95
+# with fewer groups the sandwich is far too narrow (with one it is nothing)
+LEAST_GROUPS = 20
 ITERATIONS = 60
 # a standard error beyond this, per standard deviation of the variable, means that the classes are separated: the
 # likelihood is flat, on the way to an infinite odds ratio
@@ -41,7 +43,7 @@ class AdjustedTest:
 
     Standard errors are robust to likeness within ``groups`` (the sandwich of Liang & Zeger 1986, Biometrika 73:13, with
     the small-sample factor G / (G - 1) · (n - 1) / (n - k)), and p-values and intervals are those of Student's t with
-    G - 1 degrees of freedom. Without groups they are the usual ones.
+    G - 1 degrees of freedom. Without groups, or with fewer than 20, they are the usual ones and ``grouped`` is False.
 
     Args:
         label: ``(n,)`` 0 or 1; ``design``: ``(n, k)`` covariates of full rank, the constant among them;
@@ -53,11 +55,12 @@ class AdjustedTest:
     def __init__(self, label, design, groups=None):
         self.label, self.design = np.asarray(label, float), np.asarray(design, float)
         self.group_sums, self.df = None, np.inf
-        if groups is not None:
-            number, distinct = pd.factorize(np.asarray(groups))
+        number, distinct = pd.factorize(np.zeros(1) if groups is None else np.asarray(groups), use_na_sentinel=False)
+        self.grouped = len(distinct) >= LEAST_GROUPS
+        if self.grouped:
             shape = len(distinct), len(number)
             self.group_sums = sparse.csr_array((np.ones(len(number)), (number, np.arange(len(number)))), shape=shape)
-            self.df = max(len(distinct) - 1, 1)
+            self.df = len(distinct) - 1
         self.null, self.null_deviance, fitted = _maximise(self.design, self.label, np.zeros(self.design.shape[1]))
         if not fitted:
             raise BadData("the covariates alone tell retained from spliced without an error; adjust for fewer")
@@ -83,7 +86,7 @@ class AdjustedTest:
             return inverse
         sums = self.group_sums @ (terms * (self.label - _probability(terms @ weights))[:, None])
         n, k, g = *terms.shape, len(sums)
-        return inverse @ (sums.T @ sums) @ inverse * (g / max(g - 1, 1) * (n - 1) / (n - k))
+        return inverse @ (sums.T @ sums) @ inverse * (g / (g - 1) * (n - 1) / (n - k))
 
 
 def _probability(logits):

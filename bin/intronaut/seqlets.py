@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from intronaut.cli import BadData, ToolError, require_file
+from intronaut.cli import BadData, require_file
 from intronaut.motifs import Motif
 from intronaut.scan import one_hot
 
@@ -161,16 +161,10 @@ def discover(windows, hypothetical, path):
 
     Args:
         windows: base-code arrays of one length; ``hypothetical``: ``(n, 4, length)``.
-
-    Raises ToolError when no TF-MoDISco is installed.
     """
-    try:
-        from modiscolite.io import save_hdf5
-        from modiscolite.tfmodisco import TFMoDISco
-    except ModuleNotFoundError as problem:
-        raise ToolError(
-            f"--modisco needs TF-MoDISco, and Python package {problem.name} is not installed: pip install modisco"
-        ) from problem
+    from modiscolite.io import save_hdf5
+    from modiscolite.tfmodisco import TFMoDISco
+
     bases = np.stack([one_hot(codes).numpy() for codes in windows])
     patterns = TFMoDISco(one_hot=bases, hypothetical_contribs=hypothetical.transpose(0, 2, 1))
     save_hdf5(str(path), *patterns, WIDTH)
