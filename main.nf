@@ -106,7 +106,7 @@ workflow STUDY {
 
     shown = channel.of(groovy.json.JsonOutput.toJson(settings + runBy())).collectFile(name: 'settings.json')
     // what only some runs have: the callers' agreement, the balance of matched introns, measured peaks
-    extras = COMPARE_CALLERS.out.agreement.mix(MATCH_INTRONS.out.balance, FIND_MOTIFS.out.motifs, ENRICH.out.enrichment).collect(sort: true)
+    extras = COMPARE_CALLERS.out.agreement.mix(MATCH_INTRONS.out.balance, MATCH_INTRONS.out.summary, FIND_MOTIFS.out.motifs, ENRICH.out.enrichment).collect(sort: true)
     variants = SCORE_VARIANTS.out.scores.collect(sort: { scores -> scores.name }).ifEmpty([])
     cards = EXPLAIN_INTRON.out.cards.collect(sort: { cards -> cards.name })
     attributions = ATTRIBUTE.out.attributions.collect(sort: { attributions -> attributions.name }).ifEmpty([])
@@ -118,7 +118,7 @@ workflow STUDY {
     // everything that is published, in the folders where it will lie
     labels_dir = labels.mix(
         LABEL_INTRONS.out.ledger, LABEL_INTRONS.out.counts, LABEL_INTRONS.out.calls, COMPARE_CALLERS.out.agreement,
-        AUDIT_SPLIT.out.pairs, AUDIT_SPLIT.out.summary, MATCH_INTRONS.out.balance, MATCH_INTRONS.out.ledger,
+        AUDIT_SPLIT.out.pairs, AUDIT_SPLIT.out.summary, MATCH_INTRONS.out.balance, MATCH_INTRONS.out.summary, MATCH_INTRONS.out.ledger,
     )
     RECORD_RUN(
         labels_dir.collect(sort: true),

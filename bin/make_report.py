@@ -42,6 +42,7 @@ def make_parser():
     data.add_argument("--explain", default=[], nargs="+", metavar="FOLDER", help="folders of explain, named alike")
     data.add_argument("--audit", metavar="JSON", help="counts of audit_split")
     data.add_argument("--balance", metavar="TSV", help="balance.tsv of match_introns")
+    data.add_argument("--matched", metavar="JSON", help="matched.json of match_introns")
     data.add_argument("--agreement", metavar="FOLDER", help="agreement.tsv, .json and .svg of compare_callers")
     data.add_argument("--compare", metavar="FOLDER", help="folder of compare")
     data.add_argument("--motifs", default=[], nargs="+", metavar="FOLDER", help="folders of find_motifs")
@@ -86,6 +87,7 @@ def main(argv):
         "judged": models[0]["metrics"],
         "audit": read_json(args.audit) if args.audit else None,
         "balance": records(args.balance, ("covariate", "smd_before", "smd_after")) if args.balance else [],
+        "matched": read_json(args.matched).get("covariates_auroc") if args.matched else None,
         "agreement": agreement,
         "comparison": read_comparison(args.compare) if args.compare else None,
         "explanations": explanations,
@@ -275,6 +277,7 @@ def links(models, explanations):
         listed += [
             (f"explain/{name}/groups.tsv", f"features of {name} rolled up to groups"),
             (f"explain/{name}/contributions.tsv", f"what speaks for and against each intron, by {name}"),
+            (f"cards/{name}/cards.html", f"cards of the introns of highest predicted retention, by {name}"),
         ]
     return listed + [("pipeline_info/execution_report.html", "time and memory of every task")]
 

@@ -134,6 +134,16 @@ def test_strongest_variants_come_first_and_hostile_names_stay_text(tool, results
     assert "i4 " not in words and "The first 15 of 20 lines" in words
 
 
+@pytest.mark.parametrize(("low", "verdict"), [(0.45, "no longer tell"), (0.52, "still tell")])
+def test_matched_covariates_are_judged_by_their_interval(tool, results, low, verdict):
+    (results / "balance.tsv").write_text("covariate\tmatched\tsmd_before\tsmd_after\nlength\tyes\t-0.91\t0.02\n")
+    auroc = {"before": {"value": 0.8, "low": 0.7, "high": 0.9}, "after": {"value": 0.55, "low": low, "high": 0.6}}
+    (results / "matched.json").write_text(json.dumps({"covariates_auroc": auroc}))
+    report(tool, "--balance", "balance.tsv", "--matched", "matched.json")
+    words = text_of((results / "report.html").read_text())
+    assert "-0.91 +0.02" in words and verdict in words
+
+
 def test_a_folder_of_another_tool_is_refused_in_one_line(tool, results):
     write_variants(results / "net", [("i", 1)])
     done = report(tool, "--motifs", "net", code=65)

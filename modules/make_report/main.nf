@@ -21,7 +21,7 @@ process MAKE_REPORT {
     path 'multiqc', emit: multiqc
 
     script:
-    def options = [agreement: '--agreement agreement', 'balance.tsv': '--balance balance.tsv', motifs: '--motifs motifs', enrich: '--enrich enrich']
+    def options = [agreement: '--agreement agreement', 'balance.tsv': '--balance balance.tsv', 'matched.json': '--matched matched.json', motifs: '--motifs motifs', enrich: '--enrich enrich']
     def variants_option = variants ? '--variants variants/*' : ''
     def extra_options = extras.collect { extra -> options[extra.name] }.join(' ')
     """
