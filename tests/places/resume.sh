@@ -10,10 +10,9 @@ shards=(--shard_size 500)
 # task_of FOLDER TOOL: the process id of the tool as some task of FOLDER runs it
 task_of() {
     local process
-    for process in /proc/[0-9]*; do
-        if [[ $(readlink "$process/cwd" 2>/dev/null) == "$1"/work/* ]] &&
-            tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -q "python.*/$2.py "; then
-            basename "$process"
+    for process in $(pgrep -f "/bin/$2.py "); do
+        if [[ $(readlink "/proc/$process/cwd") == "$1"/work/* ]]; then
+            echo "$process"
             return
         fi
     done
