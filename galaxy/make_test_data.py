@@ -157,7 +157,9 @@ def weights():
     tensors = random_checkpoints.dnabert2_tensors(config)
     del tensors["cls.predictions.decoder.weight"]
     save_file(tensors, folder / "model.safetensors", {"note": random_checkpoints.NOTE})
-    (folder / "config.json").write_text(json.dumps(asdict(config), indent=2))
+    (folder / "config.json").write_text(
+        json.dumps(asdict(config) | {"hidden_act": "gelu", "alibi_starting_size": 512}, indent=2)
+    )
 
 
 def main():

@@ -121,7 +121,10 @@ def tool_tests(name, path, key):
     tool = ElementTree.parse(path).getroot().get("id")
     outcome = RUN / f"{name}.json"
     command = [Path(sys.prefix) / "bin" / "galaxy-tool-test", "-u", URL, "-k", key, "-a", key, "-t", tool]
-    subprocess.run([*command, "-j", outcome, "--test-data", GALAXY / "test-data"], capture_output=True, cwd=RUN)
+    command += ["-j", outcome, "--test-data", GALAXY / "test-data"]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=RUN)
+    if not outcome.exists():
+        return 0, 1, [ran.stdout + ran.stderr]
     tests = [test["data"] for test in json.loads(outcome.read_text())["tests"]]
     failed = [test for test in tests if test["status"] != "success"]
     return len(tests) - len(failed), len(tests), [problem(test) for test in failed]
