@@ -87,8 +87,8 @@ workflow STUDY {
 
     EXPLAIN(FIT.out.model, labels, settings.seed)
     explanations = EXPLAIN.out.explanation.collect(sort: { explanation -> explanation.name })
-    // explain/groups.tsv: the groups of every linear model in one table; trees have other columns
-    groups = EXPLAIN.out.groups.filter { groups -> !groups.parent.name.contains('_lightgbm') }
+    // explain/groups.tsv: the groups of every model in one table
+    groups = EXPLAIN.out.groups
         .collectFile(name: 'groups.tsv', keepHeader: true, sort: { groups -> groups.parent.name }, storeDir: "${settings.outdir}/explain")
     EXPLAIN_INTRON(FIT.out.model, labels, settings.cards)
     attributed_ch = settings.attribute_method ? FINETUNE.out.model : channel.empty()
@@ -102,7 +102,7 @@ workflow STUDY {
     // [model, window length, what its features were made with]
     scored_ch = FIT.out.model.map { wanted, _features, model -> [model, windowOf(wanted.embedder, settings)] + madeWith(wanted.embedder, settings) }
         .mix(FINETUNE.out.model.map { model -> [model, settings.window, [], [], []] })
-    SCORE_VARIANTS(settings.vcf ? scored_ch : channel.empty(), optionalFile(settings.vcf), labels, fasta, aliases, settings.subMap(['anchor', 'strand', 'seed']))
+    SCORE_VARIANTS(settings.vcf ? scored_ch : channel.empty(), optionalFile(settings.vcf), SPLIT_INTRONS.out.labels, fasta, aliases, settings.subMap(['anchor', 'strand', 'seed']))
 
     shown = channel.of(groovy.json.JsonOutput.toJson(settings + runBy())).collectFile(name: 'settings.json')
     // what only some runs have: the callers' agreement, the balance of matched introns, measured peaks

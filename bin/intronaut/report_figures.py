@@ -120,7 +120,10 @@ def metric_forest(rows, label, at):
 
 
 def group_effects(groups):
-    """The strongest groups of groups.tsv with the interval of their summed coefficient over refits."""
+    """The strongest groups of groups.tsv: their summed coefficient with its interval; of trees the size of the effect."""
     value = groups["coefficient_sum"].astype(float)
+    if value.isna().all():
+        value = groups["effect"].astype(float)
+        return forest(groups["group"], value, value, value, "standard deviation of the contribution to the log-odds")
     low, high = (groups.get(side, value).astype(float) for side in ("low", "high"))
     return forest(groups["group"], value, low, high, "change of the log-odds of retention per standard deviation")
