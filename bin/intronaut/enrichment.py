@@ -27,8 +27,8 @@ LOGGED = ("length", "dist_tss", "dist_tes", "gene_length", "scanned")
 class Effect:
     """What one test found: the log odds ratio of retention for ``x`` one higher, its 95 % interval, and p.
 
-    Where ``x`` parts the classes completely the log odds ratio is infinite, the interval NaN, and p that of the
-    likelihood-ratio test; otherwise p is Wald's.
+    Where ``x`` parts the classes completely the log odds ratio is infinite and the interval NaN; p is right all the
+    same.
     """
 
     log_odds: float
@@ -41,9 +41,12 @@ class Effect:
 class AdjustedTest:
     """Logistic regression of the label on one variable beside covariates.
 
-    Standard errors are robust to likeness within ``groups`` (the sandwich of Liang & Zeger 1986, Biometrika 73:13, with
-    the small-sample factor G / (G - 1) · (n - 1) / (n - k)), and p-values and intervals are those of Student's t with
-    G - 1 degrees of freedom. Without groups, or with fewer than 20, they are the usual ones and ``grouped`` is False.
+    With ``groups``, p is that of the generalised score test (Boos 1992, Am Stat 46:327), whose variance is the one
+    between the sums of groups, so that rows of one group may be alike; it holds for variables that few rows have,
+    where Wald's test with such a variance finds far too much. The standard error is the larger of the usual one and
+    the sandwich (Liang & Zeger 1986, Biometrika 73:13). Variances get the factor G / (G - 1) · (n - 1) / (n - k), and
+    statistics are held against Student's t with G - 1 degrees of freedom. Without groups, or with fewer than 20, p is
+    that of the likelihood-ratio test, the standard error the usual one, and ``grouped`` False.
 
     Args:
         label: ``(n,)`` 0 or 1; ``design``: ``(n, k)`` covariates of full rank, the constant among them;
@@ -62,6 +65,7 @@ class AdjustedTest:
             self.group_sums = sparse.csr_array((np.ones(len(number)), (number, np.arange(len(number)))), shape=shape)
             self.df = len(distinct) - 1
         self.null, self.null_deviance, fitted = _maximise(self.design, self.label, np.zeros(self.design.shape[1]))
+        self.null_p = _probability(self.design @ self.null)
         if not fitted:
             raise BadData("the covariates alone tell retained from spliced without an error; adjust for fewer")
 
@@ -74,19 +78,32 @@ class AdjustedTest:
         terms = np.column_stack([x / spread, self.design])
         weights, deviance, fitted = _maximise(terms, self.label, np.r_[0.0, self.null])
         inverse = _inverse_information(terms, weights)
+        p = self._score_p(x) if self.grouped else stats.chi2.sf(max(self.null_deviance - deviance, 0), 1)
         if not fitted or np.sqrt(inverse[0, 0]) > SEPARATED:
-            p = stats.chi2.sf(max(self.null_deviance - deviance, 0), 1)
             return Effect(np.copysign(np.inf, weights[0]), np.nan, np.nan, np.nan, p)
-        log_odds, se = weights[0] / spread, np.sqrt(self._covariance(terms, weights, inverse)[0, 0]) / spread
+        variance = inverse[0, 0]
+        if self.grouped:
+            sums = self._sums(terms, self.label - _probability(terms @ weights))
+            variance = max(variance, (inverse @ (sums.T @ sums) @ inverse)[0, 0] * self._factor(terms.shape[1]))
+        log_odds, se = weights[0] / spread, np.sqrt(variance) / spread
         reach = stats.t.ppf((1 + LEVEL) / 2, self.df) * se
-        return Effect(log_odds, se, log_odds - reach, log_odds + reach, 2 * stats.t.sf(abs(log_odds / se), self.df))
+        return Effect(log_odds, se, log_odds - reach, log_odds + reach, p)
 
-    def _covariance(self, terms, weights, inverse):
-        if self.group_sums is None:
-            return inverse
-        sums = self.group_sums @ (terms * (self.label - _probability(terms @ weights))[:, None])
-        n, k, g = *terms.shape, len(sums)
-        return inverse @ (sums.T @ sums) @ inverse * (g / (g - 1) * (n - 1) / (n - k))
+    def _score_p(self, x):
+        """The score of x once the covariates' part is taken out of it, against how it scatters between groups."""
+        weight = self.null_p * (1 - self.null_p)
+        weighted = self.design * weight[:, None]
+        own = x - self.design @ np.linalg.solve(weighted.T @ self.design, weighted.T @ x)
+        sums = self._sums(own[:, None], self.label - self.null_p)[:, 0]
+        score = sums.sum() / np.sqrt(sums @ sums * self._factor(self.design.shape[1]))
+        return 2 * stats.t.sf(abs(score), self.df)
+
+    def _sums(self, terms, residual):
+        return self.group_sums @ (terms * residual[:, None])
+
+    def _factor(self, k):
+        g, n = self.group_sums.shape
+        return g / (g - 1) * (n - 1) / (n - k)
 
 
 def _probability(logits):
