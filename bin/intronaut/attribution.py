@@ -26,6 +26,9 @@ METHODS = ("ig", "ism", "gradient")
 # bases that go through a network at once, unless the user says how many windows do
 AT_ONCE = {"cpu": 2**14, "cuda": 2**18}
 
+# of mutants of a window, which share most of their activations, this many always go together
+LEAST_MUTANTS = 32
+
 
 @dataclass
 class Settings:
@@ -170,7 +173,8 @@ class BaseModel:
         network, channels = self.networks[strand], self._channels([sequence], strand)
         if settings.method == "ism":
             places = self._places(sequence, strand, channels.shape[2], settings)
-            changes = base_changes(network, channels[0], places, _at_once(channels.shape[2], self.device, settings))
+            size = settings.batch or max(LEAST_MUTANTS, _at_once(channels.shape[2], self.device, settings))
+            changes = base_changes(network, channels[0], places, size)
             hypothetical = torch.zeros(channels.shape[1:], dtype=torch.float64, device=self.device)
             hypothetical[:, places] = torch.from_numpy(changes.T).to(hypothetical)
         else:

@@ -39,21 +39,23 @@ def strongest(observed, bases):
 def gene_models(annotation, chrom, window):
     """``(name, exons)`` of the transcripts that reach into a window, longest first, at most MODELS_SHOWN.
 
-    ``exons`` are ``(start, end)`` in places of the window as it reads; ``chrom`` is the annotation's own name.
+    Of transcripts of a gene that look the same there, the longest is shown. ``exons`` are ``(start, end)`` in places of
+    the window as it reads; ``chrom`` is the annotation's own name.
     """
     transcripts = annotation.transcripts
     near = transcripts[
         (transcripts["chrom"] == chrom) & (transcripts["start"] < window.end) & (transcripts["end"] > window.start)
     ]
     by_length = near.assign(bases=near["end"] - near["start"]).sort_values("bases", ascending=False, kind="stable")
-    models = []
-    for row, transcript in by_length.head(MODELS_SHOWN).iterrows():
+    models = {}
+    for row, transcript in by_length.iterrows():
         exons = annotation.exons[annotation.exons["transcript"] == row][["start", "end"]].to_numpy() - window.start
         if window.strand == "-":
             exons = (window.end - window.start) - exons[::-1, ::-1]
         gene = annotation.genes["gene_name"].iloc[transcript["gene"]]
-        models.append((f"{gene} {transcript['transcript_id']}", exons.tolist()))
-    return models
+        seen = tuple((start, end) for start, end in exons.tolist() if start < window.end - window.start and end > 0)
+        models.setdefault((gene, seen), (f"{gene} {transcript['transcript_id']}", exons.tolist()))
+    return list(models.values())[:MODELS_SHOWN]
 
 
 def _track(axes, observed, first, end):

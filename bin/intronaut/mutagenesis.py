@@ -176,10 +176,11 @@ def base_changes(network, channels, places, batch):
     ``network`` turns channels ``(n, 4, length)`` into logits ``(n,)``, and is in eval mode. ``channels`` is the window,
     ``(4, length)``, one-hot at ``places``. ``batch`` mutants are computed at once.
     """
-    own = channels[:, places].argmax(0).cpu()
+    places = torch.as_tensor(places, dtype=torch.int64, device=channels.device)
+    own = channels[:, places].argmax(0).tolist()
     mutants = [(row, base) for row in range(len(places)) for base in range(BASES) if base != own[row]]
-    rows, bases = torch.tensor(mutants, device=channels.device).reshape(-1, 2).T
-    starts, one_hot = torch.as_tensor(places, device=channels.device)[rows], torch.eye(BASES).to(channels)
+    rows, bases = torch.tensor(mutants, dtype=torch.int64, device=channels.device).reshape(-1, 2).T
+    starts, one_hot = places[rows], torch.eye(BASES).to(channels)
     memo, logits = Memo(), []
     for first in range(0, len(rows), batch):
         memo.at = 0
