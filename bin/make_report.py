@@ -15,13 +15,10 @@ Output:
   multiqc/      the tables as MultiQC custom content (--multiqc)
 """
 
-import json
 from pathlib import Path
 
-from intronaut.cli import BadData, Log, add_run_options, parser, require_file, run, whole_file, whole_folder
+from intronaut.cli import Log, add_run_options, parser, require_file, run, whole_file, whole_folder
 
-TOP_GROUPS = 25
-TOP_INTRONS = 10
 SECTIONS = ("motifs", "enrich", "variants")
 METRICS = (
     ("auroc", "AUROC"),
@@ -61,7 +58,7 @@ def main(argv):
     args = make_parser().parse_args(argv)
     log = Log("make_report", args)
     from intronaut import tables
-    from intronaut.report_sections import read_section
+    from intronaut.report_sections import read_explanation, read_json, read_section
 
     labels = tables.read_labels(args.labels)
     counts = read_json(args.counts)
@@ -108,16 +105,10 @@ def main(argv):
     log.note(f"{args.output}: {len(models)} models, {len(drawn)} figures")
 
 
-def read_json(path):
-    try:
-        return json.loads(Path(require_file(path)).read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise BadData(f"{path}: not JSON: {problem}") from problem
-
-
 def read_model(folder):
     """Metrics and predictions of one fit folder and of the baseline folders inside it."""
     from intronaut import tables
+    from intronaut.report_sections import read_json
 
     folder = Path(folder)
     model = {"name": folder.name, "metrics": read_json(folder / "metrics.json"), "predictions": {}}
@@ -141,6 +132,8 @@ def records(path, required):
 
 def read_agreement(folder):
     """What compare_callers says of the callers, and its figure as an ``<svg>`` element."""
+    from intronaut.report_sections import read_json
+
     folder = Path(folder)
     svg = require_file(folder / "agreement.svg").read_text(encoding="utf-8")
     pairs = records(folder / "agreement.tsv", ("caller_a", "caller_b", "jaccard"))
@@ -153,37 +146,6 @@ def read_comparison(folder):
     return {
         "pairs": records(folder / "comparison.tsv", ("sentence",)),
         "claims": records(folder / "claims.tsv", ("claim", "verdict")),
-    }
-
-
-def read_explanation(folder, labels):
-    """The strongest groups, and a card for each intron with the highest predicted retention, of one explain folder."""
-    from intronaut import tables
-
-    folder = Path(folder)
-    parts = tables.read_table(folder / "contributions.tsv", ("name", "logit", "group", "contribution"))
-    parts = parts.astype({"logit": float, "contribution": float})
-    best = parts.drop_duplicates("name").nlargest(TOP_INTRONS, "logit")["name"]
-    of_locus = labels.set_index("name")
-    return {
-        "groups": tables.read_table(folder / "groups.tsv", ("group", "coefficient_sum")).head(TOP_GROUPS),
-        "cards": [card(of_locus.loc[name], parts[parts["name"] == name]) for name in best],
-    }
-
-
-def card(locus, parts):
-    """One intron: what it is, what is predicted, and the features that move its logit most either way."""
-    import math
-
-    moves = [(part.contribution, f"{part.group} ({part.contribution:+.2f})") for part in parts.itertuples()]
-    words = {1.0: "retained", 0.0: "spliced"}
-    return {
-        "for": ", ".join(text for move, text in moves if move > 0),
-        "against": ", ".join(text for move, text in moves if move < 0),
-        "name": locus.name,
-        "gene": locus["gene_name"],
-        "label": words.get(locus["label"], "unknown"),
-        "p": 1 / (1 + math.exp(-parts["logit"].iloc[0])),
     }
 
 
@@ -286,6 +248,7 @@ def render(page):
     import jinja2
 
     from intronaut import __version__
+    from intronaut.report_sections import TOP_INTRONS
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "intronaut"),

@@ -144,6 +144,16 @@ def test_matched_covariates_are_judged_by_their_interval(tool, results, low, ver
     assert "-0.91 +0.02" in words and verdict in words
 
 
+def test_page_tells_how_many_groups_hold_up(tool, results):
+    selection = {"units": 99, "halves": 100, "threshold": 0.75, "false_at_most": 0.99, "selected": 1}
+    told = {"selection_of_groups": selection, "selection_of_adjusted_groups": selection | {"selected": 0}}
+    (results / "explain/sim/explanation.json").write_text(json.dumps(told))
+    report(tool, "--explain", "explain/sim")
+    words = text_of((results / "report.html").read_text())
+    assert "On at least 75% of random halves of the introns, 1 of 99 groups" in words
+    assert "at most 0.99 by chance); 0 say something" in words
+
+
 def test_a_folder_of_another_tool_is_refused_in_one_line(tool, results):
     write_variants(results / "net", [("i", 1)])
     done = report(tool, "--motifs", "net", code=65)

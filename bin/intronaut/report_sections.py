@@ -1,6 +1,7 @@
-"""What further tools show in the report: sentences, the first rows of a table, figures with captions."""
+"""What explain and the tools after it show in the report: sentences, the first rows of a table, figures, cards."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from intronaut.cli import BadData, require_file
 from intronaut.tables import read_table
 
 SHOWN_ROWS = 15
+TOP_GROUPS = 25
+TOP_INTRONS = 10
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,10 @@ def read_section(kind, folder):
     Raises MissingInput, and BadData for a folder that another tool made.
     """
     section, folder = SECTIONS[kind], Path(folder)
-    summary_file = require_file(next(iter(sorted(folder.glob("*.json"))), folder / "summary.json"))
+    summary_file = next(iter(sorted(folder.glob("*.json"))), folder / "summary.json")
     try:
-        sentences = list(section.words(json.loads(summary_file.read_text(encoding="utf-8"))))
-    except (ValueError, KeyError, TypeError) as problem:
+        sentences = list(section.words(read_json(summary_file)))
+    except (KeyError, TypeError) as problem:
         raise BadData(f"{summary_file}: not a summary of {kind} ({problem!r})") from problem
     table = read_table(folder / section.table, tuple(section.columns))
     if section.order:
@@ -131,3 +134,52 @@ def _short(value):
 def _svg(path):
     text = path.read_text(encoding="utf-8")
     return text[text.index("<svg") :]
+
+
+def read_explanation(folder, labels):
+    """The strongest groups, and a card for each intron with the highest predicted retention, of one explain folder."""
+    folder = Path(folder)
+    parts = read_table(folder / "contributions.tsv", ("name", "logit", "group", "contribution"))
+    parts = parts.astype({"logit": float, "contribution": float})
+    told = read_json(folder / "explanation.json") if (folder / "explanation.json").exists() else {}
+    best = parts.drop_duplicates("name").nlargest(TOP_INTRONS, "logit")["name"]
+    of_locus = labels.set_index("name")
+    return {
+        "groups": read_table(folder / "groups.tsv", ("group", "coefficient_sum")).head(TOP_GROUPS),
+        "stability": stability_sentence(told),
+        "cards": [card(of_locus.loc[name], parts[parts["name"] == name]) for name in best],
+    }
+
+
+def stability_sentence(told):
+    """How many groups hold up on random halves of the introns; empty for an explanation made without labels."""
+    found, adjusted = told.get("selection_of_groups"), told.get("selection_of_adjusted_groups")
+    if not found:
+        return ""
+    text = (
+        f"On at least {found['threshold']:.0%} of random halves of the introns, {found['selected']:,} of "
+        f"{found['units']:,} groups are among the few that say most (at most {found['false_at_most']:.2g} by chance)"
+    )
+    return text + (f"; {adjusted['selected']:,} say something that the covariates do not." if adjusted else ".")
+
+
+def card(locus, parts):
+    """One intron: what it is, what is predicted, and the features that move its logit most either way."""
+    moves = [(part.contribution, f"{part.group} ({part.contribution:+.2f})") for part in parts.itertuples()]
+    words = {1.0: "retained", 0.0: "spliced"}
+    return {
+        "for": ", ".join(text for move, text in moves if move > 0),
+        "against": ", ".join(text for move, text in moves if move < 0),
+        "name": locus.name,
+        "gene": locus["gene_name"],
+        "label": words.get(locus["label"], "unknown"),
+        "p": 1 / (1 + math.exp(-parts["logit"].iloc[0])),
+    }
+
+
+def read_json(path):
+    """The content of a JSON file. Raises MissingInput and BadData."""
+    try:
+        return json.loads(Path(require_file(path)).read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise BadData(f"{path}: not JSON: {problem}") from problem
