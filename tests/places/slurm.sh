@@ -84,7 +84,7 @@ say "its jobs" "$(jobs | grep -c 'Partition=cpu') in partition cpu, $(jobs | gre
     grep -l '^#SBATCH --array' "$here"/quiet/work/*/*/.command.run | wc -l) job arrays"
 
 on_slurm "$here/rough" >"$here/rough.log" 2>&1 &
-wait_for 'Submitted process > STUDY:LABEL_INTRONS' "$here/rough.log"
+until [ -n "$(squeue --noheader --states running --format %i)" ]; do sleep 0.2; done
 scontrol update nodename="$node" state=drain reason=rough
 wait_for 'Submitted process > STUDY:SPLIT_INTRONS' "$here/rough.log"
 sleep 10
