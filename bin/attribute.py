@@ -223,8 +223,8 @@ def write_all(folder, windows, table, made, sizes, args, log):
 
 def agreement(table):
     """How well the strands agree, in words."""
-    median = table["strand_agreement"].median()
-    return "" if median != median else f"; the two strands' attributions correlate at {median:.2f} (median)"
+    known = table["strand_agreement"].dropna()
+    return f"; the two strands' attributions correlate at {known.median():.2f} (median)" if len(known) else ""
 
 
 def write_tracks(folder, windows, kept, observed, sizes, log):

@@ -124,11 +124,30 @@ def _convolution(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1
     if isinstance(padding, str):
         return NotImplemented
     stride, padding, dilation = map(_single, (stride, padding, dilation))
-    how = {"stride": (1, stride), "dilation": (1, dilation), "groups": groups}
-    return x.slide(
-        lambda values: F.conv2d(values, weight[:, :, None], bias, **how),
-        weight.shape[2], stride, padding, dilation, 0.0,
-    )  # fmt: skip
+    if groups == 1:
+        # as one matrix product: spans are too short for the library's convolutions to be at their fastest
+        matrix = x.memo.of(lambda: weight.permute(2, 1, 0).reshape(-1, weight.shape[0]))
+        apply = functools.partial(
+            _product, matrix=matrix, bias=bias, taps=weight.shape[2], stride=stride, apart=dilation
+        )
+    else:
+        how = {"stride": (1, stride), "dilation": (1, dilation), "groups": groups}
+        apply = functools.partial(F.conv2d, weight=weight[:, :, None], bias=bias, **how)
+    return x.slide(apply, weight.shape[2], stride, padding, dilation, 0.0)
+
+
+def _product(values, matrix, bias, taps, stride, apart):
+    """A convolution of ``(m, c, 1, n)`` by ``matrix``, ``(taps · c, outputs)``; taps are ``apart`` positions apart."""
+    rows = values.squeeze(2).transpose(1, 2)
+    mutants, positions, channels = rows.shape
+    outputs = (positions - (taps - 1) * apart - 1) // stride + 1
+    along = rows.stride(1)
+    read = rows.as_strided(
+        (mutants, outputs, taps, channels), (rows.stride(0), stride * along, apart * along, rows.stride(2))
+    )
+    flat = read.reshape(mutants * outputs, taps * channels)
+    made = flat @ matrix if bias is None else torch.addmm(bias, flat, matrix)
+    return made.unflatten(0, (mutants, 1, outputs)).permute(0, 3, 1, 2)
 
 
 def _max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
