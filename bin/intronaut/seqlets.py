@@ -1,7 +1,8 @@
 """Seqlets: short stretches of a window that a model's attributions single out, and motifs made of them.
 
-Attributions are an HDF5 file with ``names`` (n,), ``observed`` (n, length) float32, what each base adds to the logit of
-retention, and ``hypothetical`` (n, 4, length) float32, what each of A, C, G, T would.
+Attributions are an HDF5 file: ``names`` (n,), ``observed`` (n, length) float32, what each base adds to the logit of
+retention, ``hypothetical`` (n, 4, length) float32, what each of A, C, G, T would. A window shorter than ``length`` is
+followed by zeros.
 """
 
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def open_attributions(path):
 
 
 def read_rows(attributions, windows):
-    """The rows of the windows (name, sequence): int64. Raises BadData for windows without one or of other length."""
+    """The rows of the windows (name, sequence): int64. Raises BadData for windows without one, and longer ones."""
     names = [window.name for window in windows]
     lacking = [name for name in names if name not in attributions.row_of]
     if lacking:
@@ -60,16 +61,16 @@ def read_rows(attributions, windows):
             f"{attributions.path}: no attributions of {len(lacking):,} of {len(names):,} windows, as {lacking[0]}"
         )
     length = attributions.observed.shape[1]
-    other = next((window for window in windows if len(window.sequence) != length), None)
+    other = next((window for window in windows if len(window.sequence) > length), None)
     if other is not None:
         raise BadData(
-            f"{attributions.path}: {length} bases a window, but {other.name} has {len(other.sequence)}; "
+            f"{attributions.path}: {length} bases a window at most, but {other.name} has {len(other.sequence)}; "
             "give the windows that were attributed"
         )
     return np.array([attributions.row_of[name] for name in names], np.int64)
 
 
-def find_seqlets(observed, fdr, rng):
+def find_seqlets(observed, lengths, fdr, rng):
     """Stretches of 21 bases whose attributions add up to more than chance would have it.
 
     The null are the same attributions, shuffled within each window; a threshold for each sign is the least sum at which
@@ -77,7 +78,7 @@ def find_seqlets(observed, fdr, rng):
     strongest stays.
 
     Args:
-        observed: ``(n, length)`` float32, finite.
+        observed: ``(n, length)`` float32, finite; ``lengths``: ``(n,)`` bases of each window.
 
     Returns:
         DataFrame in order of window and start: window, start, end (in the window), attribution (the sum).
@@ -86,7 +87,8 @@ def find_seqlets(observed, fdr, rng):
     high, low = _threshold(sums, null, fdr), -_threshold(-sums, -null, fdr)
     rows = []
     for window, own in enumerate(sums):
-        for start in _strongest(own, (own >= high) | (own <= low)):
+        inside = np.arange(len(own)) <= lengths[window] - WIDTH
+        for start in _strongest(own, inside & ((own >= high) | (own <= low))):
             rows.append((window, start, start + WIDTH, own[start]))
     return pd.DataFrame(rows, columns=["window", "start", "end", "attribution"])
 
@@ -160,11 +162,16 @@ def discover(windows, hypothetical, path):
     """Motifs made of the seqlets by TF-MoDISco (Shrikumar et al. 2018, arXiv:1811.00416), written to ``path`` as well.
 
     Args:
-        windows: base-code arrays of one length; ``hypothetical``: ``(n, 4, length)``.
+        windows: base-code arrays; ``hypothetical``: ``(n, 4, length)``.
+
+    Raises BadData for windows of several lengths.
     """
     from modiscolite.io import save_hdf5
     from modiscolite.tfmodisco import TFMoDISco
 
+    lengths = {len(codes) for codes in windows}
+    if lengths != {hypothetical.shape[2]}:
+        raise BadData(f"--modisco needs windows of one length; these have {min(lengths)} to {max(lengths)} bases")
     bases = np.stack([one_hot(codes).numpy() for codes in windows])
     patterns = TFMoDISco(one_hot=bases, hypothetical_contribs=hypothetical.transpose(0, 2, 1))
     save_hdf5(str(path), *patterns, WIDTH)

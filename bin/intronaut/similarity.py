@@ -59,18 +59,19 @@ def families(motifs):
     normalised correlation of 0.4 or more.
     """
     import pandas as pd
+    from scipy import sparse
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
     if len(motifs) == 1:
         return np.zeros(1, np.int64)
-    alike = normalised_correlations(motifs).astype(float)
-    base = np.array([motif.motif_id.rsplit(".", 1)[0] for motif in motifs])
-    alike[base[:, None] == base] = 1
-    apart = np.clip(1 - alike, 0, 1)
+    apart = np.clip(1 - normalised_correlations(motifs).astype(float), 0, 1)
     np.fill_diagonal(apart, 0)
     joined = fcluster(linkage(squareform(apart, checks=False), "average"), 1 - LEAST_NORMALISED, "distance")
-    return pd.factorize(joined)[0].astype(np.int64)
+    base = pd.factorize(np.array([motif.motif_id.rsplit(".", 1)[0] for motif in motifs]))[0]
+    links = sparse.coo_array((np.ones(len(motifs)), (joined - 1, base)), shape=(joined.max(), base.max() + 1))
+    both = sparse.block_array([[None, links], [links.T, None]])
+    return pd.factorize(sparse.csgraph.connected_components(both)[1][joined - 1])[0].astype(np.int64)
 
 
 def nearest_known(motifs, known, n):
