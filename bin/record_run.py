@@ -148,7 +148,7 @@ def here_versions():
 
 
 def lock_versions(paths):
-    """Rows of the packages pinned in ``NAME==VERSION`` lines of each lock file, which lies in the folder of its image."""
+    """Rows of the packages pinned in the ``NAME==VERSION`` lines of each IMAGE/requirements.txt."""
     for path in paths:
         pins = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", require_file(path).read_text(encoding="utf-8"), re.M)
         yield from (("image " + Path(path).absolute().parent.name, name, version) for name, version in pins)

@@ -120,7 +120,7 @@ def metric_forest(rows, label, at):
 
 
 def group_effects(groups):
-    """The strongest groups of groups.tsv: their summed coefficient with its interval; of trees the size of the effect."""
+    """The strongest groups of groups.tsv: their summed coefficient with its interval; for trees the effect's size."""
     value = groups["coefficient_sum"].astype(float)
     if value.isna().all():
         value = groups["effect"].astype(float)
