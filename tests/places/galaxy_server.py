@@ -5,6 +5,7 @@ outcomes are printed as the table of docs/galaxy.md. With the names of tools: on
 """
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import sys
 import time
 import urllib.request
 import xml.etree.ElementTree as ElementTree
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -159,7 +161,9 @@ def run_workflow(galaxy):
         if label == "Report"
     ]
     galaxy.datasets.wait_for_dataset(report, maxwait=JOB_WITHIN)
-    return galaxy.datasets.download_dataset(report)
+    # HTML comes as an archive, with the files beside it if there were any
+    with zipfile.ZipFile(io.BytesIO(galaxy.datasets.download_dataset(report))) as packed:
+        return packed.read(next(name for name in packed.namelist() if name.endswith(".html")))
 
 
 def workflow_inputs(galaxy, workflow):
