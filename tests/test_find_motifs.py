@@ -311,7 +311,7 @@ def test_landmarks_of_both_strands_and_readings(tmp_path):
 
 def write_attributions(path, names, observed, hypothetical=None):
     with h5py.File(path, "w") as file:
-        file["names"] = np.array(names, dtype=h5py.string_dtype())
+        file["name"] = np.array(names, dtype=h5py.string_dtype())
         file["observed"] = observed.astype(np.float32)
         if hypothetical is not None:
             file["hypothetical"] = hypothetical.astype(np.float32)

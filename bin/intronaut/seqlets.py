@@ -1,8 +1,8 @@
 """Seqlets: short stretches of a window that a model's attributions single out, and motifs made of them.
 
-Attributions are an HDF5 file: ``names`` (n,), ``observed`` (n, length) float32, what each base adds to the logit of
-retention, ``hypothetical`` (n, 4, length) float32, what each of A, C, G, T would. A window shorter than ``length`` is
-followed by zeros.
+Attributions are an HDF5 file: ``name`` (or ``names``, n), ``observed`` (n, length) float32, what each base adds to the
+logit of retention, ``hypothetical`` (n, 4, length) float32, what each of A, C, G, T would. A window shorter than
+``length`` is followed by zeros.
 """
 
 from dataclasses import dataclass
@@ -36,19 +36,20 @@ def open_attributions(path):
         file = h5py.File(path, "r")
     except OSError as problem:
         raise BadData(f"{path}: not a whole HDF5 file ({problem}); run attribute again") from problem
-    lacking = [name for name in ("names", "observed") if not isinstance(file.get(name), h5py.Dataset)]
+    key = "names" if "names" in file else "name"
+    lacking = [name for name in (key, "observed") if not isinstance(file.get(name), h5py.Dataset)]
     if lacking:
         raise BadData(f"{path}: no dataset {', '.join(lacking)}; it has {', '.join(file) or 'none'}")
-    names, observed, hypothetical = file["names"], file["observed"], file.get("hypothetical")
+    names, observed, hypothetical = file[key], file["observed"], file.get("hypothetical")
     if not h5py.check_string_dtype(names.dtype):
-        raise BadData(f"{path}: names is no dataset of text")
+        raise BadData(f"{path}: {key} is no dataset of text")
     n, shape = len(names), observed.shape
     if len(shape) != 2 or shape[0] != n or (hypothetical is not None and hypothetical.shape != (n, 4, shape[-1])):
         found = "" if hypothetical is None else f", hypothetical {hypothetical.shape}"
-        raise BadData(f"{path}: shapes that do not fit together: names ({n},), observed {shape}{found}")
+        raise BadData(f"{path}: shapes that do not fit together: {key} ({n},), observed {shape}{found}")
     row_of = {name: row for row, name in enumerate(names.asstr()[:])}
     if len(row_of) < n:
-        raise BadData(f"{path}: a name occurs twice in names")
+        raise BadData(f"{path}: a name occurs twice in {key}")
     return Attributions(path, observed, hypothetical, row_of)
 
 
