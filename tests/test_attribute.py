@@ -175,7 +175,7 @@ def test_methods_agree_on_a_planted_motif():
         text = sequence(200, seed)
         text = text[:place] + motif + text[place + len(motif) :]
         by = {
-            method: attribution_of(model, text, "a", Settings(method, baselines=20)).observed
+            method: attribution_of(model, text, "a", Settings(method, baselines=20, steps=16, most_steps=16)).observed
             for method in ("ism", "ig", "gradient")
         }
         chosen = np.abs(by["ism"]) > 0.3 * np.abs(by["ism"]).max()
@@ -292,7 +292,7 @@ def test_a_run_writes_everything_and_again_the_same_bytes(basset, tmp_path, tool
         "".join(f'2\tx\texon\t{start}\t{end}\t.\t-\t.\tgene_id "g"; gene_name "G$1"; transcript_id "t";\n'
                 for start, end in ((90, 120), (170, 260)))
     )  # fmt: skip
-    options = ["--chrom-sizes", "sizes", "--annotation", "genes.gtf", "--figure", "chr2_150", "--baselines", "5"]
+    options = ["--chrom-sizes", "sizes", "--annotation", "genes.gtf", "--figure", "chr2_150", "--baselines", "3"]
     done = tool("attribute", *basset, *options, "-o", "out")
     assert "5 windows by ig; the two strands' attributions correlate" in done.stderr
     out = tmp_path / "out"
@@ -318,15 +318,16 @@ def test_a_run_writes_everything_and_again_the_same_bytes(basset, tmp_path, tool
     assert {path.name for path in out.glob("*.*g")} == {"chr2_150.svg", "chr2_150.png"}
     assert "G$1 t" in (out / "chr2_150.svg").read_text()
     attribute.main([*basset, "--chrom-sizes", str(tmp_path / "sizes"), "--annotation", str(tmp_path / "genes.gtf"),
-                    "--figure", "chr2_150", "--baselines", "5", "-o", str(tmp_path / "again")])  # fmt: skip
+                    "--figure", "chr2_150", "--baselines", "3", "-o", str(tmp_path / "again")])  # fmt: skip
     for path in out.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
 
 
 def test_batch_size_and_other_windows_change_nothing(basset, tmp_path):
-    attribute.main([*basset, "--figures", "0", "--baselines", "4", "-o", str(tmp_path / "a")])
+    few = ["--figures", "0", "--baselines", "4", "--steps", "8", "--max-steps", "8"]
+    attribute.main([*basset, *few, "-o", str(tmp_path / "a")])
     write_fasta(tmp_path / "w.fa", WINDOWS[::-1])
-    attribute.main([*basset, "--figures", "0", "--baselines", "4", "--batch-size", "3", "-o", str(tmp_path / "b")])
+    attribute.main([*basset, *few, "--batch-size", "3", "-o", str(tmp_path / "b")])
     (_, one), (_, other) = read(tmp_path / "a"), read(tmp_path / "b")
     scale = np.abs(one["hypothetical"]).max()
     np.testing.assert_allclose(one["hypothetical"], other["hypothetical"][::-1], atol=1e-3 * scale)
