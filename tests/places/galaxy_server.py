@@ -71,7 +71,7 @@ def configure():
 
 
 def job_config():
-    """Two jobs at a time, with the tools on PATH and their own Python, as in an image."""
+    """Three jobs at a time, with the tools on PATH and their own Python, as in an image."""
     commands = RUN / "commands"
     commands.mkdir()
     for script in (ROOT / "bin").glob("*.py"):
@@ -80,7 +80,7 @@ def job_config():
         command.chmod(0o755)
     environment = {"runner": "local", "env": [{"name": "PATH", "value": f"{commands}:$PATH", "raw": True}]}
     return {
-        "runners": {"local": {"load": "galaxy.jobs.runners.local:LocalJobRunner", "workers": 2}},
+        "runners": {"local": {"load": "galaxy.jobs.runners.local:LocalJobRunner", "workers": 3}},
         "execution": {"default": "local", "environments": {"local": environment}},
     }
 
@@ -131,7 +131,7 @@ def tool_tests(name, path, key):
     """Run the <tests> of one wrapper on the server; returns (passed, all, lines that say what failed)."""
     tool = ElementTree.parse(path).getroot().get("id")
     outcome = RUN / f"{name}.json"
-    command = [sys.executable, "-c", TOOL_TEST, "-u", URL, "-k", key, "-a", key, "-t", tool]
+    command = [sys.executable, "-c", TOOL_TEST, "-u", URL, "-k", key, "-a", key, "-t", tool, "--parallel-tests", "3"]
     command += ["-j", outcome, "--test-data", GALAXY / "test-data"]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=RUN)
     if not outcome.exists():
