@@ -38,7 +38,7 @@ workflow STUDY {
     context = embedders.collect { embedder -> windowOf(embedder, settings) }.max()
     calls = filesOf(settings.ir_calls)
     // each step is handed the settings that it reads and no other, so that a change repeats only what it touches
-    label_options = settings.subMap(['ir_format', 'ir_value', 'ir_base', 'ir_threshold', 'ir_consensus', 'min_overlap', 'annotation_rule', 'paper_labels', 'folds'])
+    label_options = settings.subMap(['ir_format', 'ir_value', 'ir_base', 'ir_threshold', 'ir_consensus', 'min_splice_sites', 'min_overlap', 'annotation_rule', 'paper_labels', 'folds'])
     LABEL_INTRONS(file(settings.gtf), fasta, calls, optionalFile(settings.peaks), aliases, context, label_options)
     several_callers = LABEL_INTRONS.out.calls.combine(LABEL_INTRONS.out.counts)
         .filter { _calls_table, counts -> callersIn(counts) > 1 }

@@ -30,7 +30,7 @@ def _motif_words(summary):
     found = summary["significant_families"]
     rho = summary["gc_correlation"]
     yield (
-        f"{found['adjusted']:,} motif families differ between retained and spliced windows at a false-discovery rate "
+        f"{found['adjusted']:,} of the motif families differ between retained and spliced windows at a false-discovery rate "
         f"of 5 % once the windows' GC content and the introns' length are allowed for; {found['unadjusted']:,} before."
     )
     yield (

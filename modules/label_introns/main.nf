@@ -11,7 +11,7 @@ process LABEL_INTRONS {
     path peaks
     path aliases
     val context // bases about an intron that no two folds may share
-    val options // ir_format, ir_value, ir_base, ir_threshold, ir_consensus, min_overlap, annotation_rule, paper_labels, folds
+    val options // ir_format, ir_value, ir_base, ir_threshold, ir_consensus, min_splice_sites, min_overlap, annotation_rule, paper_labels, folds
 
     output:
     path 'labels.tsv', emit: labels
@@ -20,7 +20,7 @@ process LABEL_INTRONS {
     path 'calls.tsv', emit: calls, optional: true
 
     script:
-    def calls_options = calls ? "--calls ${calls} --calls-format ${options.ir_format} --consensus ${options.ir_consensus} --calls-table calls.tsv" : ''
+    def calls_options = calls ? "--calls ${calls} --calls-format ${options.ir_format} --consensus ${options.ir_consensus} --min-splice-sites ${options.min_splice_sites} --calls-table calls.tsv" : ''
     def value_option = calls && options.ir_value ? "--calls-value ${options.ir_value}" : ''
     def base_option = calls && options.ir_base != null ? "--calls-base ${options.ir_base}" : ''
     def threshold_option = calls && options.ir_threshold != null ? "--calls-threshold ${options.ir_threshold}" : ''
