@@ -30,8 +30,9 @@ def _motif_words(summary):
     found = summary["significant_families"]
     rho = summary["gc_correlation"]
     yield (
-        f"{found['adjusted']:,} of the motif families differ between retained and spliced windows at a false-discovery rate "
-        f"of 5 % once the windows' GC content and the introns' length are allowed for; {found['unadjusted']:,} before."
+        f"{found['adjusted']:,} of the motif families differ between retained and spliced windows at a false-discovery "
+        "rate of 5 % once the windows' GC content and the introns' length are allowed for; "
+        f"{found['unadjusted']:,} do before."
     )
     yield (
         "How GC-rich a motif is goes with how enriched it looks: rank correlation "
