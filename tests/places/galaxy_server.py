@@ -131,7 +131,22 @@ def tool_tests(name, path, key):
     """Run the <tests> of one wrapper on the server; returns (passed, all, lines that say what failed)."""
     tool = ElementTree.parse(path).getroot().get("id")
     outcome = RUN / f"{name}.json"
-    command = [sys.executable, "-c", TOOL_TEST, "-u", URL, "-k", key, "-a", key, "-t", tool, "--parallel-tests", "3"]
+    command = [
+        sys.executable,
+        "-c",
+        TOOL_TEST,
+        "-u",
+        URL,
+        "-k",
+        key,
+        "-a",
+        key,
+        "-t",
+        tool,
+        "--parallel-tests",
+        "3",
+        "--with-reference-data",
+    ]
     command += ["-j", outcome, "--test-data", GALAXY / "test-data"]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=RUN)
     if not outcome.exists():
