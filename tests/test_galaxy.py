@@ -236,3 +236,10 @@ def test_workflow_names_tools_of_this_version():
 
 def test_test_data_is_small():
     assert sum(path.stat().st_size for path in (GALAXY / "test-data").rglob("*") if path.is_file()) < 1_000_000
+
+
+@pytest.mark.parametrize("name", [name for name in WRAPPERS if (ROOT / "modules" / name / "main.nf").exists()])
+def test_job_gets_the_image_of_the_process(name):
+    module = (ROOT / "modules" / name / "main.nf").read_text(encoding="utf-8")
+    image = ElementTree.parse(WRAPPERS[name]).getroot().find("expand[@macro='image']")
+    assert f'"intronaut/{image.get("family", "core")}:' in module
