@@ -46,10 +46,12 @@ workflow STUDY {
 
     // [embedder, window length], e.g. ['motifs', 600]; the networks read windows of their own
     readers = embedders + (settings.networks ? ['networks'] : [])
-    readers_ch = channel.fromList(readers).map { reader -> [reader, windowOf(reader, settings)] }
+    // alignments and motifs want short windows: those of a reader that has them, or windows of their own
+    short_reader = readers.find { reader -> windowOf(reader, settings) == settings.window as Integer } ?: 'windows'
+    readers_ch = channel.fromList((readers + short_reader).unique()).map { reader -> [reader, windowOf(reader, settings)] }
     FETCH_SEQUENCES(readers_ch, LABEL_INTRONS.out.labels, fasta, aliases, settings.subMap(['anchor', 'strand', 'shard_size']))
-    windows = FETCH_SEQUENCES.out.windows.filter { embedder, _windows -> embedder == embedders[0] }
-        .map { _embedder, fa -> fa }.first()
+    windows = FETCH_SEQUENCES.out.windows.filter { reader, _windows -> reader == short_reader }
+        .map { _reader, fa -> fa }.first()
 
     SPLIT_INTRONS(LABEL_INTRONS.out.labels, settings.homology ? windows : [], context, settings.subMap(['split', 'folds', 'homology']))
     AUDIT_SPLIT(SPLIT_INTRONS.out.labels, windows)
