@@ -144,6 +144,16 @@ def test_matched_covariates_are_judged_by_their_interval(tool, results, low, ver
     assert "-0.91 +0.02" in words and verdict in words
 
 
+def test_introns_without_a_label_row_get_no_card(tool, results):
+    lines = (results / "labels.tsv").read_text().splitlines(keepends=True)
+    names = [line.split("\t")[3] for line in lines[1:]]
+    (results / "labels.tsv").write_text("".join(lines[:121]))
+    report(tool, "--explain", "explain/sim")
+    cards = set(re.findall(r"<tr><td><code>([^<]+)</code></td>", (results / "report.html").read_text()))
+    shown = cards & set(names)
+    assert len(shown) == 10 and shown <= set(names[:120])
+
+
 def test_page_tells_how_many_groups_hold_up(tool, results):
     selection = {"units": 99, "halves": 100, "threshold": 0.75, "false_at_most": 0.99, "selected": 1}
     told = {"selection_of_groups": selection, "selection_of_adjusted_groups": selection | {"selected": 0}}

@@ -143,8 +143,10 @@ def read_explanation(folder, labels):
     parts = read_table(folder / "contributions.tsv", ("name", "logit", "group", "contribution"))
     parts = parts.astype({"logit": float, "contribution": float})
     told = read_json(folder / "explanation.json") if (folder / "explanation.json").exists() else {}
-    best = parts.drop_duplicates("name").nlargest(TOP_INTRONS, "logit")["name"]
     of_locus = labels.set_index("name")
+    # matching leaves introns out of the labels that still have features
+    parts = parts[parts["name"].isin(of_locus.index)]
+    best = parts.drop_duplicates("name").nlargest(TOP_INTRONS, "logit")["name"]
     return {
         "groups": read_table(folder / "groups.tsv", ("group", "coefficient_sum")).head(TOP_GROUPS),
         "stability": stability_sentence(told),
