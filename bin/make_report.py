@@ -17,7 +17,7 @@ Output:
 
 from pathlib import Path
 
-from intronaut.cli import Log, add_run_options, parser, require_file, run, whole_file, whole_folder
+from intronaut.cli import Log, add_run_options, parser, run, whole_file, whole_folder
 
 SECTIONS = ("motifs", "enrich", "variants")
 METRICS = (
@@ -132,12 +132,15 @@ def records(path, required):
 
 def read_agreement(folder):
     """What compare_callers says of the callers, and its figure as an ``<svg>`` element."""
-    from intronaut.report_sections import read_json
+    from intronaut.report_sections import read_json, read_svg
 
     folder = Path(folder)
-    svg = require_file(folder / "agreement.svg").read_text(encoding="utf-8")
     pairs = records(folder / "agreement.tsv", ("caller_a", "caller_b", "jaccard"))
-    return {"summary": read_json(folder / "agreement.json"), "pairs": pairs, "figure": svg[svg.index("<svg") :]}
+    return {
+        "summary": read_json(folder / "agreement.json"),
+        "pairs": pairs,
+        "figure": read_svg(folder / "agreement.svg"),
+    }
 
 
 def read_comparison(folder):

@@ -116,7 +116,7 @@ def read_section(kind, folder):
         "headings": list(section.columns.values()),
         "rows": [[_short(value) for value in row] for row in shown.itertuples(index=False)],
         "total": len(table),
-        "figures": [(_svg(folder / f"{name}.svg"), caption) for name, caption in section.figures.items()
+        "figures": [(read_svg(folder / f"{name}.svg"), caption) for name, caption in section.figures.items()
                     if (folder / f"{name}.svg").exists()],
     }  # fmt: skip
 
@@ -132,8 +132,9 @@ def _short(value):
     return f"{number:,.0f}" if number == int(number) and abs(number) < 1e12 else f"{number:.3g}"
 
 
-def _svg(path):
-    text = path.read_text(encoding="utf-8")
+def read_svg(path):
+    """An SVG file as an ``<svg>`` element for a page. Raises MissingInput."""
+    text = require_file(path).read_text(encoding="utf-8")
     return text[text.index("<svg") :]
 
 
