@@ -25,7 +25,8 @@ Output, a folder:
   windows.tsv            one line a window: logit, completeness gap, agreement of the strands
   attributions.bedgraph  observed attributions on the forward strand; the mean where windows overlap
   attributions.bw        the same as bigWig (with --chrom-sizes)
-  NAME.svg, NAME.png     figures of the windows of --figure, or of the --figures highest logits
+  NAME.svg, NAME.png     figures of the windows of --figure, or of the --figures highest logits: attributions along
+                         the window, gene models, peaks, and a logo where attributions are strongest
 """
 
 import json
@@ -77,6 +78,7 @@ def make_parser():
     out.add_argument("--figure", action="append", default=[], metavar="NAME", help="draw this window; may be repeated")
     out.add_argument("--figures", type=int, default=3, metavar="N", help="without --figure, draw the N highest logits")
     out.add_argument("--annotation", metavar="FILE", help="GTF or GFF3: gene models in the figures")
+    out.add_argument("--peaks", metavar="BED", help="BED or narrowPeak: peaks in the figures")
     out.add_argument("--logo", type=positive_int, default=60, metavar="BP", help="bases in a figure's logo")
     speed = made.add_argument_group("speed")
     speed.add_argument("--batch-size", type=positive_int, metavar="N",
@@ -92,7 +94,7 @@ def main(argv):
     if args.seed < 0 or args.figures < 0:
         raise UsageError("--seed and --figures must not be below 0")
     log = Log(PROG, args)
-    for path in filter(None, (args.annotation, args.chrom_sizes)):
+    for path in filter(None, (args.annotation, args.peaks, args.chrom_sizes)):
         require_file(path)
     from intronaut.embedding import pick_device, prepare_torch
     from intronaut.sequence_models import open_model
@@ -104,12 +106,13 @@ def main(argv):
     if args.method == "gradient" and not hasattr(model, "networks"):
         raise UsageError("--method gradient reads bases; DNABERT-2 reads tokens: use ig or ism")
     windows = read_all(args, problem)
+    shown = read_shown(args)
     sizes = read_chrom_sizes(args.chrom_sizes) if args.chrom_sizes else None
     if sizes:
         check_places(windows, sizes, args.chrom_sizes)
     with whole_folder(args.output) as folder:
         table = attribute_all(folder, windows, model, args, log)
-        write_all(folder, windows, table, provenance(args, notes), sizes, args, log)
+        write_all(folder, windows, table, provenance(args, notes), sizes, shown, args, log)
 
 
 def read_all(args, problem):
@@ -126,6 +129,17 @@ def read_all(args, problem):
     if unknown := [name for name in args.figure if name not in names]:
         raise BadData(f"{args.windows}: --figure {unknown[0]!r}: no such window")
     return windows
+
+
+def read_shown(args):
+    """What the figures show beside attributions: ``annotation`` and ``peaks``, each None without a file."""
+    from intronaut.annotation import read_annotation
+    from intronaut.peaks import read_peaks
+
+    return SimpleNamespace(
+        annotation=read_annotation(args.annotation) if args.annotation else None,
+        peaks=read_peaks(args.peaks, own_names=False) if args.peaks else None,
+    )
 
 
 def provenance(args, notes):
@@ -198,7 +212,7 @@ def row_of(window, made, args):
     }  # fmt: skip
 
 
-def write_all(folder, windows, table, made, sizes, args, log):
+def write_all(folder, windows, table, made, sizes, shown, args, log):
     """Everything that is written from finished attributions."""
     import h5py
 
@@ -217,7 +231,7 @@ def write_all(folder, windows, table, made, sizes, args, log):
             log.warn(f"{left:,} of {len(table):,} windows have a completeness gap above --max-gap {args.max_gap:g}: "
                      "not in the tracks; more --max-steps may mend it")  # fmt: skip
         write_tracks(folder, windows, kept, observed, sizes, log)
-        draw(folder, windows, table, observed, args, log)
+        draw(folder, windows, table, observed, shown, args)
     log.note(f"{args.output}: {len(table):,} windows by {args.method}{agreement(table)}")
 
 
@@ -246,30 +260,32 @@ def write_tracks(folder, windows, kept, observed, sizes, log):
         tracks.write_bigwig(folder / "attributions.bw", rows(), sizes)
 
 
-def draw(folder, windows, table, observed, args, log):
+def draw(folder, windows, table, observed, shown, args):
     """Figures of the chosen windows."""
     chosen = args.figure or table.nlargest(args.figures, "logit")["name"].tolist()
     if not chosen:
         return
     import re
 
-    from intronaut.annotation import read_annotation
-    from intronaut.attribution_figures import gene_models, window_figure
+    from intronaut.attribution_figures import gene_models, peaks_near, window_figure
     from intronaut.figures import save_both
     from intronaut.genome import resolve_chrom
 
-    annotation = read_annotation(args.annotation) if args.annotation else None
-    lengths = dict.fromkeys(annotation.transcripts["chrom"]) if annotation else {}
     places = {window.name: number for number, window in enumerate(windows)}
+    chroms_of_models = {} if shown.annotation is None else dict.fromkeys(shown.annotation.transcripts["chrom"])
+    chroms_of_peaks = {} if shown.peaks is None else dict.fromkeys(shown.peaks["chrom"])
     for name in dict.fromkeys(chosen):
-        window, models = windows[places[name]], []
-        if annotation and window.chrom is not None:
-            models = gene_models(annotation, resolve_chrom(window.chrom, lengths, None), window)
-        where = "" if window.chrom is None else f" · {window.chrom}:{window.start}-{window.end}({window.strand})"
+        window, models, peaks, where = windows[places[name]], [], [], ""
+        if window.chrom is not None:
+            where = f" · {window.chrom}:{window.start}-{window.end}({window.strand})"
+            if chroms_of_models:
+                models = gene_models(shown.annotation, resolve_chrom(window.chrom, chroms_of_models), window)
+            if chroms_of_peaks:
+                peaks = peaks_near(shown.peaks, resolve_chrom(window.chrom, chroms_of_peaks), window)
         title = f"{name}{where} · {args.method} · logit {table['logit'].iloc[places[name]]:.3g}"
         values = observed[places[name], : len(window.sequence)]
-        # a name may hold what a file name must not
-        save_both(window_figure(window, values, models, args.logo, title), folder / re.sub(r"[^\w.+-]", "_", name))
+        figure = window_figure(window, values, models, peaks, args.logo, title)
+        save_both(figure, folder / re.sub(r"[^\w.+-]", "_", name))  # a name may hold what a file name must not
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import embed_sei
 from intronaut import models, store, tracks
 from intronaut.attribution import BaseModel, Settings
 from intronaut.attribution import attribute as attribution_of
+from intronaut.attribution_figures import peaks_near
 from intronaut.cli import BadData, UsageError
 from intronaut.networks import base_reader
 from intronaut.seqio import Window, base_codes, reverse_complement
@@ -292,8 +293,9 @@ def test_a_run_writes_everything_and_again_the_same_bytes(basset, tmp_path, tool
         "".join(f'2\tx\texon\t{start}\t{end}\t.\t-\t.\tgene_id "g"; gene_name "G$1"; transcript_id "t";\n'
                 for start, end in ((90, 120), (170, 260)))
     )  # fmt: skip
-    options = ["--chrom-sizes", "sizes", "--annotation", "genes.gtf", "--figure", "chr2_150", "--baselines", "3"]
-    done = tool("attribute", *basset, *options, "-o", "out")
+    (tmp_path / "peaks.bed").write_text("2\t200\t1000\tH3K4me3 $1\n2\t300\t400\telsewhere\n")
+    options = ["--annotation", "genes.gtf", "--peaks", "peaks.bed", "--figure", "chr2_150", "--baselines", "3"]
+    done = tool("attribute", *basset, *options, "--chrom-sizes", "sizes", "-o", "out")
     assert "5 windows by ig; the two strands' attributions correlate" in done.stderr
     out = tmp_path / "out"
     table, arrays = read(out)
@@ -316,11 +318,28 @@ def test_a_run_writes_everything_and_again_the_same_bytes(basset, tmp_path, tool
     expected = np.concatenate([[row.value] * (row.end - row.start) for row in places.itertuples()])
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert {path.name for path in out.glob("*.*g")} == {"chr2_150.svg", "chr2_150.png"}
-    assert "G$1 t" in (out / "chr2_150.svg").read_text()
+    drawn = (out / "chr2_150.svg").read_text()
+    assert "G$1 t" in drawn and "H3K4me3 $1" in drawn and "elsewhere" not in drawn
     attribute.main([*basset, "--chrom-sizes", str(tmp_path / "sizes"), "--annotation", str(tmp_path / "genes.gtf"),
-                    "--figure", "chr2_150", "--baselines", "3", "-o", str(tmp_path / "again")])  # fmt: skip
+                    "--peaks", str(tmp_path / "peaks.bed"), "--figure", "chr2_150", "--baselines", "3",
+                    "-o", str(tmp_path / "again")])  # fmt: skip
     for path in out.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
+
+
+def test_peaks_lie_at_their_bases_as_the_window_reads():
+    rows = [("chr2", 140, 160, "a"), ("chr2", 90, 101, "b"), ("chr2", 170, 175, "a"), ("chr2", 180, 190, "beside"),
+            ("chr10", 120, 130, "elsewhere"), ("chr2", 179, 300, None), ("chr2", 40, 100, "before")]  # fmt: skip
+    peaks = pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
+    assert peaks_near(peaks, "chr2", cut("chr2", 100, 180, "+")) == [
+        ("b", [[-10, 1]]), ("a", [[40, 60], [70, 75]]), ("peak", [[79, 200]]),
+    ]  # fmt: skip
+    assert peaks_near(peaks, "chr2", cut("chr2", 100, 180, "-")) == [
+        ("peak", [[-120, 1]]), ("a", [[5, 10], [20, 40]]), ("b", [[79, 90]]),
+    ]  # fmt: skip
+    many = pd.DataFrame({"chrom": "chr2", "start": range(100, 107), "end": 150, "name": list("abcdefg")})
+    shown = peaks_near(many, "chr2", cut("chr2", 100, 180, "+"))
+    assert [name for name, _ in shown] == ["a", "b", "c", "d", "3 others"] and len(shown[-1][1]) == 3
 
 
 def test_batch_size_and_other_windows_change_nothing(basset, tmp_path):
@@ -359,6 +378,7 @@ def test_provenance_tells_model_and_options(basset, tmp_path):
         (["--steps", "64", "--max-steps", "32"], UsageError, "--max-steps"),
         (["--chrom-sizes", "short"], BadData, "'chr10_250' reaches chr10:300; chr10 ends at 299"),
         (["--chrom-sizes", "broken"], BadData, "line 1: 'chr2 400'"),
+        (["--peaks", "broken"], BadData, "broken: line 1: 1 tab-separated columns"),
     ],
 )
 def test_options_that_cannot_be_are_one_line(basset, options, problem, told, tmp_path, monkeypatch):

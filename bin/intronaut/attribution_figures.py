@@ -1,21 +1,24 @@
-"""A figure of one window: attributions along it, the gene models it lies in, and a logo where they are strongest."""
+"""A figure of one window: attributions along it, gene models and peaks there, and a logo where they are strongest."""
 
 import numpy as np
 import pandas as pd
 
 from intronaut.figures import AS_IS, NEUTRAL, RETAINED, SPLICED
 
-MODELS_SHOWN = 5
+MODELS_SHOWN, PEAKS_SHOWN = 5, 5
+PEAK = "#00785a"
 
 
-def window_figure(window, observed, models, logo_bases, title):
+def window_figure(window, observed, models, peaks, logo_bases, title):
     """The figure of a Window with its observed attributions ``(length,)``, which read 5'→3' from left to right.
 
-    ``models`` is a list of ``(name, exons)`` in places of the window, as of :func:`gene_models`.
+    ``models`` and ``peaks`` are lists of ``(name, stretches)`` in places of the window, as of :func:`gene_models` and
+    :func:`peaks_near`.
     """
     import matplotlib.pyplot as plt
 
-    heights = [1.6, *([0.22 * len(models)] if models else []), 1.3]
+    rows = [some for some in (models, peaks) if some]
+    heights = [1.6, *(0.22 * len(some) for some in rows), 1.3]
     figure, axes = plt.subplots(
         len(heights), 1, figsize=(8, 0.9 + sum(heights)), height_ratios=heights, layout="constrained"
     )
@@ -23,9 +26,9 @@ def window_figure(window, observed, models, logo_bases, title):
     first = strongest(observed, logo_bases)
     end = min(first + logo_bases, len(observed))
     _track(axes[0], observed, first, end)
-    if models:
-        _models(axes[1], models, len(observed))
-        axes[1].sharex(axes[0])
+    for below, some in zip(axes[1:-1], rows, strict=True):
+        _stretches(below, some, len(observed), of_models=some is models)
+        below.sharex(axes[0])
     _logo(axes[-1], window.sequence, observed, first, end)
     return figure
 
@@ -58,6 +61,27 @@ def gene_models(annotation, chrom, window):
     return list(models.values())[:MODELS_SHOWN]
 
 
+def peaks_near(peaks, chrom, window):
+    """``(name, stretches)`` of the peaks that reach into a window, those of one name together, in order along it.
+
+    Of more than five names, the fifth and all after it are one: ``N others``. ``stretches`` are ``(start, end)`` in
+    places of the window as it reads; ``peaks`` is a DataFrame of :func:`intronaut.peaks.read_peaks`, ``chrom`` its own
+    name.
+    """
+    near = peaks[(peaks["chrom"] == chrom) & (peaks["start"] < window.end) & (peaks["end"] > window.start)]
+    places = near[["start", "end"]].to_numpy() - window.start
+    if window.strand == "-":
+        places = (window.end - window.start) - places[:, ::-1]
+    named = {}
+    for name, place in sorted(zip(near["name"].fillna("peak"), places.tolist(), strict=True), key=lambda one: one[1]):
+        named.setdefault(name, []).append(place)
+    rows = list(named.items())
+    if len(rows) <= PEAKS_SHOWN:
+        return rows
+    others = rows[PEAKS_SHOWN - 1 :]
+    return [*rows[: PEAKS_SHOWN - 1], (f"{len(others)} others", [place for _, some in others for place in some])]
+
+
 def _track(axes, observed, first, end):
     axes.axvspan(first, end, color="0.93", linewidth=0)
     places = np.arange(len(observed)) + 0.5
@@ -68,15 +92,17 @@ def _track(axes, observed, first, end):
     axes.set_xlabel("base of the window, 5'→3'")
 
 
-def _models(axes, models, length):
-    for line, (_, exons) in enumerate(models):
-        shown = [(max(0, start), min(length, end)) for start, end in exons]
-        low, high = max(0, min(start for start, _ in exons)), min(length, max(end for _, end in exons))
-        axes.plot([low, high], [line, line], color=NEUTRAL, linewidth=0.8)
+def _stretches(axes, rows, length, of_models):
+    colour = NEUTRAL if of_models else PEAK
+    for line, (_, stretches) in enumerate(rows):
+        shown = [(max(0, start), min(length, end)) for start, end in stretches]
+        if of_models:
+            low, high = (one(place for stretch in stretches for place in stretch) for one in (min, max))
+            axes.plot([max(0, low), min(length, high)], [line, line], color=colour, linewidth=0.8)
         boxes = [(start, end - start) for start, end in shown if start < end]
-        axes.broken_barh(boxes, (line - 0.3, 0.6), color=NEUTRAL)
-    axes.set_yticks(range(len(models)), [name for name, _ in models], fontsize=7, **AS_IS)
-    axes.set_ylim(len(models) - 0.4, -0.6)
+        axes.broken_barh(boxes, (line - 0.3, 0.6), color=colour)
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=7, **AS_IS)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(labelbottom=False, bottom=False, left=False)
     axes.spines[["left", "bottom"]].set_visible(False)
 

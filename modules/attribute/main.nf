@@ -10,6 +10,7 @@ process ATTRIBUTE {
     path targets
     path windows
     path annotation
+    path peaks
     path sizes
     val options // attribute_method, seed
 
@@ -20,11 +21,12 @@ process ATTRIBUTE {
     def weights_option = weights ? "--weights ${weights}" : ''
     def targets_option = targets ? "--targets ${targets}" : ''
     def annotation_option = annotation ? "--annotation ${annotation}" : ''
+    def peaks_option = peaks ? "--peaks ${peaks}" : ''
     def sizes_option = sizes ? "--chrom-sizes ${sizes}" : ''
     """
-    attribute.py ${windows} --model ${model} ${weights_option} ${targets_option} ${annotation_option} ${sizes_option} \\
-        --method ${options.attribute_method} --seed ${options.seed} --threads ${task.cpus} \\
-        --output attributed/${model.name}
+    attribute.py ${windows} --model ${model} ${weights_option} ${targets_option} ${annotation_option} \\
+        ${peaks_option} ${sizes_option} --method ${options.attribute_method} --seed ${options.seed} \\
+        --threads ${task.cpus} --output attributed/${model.name}
     """
 
     stub:
