@@ -94,12 +94,17 @@ workflow STUDY {
         .collectFile(name: 'groups.tsv', keepHeader: true, sort: { groups -> groups.parent.name }, storeDir: "${settings.outdir}/explain")
     EXPLAIN_INTRON(FIT.out.model, labels, settings.cards)
     attributed_ch = settings.attribute_method ? FINETUNE.out.model : channel.empty()
-    ATTRIBUTE(attributed_ch, [], [], network_windows, file(settings.gtf), [], settings.subMap(['attribute_method', 'seed']))
+    ATTRIBUTE(attributed_ch, [], [], network_windows, file(settings.gtf), optionalFile(settings.peaks), [], settings.subMap(['attribute_method', 'seed']))
 
-    FIND_MOTIFS(windows, labels, settings.subMap(['tax_group', 'seed']))
+    // [folder, attributions]: all sites, and for each network that is attributed those where it looks
+    sites_ch = channel.of(['motifs', []]).mix(ATTRIBUTE.out.attributions.map { attributed -> ["motifs_${attributed.name}", attributed] })
+    FIND_MOTIFS(windows, labels, sites_ch, settings.subMap(['tax_group', 'seed']))
+    // the claim on motifs is one on attributed regions: those of the first network, else all
+    judged = settings.attribute_method && settings.networks ? "motifs_network_${networksOf(settings)[0][0]}" : 'motifs'
+    of_motifs = FIND_MOTIFS.out.motifs.filter { motifs -> motifs.name == judged }.first()
     // what the claims on factors and marks are decided by
     of_sei = EXPLAIN.out.explanation.filter { explanation -> explanation.name == 'sei_logistic' }.collect().ifEmpty([])
-    COMPARE(models, labels, of_sei, FIND_MOTIFS.out.motifs, settings.subMap(['bootstrap', 'seed']))
+    COMPARE(models, labels, of_sei, of_motifs, settings.subMap(['bootstrap', 'seed']))
     ENRICH(settings.marks ? labels : channel.empty(), filesOf(settings.marks), aliases)
     // [model, window length, what its features were made with]
     scored_ch = FIT.out.model.map { wanted, _features, model -> [model, windowOf(wanted.embedder, settings)] + madeWith(wanted.embedder, settings) }

@@ -180,6 +180,8 @@ def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
     scored = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "SCORE_VARIANTS" in task}
     assert scored == {*fits, "network_basset", "network_sei"}
     assert sum("ATTRIBUTE" in task for task in submitted(printed)) == 2
+    sought = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "FIND_MOTIFS" in task}
+    assert sought == {"motifs", "motifs_network_basset", "motifs_network_sei"}
 
 
 def test_every_wrong_param_is_named_at_once(tmp_path):

@@ -29,9 +29,10 @@ class Section:
 def _motif_words(summary):
     found = summary["significant_families"]
     rho = summary["gc_correlation"]
+    where = "Where a network's attributions stand out, " if summary["attributions"] else ""
     yield (
-        f"{found['adjusted']:,} of the motif families differ between retained and spliced windows at a false-discovery "
-        "rate of 5 % once the windows' GC content and the introns' length are allowed for; "
+        f"{where}{found['adjusted']:,} of the motif families differ between retained and spliced windows at a "
+        "false-discovery rate of 5 % once the windows' GC content and the introns' length are allowed for; "
         f"{found['unadjusted']:,} do before."
     )
     yield (

@@ -1,4 +1,5 @@
 process FIND_MOTIFS {
+    tag "${name}"
     label 'big'
     container "intronaut/torch:${workflow.manifest.version}"
     publishDir path: { task.ext.outdir }, mode: 'copy'
@@ -6,19 +7,21 @@ process FIND_MOTIFS {
     input:
     path windows
     path labels
+    tuple val(name), path(attributions) // folder of attribute; empty for all sites
     val options // tax_group, seed
 
     output:
-    path 'motifs', emit: motifs
+    path name, emit: motifs
 
     script:
+    def attributions_option = attributions ? "--attributions ${attributions}/attributions.h5" : ''
     """
-    find_motifs.py ${windows} --labels ${labels} --tax-group ${options.tax_group} --seed ${options.seed} \\
-        --threads ${task.cpus} --output motifs
+    find_motifs.py ${windows} --labels ${labels} ${attributions_option} --tax-group ${options.tax_group} \\
+        --seed ${options.seed} --threads ${task.cpus} --output ${name}
     """
 
     stub:
     """
-    mkdir motifs
+    mkdir ${name}
     """
 }

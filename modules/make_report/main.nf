@@ -21,9 +21,10 @@ process MAKE_REPORT {
     path 'multiqc', emit: multiqc
 
     script:
-    def options = [agreement: '--agreement agreement', 'balance.tsv': '--balance balance.tsv', 'matched.json': '--matched matched.json', motifs: '--motifs motifs', enrich: '--enrich enrich']
+    def options = [agreement: '--agreement agreement', 'balance.tsv': '--balance balance.tsv', 'matched.json': '--matched matched.json', enrich: '--enrich enrich']
     def variants_option = variants ? '--variants variants/*' : ''
-    def extra_options = extras.collect { extra -> options[extra.name] }.join(' ')
+    def motifs = extras.findAll { extra -> extra.name.startsWith('motifs') }
+    def extra_options = (extras - motifs).collect { extra -> options[extra.name] }.join(' ') + " --motifs ${motifs.join(' ')}"
     """
     make_report.py --labels ${labels} --ledger ${ledger} --counts ${counts} --audit ${audit} ${extra_options} ${variants_option} \\
         --fit fit/* --compare ${comparison} --explain explain/* --settings ${settings} --output report.html --figures figures --multiqc multiqc
