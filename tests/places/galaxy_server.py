@@ -11,11 +11,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-import xml.etree.ElementTree as ElementTree
 import zipfile
+from collections import Counter
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GALAXY = ROOT / "galaxy"
@@ -27,15 +30,7 @@ BOOTSTRAP_KEY = "only-for-this-test-server"
 ADMIN = "admin@example.org"
 UP_WITHIN = 600
 JOB_WITHIN = 3600
-# galaxy-tool-test 26.1.2 uploads a folder before the end of its archive is on disk; an unbuffered file has it there
-TOOL_TEST = """
-import tempfile, types
-from functools import partial
-from galaxy.tool_util.cwl import util
-util.tempfile = types.SimpleNamespace(NamedTemporaryFile=partial(tempfile.NamedTemporaryFile, buffering=0))
-from galaxy.tool_util.verify.script import main
-main()
-"""
+AT_ONCE = 3
 
 
 def wrappers():
@@ -51,7 +46,8 @@ def configure():
     (RUN / "tools.xml").write_text(f'<toolbox><section id="intronaut" name="Intronaut">{tools}</section></toolbox>')
     settings = {
         "data_dir": str(RUN / "data"),
-        "database_connection": f"sqlite:///{RUN / 'galaxy.sqlite'}?isolation_level=IMMEDIATE",
+        "database_connection": database("galaxy"),
+        "amqp_internal_connection": f"sqlalchemy+{database('queue')}",
         "tool_config_file": str(RUN / "tools.xml"),
         "tool_data_table_config_path": str(GALAXY / "tool_data_table_conf.xml.test"),
         "tool_data_path": str(RUN / "tool-data"),
@@ -59,7 +55,10 @@ def configure():
         "bootstrap_admin_api_key": BOOTSTRAP_KEY,
         "single_user": ADMIN,
         "admin_users": ADMIN,
-        "enable_celery_tasks": False,
+        # uploads and metadata are done by a process that stays, not each by one that loads Galaxy first
+        "enable_celery_tasks": True,
+        "metadata_strategy": "directory_celery",
+        "calculate_dataset_hash": "never",
         "conda_auto_init": False,
         "check_migrate_tools": False,
         "sanitize_all_html": False,
@@ -70,34 +69,57 @@ def configure():
     return path
 
 
+def database(name):
+    return f"sqlite:///{RUN / name}.sqlite?isolation_level=IMMEDIATE"
+
+
 def job_config():
-    """Three jobs at a time, with the tools on PATH and their own Python, as in an image."""
+    """Some jobs at a time, with the tools on PATH and their own Python, as in an image."""
     commands = RUN / "commands"
     commands.mkdir()
     for script in (ROOT / "bin").glob("*.py"):
         command = commands / script.name
         command.write_text(f'#!/bin/sh\nexec "{ROOT}/.venv/bin/python" "{script}" "$@"\n')
         command.chmod(0o755)
-    environment = {"runner": "local", "env": [{"name": "PATH", "value": f"{commands}:$PATH", "raw": True}]}
+    environment = {
+        "runner": "local",
+        "embed_metadata_in_job": False,
+        "env": [{"name": "PATH", "value": f"{commands}:$PATH", "raw": True}],
+    }
     return {
-        "runners": {"local": {"load": "galaxy.jobs.runners.local:LocalJobRunner", "workers": 3}},
+        "runners": {"local": {"load": "galaxy.jobs.runners.local:LocalJobRunner", "workers": AT_ONCE}},
         "execution": {"default": "local", "environments": {"local": environment}},
     }
 
 
 @contextlib.contextmanager
 def server():
-    """A running server; it is stopped at the end, its log stays in RUN/server.log."""
-    config = configure()
-    command = [sys.executable, "-m", "uvicorn", "--factory", "galaxy.webapps.galaxy.fast_factory:factory"]
-    env = {**os.environ, "GALAXY_CONFIG_FILE": str(config), "VIRTUAL_ENV": sys.prefix}
-    with open(RUN / "server.log", "w") as log:
-        started = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(PORT)], cwd=RUN, env=env, stdout=log, stderr=log
-        )
-        try:
-            wait_until_up(started)
+    """The key of a running server; it and its worker are stopped at the end, their logs stay in RUN."""
+    env = {**os.environ, "GALAXY_CONFIG_FILE": str(configure()), "VIRTUAL_ENV": sys.prefix}
+    web = [
+        "uvicorn",
+        "--factory",
+        "galaxy.webapps.galaxy.fast_factory:factory",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(PORT),
+    ]
+    queues = ["--queues", "celery,galaxy.internal,galaxy.external"]
+    worker = ["celery", "--app", "galaxy.celery", "worker", "--pool", "threads", "--concurrency", str(AT_ONCE), *queues]
+    with running("server", web, env) as started:
+        wait_until_up(started)
+        with running("worker", worker, env):
             yield user_key()
+
+
+@contextlib.contextmanager
+def running(name, module, env):
+    """A Python module that runs until the end, with its log in RUN."""
+    with open(RUN / f"{name}.log", "w") as log:
+        started = subprocess.Popen([sys.executable, "-m", *module], cwd=RUN, env=env, stdout=log, stderr=log)
+        try:
+            yield started
         finally:
             started.terminate()
             try:
@@ -127,33 +149,31 @@ def user_key():
     return galaxy.users.get_or_create_user_apikey(user["id"])
 
 
-def tool_tests(name, path, key):
-    """Run the <tests> of one wrapper on the server; returns (passed, all, lines that say what failed)."""
-    tool = ElementTree.parse(path).getroot().get("id")
-    outcome = RUN / f"{name}.json"
-    command = [
-        sys.executable,
-        "-c",
-        TOOL_TEST,
-        "-u",
-        URL,
-        "-k",
-        key,
-        "-a",
-        key,
-        "-t",
-        tool,
-        "--parallel-tests",
-        "3",
-        "--with-reference-data",
-    ]
-    command += ["-j", outcome, "--test-data", GALAXY / "test-data"]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=RUN)
-    if not outcome.exists():
-        return 0, 1, [ran.stdout + ran.stderr]
-    tests = [test["data"] for test in json.loads(outcome.read_text())["tests"]]
-    failed = [test for test in tests if test["status"] != "success"]
-    return len(tests) - len(failed), len(tests), [problem(test) for test in failed]
+def tool_tests(names, key):
+    """Run the <tests> of these wrappers on the server, some at a time; returns {name: (passed, all)}."""
+    from galaxy.tool_util.cwl import util
+    from galaxy.tool_util.verify import script
+    from galaxy.tool_util.verify.interactor import GalaxyInteractorApi
+
+    # Galaxy 26.1.2 uploads a folder before the end of its archive is on disk; an unbuffered file has it there
+    util.tempfile = SimpleNamespace(NamedTemporaryFile=partial(tempfile.NamedTemporaryFile, buffering=0))
+    galaxy = GalaxyInteractorApi(galaxy_url=URL, master_api_key=key, api_key=key, test_data=[str(GALAXY / "test-data")])
+    tests = {name: script.build_case_references(galaxy, f"intronaut_{name}") for name in names}
+    outcomes = script.Results("Intronaut", str(RUN / "tests.json"))
+    outcomes.register_result = partial(report, outcomes.test_results)
+    every = [test for tests_of_one in tests.values() for test in tests_of_one]
+    how = {"skip_with_reference_data": False, "quiet": True}
+    script.test_tools(galaxy, every, outcomes, parallel_tests=AT_ONCE, verify_kwds=how)
+    passed = Counter(test["data"]["tool_id"] for test in outcomes.test_results if test["data"]["status"] == "success")
+    return {name: (passed[f"intronaut_{name}"], len(tests[name])) for name in names}
+
+
+def report(results, result):
+    """Keep the outcome of a test, and say it as soon as it is there."""
+    results.append(result)
+    test = result["data"]
+    words = [f"{test['tool_id']}, test {test['test_index'] + 1}: {test['status']}"]
+    print(*words, *([] if test["status"] == "success" else [problem(test)]), sep="\n    ", file=sys.stderr, flush=True)
 
 
 def problem(test):
@@ -274,17 +294,17 @@ def whole(galaxy):
 def main(argv):
     from bioblend.galaxy import GalaxyInstance
 
-    wanted = {name: path for name, path in wrappers().items() if name in argv or not argv}
+    if unknown := set(argv) - set(wrappers()):
+        sys.exit(f"no wrapper is called {', '.join(sorted(unknown))}")
+    wanted = argv or wrappers()
     failed = 0
     with server() as key:
-        print("| what | passed |\n|---|---|")
-        for name, path in wanted.items():
-            passed, total, problems = tool_tests(name, path, key)
-            print(f"| `{name}` | {passed} of {total} |", *problems, sep="\n    ", flush=True)
-            failed += total - passed
-        for what, passed, total in whole(GalaxyInstance(URL, key=key)) if not argv else ():
-            print(f"| {what} | {passed} of {total} |", flush=True)
-            failed += total - passed
+        rows = [(f"`{name}`", *counts) for name, counts in tool_tests(wanted, key).items()]
+        rows += whole(GalaxyInstance(URL, key=key)) if not argv else []
+    print("| what | passed |\n|---|---|")
+    for what, passed, total in rows:
+        print(f"| {what} | {passed} of {total} |")
+        failed += total - passed
     sys.exit(f"{failed} failed" if failed else 0)
 
 
