@@ -144,14 +144,14 @@ def start_ours(threads):
     global models, now
     import torch
 
-    from intronaut.dnabert2 import Config, load
+    from intronaut.dnabert2 import Config, load, pack
     from intronaut.embedding import prepare_torch
     from intronaut.weights import Checkpoint
 
     now = clock(threads)
     prepare_torch(threads)
     whole = load(Checkpoint("random", random_weights()), Config())
-    models = {dtype: copy.deepcopy(whole).compute_in(getattr(torch, dtype)) for dtype in dtypes()}
+    models = {dtype: pack(copy.deepcopy(whole).compute_in(getattr(torch, dtype))) for dtype in dtypes()}
 
 
 def dtypes():

@@ -167,6 +167,34 @@ class Layer(nn.Module):
         return torch.cat(blocks, dim=2).transpose(1, 2).reshape(len(qkv), -1)
 
 
+class PackedLinear(nn.Module):
+    """A linear layer for inference on a CPU, its weights laid out once as oneDNN's kernels read them.
+
+    Up to a fifth faster than ``nn.Linear``, which on a CPU calls another library in float32 and lays the weights out
+    anew for every call in bfloat16. The weights' layout is made for ``ROWS`` rows at a time and serves any number.
+    """
+
+    def __init__(self, linear):
+        super().__init__()
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), ROWS)
+        self.bias = linear.bias
+
+    def forward(self, rows):
+        return torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, "none", [], "")
+
+
+def pack(model):
+    """The model with every linear layer that oneDNN can compute here a PackedLinear; it cannot be trained then."""
+    computed = {torch.float32} if hasattr(torch.ops.mkldnn, "_linear_pointwise") else set()
+    if computed and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        computed.add(torch.bfloat16)
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.Linear) and child.weight.dtype in computed:
+                module[name] = PackedLinear(child)
+    return model
+
+
 def _embedding(rows, width):
     # drawing random numbers, as nn.Embedding does by itself, takes seconds of imports on the meta device
     return nn.Embedding(rows, width, _weight=torch.zeros(rows, width))

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from intronaut.cli import __version__, digest_file
-from intronaut.dnabert2 import Tokenizer, config_of, load, pool, read_config
+from intronaut.dnabert2 import Tokenizer, config_of, load, pack, pool, read_config
 from intronaut.embedding import Embedder, by_total_length
 from intronaut.seqio import reverse_complement
 from intronaut.weights import BackgroundDigest, open_checkpoint
@@ -34,6 +34,8 @@ def open_embedder(options, device, log, tally):
     config = read_config(options.config) if options.config else config_of(checkpoint.tensors)
     tokenizer = Tokenizer(options.tokenizer, config.vocab_size)
     model = load(checkpoint, config).compute_in(getattr(torch, options.dtype)).to(device)
+    if device.type == "cpu":
+        model = pack(model)
     if checkpoint.note:
         log.warn(f"{options.weights}: {checkpoint.note}")
     embedder = Embedder(
