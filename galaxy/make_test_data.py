@@ -117,14 +117,14 @@ def few_windows_and_motifs():
 def tables():
     """The data tables' rows for the tests, with paths beside them."""
     (DATA / "all_fasta.loc").write_text("demo\tdemo\tDemo genome\t${__HERE__}/genome.fa.gz\n")
-    row = ("random", "random weights", "feature-extraction", "sequence", "dnabert2", "1", "${__HERE__}/dnabert2")
+    row = ("random", "random weights", "feature-extraction", "sequence", "dnabert2", "1", "${__HERE__}/random_dnabert2")
     (DATA / "huggingface.loc").write_text("\t".join(row) + "\n")
-    (DATA / "intronaut_sei_weights.loc").write_text("random\trandom weights\t${__HERE__}/sei\n")
+    (DATA / "intronaut_sei_weights.loc").write_text("random\trandom weights\t${__HERE__}/random_sei\n")
 
 
 def network():
     """The DNABERT-2 of random weights with a head that was trained."""
-    weights = ("--weights", "dnabert2/model.safetensors", "--tokenizer", "dnabert2/tokenizer.json")
+    weights = ("--weights", "random_dnabert2/model.safetensors", "--tokenizer", "random_dnabert2/tokenizer.json")
     how = ("--network", "dnabert2", *weights, "--head", "linear-probe", "--epochs", 1, "--bootstrap", 100)
     tool("finetune", "--windows", "windows.fa.gz", "--labels", "labels.tsv", *how, "-o", "models_network/network")
     for part in ("combined", "covariates"):
@@ -144,11 +144,11 @@ def variants():
 
 
 def weights():
-    random_checkpoints.write_sei(DATA / "sei", channels=(4, 4, 4), outputs=6)
-    (DATA / "sei" / "sei.pth").unlink()
+    random_checkpoints.write_sei(DATA / "random_sei", channels=(4, 4, 4), outputs=6)
+    (DATA / "random_sei" / "sei.pth").unlink()
     from intronaut.dnabert2 import Config
 
-    folder = DATA / "dnabert2"
+    folder = DATA / "random_dnabert2"
     folder.mkdir()
     tokenizer = random_checkpoints.dnabert2_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))

@@ -42,6 +42,10 @@ def configure():
     """Write the server's configuration into a fresh folder; returns the path of its main file."""
     shutil.rmtree(RUN, ignore_errors=True)
     RUN.mkdir(parents=True)
+    # the data manager adds rows to its tables
+    tables = RUN / "tables"
+    shutil.copytree(GALAXY / "test-data", tables / "test-data")
+    shutil.copy(GALAXY / "tool_data_table_conf.xml.test", tables)
     tools = "".join(f'<tool file="{path}"/>' for path in wrappers().values())
     (RUN / "tools.xml").write_text(f'<toolbox><section id="intronaut" name="Intronaut">{tools}</section></toolbox>')
     settings = {
@@ -49,7 +53,7 @@ def configure():
         "database_connection": database("galaxy"),
         "amqp_internal_connection": f"sqlalchemy+{database('queue')}",
         "tool_config_file": str(RUN / "tools.xml"),
-        "tool_data_table_config_path": str(GALAXY / "tool_data_table_conf.xml.test"),
+        "tool_data_table_config_path": str(tables / "tool_data_table_conf.xml.test"),
         "tool_data_path": str(RUN / "tool-data"),
         "data_manager_config_file": str(GALAXY / "data_manager_conf.xml"),
         "bootstrap_admin_api_key": BOOTSTRAP_KEY,
@@ -96,17 +100,9 @@ def job_config():
 def server():
     """The key of a running server; it and its worker are stopped at the end, their logs stay in RUN."""
     env = {**os.environ, "GALAXY_CONFIG_FILE": str(configure()), "VIRTUAL_ENV": sys.prefix}
-    web = [
-        "uvicorn",
-        "--factory",
-        "galaxy.webapps.galaxy.fast_factory:factory",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(PORT),
-    ]
-    queues = ["--queues", "celery,galaxy.internal,galaxy.external"]
-    worker = ["celery", "--app", "galaxy.celery", "worker", "--pool", "threads", "--concurrency", str(AT_ONCE), *queues]
+    web = f"uvicorn --factory galaxy.webapps.galaxy.fast_factory:factory --host 127.0.0.1 --port {PORT}"
+    queues = "celery,galaxy.internal,galaxy.external"
+    worker = f"celery --app galaxy.celery worker --pool threads --concurrency {AT_ONCE} --queues {queues}"
     with running("server", web, env) as started:
         wait_until_up(started)
         with running("worker", worker, env):
@@ -115,9 +111,9 @@ def server():
 
 @contextlib.contextmanager
 def running(name, module, env):
-    """A Python module that runs until the end, with its log in RUN."""
+    """A Python module and its arguments, which runs until the end; its log is in RUN."""
     with open(RUN / f"{name}.log", "w") as log:
-        started = subprocess.Popen([sys.executable, "-m", *module], cwd=RUN, env=env, stdout=log, stderr=log)
+        started = subprocess.Popen([sys.executable, "-m", *module.split()], cwd=RUN, env=env, stdout=log, stderr=log)
         try:
             yield started
         finally:
