@@ -16,7 +16,7 @@ from intronaut.cli import BadData, MissingInput, ToolError, UsageError
 from intronaut.motif_study import landmarks, read_study
 from intronaut.motifs import Motif, jaspar_motifs
 from intronaut.paper_motifs import compare_as_paper
-from intronaut.similarity import families, normalised_correlations
+from intronaut.similarity import families, nearest_known, normalised_correlations
 
 BASES = np.array(list("ACGT"))
 ADJUST = ("--adjust", "gc,length")
@@ -296,6 +296,69 @@ def test_correlation_of_matrices_equals_numpy(jaspar):
                     r = np.corrcoef(x.ravel(), y.ravel())[0, 1]
                     best = max(best, r * (last - first) / (len(one) + len(turned) - last + first) if r >= 0.6 else 0)
             assert alike[a, b] == pytest.approx(best, abs=1e-4)
+
+
+def enumerated_tomtom(query, targets):
+    """Tomtom's p-values by adding up every choice of target columns, as the paper defines its complete scores.
+
+    The score of an offset is the sum of minus the columns' Euclidean distance, less its median over all columns of the
+    targets on both strands; p is the chance that random columns score as well at any offset, on either strand.
+    """
+    turned = [target[::-1, ::-1] for target in targets]
+    every = np.concatenate(targets + turned)
+    distance = -np.linalg.norm(query[:, None] - every, axis=2)
+    median = np.median(distance, axis=1)
+    sums = {}
+    for first in range(len(query)):
+        total = np.zeros(1)
+        for last in range(first, len(query)):
+            total = (total[:, None] + distance[last] - median[last]).ravel()
+            sums[first, last + 1] = np.sort(total)
+    found = []
+    for target in targets + turned:
+        spans = {
+            offset: (max(0, -offset), min(len(query), len(target) - offset))
+            for offset in range(1 - len(query), len(target))
+        }
+        best = max(
+            sum(-np.linalg.norm(query[i] - target[i + offset]) - median[i] for i in range(*span))
+            for offset, span in spans.items()
+        )
+        below = [np.searchsorted(sums[span], best - 1e-9) / len(sums[span]) for span in spans.values()]
+        found.append(1 - np.prod(below))
+    return 1 - (1 - np.reshape(found, (2, -1)).min(axis=0)) ** 2
+
+
+def test_tomtom_p_values_equal_those_of_every_choice_of_columns():
+    rng = np.random.default_rng(0)
+    known = [Motif(f"K{k}", f"k{k}", rng.dirichlet([0.4] * 4, 2 + k % 3)) for k in range(30)]
+    shares = [motif.counts for motif in known]
+    n_columns = 2 * sum(map(len, shares))
+    queries = [Motif("new", "new", rng.dirichlet([0.4] * 4, 3)), Motif("turned", "turned", shares[7][::-1, ::-1])]
+    table = nearest_known(queries, known, 30).set_index(["motif_id", "known_id"])
+    for query in queries:
+        told = table.loc[query.motif_id, "p"].loc[[motif.motif_id for motif in known]]
+        apart = np.log10(told / enumerated_tomtom(query.counts, shares))
+        # Tomtom rounds scores to 100 steps
+        assert np.abs(apart).max() < 0.15 and np.abs(apart).median() < 0.03
+    # only the same three columns score as well as a motif does against itself, on the one strand or the other
+    own = table.loc["turned", "K7"]
+    assert (own["rank"], own["strand"], own["overlap"]) == (1, "-", 3)
+    assert own["p"] == pytest.approx(2 / n_columns**3, rel=1e-5) and own["e"] == pytest.approx(30 * own["p"])
+
+
+def test_tomtom_names_planted_motifs_among_all_of_jaspar(jaspar, planted, undrawn):
+    folder, ctcf, _, _ = planted
+    gata = next(motif for motif in jaspar.values() if motif.tf == "GATA1")
+    blurred = gata.counts + 0.1 * gata.counts.sum(axis=1, keepdims=True)
+    write_meme(folder / "new.meme", [ctcf, Motif("turned", "new", blurred[::-1, ::-1])])
+    out = run_in(folder, "named", "--motifs", folder / "new.meme", "--tomtom", "--no-shuffle")
+    table = read(out / "tomtom.tsv")
+    assert table["rank"].tolist() == [1, 2, 3] * 2 and table.groupby("motif_id")["p"].is_monotonic_increasing.all()
+    own, other = table[table["rank"] == 1].set_index("motif_id").loc[[ctcf.motif_id, "turned"]].itertuples()
+    assert (own.known_id, own.known_tf, own.strand, own.overlap) == (ctcf.motif_id, "CTCF", "+", len(ctcf.counts))
+    assert own.p < 1e-20 and own.e == pytest.approx(own.p * len(jaspar), rel=1e-5)
+    assert "GATA" in other.known_tf.upper() and other.strand == "-" and other.e < 0.05
 
 
 def test_landmarks_of_both_strands_and_readings(tmp_path):
