@@ -19,7 +19,7 @@ SLACK = 24
 TILES = 512
 LEAST_ROWS = 16
 # outputs of a layer whose filters are transformed together
-OUTPUTS_AT_ONCE = 64
+OUTPUTS_AT_ONCE = 16
 # outputs of one tile
 TILE = 3
 # the minimal filtering algorithm F(3, 3) (Winograd 1980, Arithmetic Complexity of Computations): three outputs of a
@@ -95,9 +95,11 @@ class TiledConv:
         self.weight = torch.empty(5, self.groups, outputs, inputs)
         # some outputs at a time: double-precision copies of a whole layer would be most of what loading takes
         for first in range(0, outputs, OUTPUTS_AT_ONCE):
-            rows = slice(first, first + OUTPUTS_AT_ONCE)
-            taps = F.pad(weight[rows].double(), (0, 3 * self.groups - self.width)).view(-1, inputs, self.groups, 3)
-            self.weight[:, :, rows] = (taps @ FILTER_G.T).permute(3, 2, 0, 1)
+            part = weight[first : first + OUTPUTS_AT_ONCE]
+            taps = torch.zeros(3 * self.groups, *part.shape[:2], dtype=torch.float64)
+            taps[: self.width] = part.permute(2, 0, 1)
+            made = (FILTER_G @ taps.view(self.groups, 3, -1)).view(self.groups, 5, *part.shape[:2])
+            self.weight[:, :, first : first + OUTPUTS_AT_ONCE] = made.transpose(0, 1)
         self.bias = bias.float()
 
     def __call__(self, x, relu=False):
