@@ -58,7 +58,8 @@ def tool(name, *args):
 
 def label():
     tool("label_introns", "annotation.gff3.gz", "--fasta", "genome.fa.gz", "--window", 600, "--folds", 3)
-    for name in ("annotation.gtf", "genome.fa", "rmats.RI.MATS.JC.txt", "irfinder.IRFinder-IR-dir.txt"):
+    callers = ("rmats.RI.MATS.JC.txt", "irfinder.IRFinder-IR-dir.txt", "generic_1based.tsv")
+    for name in ("annotation.gtf", "genome.fa", *callers):
         shutil.copyfile(CALLERS / name, DATA / f"callers.{name}")
     calls = (
         "--calls",

@@ -180,6 +180,14 @@ def test_text_and_files_are_quoted(name):
 
 
 @every_wrapper
+def test_choice_that_nobody_made_is_not_passed_on(name):
+    chosen = [param for param in params(name) if param.get("type") == "select" and param.get("optional")]
+    # as text it would be None, which is something
+    as_text = set(re.findall(r"str\(\$(?:\w+\.)*(\w+)\)", command_of(name)))
+    assert not as_text & {param_name(param) for param in chosen}
+
+
+@every_wrapper
 def test_free_text_is_checked_before_a_job_starts(name):
     for param in params(name):
         if param.get("type") == "text":
