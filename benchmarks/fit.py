@@ -8,8 +8,9 @@ fits ten values of C in five grouped, nested folds: 16 training sets, 160 models
                  same largest gradient; one training set is timed, and 16 are what the folds take
   AdamW          the published recipe (batches of 512, warm-up, cosine, early stop), one training
 
-and compares the penalised loss that each reaches. Goals: peak memory at most 12 GB on 2 cores; at least as low a loss
-as the recipe in at most 1/10 of its time, and the whole path in at most 1/2 of scikit-learn's.
+and compares the penalised loss that each reaches at the chosen C, and how soon ours is as low as the recipe's, from a
+cold start. Goals: peak memory at most 12 GB on 2 cores; at least as low a loss as the recipe in at most 1/10 of its
+time, and the whole path in at most 1/2 of scikit-learn's.
 """
 
 import argparse
@@ -17,11 +18,11 @@ import json
 import resource
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from machine import clock, processor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bin"))
 from intronaut import adamw, linear  # noqa: E402
@@ -66,9 +67,9 @@ def penalised(matrix, labels, model, c, sd=1.0):
 
 
 def timed(work):
-    started = time.perf_counter()
+    started = now()
     found = work()
-    return found, time.perf_counter() - started
+    return found, now() - started
 
 
 def peak_gb():
@@ -91,6 +92,9 @@ def main():
     parser.add_argument("--folder", help="where to put the features [a temporary folder]")
     parser.add_argument("--skip", nargs="*", default=[], choices=["scikit-learn", "adamw"])
     args = parser.parse_args()
+    global now
+    now = clock(args.threads)
+    print(f"# {processor()}, {args.threads} threads")
     n, d = int(ROWS * args.scale), int(COLUMNS * args.scale)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         table = simulate(Path(folder) / "features.h5ad", n, d)
@@ -101,8 +105,10 @@ def compare(features, table, args):
     rows = np.repeat(np.arange(len(table))[:, None], 2, axis=1)
     told, sd = path(features, rows, table, args)
     if "adamw" not in args.skip:
-        told |= recipe(features, rows, table["label"].to_numpy(), sd, told["chosen_c"], args)
-        told["one_fit_share_of_recipe"] = told["single_path_seconds"] / told["recipe_seconds"]
+        labels = table["label"].to_numpy()
+        told |= recipe(features, rows, labels, sd, told["chosen_c"], args)
+        told |= as_low_as(told["recipe_loss"], features, rows, labels, told["chosen_c"], args)
+        told["share_of_recipe"] = told["as_low_as_recipe_seconds"] / told["recipe_seconds"]
     for name, value in told.items():
         print(f"{name:32} {value:.6g}")
     print(json.dumps(told))
@@ -166,6 +172,17 @@ def recipe(features, rows, labels, sd, c, args):
     (model, history), seconds = timed(lambda: adamw.fit(raw, labels, ~valid, valid, 1, epochs=args.epochs))
     told = {"recipe_seconds": seconds, "recipe_epochs": history[-1]["epoch"]}
     return told | {"recipe_loss": penalised(raw, labels, model, c, sd)}
+
+
+def as_low_as(wanted, features, rows, labels, c, args):
+    """Seconds of the first of our fits, each from a cold start to a finer tolerance, whose loss is as low."""
+    matrix = Matrix(features, rows, memory=args.memory * 2**30, threads=args.threads)
+    everyone, tolerance, loss = np.ones((matrix.n, 1)), 0.1, np.inf
+    while loss > wanted:
+        tolerance /= 2
+        solution, seconds = timed(lambda: linear.fit(matrix, labels, everyone, c, tolerance=tolerance))  # noqa: B023
+        loss = penalised(matrix, labels, (solution.weights[:, 0], solution.intercept[0]), c)
+    return {"as_low_as_recipe_seconds": seconds, "as_low_as_recipe_loss": loss}
 
 
 if __name__ == "__main__":
