@@ -5,7 +5,6 @@ Coordinates are 0-based, half-open, on the forward strand.
 
 import itertools
 import re
-from array import array
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -13,13 +12,15 @@ import numpy as np
 import pandas as pd
 
 from intronaut.cli import BadData, Problems
-from intronaut.seqio import numbered_lines
+from intronaut.columns import LONGEST_NUMBER, Lines, read_lines
 
 RETAINED_INTRON = "retained_intron"
 LARGEST_POSITION = 2**31 - 1
 # GFF3 features that lie under a transcript and never hold exons; skipped before their attributes are read
 _NO_PARENTS = frozenset(["CDS", "five_prime_UTR", "three_prime_UTR", "UTR", "start_codon", "stop_codon", "intron"])
-_STRANDS = frozenset("+-.?")
+_STRANDS = "+-.?"
+_N_COLUMNS = 9
+_CHROM, _SOURCE, _KIND, _FIRST, _LAST, _STRAND, _ATTRIBUTES = 0, 1, 2, 3, 4, 6, 8
 _GFF3_ATTRIBUTE = re.compile(r"\s*[^\s=;\"]+=")
 
 
@@ -44,17 +45,48 @@ class _Exons:
     """Exons while the file is read, as flat columns; ``transcripts`` numbers their (name, chrom, strand)."""
 
     transcripts: dict = field(default_factory=dict)
-    transcript: array = field(default_factory=lambda: array("i"))
-    start: array = field(default_factory=lambda: array("i"))
-    end: array = field(default_factory=lambda: array("i"))
+    columns: dict = field(default_factory=lambda: {"transcript": [], "start": [], "end": []})
 
-    def add(self, key, fields):
-        """Add one exon; returns whether it is the first of its transcript."""
-        known = len(self.transcripts)
-        self.transcript.append(self.transcripts.setdefault(key, known))
-        self.start.append(int(fields[3]) - 1)
-        self.end.append(int(fields[4]))
-        return len(self.transcripts) > known
+    def number(self, key):
+        """The number of a transcript; a new one gets the next."""
+        return self.transcripts.setdefault(key, len(self.transcripts))
+
+    def add(self, transcript, features):
+        """Add an exon for each of the ``features``, of the transcripts of these numbers."""
+        for name, values in (("transcript", transcript), ("start", features.first - 1), ("end", features.last)):
+            self.columns[name].append(np.asarray(values, np.int32))
+
+
+@dataclass
+class _Features:
+    """The sound feature lines of a block: which rows of it they are, their first and last base (1-based), int arrays.
+
+    ``faults`` holds what is wrong with lines of the block, by their number.
+    """
+
+    lines: Lines
+    rows: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    faults: dict
+
+    def __getitem__(self, chosen):
+        return _Features(self.lines, self.rows[chosen], self.first[chosen], self.last[chosen], self.faults)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def column(self, number):
+        return self.lines.column(number, self.rows)
+
+    def spans(self):
+        """Where the source and the attributes begin and the line ends, in the bytes of the block: three lists."""
+        attributes = self.column(_ATTRIBUTES)
+        return self.column(_SOURCE).start.tolist(), attributes.start.tolist(), attributes.end.tolist()
+
+    def numbers(self):
+        """The number of every line in the file, as a list."""
+        return (self.lines.first + self.rows).tolist()
 
 
 def read_annotation(path):
@@ -64,12 +96,12 @@ def read_annotation(path):
     exon without a transcript; and for a file without any exon.
     """
     problems = Problems(path)
-    features = _features(path, problems)
-    first = next(features, None)
+    blocks = _features(path, problems)
+    first = next((block for block in blocks if len(block)), None)
     exons, about = _Exons(), []
     if first is not None:
-        read = _read_gff3 if _GFF3_ATTRIBUTE.match(first[1][8]) else _read_gtf
-        about = read(itertools.chain([first], features), exons, problems)
+        read = _read_gff3 if _GFF3_ATTRIBUTE.match(first[:1].column(_ATTRIBUTES).words()[0]) else _read_gtf
+        about = read(itertools.chain([first], blocks), exons, problems)
     problems.raise_if_any()
     if not about:
         raise BadData(f"{path}: no exon in it; a GTF or GFF3 gene annotation was expected")
@@ -77,98 +109,168 @@ def read_annotation(path):
 
 
 def _features(path, problems):
-    """Yield ``(line number, nine fields)`` of every sound feature line."""
-    for number, line in numbered_lines(path):
-        if not line or line[0] == "#":
-            if line.startswith("##FASTA"):
-                return
-            continue
-        fields = line.split("\t")
-        if (
-            len(fields) == 9
-            and fields[3].isdecimal()
-            and fields[4].isdecimal()
-            and 0 < int(fields[3]) <= int(fields[4]) <= LARGEST_POSITION
-            and fields[6] in _STRANDS
-            and fields[0]
-            and fields[2]
-        ):
-            yield number, fields
-        else:
-            problems.add(_fault(fields), number)
+    """Yield the _Features of every block of lines; afterwards its faults, in the order of lines, are problems."""
+    for lines in read_lines(path):
+        remarks = np.flatnonzero(lines.initial == ord("#"))
+        end = next((row for row in remarks if lines.line(row).startswith("##FASTA")), len(lines.start))
+        wanted = lines.start < lines.end
+        wanted[remarks], wanted[end:] = False, False
+        features = _sound_features(lines, np.flatnonzero(wanted & (lines.n_columns == _N_COLUMNS)))
+        wanted[features.rows] = False
+        for row in np.flatnonzero(wanted):
+            features.faults[lines.first + row] = _fault(lines.line(row).split("\t"))
+        yield features
+        for number in sorted(features.faults):
+            problems.add(features.faults[number], number)
+        if end < len(lines.start):
+            return
 
 
-def _fault(fields):
+def _sound_features(lines, rows):
+    """The _Features of those of ``rows``, lines of nine columns, that are sound."""
+    chrom, kind, first, last, strand = (lines.column(k, rows) for k in (_CHROM, _KIND, _FIRST, _LAST, _STRAND))
+    first, last = first.numbers(), last.numbers()
+    sound = (first > 0) & (first <= last) & (last <= LARGEST_POSITION) & ~chrom.is_empty() & ~kind.is_empty()
+    sound &= strand.is_letter(_STRANDS)
+    features = _Features(lines, rows, first, last, {})
+    return features if sound.all() else features[sound]
+
+
+def _fault(columns):
     """What keeps the columns of a line from being a feature."""
-    if len(fields) != 9:
-        return f"{len(fields)} tab-separated columns; a GTF or GFF3 line has 9"
-    start, end = fields[3], fields[4]
-    if not (start.isdecimal() and end.isdecimal()):
-        return f"coordinates {start!r} to {end!r} are not whole numbers from 1"
-    if not 0 < int(start) <= int(end) <= LARGEST_POSITION:
-        return f"coordinates {start} to {end} are not 1-based, start before end"
-    if fields[6] not in _STRANDS:
-        return f"strand {fields[6]!r} is not + - . or ?"
+    if len(columns) != _N_COLUMNS:
+        return f"{len(columns)} tab-separated columns; a GTF or GFF3 line has 9"
+    first, last, strand = columns[_FIRST], columns[_LAST], columns[_STRAND]
+    if not all(text.isascii() and text.isdecimal() for text in (first, last)):
+        return f"coordinates {first!r} to {last!r} are not whole numbers from 1"
+    if max(len(first), len(last)) > LONGEST_NUMBER or not 0 < int(first) <= int(last) <= LARGEST_POSITION:
+        return f"coordinates {first} to {last} are not 1-based, start before end"
+    if len(strand) != 1 or strand not in _STRANDS:
+        return f"strand {strand!r} is not + - . or ?"
     return "empty chromosome or feature type"
 
 
-def _read_gtf(features, exons, problems):
-    """``[transcript_id, gene_id, gene_name, biotype]`` of every transcript, from its first exon and its own line."""
-    about, biotypes = [], {}
-    for number, fields in features:
-        kind = fields[2]
-        if kind not in ("exon", "transcript"):
+def _read_gtf(blocks, exons, problems):
+    """``(transcript_id, gene_id, gene_name, biotype)`` of every transcript, from its first exon and its own line."""
+    about, retained = [], {}
+    for block in blocks:
+        kind = block.column(_KIND)
+        is_exon = kind.equals(b"exon")
+        wanted = np.flatnonzero(is_exon | kind.equals(b"transcript"))
+        lines, is_exon = block[wanted], is_exon[wanted]
+        starts, keys = _transcripts(lines)
+        run = np.repeat(np.arange(len(keys)), np.diff(starts, append=len(lines)))
+        retained.update((keys[run[row]], biotype) for row, biotype in _retained(lines, np.flatnonzero(~is_exon)))
+        lines, run = lines[is_exon], run[is_exon]
+        first = np.flatnonzero(np.diff(run, prepend=-1))
+        numbers = np.zeros(len(keys), np.int32)
+        for i, *spans in zip(run[first].tolist(), *lines[first].spans(), strict=True):
+            numbers[i] = number = exons.number(keys[i])
+            if number == len(about):
+                about.append((keys[i][0], *_gtf_about(block.lines.text, *spans)))
+        exons.add(numbers[run], lines)
+    return [
+        (name, gene or name, symbol, biotype or retained.get(key))
+        for (name, gene, symbol, biotype), key in zip(about, exons.transcripts, strict=True)
+    ]
+
+
+def _transcripts(lines):
+    """The rows where another transcript begins (int array), and its (transcript_id, chrom, strand).
+
+    The lines without transcript_id are faults.
+    """
+    starts, names = [], []
+    text, upto, name = lines.lines.text, b"\n", None
+    _, places, ends = lines.spans()
+    moves = (lines.column(_CHROM).changes() | lines.column(_STRAND).changes()).tolist()
+    for row, (start, end, moved) in enumerate(zip(places, ends, moves, strict=True)):
+        # the lines of a transcript follow each other and are mostly the same up to its quoted name
+        if not text.startswith(upto, start):
+            name, stop = _quoted(text, b"transcript_id", start, end)
+            upto = text[start:stop] if name else b"\n"
+            name = name or gtf_attribute(text, b"transcript_id", start, end)
+        elif not moved:
             continue
-        name = gtf_attribute(fields[8], "transcript_id")
-        if not name:
-            problems.add(f"{kind} without transcript_id", number)
-        elif kind == "transcript":
-            biotypes[name, fields[0], fields[6]] = _gtf_biotype(fields)
-        elif exons.add((name, fields[0], fields[6]), fields):
-            gene, symbol = gtf_attribute(fields[8], "gene_id"), gtf_attribute(fields[8], "gene_name")
-            about.append([name, gene or name, symbol or gtf_attribute(fields[8], "gene"), _gtf_biotype(fields)])
-    for row, key in zip(about, exons.transcripts, strict=True):
-        row[3] = row[3] or biotypes.get(key)
-    return about
+        starts.append(row)
+        names.append(name)
+    starts = np.array(starts, np.int64)
+    heads = lines[starts]
+    nameless = heads[np.array([not name for name in names], bool)]
+    for number, kind in zip(nameless.numbers(), nameless.column(_KIND).words(), strict=True):
+        lines.faults[number] = f"{kind} without transcript_id"
+    chroms, strands = heads.column(_CHROM).repeated_words(), heads.column(_STRAND).repeated_words()
+    return starts, list(zip(names, chroms, strands, strict=True))
 
 
-def gtf_attribute(attributes, name):
-    """The value of one attribute of a GTF line, quoted or not; None when it has none."""
-    at = attributes.find(name + ' "')
-    if at == 0 or (at > 0 and attributes[at - 1] in " ;\t"):
-        at += len(name) + 2
-        return attributes[at : attributes.find('"', at)]
-    found = re.search(rf'(?:^|[;\s]){re.escape(name)}\s+"?([^";]*)', attributes)
-    return found[1].strip() if found else None
+def _retained(lines, rows):
+    """``(row, biotype)`` of those of the ``rows``, transcript lines, that may be of biotype retained_intron."""
+    text, word = lines.lines.text, RETAINED_INTRON.encode()
+    for row, source, start, end in zip(rows.tolist(), *lines[rows].spans(), strict=True):
+        if text.find(word, source, end) >= 0:
+            yield row, _gtf_biotype(text, source, start, end)
 
 
-def _gtf_biotype(fields):
+def _gtf_about(text, source, start, end):
+    """gene_id, gene_name and biotype."""
+    name = gtf_attribute(text, b"gene_name", start, end) or gtf_attribute(text, b"gene", start, end)
+    return gtf_attribute(text, b"gene_id", start, end), name, _gtf_biotype(text, source, start, end)
+
+
+def _gtf_biotype(text, source, start, end):
     # Ensembl releases before 76 carry the transcript's biotype in the source column
     return (
-        gtf_attribute(fields[8], "transcript_biotype")
-        or gtf_attribute(fields[8], "transcript_type")
-        or (RETAINED_INTRON if fields[1] == RETAINED_INTRON else None)
+        gtf_attribute(text, b"transcript_biotype", start, end)
+        or gtf_attribute(text, b"transcript_type", start, end)
+        or (RETAINED_INTRON if text.startswith(RETAINED_INTRON.encode() + b"\t", source) else None)
     )
 
 
-def _read_gff3(features, exons, problems):
+def gtf_attribute(text, name, start, end):
+    """The value of one attribute, quoted or not, of the GTF line whose column nine is ``text[start:end]``.
+
+    ``text`` and ``name`` are bytes, the value is a str; None when there is none.
+    """
+    value, _ = _quoted(text, name, start, end)
+    if value is not None or text.find(name, start, end) < 0:
+        return value
+    found = re.search(rb"(?:^|[;\s])" + name + rb'\s+"?([^";]*)', text[start:end])
+    return found[1].decode().strip() if found else None
+
+
+def _quoted(text, name, start, end):
+    """As :func:`gtf_attribute`, when it is in quotes where its name first comes; and where it ends."""
+    at = text.find(name + b' "', start, end)
+    if at < 0 or (at > start and text[at - 1] not in b" ;\t"):
+        return None, start
+    at += len(name) + 2
+    stop = text.find(b'"', at, end)
+    stop = stop if stop >= 0 else end
+    return text[at:stop].decode(), stop + 1
+
+
+def _read_gff3(blocks, exons, problems):
     """As :func:`_read_gtf`; exons may precede their transcripts and those their genes, so parents are sought last."""
     above, wanted_by = {}, {}
-    for number, fields in features:
-        kind = fields[2]
-        if kind in _NO_PARENTS:
-            continue
-        attributes = gff3_attributes(fields[8])
-        parents = attributes.get("Parent", "").split(",")
-        if kind != "exon":
-            if "ID" in attributes:
-                above[attributes["ID"]] = parents[0], _gff3_about(attributes)
-            continue
-        if not parents[0]:
-            problems.add("exon without Parent", number)
-        for parent in parents:
-            wanted_by.setdefault(parent, number)
-            exons.add((parent, fields[0], fields[6]), fields)
+    for lines in blocks:
+        rows, numbers = [], []
+        words = (lines.column(k).words() for k in (_KIND, _CHROM, _STRAND, _ATTRIBUTES))
+        for row, (number, kind, chrom, strand, text) in enumerate(zip(lines.numbers(), *words, strict=True)):
+            if kind in _NO_PARENTS:
+                continue
+            attributes = gff3_attributes(text)
+            parents = attributes.get("Parent", "").split(",")
+            if kind != "exon":
+                if "ID" in attributes:
+                    above[attributes["ID"]] = parents[0], _gff3_about(attributes)
+                continue
+            if not parents[0]:
+                lines.faults[number] = "exon without Parent"
+            for parent in parents:
+                wanted_by.setdefault(parent, number)
+                rows.append(row)
+                numbers.append(exons.number((parent, chrom, strand)))
+        exons.add(numbers, lines[rows])
     for parent, number in wanted_by.items():
         if parent and parent not in above:
             problems.add(f"Parent {parent!r} is nowhere in the file", number)
@@ -207,8 +309,10 @@ def _bare(identifier):
 
 
 def _annotation(found, about):
-    columns = {name: np.frombuffer(getattr(found, name), np.int32) for name in ("transcript", "start", "end")}
-    exons = pd.DataFrame(columns).sort_values(["transcript", "start", "end"], ignore_index=True)
+    exons = {name: np.concatenate(parts) for name, parts in found.columns.items()}
+    place = (exons["transcript"].astype(np.int64) << 32) + exons["start"]
+    order = np.lexsort((exons["end"], place))
+    exons = pd.DataFrame({name: column[order] for name, column in exons.items()})
     transcripts = pd.DataFrame(about, columns=["transcript_id", "gene_id", "gene_name", "biotype"], dtype=object)
     _, transcripts["chrom"], transcripts["strand"] = zip(*found.transcripts, strict=True)
     by_transcript = exons.groupby("transcript")

@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 
 from intronaut.cli import BadData, Problems
+from intronaut.columns import read_lines
 from intronaut.intervals import covered, inside_any, overlapping_pairs
-from intronaut.seqio import numbered_lines
+
+LARGEST_POSITION = 2**31 - 1
+_HEADERS = ("#", "track", "browser")
 
 
 def read_peaks(path, own_names=True):
@@ -25,39 +28,60 @@ def read_peaks(path, own_names=True):
         BadData: lists every line that is no interval; or there is no line.
     """
     problems = Problems(path)
-    chroms, starts, ends, names, summits = [], [], [], [], []
-    for number, line in numbered_lines(path):
-        if not line.strip() or line.startswith(("#", "track", "browser")):
-            continue
-        fields = line.split("\t")
-        if len(fields) < 3:
-            problems.add(f"{len(fields)} tab-separated columns; BED has at least 3", number)
-        elif not (fields[1].isdecimal() and fields[2].isdecimal()):
-            if chroms or problems.count or any(field.isdecimal() for field in fields):
-                problems.add(f"start {fields[1]!r} or end {fields[2]!r} is not a whole number from 0", number)
-        elif not int(fields[1]) < int(fields[2]) < 2**31:
-            problems.add(f"the end {fields[2]} is not after the start {fields[1]}", number)
-        elif not fields[0]:
-            problems.add("no chromosome", number)
-        else:
-            chroms.append(fields[0])
-            starts.append(int(fields[1]))
-            ends.append(int(fields[2]))
-            names.append(fields[3] if len(fields) > 3 else None)
-            summits.append(_summit(fields))
+    blocks, known = [], False
+    for lines in read_lines(path):
+        peaks, rows = _sound_peaks(lines)
+        others = np.ones(len(lines.start), bool)
+        others[rows] = False
+        for row in np.flatnonzero(others).tolist():
+            line = lines.line(row)
+            if line.strip() and not line.startswith(_HEADERS):
+                known = known or problems.count > 0 or (len(rows) > 0 and rows[0] < row)
+                if fault := _fault(line.split("\t"), known):
+                    problems.add(fault, lines.first + row)
+        if len(rows):
+            blocks.append(peaks)
+            known = True
     problems.raise_if_any()
-    if not chroms:
+    if not blocks:
         raise BadData(f"{path}: no peak in it")
-    peaks = pd.DataFrame({"chrom": chroms, "start": starts, "end": ends, "name": names, "strand": "."})
+    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     if own_names:
-        peaks["name"] = _own_names(names)
-    return peaks.assign(summit=summits)
+        columns["name"] = _own_names(columns["name"].tolist())
+    peaks = pd.DataFrame({**columns, "strand": "."})
+    return peaks[["chrom", "start", "end", "name", "strand", "summit"]]
 
 
-def _summit(fields):
-    start, end = int(fields[1]), int(fields[2])
-    offset = fields[9] if len(fields) == 10 else ""
-    return start + int(offset) if offset.isdecimal() and int(offset) < end - start else (start + end) // 2
+def _sound_peaks(lines):
+    """A dict of columns of the lines that are peaks, and which rows these are."""
+    rows = np.flatnonzero(lines.n_columns >= 3)
+    chrom, start, end = (lines.column(number, rows) for number in range(3))
+    start, end = start.numbers(), end.numbers()
+    sound = (start >= 0) & (start < end) & (end <= LARGEST_POSITION) & ~chrom.is_empty()
+    doubtful = np.flatnonzero(sound & np.isin(lines.initial[rows], [ord(word[0]) for word in _HEADERS]))
+    sound[doubtful] = [not word.startswith(_HEADERS) for word in chrom[doubtful].words()]
+    rows, start, end = rows[sound], start[sound], end[sound]
+    name, offset = np.full(len(rows), None, object), np.full(len(rows), -1)
+    named, narrow = lines.n_columns[rows] > 3, lines.n_columns[rows] == 10
+    name[named] = np.array(lines.column(3, rows[named]).words(), object)
+    offset[narrow] = lines.column(9, rows[narrow]).numbers()
+    summit = np.where((offset >= 0) & (offset < end - start), start + offset, (start + end) // 2)
+    chrom = np.array(chrom[sound].repeated_words(), object)
+    return {"chrom": chrom, "start": start, "end": end, "name": name, "summit": summit}, rows
+
+
+def _fault(columns, known):
+    """What keeps a line from being a peak; None for the names of the columns, before any peak is ``known``."""
+    if len(columns) < 3:
+        return f"{len(columns)} tab-separated columns; BED has at least 3"
+    chrom, start, end = columns[:3]
+    if not all(text.isascii() and text.isdecimal() for text in (start, end)):
+        if not known and not any(text.isdecimal() for text in columns):
+            return None
+        return f"start {start!r} or end {end!r} is not a whole number from 0"
+    if chrom or not int(start) < int(end) <= LARGEST_POSITION:
+        return f"the end {end} is not after the start {start}"
+    return "no chromosome"
 
 
 def _own_names(names):
