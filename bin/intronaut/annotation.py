@@ -338,32 +338,51 @@ def distinct_introns(annotation):
         spliced_by_others (True when a transcript that is not itself of biotype retained_intron splices it).
         And a DataFrame of its genes: intron (row), gene (row of genes).
     """
-    introns = transcript_introns(annotation)
-    about = annotation.transcripts.iloc[introns["transcript"]].reset_index(drop=True)
-    introns = introns.join(about[["chrom", "strand", "gene", "retained", "transcript_id"]])
-    introns["chrom_order"], introns["span"] = chrom_order(about["chrom"]), about["start"] - about["end"]
-    place = ["chrom_order", "chrom", "start", "end", "strand"]
-    introns["most"] = -introns["n_introns"]
-    introns = introns.sort_values([*place, "most", "span", "transcript_id"], ignore_index=True)
-    introns["intron"] = introns.groupby(place, sort=False).ngroup()
-    genes = introns[["intron", "gene"]].drop_duplicates(ignore_index=True)
-    distinct = introns.drop_duplicates("intron", ignore_index=True)
-    distinct = distinct[["chrom", "start", "end", "strand", "rank", "n_introns", "dist_tss", "dist_tes"]].copy()
-    distinct["spliced_by_others"] = ~introns.groupby("intron")["retained"].all()
-    names = annotation.genes.iloc[genes["gene"]].assign(intron=genes["intron"].to_numpy())
-    names["gene_length"] = names["end"] - names["start"]
-    distinct["gene_length"] = names.groupby("intron")["gene_length"].max()
+    introns, of = transcript_introns(annotation), annotation.transcripts
+    transcript = introns["transcript"].to_numpy()
+    strand = np.unique(of["strand"].to_numpy(str), return_inverse=True)[1]
+    # two numbers that sort as chromosome, start, end, strand and the transcript that stands for the others
+    left = (chrom_order(of["chrom"])[transcript] << 31) + introns["start"].to_numpy()
+    right = (introns["end"].to_numpy() << 2) + strand[transcript]
+    order = np.lexsort(((right << 30) + _precedence(introns, of)[transcript], left))
+    left, right, transcript = left[order], right[order], transcript[order]
+    is_first = (np.diff(left, prepend=-1) != 0) | (np.diff(right, prepend=-1) != 0)
+    first = np.flatnonzero(is_first)
+    genes = pd.DataFrame({"intron": np.cumsum(is_first) - 1, "gene": of["gene"].to_numpy()[transcript]})
+    genes = genes[~(genes["intron"] * 2**32 + genes["gene"]).duplicated()].reset_index(drop=True)
+    place = of[["chrom", "strand"]].iloc[transcript[first]].reset_index(drop=True)
+    distinct = introns.iloc[order[first]].reset_index(drop=True).join(place)
+    distinct = distinct[["chrom", "start", "end", "strand", "rank", "n_introns", "dist_tss", "dist_tes"]]
+    distinct["spliced_by_others"] = np.logical_or.reduceat(~of["retained"].to_numpy()[transcript], first)
+    names = annotation.genes.iloc[genes["gene"]]
+    length = (names["end"] - names["start"]).to_numpy()
+    distinct["gene_length"] = np.maximum.reduceat(length, np.flatnonzero(genes["intron"].diff() != 0))
     for column in ("gene_id", "gene_name"):
-        distinct[column] = _joined(names["intron"], names[column], len(distinct))
+        distinct[column] = _joined(genes["intron"], names[column].to_numpy(object), len(distinct))
     return distinct, genes
+
+
+def _precedence(introns, transcripts):
+    """The place of every transcript when those with most introns come first, then the longest, then by name."""
+    n_introns = np.bincount(introns["transcript"], minlength=len(transcripts))
+    names = transcripts["transcript_id"].tolist()
+    by_name = np.array(sorted(range(len(names)), key=names.__getitem__))
+    span = (transcripts["start"] - transcripts["end"]).to_numpy()
+    order = by_name[np.lexsort((span[by_name], -n_introns[by_name]))]
+    place = np.empty(len(names), np.int64)
+    place[order] = np.arange(len(names))
+    return place
 
 
 def _joined(intron, names, n_introns):
     """The distinct names of each intron, sorted and joined by ``,``; None when there is none."""
-    of = [None] * n_introns
-    for row, name in zip(intron, names, strict=True):
-        if not pd.isna(name):
-            of[row] = name if of[row] is None else ",".join(sorted({name, *of[row].split(",")}))
+    known = ~pd.isna(names)
+    intron, names = intron[known], names[known]
+    shared = intron.duplicated(keep=False).to_numpy()
+    of = np.full(n_introns, None, object)
+    of[intron[~shared]] = names[~shared]
+    for row, name in zip(intron[shared], names[shared], strict=True):
+        of[row] = name if of[row] is None else ",".join(sorted({name, *of[row].split(",")}))
     return of
 
 
@@ -391,14 +410,16 @@ def transcript_introns(annotation):
     # the transcript in the high bits makes one running maximum start afresh with every transcript
     reach = np.maximum.accumulate((transcript << 32) + annotation.exons["end"].to_numpy(np.int64)) & (2**32 - 1)
     gap = np.flatnonzero((transcript[1:] == transcript[:-1]) & (start[1:] > reach[:-1]))
-    introns = pd.DataFrame({"transcript": transcript[gap], "start": reach[gap], "end": start[gap + 1]})
-    by_transcript = introns.groupby("transcript")["start"]
-    introns["n_introns"] = by_transcript.transform("size")
-    from_left = by_transcript.cumcount() + 1
-    about = annotation.transcripts.iloc[introns["transcript"]]
-    minus = about["strand"].to_numpy() == "-"
-    introns["rank"] = np.where(minus, introns["n_introns"] + 1 - from_left, from_left)
-    left = introns["start"] - about["start"].to_numpy()
-    right = about["end"].to_numpy() - introns["end"]
-    introns["dist_tss"], introns["dist_tes"] = np.where(minus, right, left), np.where(minus, left, right)
-    return introns
+    transcript, start, end = transcript[gap], reach[gap], start[gap + 1]
+    of = annotation.transcripts
+    n_introns = np.bincount(transcript, minlength=len(of))
+    from_left = np.arange(len(gap)) - (np.cumsum(n_introns) - n_introns)[transcript] + 1
+    minus = (of["strand"] == "-").to_numpy()[transcript]
+    left, right = start - of["start"].to_numpy()[transcript], of["end"].to_numpy()[transcript] - end
+    n_introns = n_introns[transcript]
+    columns = {
+        "transcript": transcript, "start": start, "end": end, "n_introns": n_introns,
+        "rank": np.where(minus, n_introns + 1 - from_left, from_left),
+        "dist_tss": np.where(minus, right, left), "dist_tes": np.where(minus, left, right),
+    }  # fmt: skip
+    return pd.DataFrame(columns)
