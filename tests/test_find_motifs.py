@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -16,6 +19,7 @@ from intronaut.cli import BadData, MissingInput, ToolError, UsageError
 from intronaut.motif_study import landmarks, read_study
 from intronaut.motifs import Motif, jaspar_motifs
 from intronaut.paper_motifs import compare_as_paper
+from intronaut.seqlets import discover
 from intronaut.similarity import families, nearest_known, normalised_correlations
 
 BASES = np.array(list("ACGT"))
@@ -424,6 +428,30 @@ def test_modisco_that_is_not_installed_is_one_line_at_once(find, tmp_path, monke
     monkeypatch.setattr(find_motifs, "find_spec", lambda name: None)
     with pytest.raises(ToolError, match="pip install modisco"):
         find("--attributions", "a.h5", "--modisco")
+
+
+def test_motifs_of_modisco_are_its_patterns_without_their_flanks(tmp_path, monkeypatch):
+    sequence = np.random.default_rng(0).dirichlet([1] * 4, 6)
+    contributions = np.outer([0.1, -0.4, 0.1, 1, 0.31, 0.29], [1, 0, 0, 0])
+    pattern = SimpleNamespace(sequence=sequence, contrib_scores=contributions, seqlets=[None] * 25)
+    seen = {}
+
+    def patterns(one_hot, hypothetical_contribs):
+        seen.update(bases=one_hot, hypothetical=hypothetical_contribs)
+        return None, [pattern]
+
+    saved = lambda path, *patterns: Path(path).touch()  # noqa: E731
+    monkeypatch.setitem(sys.modules, "modiscolite.tfmodisco", SimpleNamespace(TFMoDISco=patterns))
+    monkeypatch.setitem(sys.modules, "modiscolite.io", SimpleNamespace(save_hdf5=saved))
+    hypothetical = np.arange(24.0).reshape(2, 4, 3)
+    windows = [np.array([0, 1, 4], np.uint8), np.array([3, 2, 1], np.uint8)]
+    (motif,) = discover(windows, hypothetical, tmp_path / "modisco.h5")
+    assert motif.motif_id == "spliced_1" and (tmp_path / "modisco.h5").exists()
+    np.testing.assert_allclose(motif.counts, 25 * sequence[1:5])
+    assert seen["bases"][0].tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]
+    assert seen["hypothetical"][1, 2, 3] == hypothetical[1, 3, 2]
+    with pytest.raises(BadData, match="windows of one length; these have 2 to 3 bases"):
+        discover([windows[0], windows[1][:2]], hypothetical, tmp_path / "again.h5")
 
 
 @pytest.mark.parametrize(

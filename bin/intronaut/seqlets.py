@@ -17,6 +17,7 @@ from intronaut.scan import one_hot
 
 WIDTH = 21
 BLOCK = 256
+CORE = 0.3
 
 
 @dataclass
@@ -162,6 +163,8 @@ class WindowAttributions:
 def discover(windows, hypothetical, path):
     """Motifs made of the seqlets by TF-MoDISco (Shrikumar et al. 2018, arXiv:1811.00416), written to ``path`` as well.
 
+    Those returned lack the flanks that contribute little, as TF-MoDISco trims them before it compares motifs itself.
+
     Args:
         windows: base-code arrays; ``hypothetical``: ``(n, 4, length)``.
 
@@ -177,7 +180,14 @@ def discover(windows, hypothetical, path):
     patterns = TFMoDISco(one_hot=bases, hypothetical_contribs=hypothetical.transpose(0, 2, 1))
     save_hdf5(str(path), *patterns, WIDTH)
     return [
-        Motif(f"{outcome}_{number}", f"{outcome} {number}", np.asarray(found.sequence, float) * len(found.seqlets))
+        Motif(f"{outcome}_{number}", f"{outcome} {number}", _core(found) * len(found.seqlets))
         for outcome, some in zip(("retained", "spliced"), patterns, strict=True)
         for number, found in enumerate(some or (), 1)
     ]
+
+
+def _core(pattern):
+    """Base frequencies from the first to the last base whose contribution is at least CORE of the largest."""
+    size = np.abs(pattern.contrib_scores).sum(axis=1)
+    kept = np.flatnonzero(size >= CORE * size.max())
+    return np.asarray(pattern.sequence, float)[kept[0] : kept[-1] + 1]
