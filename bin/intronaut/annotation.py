@@ -15,6 +15,7 @@ from intronaut.cli import BadData, Problems
 from intronaut.columns import LONGEST_NUMBER, Lines, read_lines
 
 RETAINED_INTRON = "retained_intron"
+_RETAINED = RETAINED_INTRON.encode()
 LARGEST_POSITION = 2**31 - 1
 # GFF3 features that lie under a transcript and never hold exons; skipped before their attributes are read
 _NO_PARENTS = frozenset(["CDS", "five_prime_UTR", "three_prime_UTR", "UTR", "start_codon", "stop_codon", "intron"])
@@ -151,49 +152,51 @@ def _fault(columns):
 
 
 def _read_gtf(blocks, exons, problems):
-    """``(transcript_id, gene_id, gene_name, biotype)`` of every transcript, from its first exon and its own line."""
-    about, retained = [], {}
+    """``(transcript_id, gene_id, gene_name, whether retained)`` of every transcript, by its first exon and own line."""
+    about, retained, symbols = [], set(), {}
+    transcript_id, gene_id = _Repeated(b"transcript_id"), _Repeated(b"gene_id")
     for block in blocks:
         kind = block.column(_KIND)
         is_exon = kind.equals(b"exon")
         wanted = np.flatnonzero(is_exon | kind.equals(b"transcript"))
         lines, is_exon = block[wanted], is_exon[wanted]
-        starts, keys = _transcripts(lines)
+        starts, keys = _transcripts(lines, transcript_id)
         run = np.repeat(np.arange(len(keys)), np.diff(starts, append=len(lines)))
-        retained.update((keys[run[row]], biotype) for row, biotype in _retained(lines, np.flatnonzero(~is_exon)))
+        text, own = block.lines.text, np.flatnonzero(~is_exon)
+        for i, *span in zip(run[own].tolist(), *lines[own].spans(), strict=True):
+            if _says_retained(text, *span):
+                retained.add(keys[i])
         lines, run = lines[is_exon], run[is_exon]
         first = np.flatnonzero(np.diff(run, prepend=-1))
-        numbers = np.zeros(len(keys), np.int32)
-        for i, *spans in zip(run[first].tolist(), *lines[first].spans(), strict=True):
-            numbers[i] = number = exons.number(keys[i])
-            if number == len(about):
-                about.append((keys[i][0], *_gtf_about(block.lines.text, *spans)))
-        exons.add(numbers[run], lines)
-    return [
-        (name, gene or name, symbol, biotype or retained.get(key))
-        for (name, gene, symbol, biotype), key in zip(about, exons.transcripts, strict=True)
-    ]
+        numbers = []
+        for i, source, start, end in zip(run[first].tolist(), *lines[first].spans(), strict=True):
+            key = keys[i]
+            numbers.append(exons.number(key))
+            if numbers[-1] < len(about):
+                continue
+            gene = gene_id.value(text, start, end) or key[0]
+            place = gene, *key[1:]
+            if symbols.get(place) is None:
+                symbol = gtf_attribute(text, b"gene_name", start, end)
+                symbols[place] = symbol or gtf_attribute(text, b"gene", start, end)
+            about.append((key[0], gene, symbols[place], _says_retained(text, source, start, end)))
+        exons.add(np.repeat(numbers, np.diff(first, append=len(lines))), lines)
+    return [(*row[:3], row[3] or key in retained) for row, key in zip(about, exons.transcripts, strict=True)]
 
 
-def _transcripts(lines):
+def _transcripts(lines, transcript_id):
     """The rows where another transcript begins (int array), and its (transcript_id, chrom, strand).
 
     The lines without transcript_id are faults.
     """
     starts, names = [], []
-    text, upto, name = lines.lines.text, b"\n", None
-    _, places, ends = lines.spans()
+    text, attributes = lines.lines.text, lines.column(_ATTRIBUTES)
     moves = (lines.column(_CHROM).changes() | lines.column(_STRAND).changes()).tolist()
-    for row, (start, end, moved) in enumerate(zip(places, ends, moves, strict=True)):
-        # the lines of a transcript follow each other and are mostly the same up to its quoted name
-        if not text.startswith(upto, start):
-            name, stop = _quoted(text, b"transcript_id", start, end)
-            upto = text[start:stop] if name else b"\n"
-            name = name or gtf_attribute(text, b"transcript_id", start, end)
-        elif not moved:
-            continue
-        starts.append(row)
-        names.append(name)
+    spans = zip(attributes.start.tolist(), attributes.end.tolist(), moves, strict=True)
+    for row, (start, end, moved) in enumerate(spans):
+        if moved or not text.startswith(transcript_id.upto, start):
+            starts.append(row)
+            names.append(transcript_id.value(text, start, end))
     starts = np.array(starts, np.int64)
     heads = lines[starts]
     nameless = heads[np.array([not name for name in names], bool)]
@@ -203,27 +206,29 @@ def _transcripts(lines):
     return starts, list(zip(names, chroms, strands, strict=True))
 
 
-def _retained(lines, rows):
-    """``(row, biotype)`` of those of the ``rows``, transcript lines, that may be of biotype retained_intron."""
-    text, word = lines.lines.text, RETAINED_INTRON.encode()
-    for row, source, start, end in zip(rows.tolist(), *lines[rows].spans(), strict=True):
-        if text.find(word, source, end) >= 0:
-            yield row, _gtf_biotype(text, source, start, end)
-
-
-def _gtf_about(text, source, start, end):
-    """gene_id, gene_name and biotype."""
-    name = gtf_attribute(text, b"gene_name", start, end) or gtf_attribute(text, b"gene", start, end)
-    return gtf_attribute(text, b"gene_id", start, end), name, _gtf_biotype(text, source, start, end)
-
-
-def _gtf_biotype(text, source, start, end):
+def _says_retained(text, source, start, end):
+    """Whether a GTF line says that its transcript is of biotype retained_intron."""
+    if text.find(_RETAINED, source, end) < 0:
+        return False
+    biotype = gtf_attribute(text, b"transcript_biotype", start, end)
+    biotype = biotype or gtf_attribute(text, b"transcript_type", start, end)
     # Ensembl releases before 76 carry the transcript's biotype in the source column
-    return (
-        gtf_attribute(text, b"transcript_biotype", start, end)
-        or gtf_attribute(text, b"transcript_type", start, end)
-        or (RETAINED_INTRON if text.startswith(RETAINED_INTRON.encode() + b"\t", source) else None)
-    )
+    return biotype == RETAINED_INTRON or not biotype and text.startswith(_RETAINED + b"\t", source)
+
+
+class _Repeated:
+    """One attribute of GTF lines, quick where a line is like the one before up to the attribute's end, ``upto``."""
+
+    def __init__(self, name):
+        self.name, self.upto, self.last = name, b"\n", None
+
+    def value(self, text, start, end):
+        """As :func:`gtf_attribute`."""
+        if not text.startswith(self.upto, start):
+            self.last, stop = _quoted(text, self.name, start, end)
+            self.upto = text[start:stop] if self.last else b"\n"
+            self.last = self.last or gtf_attribute(text, self.name, start, end)
+        return self.last
 
 
 def gtf_attribute(text, name, start, end):
@@ -293,14 +298,14 @@ def _gff3_about(attributes):
 
 
 def _gff3_transcript(identifier, above):
-    """``[transcript_id, gene_id, gene_name, biotype]``; the gene is the feature at the top of the parents' chain."""
+    """As one of :func:`_read_gtf`; the gene is the feature at the top of the parents' chain."""
     top, seen = identifier, set()
     while above[top][0] in above and top not in seen:
         seen.add(top)
         top = above[top][0]
     name, _, _, biotype = above[identifier][1]
     _, gene, symbol, _ = above[top][1]
-    return [name or _bare(identifier), gene or _bare(top), symbol, biotype]
+    return name or _bare(identifier), gene or _bare(top), symbol, biotype == RETAINED_INTRON
 
 
 def _bare(identifier):
@@ -313,11 +318,11 @@ def _annotation(found, about):
     place = (exons["transcript"].astype(np.int64) << 32) + exons["start"]
     order = np.lexsort((exons["end"], place))
     exons = pd.DataFrame({name: column[order] for name, column in exons.items()})
-    transcripts = pd.DataFrame(about, columns=["transcript_id", "gene_id", "gene_name", "biotype"], dtype=object)
+    transcripts = pd.DataFrame(about, columns=["transcript_id", "gene_id", "gene_name", "retained"], dtype=object)
     _, transcripts["chrom"], transcripts["strand"] = zip(*found.transcripts, strict=True)
     by_transcript = exons.groupby("transcript")
     transcripts["start"], transcripts["end"] = by_transcript["start"].min(), by_transcript["end"].max()
-    transcripts["retained"] = transcripts.pop("biotype") == RETAINED_INTRON
+    transcripts["retained"] = transcripts["retained"].astype(bool)
     by_gene = transcripts.groupby(["gene_id", "chrom", "strand"], sort=False)
     genes = by_gene.agg(gene_name=("gene_name", "first"), start=("start", "min"), end=("end", "max")).reset_index()
     transcripts["gene"] = by_gene.ngroup()

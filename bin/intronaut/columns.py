@@ -70,13 +70,13 @@ class Column:
     def numbers(self):
         """Each row as a whole number without sign; -1 where it is none or has more than 18 digits: int64 array."""
         length = self.end - self.start
-        value = np.where((length > 0) & (length <= LONGEST_NUMBER), 0, -1)
+        sound = (length > 0) & (length <= LONGEST_NUMBER)
+        from_right = np.arange(1, 1 + length[sound].max(initial=0))[:, None]
         letters = np.frombuffer(self.text, np.uint8)
-        for place in range(length[value == 0].max(initial=0)):
-            rows = np.flatnonzero((value >= 0) & (length > place))
-            digit = letters[self.start[rows] + place] - np.uint8(ord("0"))
-            value[rows] = np.where(digit < 10, value[rows] * 10 + digit, -1)
-        return value
+        digits = letters.take(self.end - from_right, mode="clip") - np.uint8(ord("0"))
+        digits[from_right > length] = 0
+        sound &= (digits <= 9).all(axis=0)
+        return np.where(sound, (digits * 10 ** (from_right - 1)).sum(axis=0), -1)
 
 
 class Lines:
@@ -102,8 +102,8 @@ class Lines:
 
     def column(self, number, rows):
         """Column ``number``, from 0, of the lines ``rows`` (int array), which must have it."""
-        mark = self._before[rows] + number
-        return Column(self.text, self._marks[mark] + 1, self._marks[mark + 1])
+        mark = self._before.take(rows) + number
+        return Column(self.text, self._marks.take(mark) + 1, self._marks.take(mark + 1))
 
     def line(self, row):
         """One line as str."""
