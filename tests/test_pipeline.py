@@ -144,21 +144,25 @@ def test_second_run_repeats_no_task(demo, embedders):
     assert not submitted(printed)
 
 
-def test_killed_run_resumes_and_ends_with_the_same_tables(demo, embedders, tmp_path):
-    args = ("-profile", "demo", "--outdir", tmp_path / "results", *embedders)
-    run = subprocess.Popen(
-        nextflow_command(ROOT, tmp_path, *args), cwd=tmp_path, env=task_env(), stdout=subprocess.PIPE, text=True
-    )
+def test_killed_run_resumes_and_ends_with_the_tables_of_an_unbroken_one(tmp_path):
+    # the few motifs of nematodes: what is killed and resumed matters here, not what is found
+    args = ("-profile", "demo", "--tax_group", "nematodes", "--outdir")
+    whole, broken = (tmp_path / name for name in ("whole", "broken"))
+    whole.mkdir()
+    broken.mkdir()
+    nextflow(whole, *args, whole / "results")
+    command = nextflow_command(ROOT, broken, *args, broken / "results")
+    run = subprocess.Popen(command, cwd=broken, env=task_env(), stdout=subprocess.PIPE, text=True)
     for line in run.stdout:
         if "EMBED_MOTIFS" in line:
             break
     time.sleep(2)
     run.send_signal(signal.SIGKILL)
     run.communicate()
-    printed = nextflow(tmp_path, *args, "-resume")
+    printed = nextflow(broken, *args, broken / "results", "-resume")
     assert not any("LABEL_INTRONS" in task for task in submitted(printed))
     for table in ("labels/labels.tsv", "fit/motifs_logistic/predictions.tsv", "features/motifs.h5ad"):
-        assert (tmp_path / "results" / table).read_bytes() == (demo / "results" / table).read_bytes(), table
+        assert (broken / "results" / table).read_bytes() == (whole / "results" / table).read_bytes(), table
 
 
 def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
@@ -179,7 +183,7 @@ def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
     assert fits == {*kinds, "sei_logistic_tf", "sei_lightgbm_tf"}
     scored = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "SCORE_VARIANTS" in task}
     assert scored == {*fits, "network_basset", "network_sei"}
-    assert sum("ATTRIBUTE" in task for task in submitted(printed)) == 2
+    assert {path.name for path in (tmp_path / "out" / "attribute").iterdir()} == {"network_basset", "network_sei"}
     sought = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "FIND_MOTIFS" in task}
     assert sought == {"motifs", "motifs_network_basset", "motifs_network_sei"}
 
@@ -221,13 +225,6 @@ def test_config_defaults_equal_the_schema(tmp_path):
     assert config.keys() == rules.keys()
     for name, rule in rules.items():
         assert config[name].strip("'") == str(rule.get("default", "null")).replace("False", "false"), name
-
-
-def test_every_process_names_an_image_of_containers(tmp_path):
-    printed = asked(tmp_path, "inspect", ROOT, "-profile", "demo", "-format", "json")
-    processes = json.loads(printed[printed.index("{") :])["processes"]
-    folders = {path.name for path in (ROOT / "containers").iterdir()}
-    assert processes and all(p["container"].split("/")[-1].split(":")[0] in folders for p in processes)
 
 
 def test_docs_made_from_help_and_schema_have_not_drifted():

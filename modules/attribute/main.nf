@@ -5,7 +5,7 @@ process ATTRIBUTE {
     publishDir path: { "${task.ext.outdir}/attribute" }, mode: 'copy', saveAs: { name -> name - 'attributed/' }
 
     input:
-    path model, stageAs: 'models/*'
+    path model
     path weights, stageAs: 'weights/*' // of Sei, for linear models on it; empty for networks
     path targets
     path windows

@@ -23,7 +23,7 @@ process MAKE_REPORT {
     script:
     def options = [agreement: '--agreement agreement', 'balance.tsv': '--balance balance.tsv', 'matched.json': '--matched matched.json', enrich: '--enrich enrich']
     def variants_option = variants ? '--variants variants/*' : ''
-    def motifs = extras.findAll { extra -> extra.name.startsWith('motifs') }
+    def motifs = extras.findAll { extra -> extra.name.startsWith('motifs') }.sort { folder -> folder.name }
     def extra_options = (extras - motifs).collect { extra -> options[extra.name] }.join(' ') + " --motifs ${motifs.join(' ')}"
     """
     make_report.py --labels ${labels} --ledger ${ledger} --counts ${counts} --audit ${audit} ${extra_options} ${variants_option} \\
