@@ -109,9 +109,9 @@ def _whole_lines(stream):
                 parts, size, mark = [], len(chunk) - cut, b""
             parts.append(chunk[cut:])
     except _BROKEN:
-        whole, end, _ = b"".join(parts).removeprefix(mark).rpartition(b"\n")
+        whole, end, _ = _with_newlines(b"".join(parts).removeprefix(mark)).rpartition(b"\n")
         if end:
-            yield _with_newlines(whole + end)
+            yield whole + end
         raise
     if rest := b"".join(parts).removeprefix(mark):
         yield _with_newlines(rest if rest.endswith(b"\n") else rest + b"\n")
