@@ -6,11 +6,11 @@ Coordinates are 0-based, half-open.
 import numpy as np
 import pandas as pd
 
+from intronaut.annotation_lines import LARGEST_POSITION
 from intronaut.cli import BadData, Problems
 from intronaut.columns import read_lines
 from intronaut.intervals import covered, inside_any, overlapping_pairs
 
-LARGEST_POSITION = 2**31 - 1
 _HEADERS = ("#", "track", "browser")
 
 
