@@ -30,6 +30,7 @@ or with --preset paper: paper.tsv, summary.json, volcano and gc, as Daoud & Ben-
 
 import json
 from importlib.util import find_spec
+from math import isfinite
 
 from intronaut.cli import (
     Log,
@@ -283,7 +284,7 @@ def tell(log, motif_table, family_table, sites, background, args):
         "background": dict(zip("ACGT", map(float, background.round(6)), strict=True)),
         "p_value": args.p_value, "pseudocount": args.pseudocount, "measure": args.measure, "adjust": args.adjust,
         "attributions": args.attributions is not None, "seed": args.seed, "n_sites": len(sites.p), "status": status,
-        "gc_correlation": {name: round(value, 6) for name, value in rho.items()},
+        "gc_correlation": {name: round(value, 6) if isfinite(value) else None for name, value in rho.items()},
         "significant_motifs": n, "significant_families": of_families,
     }  # fmt: skip
 

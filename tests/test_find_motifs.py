@@ -19,6 +19,7 @@ from intronaut.cli import BadData, MissingInput, ToolError, UsageError
 from intronaut.motif_study import landmarks, read_study
 from intronaut.motifs import Motif, jaspar_motifs
 from intronaut.paper_motifs import compare_as_paper
+from intronaut.report_sections import read_section
 from intronaut.seqlets import discover
 from intronaut.similarity import families, nearest_known, normalised_correlations
 
@@ -408,6 +409,18 @@ def test_only_sites_in_seqlets_count(planted, undrawn):
     assert (row["odds_ratio"], row["spliced_hit"]) == (np.inf, 0) and np.isnan(row["low"])
     # whoever has a seqlet here has this one: the number of bases in seqlets explains it as well
     assert row["q_unadjusted"] < 1e-6 and row["q"] > 0.05
+
+
+def test_attributions_without_any_seqlet_make_whole_outputs(planted, undrawn):
+    folder, _, _, label = planted
+    write_attributions(folder / "flat.h5", [f"i{k}" for k in range(300)], np.zeros((300, 200)))
+    out = run_in(folder, "flat", "--attributions", folder / "flat.h5", "--no-shuffle")
+    # the standard of JSON knows no NaN
+    told = json.loads((out / "summary.json").read_text(), parse_constant=pytest.fail)
+    assert (told["n_sites"], told["gc_correlation"]) == (0, {"unadjusted": None, "adjusted": None})
+    section = read_section("motifs", out)
+    assert "0 of the motif families" in section["sentences"][0] and "nan" not in " ".join(section["sentences"])
+    assert read(out / "families.tsv")["p"].isna().all()
 
 
 def test_noise_has_few_seqlets_and_none_reaches_past_its_window():

@@ -169,8 +169,8 @@ def _motifs(judged):
         f"{len(enriched)} of {len(tested)} families with the named factors are more common in retained windows at q < "
         f"{ALPHA}, adjusted for {judged.motif_summary.get('adjust')}; sites in {where}"
     )
-    rho = judged.motif_summary.get("gc_correlation", {})
-    return verdict, told + (f"; motif GC and effect correlate by {rho['unadjusted']:.2f} unadjusted" if rho else "")
+    rho = judged.motif_summary.get("gc_correlation", {}).get("unadjusted")
+    return verdict, told + ("" if rho is None else f"; motif GC and effect correlate by {rho:.2f} unadjusted")
 
 
 def _little_computing(judged):

@@ -35,10 +35,11 @@ def _motif_words(summary):
         "false-discovery rate of 5 % once the windows' GC content and the introns' length are allowed for; "
         f"{found['unadjusted']:,} do before."
     )
-    yield (
-        "How GC-rich a motif is goes with how enriched it looks: rank correlation "
-        f"{rho['unadjusted']:.2f} before, {rho['adjusted']:.2f} after."
-    )
+    if None not in (rho["unadjusted"], rho["adjusted"]):
+        yield (
+            "How GC-rich a motif is goes with how enriched it looks: rank correlation "
+            f"{rho['unadjusted']:.2f} before, {rho['adjusted']:.2f} after."
+        )
     yield "A difference that is there before and gone after is one of base content, not of a factor."
 
 
