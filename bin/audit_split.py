@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["biopython>=1.85", "numpy>=2.0", "pandas>=2.2", "pyopal>=0.7", "ncls>=0.0.68", "scipy>=1.11"]
+# dependencies = ["biopython>=1.85", "numpy>=2.0", "pandas>=2.2", "pyopal>=0.7", "pyranges>=0.1.7,<1", "scipy>=1.11"]
 # ///
 """Look for what training knows of test: shared bases, homology, reverse-complement twins and genes on both sides.
 

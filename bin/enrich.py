@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["biopython>=1.85", "matplotlib>=3.9", "numpy>=2.0", "pandas>=2.2", "ncls>=0.0.68", "pysam>=0.22",
+# dependencies = ["biopython>=1.85", "matplotlib>=3.9", "numpy>=2.0", "pandas>=2.2", "pyranges==0.1.7", "pysam>=0.22",
 #   "rich>=13", "scipy>=1.13"]
 # ///
 """Say which measured peaks (ChIP-seq, ATAC-seq, DNase-seq) lie more often on retained than on spliced introns.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["numpy>=1.26", "pandas>=2.2", "ncls>=0.0.68", "pysam>=0.22", "biopython>=1.83", "scipy>=1.11"]
+# dependencies = ["numpy>=1.26", "pandas>=2.2", "pyranges>=0.1.7,<1", "pysam>=0.22", "biopython>=1.83", "scipy>=1.11"]
 # ///
 """Label every intron of a gene annotation, or every peak, as retained (1), spliced (0) or unknown (NA).
 

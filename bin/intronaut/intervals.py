@@ -10,31 +10,14 @@ def overlapping_pairs(left, right):
     Returns:
         DataFrame: left, right (row positions), overlap (bp); sorted by left, then right.
     """
-    from ncls import NCLS
-
     if left.empty or right.empty:
         return pd.DataFrame({"left": [], "right": [], "overlap": []}, dtype="int64")
-    chrom = pd.factorize(np.concatenate([left["chrom"].to_numpy(object), right["chrom"].to_numpy(object)]))[0]
-    start, end = _end_to_end(right, chrom[len(left) :])
-    index = NCLS(start, end, np.arange(len(right)))
-    start, end = _end_to_end(left, chrom[: len(left)])
-    left_row, right_row = index.all_overlaps_both(start, end, np.arange(len(left)))
-    order = np.lexsort((right_row, left_row))
-    pairs = pd.DataFrame({"left": left_row[order], "right": right_row[order]})
-    start, end = _shared(pairs, left, right)
-    return pairs.assign(overlap=end - start)
-
-
-def _shared(pairs, left, right):
-    """Start and end of what the intervals of each pair share: two arrays."""
-    start = np.maximum(left["start"].to_numpy()[pairs["left"]], right["start"].to_numpy()[pairs["right"]])
-    end = np.minimum(left["end"].to_numpy()[pairs["left"]], right["end"].to_numpy()[pairs["right"]])
-    return start, end
-
-
-def _end_to_end(table, chrom):
-    """Starts and ends where the chromosomes, numbered by ``chrom``, lie in one line, far from each other."""
-    return tuple((chrom << 34) + table[name].to_numpy(np.int64) for name in ("start", "end"))
+    pairs = _ranges(left).join(_ranges(right), suffix="_right", nb_cpu=1).df
+    if pairs.empty:
+        return pd.DataFrame({"left": [], "right": [], "overlap": []}, dtype="int64")
+    shared = np.minimum(pairs["End"], pairs["End_right"]) - np.maximum(pairs["Start"], pairs["Start_right"])
+    pairs = pd.DataFrame({"left": pairs["row"], "right": pairs["row_right"], "overlap": shared}).astype("int64")
+    return pairs.sort_values(["left", "right"], ignore_index=True)
 
 
 def covered(pairs, left, right):
@@ -42,13 +25,22 @@ def covered(pairs, left, right):
 
     ``pairs`` are those of :func:`overlapping_pairs`, or some of them.
     """
-    start, end = _shared(pairs, left, right)
+    start = np.maximum(left["start"].to_numpy()[pairs["left"]], right["start"].to_numpy()[pairs["right"]])
+    end = np.minimum(left["end"].to_numpy()[pairs["left"]], right["end"].to_numpy()[pairs["right"]])
     order = np.lexsort((start, pairs["left"]))
     row, start, end = pairs["left"].to_numpy()[order], start[order], end[order]
     reach = np.maximum.accumulate((row << 32) + end)
     before = np.concatenate([[0], reach[:-1]])
     fresh = np.maximum((row << 32) + end - np.maximum((row << 32) + start, before), 0)
     return np.bincount(row, fresh, minlength=len(left))
+
+
+def _ranges(table):
+    # without a Strand column: pyranges refuses the strand "." that IR tables and peaks carry
+    import pyranges
+
+    columns = {"Chromosome": table["chrom"], "Start": table["start"], "End": table["end"], "row": np.arange(len(table))}
+    return pyranges.PyRanges(pd.DataFrame({name: np.asarray(column) for name, column in columns.items()}))
 
 
 def inside_any(inner, outer):
