@@ -75,6 +75,15 @@ def test_page_needs_nothing_from_outside(tool, results):
     assert [source for source in Sources.found if not source.startswith("#")] == []
 
 
+def test_links_to_files_stand_only_in_the_report_of_a_pipeline(tool, results):
+    report(tool)
+    assert "fit/sim/metrics.json" not in (results / "report.html").read_text()
+    (results / "settings.json").write_text(json.dumps({"fasta": "genome.fa", "gtf": "genes.gtf"}))
+    report(tool, "--settings", "settings.json")
+    linked = re.findall(r'<a href="(fit/[^"]+)"', (results / "report.html").read_text())
+    assert linked and all((results / path).is_file() for path in linked)
+
+
 def test_names_from_the_data_cannot_inject_html(tool, results):
     report(tool, "--explain", "explain/sim")
     page = (results / "report.html").read_text()
