@@ -45,7 +45,7 @@ def make_parser():
     data.add_argument("--motifs", default=[], nargs="+", metavar="FOLDER", help="folders of find_motifs")
     data.add_argument("--enrich", default=[], nargs="+", metavar="FOLDER", help="folders of enrich")
     data.add_argument("--variants", default=[], nargs="+", metavar="FOLDER", help="folders of score_variants")
-    data.add_argument("--settings", metavar="JSON", help="params of a pipeline run, to be shown, with links to its files")
+    data.add_argument("--settings", metavar="JSON", help="params of a pipeline, to be shown, with links to its files")
     out = made.add_argument_group("output")
     out.add_argument("-o", "--output", default="report.html", metavar="FILE", help="the page")
     out.add_argument("--figures", default="figures", metavar="FOLDER", help="the figures as SVG")
