@@ -17,7 +17,7 @@ demo: $(VENV) $(ENGINE) ## Run the whole study on 6 Mb of human chromosome 19; e
 	@echo "Report: results/demo/report.html"
 
 test: $(VENV) $(ENGINE) ## Run every test, as many files side by side as there are processors
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-places: $(VENV) $(ENGINE) ## Run the demo under Podman, on Slurm and through kills, and the tools in Galaxy; as root, with the Debian packages podman runc debootstrap slurm-wlm munge
 	tests/places/run.sh
