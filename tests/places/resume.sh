@@ -28,9 +28,9 @@ refuse_repeats() {
 reference
 for step in LABEL_INTRONS FETCH_SEQUENCES EMBED_MOTIFS FIT EXPLAIN; do
     local_study "$here/heads" -profile demo "${shards[@]}" -resume >"$here/heads.log" 2>&1 &
-    wait_for "Submitted process > STUDY:$step" "$here/heads.log"
+    wait_for "\(Submitted\|Cached\) process > STUDY:$step" "$here/heads.log"
     [ $step != EMBED_MOTIFS ] || wait_for 'Task completed > .*EMBED_MOTIFS' "$here/heads/nextflow.log"
-    sleep 2
+    sleep 0.5
     refuse_repeats
     kill_head "$here/heads"
     say "head killed while $step ran" "$(completed "$here"/heads/nextflow.*.log | wc -l) tasks were done"
