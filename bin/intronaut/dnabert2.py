@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from intronaut.cli import BadData, require_file
+from intronaut.weights import let_go
 
 PARAMETERS = 117_074_176
 SPECIALS = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
@@ -192,6 +193,7 @@ def pack(model):
         for name, child in module.named_children():
             if isinstance(child, nn.Linear) and child.weight.dtype in computed:
                 module[name] = PackedLinear(child)
+                let_go(child.weight)
     return model
 
 
