@@ -11,11 +11,10 @@ from urllib.parse import unquote
 import numpy as np
 
 from intronaut.cli import Problems
-from intronaut.columns import LONGEST_NUMBER, Lines, read_lines
+from intronaut.columns import LARGEST_POSITION, LONGEST_NUMBER, Lines, read_lines
 
 RETAINED_INTRON = "retained_intron"
 _RETAINED = RETAINED_INTRON.encode()
-LARGEST_POSITION = 2**31 - 1
 # GFF3 features that lie under a transcript and never hold exons; skipped before their attributes are read
 _NO_PARENTS = frozenset(["CDS", "five_prime_UTR", "three_prime_UTR", "UTR", "start_codon", "stop_codon", "intron"])
 _STRANDS = "+-.?"

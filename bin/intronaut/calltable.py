@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from intronaut.cli import BadData, Problems
+from intronaut.columns import LARGEST_POSITION
 from intronaut.seqio import numbered_lines
 
 MISSING_WORDS = ("", "NA", "NAold", "NaN", "nan", "na", "None", "-nan")
@@ -64,7 +65,7 @@ def _unique(names):
 def whole_numbers(texts, problems):
     """A column of text as int64; what is no whole number goes to ``problems`` and becomes 0."""
     values = pd.to_numeric(texts, errors="coerce")
-    bad = values.isna() | (values % 1 != 0) | (values.abs() >= 2**31)
+    bad = values.isna() | (values % 1 != 0) | (values.abs() > LARGEST_POSITION)
     for line, text in texts[bad].items():
         what = f"{text!r}, not a whole number" if isinstance(text, str) else "missing"
         problems.add(f"{texts.name} is {what}", line)

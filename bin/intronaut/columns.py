@@ -10,6 +10,8 @@ import numpy as np
 from intronaut.seqio import numbered_blocks
 
 _TAB, _NEWLINE = 9, 10
+# positions are kept in 32 bits with a sign
+LARGEST_POSITION = 2**31 - 1
 # beyond the digits of any position in a genome, but short enough for int64
 LONGEST_NUMBER = 18
 

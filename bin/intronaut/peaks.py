@@ -6,9 +6,8 @@ Coordinates are 0-based, half-open.
 import numpy as np
 import pandas as pd
 
-from intronaut.annotation_lines import LARGEST_POSITION
 from intronaut.cli import BadData, Problems
-from intronaut.columns import read_lines
+from intronaut.columns import LARGEST_POSITION, read_lines
 from intronaut.intervals import covered, inside_any, overlapping_pairs
 
 _HEADERS = ("#", "track", "browser")
