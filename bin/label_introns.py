@@ -209,9 +209,9 @@ def labelled_by_calls(args, genes, introns, genome, aliases):
     names = known_chroms(calls["chrom"], introns["chrom"], aliases, ", ".join(args.calls), args)
     for path, rows in zip(args.calls, read, strict=True):
         if genome is not None:
-            c.check_splice_sites(path, rows, genome, args.min_splice_sites)
+            c.check_splice_sites(path, rows, genome, args.min_splice_sites, args.shift)
         else:
-            c.check_against_annotation(path, rows, introns, names)
+            c.check_against_annotation(path, rows, introns, names, args.shift)
     calls, lost = c.match_calls(calls, introns, names)
     said = c.collapse(calls, args.samples)
     label, reason = c.consensus(said, len(introns), args.consensus)

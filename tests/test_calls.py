@@ -103,6 +103,14 @@ def test_shift_of_one_end_is_named(tmp_path, monkeypatch):
         run(tmp_path, monkeypatch, "--fasta", FOLDER / "genome.fa", "--calls", path)
 
 
+def test_shift_that_is_named_holds_the_one_that_was_given(tmp_path, monkeypatch):
+    path = tmp_path / "calls.bed"
+    path.write_text("1\t1100\t1300\n1\t1400\t1600\n1\t4100\t4300\n")
+    for genome in (["--fasta", FOLDER / "genome.fa"], []):
+        with pytest.raises(BadData, match="with --shift=0,0 it would be 100"):
+            run(tmp_path, monkeypatch, *genome, "--calls", path, "--shift=1,1")
+
+
 def test_calls_of_another_assembly_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "calls.bed"
     path.write_text("".join(f"1\t{start}\t{start + 90}\n" for start in range(1010, 5000, 137)))

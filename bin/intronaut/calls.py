@@ -144,7 +144,7 @@ def _matching(path, table, pattern):
     return [(name[len(before) : len(name) - len(after)] if star else name, name) for name in names]
 
 
-def check_splice_sites(path, calls, genome, least):
+def check_splice_sites(path, calls, genome, least, shift):
     """Refuse calls whose introns do not start and end as introns do, and name the shift of one base that would mend it.
 
     Up to 10,000 introns spread over the file are looked at, on the chromosomes that the genome has.
@@ -154,6 +154,7 @@ def check_splice_sites(path, calls, genome, least):
         calls: rows of ``read_calls``.
         genome: a Genome.
         least: the least share of introns that must be GT-AG, GC-AG or AT-AC.
+        shift: what their starts and ends have been shifted by; the shift named includes it.
 
     Raises:
         BadData: the share is lower.
@@ -171,7 +172,7 @@ def check_splice_sites(path, calls, genome, least):
     found = list(zip(left, right, places["strand"], strict=True))
     share = {shift: sum(_is_intron(*ends, *shift) for ends in found) / len(found) for shift in SHIFTS}
     what = f"of {len(found):,} introns start and end as introns do (GT-AG, GC-AG or AT-AC)"
-    _refuse_shifted(path, share, share[0, 0] < least, lambda best: share[best] >= least, what)
+    _refuse_shifted(path, share, share[0, 0] < least, lambda best: share[best] >= least, what, shift)
 
 
 def _is_intron(left, right, strand, first, last):
@@ -179,8 +180,10 @@ def _is_intron(left, right, strand, first, last):
     return (strand != "-" and ends in SPLICE_SITES) or (strand != "+" and reverse_complement(ends) in SPLICE_SITES)
 
 
-def check_against_annotation(path, calls, introns, chrom_names):
+def check_against_annotation(path, calls, introns, chrom_names, shift):
     """Refuse calls that match the annotated introns much better one base further; for want of a genome to look at.
+
+    ``shift`` is that of :func:`check_splice_sites`.
 
     Raises:
         BadData: a shift of one base finds more than twice as many annotated introns.
@@ -194,16 +197,16 @@ def check_against_annotation(path, calls, introns, chrom_names):
         share[first, last] = pd.MultiIndex.from_frame(shifted).isin(known).mean() if len(places) else 0
     best = max(share.values())
     what = f"of {len(places):,} introns are annotated"
-    _refuse_shifted(path, share, best > 2 * share[0, 0], lambda shift: True, what)
+    _refuse_shifted(path, share, best > 2 * share[0, 0], lambda best: True, what, shift)
 
 
-def _refuse_shifted(path, share, wrong, mends, what):
+def _refuse_shifted(path, share, wrong, mends, what, shift):
     if not wrong:
         return
     best = max(SHIFTS, key=share.get)
     advice = "no shift by one base mends it; are the calls of another assembly?"
     if mends(best) and best != (0, 0):
-        advice = f"with --shift={best[0]},{best[1]} it would be {share[best]:.1%}"
+        advice = f"with --shift={shift[0] + best[0]},{shift[1] + best[1]} it would be {share[best]:.1%}"
     raise BadData(f"{path}: only {share[0, 0]:.1%} {what}; {advice}")
 
 
