@@ -211,11 +211,12 @@ class Matrix:
         values = self.kept[rows] if self.kept is not None else self._standardise(self._stored(rows))
         return values[:, : self.d]
 
-    def map(self, work):
-        """Yield ``work(rows, values)`` for every block, in order, worked out by ``self.threads`` threads."""
+    def map(self, work, blocks=None):
+        """Yield ``work(rows, values)`` for every block, or some ``blocks``, in order, by ``self.threads`` threads."""
+        blocks = self.blocks if blocks is None else blocks
         # a bounded window of blocks, so that a slow reader never fills the memory
-        for first in range(0, len(self.blocks), 4 * self.threads):
-            some = self.blocks[first : first + 4 * self.threads]
+        for first in range(0, len(blocks), 4 * self.threads):
+            some = blocks[first : first + 4 * self.threads]
             yield from self.pool.map(lambda rows: work(rows, self.block(rows)), some)
 
     def leading(self, d):

@@ -39,6 +39,12 @@ OUTPUTS = 21907
 SPLINE_FUNCTIONS = 16
 POOL = 4
 DILATIONS = (2, 4, 8, 16, 25)
+# of each stage, the two convolutions with nothing between them and the two with rectifiers
+STAGES = (
+    (("lconv1.0", "lconv1.1"), ("conv1.0", "conv1.2")),
+    (("lconv2.2", "lconv2.3"), ("conv2.1", "conv2.3")),
+    (("lconv3.2", "lconv3.3"), ("conv3.1", "conv3.3")),
+)
 # channels from which tiles are faster than the library's convolution
 TILED_FROM = 128
 # positions that go through the widest stage together on a CPU
@@ -199,19 +205,18 @@ class Runner:
                 let_go(tensors[f"{name}.weight"])
             return pair
 
-        # past the first pair, fusing saves little over tiles and would cost memory and time to load
-        later = PlainPair if tiled else FusedPair
-        self.pairs = [
-            paired(FusedPair, narrow, "lconv1.0", "lconv1.1"),
-            paired(later, conv, "lconv2.2", "lconv2.3"),
-            paired(later, conv, "lconv3.2", "lconv3.3"),
-        ]
-        names = (("conv1.0", "conv1.2"), ("conv2.1", "conv2.3"), ("conv3.1", "conv3.3"))
-        self.convs = [[made(name, conv) for name in pair] for pair in names]
+        def stage(pair, convs):
+            first = pair is STAGES[0][0]
+            # past the first pair, fusing saves little over tiles and would cost memory and time to load
+            kind = FusedPair if first or not tiled else PlainPair
+            return paired(kind, narrow if first else conv, *pair), [made(name, conv) for name in convs]
+
+        # the widest layers first: once most filters are in memory, little is mapped beside them
         self.dilated = [
             made(f"dconv{number}.1", PhasedConv if tiled else LayerConv, dilation)
             for number, dilation in enumerate(DILATIONS, 1)
         ]
+        self.stages = [stage(*names) for names in reversed(STAGES)][::-1]
         self._responses = {}
         self._bases = {}
 
@@ -284,8 +289,8 @@ class Runner:
 
         frame = new_frame(len(x), region.rows, x.shape[2], x)
         inner(frame, region)[:] = x
-        linear = close(self.pairs[stage](close(frame, "in"), region, close), "linear")
-        first, second = self.convs[stage]
+        pair, (first, second) = self.stages[stage]
+        linear = close(pair(close(frame, "in"), region, close), "linear")
         maps["out"] = inner(second(close(first(linear, relu=True), "first"), relu=True), region)
         return maps
 
