@@ -20,7 +20,7 @@ SLACK = 24
 TILES = 512
 LEAST_ROWS = 16
 # outputs of a layer whose filters are transformed together
-OUTPUTS_AT_ONCE = 16
+OUTPUTS_AT_ONCE = 4
 # outputs of one tile
 TILE = 3
 

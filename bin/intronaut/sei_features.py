@@ -18,8 +18,9 @@ from intronaut.weights import BackgroundDigest
 TOOL = "embed_sei"
 KEYWORDS = ("all", *KINDS, "logits", "seqclass", "spline", "trunk")
 STRANDS = {"mean": ("+", "-"), "forward": ("+",), "both": ("+", "-")}
-# bases in a batch and windows at most, on a CPU; on a GPU windows are doubled while they fit
-CPU_BASES, CPU_WINDOWS, GPU_WINDOWS, MOST_WINDOWS = 8 * 4096, 32, 32, 512
+# bases in a batch and windows at most, on a CPU: more pay only when the head's weights are read for every batch; on a
+# GPU windows are doubled while they fit
+CPU_BASES, CPU_BASES_WITH_HEAD, CPU_WINDOWS, GPU_WINDOWS, MOST_WINDOWS = 2 * 4096, 8 * 4096, 32, 32, 512
 # in npad, windows are first padded to a multiple of this, so that windows of similar length share a batch
 PADDED_TO = 32
 
@@ -39,7 +40,7 @@ def open_embedder(options, device, log):
         encode=lambda window: codes_of(window, options),
         compute=model.features_of,
         cut=by_equal_length,
-        size=lambda lengths: GPU_WINDOWS if device.type != "cpu" else cpu_windows(lengths),
+        size=lambda lengths: GPU_WINDOWS if device.type != "cpu" else cpu_windows(lengths, model.head is not None),
         most=MOST_WINDOWS,
         device=device,
         problem=lambda window: problem_with(window, options.context),
@@ -163,9 +164,10 @@ def problem_with(window, context):
     return None
 
 
-def cpu_windows(lengths):
+def cpu_windows(lengths, with_head):
     """Windows in a batch on a CPU."""
-    return max(1, min(CPU_WINDOWS, CPU_BASES // int(lengths.max())))
+    bases = CPU_BASES_WITH_HEAD if with_head else CPU_BASES
+    return max(1, min(CPU_WINDOWS, bases // int(lengths.max())))
 
 
 def provenance(options, digest, note):
