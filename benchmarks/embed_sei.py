@@ -87,7 +87,7 @@ def worker(start=None, *args):
 def compare_speed(args):
     """One row a case: seconds a window on either side, best of the repeats, taking turns."""
     with worker(start_reference, args) as reference, worker(start_ours, args) as ours:
-        rates = {dtype: ours.submit(convolution_rate, args.device, dtype).result() for dtype in ("float32", "bfloat16")}
+        rate = ours.submit(convolution_rate, args.device, "float32").result()
         for what, (published, mine, length, floor, target) in CASES.items():
             times, found, codes = {}, {}, random_codes(args.batch if length == WINDOW else 2 * args.batch, length)
             for _ in range(args.repeats):
@@ -100,8 +100,8 @@ def compare_speed(args):
             cells = [f"{times[side] / len(codes):.3f} s" for side in ("published", "ours")]
             row(what, *cells, f"{times['published'] / times['ours']:.2f}", floor, target, error_of(found))
             if what == "all 21,907 profiles":
-                share_of_rate(codes, rates["float32"], "float32", times)
-                low_precision(args, ours, codes, times["published"], found["published"], rates["bfloat16"])
+                share_of_rate(codes, rate, "float32", times)
+                low_precision(args, ours, codes, times["published"], found["published"])
 
 
 def share_of_rate(codes, rate, dtype, times):
@@ -111,7 +111,7 @@ def share_of_rate(codes, rate, dtype, times):
     row(f"the same as a share of the {dtype} convolution rate here ({rate:.0f} GFLOP/s), published operations", *shares)
 
 
-def low_precision(args, ours, codes, published, wanted, rate):
+def low_precision(args, ours, codes, published, wanted):
     has_matrix_units = args.device != "cpu" or "amx_bf16" in cpu_flags()
     if not has_matrix_units and "avx512_bf16" not in cpu_flags():
         row("all 21,907 profiles, bfloat16", "", "skipped: this CPU does not compute bfloat16")
@@ -126,6 +126,7 @@ def low_precision(args, ours, codes, published, wanted, rate):
         *(BFLOAT16_GOAL if has_matrix_units else ("for AMX", "for AMX")),
         error_of({"published": wanted, "ours": found}),
     )
+    rate = ours.submit(convolution_rate, args.device, "bfloat16").result()
     share_of_rate(codes, rate, "bfloat16", {"ours": seconds})
 
 
@@ -206,9 +207,9 @@ def run_reference(what, codes, padded):
         return torch.cat([side(batch) for batch in batches]).cpu().numpy()
 
     with torch.no_grad():
-        found, seconds = once_warm(run, codes)
+        seconds_and_found = once_warm(run, codes)
     side.model.classifier = classifier
-    return seconds, found
+    return seconds_and_found
 
 
 def start_ours(args):
@@ -246,15 +247,15 @@ def run_ours(what, codes, dtype):
             found = torch.sigmoid(side["head"].logits(found)).unflatten(0, (2, -1)).mean(0)
         return found.cpu().numpy()
 
-    found, seconds = once_warm(run, codes)
-    return seconds, found
+    return once_warm(run, codes)
 
 
 def once_warm(run, codes):
-    """What ``run`` makes of the codes, and its seconds; one window goes first, since memory cools while sides wait."""
+    """Seconds, and what ``run`` makes of the codes; one window goes first, since memory cools while sides wait."""
     run(codes[:1])
     started = now()
-    return run(codes), now() - started
+    found = run(codes)
+    return now() - started, found
 
 
 def convolution_rate(name, dtype):

@@ -182,14 +182,14 @@ def as_low_as(wanted, features, rows, labels, c, args):
     """
     matrix = Matrix(features, rows, memory=args.memory * 2**30, threads=args.threads)
     everyone, steps, loss = np.ones((matrix.n, 1)), 0, np.inf
-    spectrum, first = timed(lambda: linear.spectrum(matrix))
+    spectrum, led = timed(lambda: linear.spectrum(matrix))
     while loss > wanted:
         steps += 1
         how = {"tolerance": args.tolerance, "max_iterations": steps, "spectrum": spectrum}
         solution, seconds = timed(partial(linear.fit, matrix, labels, everyone, c, **how))
         loss = penalised(matrix, labels, (solution.weights[:, 0], solution.intercept[0]), c)
     return {
-        "as_low_as_recipe_seconds": first + seconds,
+        "as_low_as_recipe_seconds": led + seconds,
         "as_low_as_recipe_steps": steps,
         "as_low_as_recipe_loss": loss,
     }

@@ -170,7 +170,7 @@ def check_splice_sites(path, calls, genome, least, shift):
     left = [genome.fetch(chrom, at - 1, at + 3) for chrom, at in zip(places["chrom"], places["start"], strict=True)]
     right = [genome.fetch(chrom, at - 3, at + 1) for chrom, at in zip(places["chrom"], places["end"], strict=True)]
     found = list(zip(left, right, places["strand"], strict=True))
-    share = {shift: sum(_is_intron(*ends, *shift) for ends in found) / len(found) for shift in SHIFTS}
+    share = {further: sum(_is_intron(*ends, *further) for ends in found) / len(found) for further in SHIFTS}
     what = f"of {len(found):,} introns start and end as introns do (GT-AG, GC-AG or AT-AC)"
     _refuse_shifted(path, share, share[0, 0] < least, lambda best: share[best] >= least, what, shift)
 

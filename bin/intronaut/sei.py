@@ -45,8 +45,6 @@ STAGES = (
     (("lconv2.2", "lconv2.3"), ("conv2.1", "conv2.3")),
     (("lconv3.2", "lconv3.3"), ("conv3.1", "conv3.3")),
 )
-# what a stage makes, in order
-STAGE_MAPS = ("in", "between", "linear", "first", "out")
 # channels from which tiles are faster than the library's convolution
 TILED_FROM = 128
 # positions that go through the widest stage together on a CPU
@@ -207,18 +205,18 @@ class Runner:
                 let_go(tensors[f"{name}.weight"])
             return pair
 
-        def stage(pair, convs):
-            first = pair is STAGES[0][0]
+        def stage(number):
+            pair, convs = STAGES[number]
             # past the first pair, fusing saves little over tiles and would cost memory and time to load
-            kind = FusedPair if first or not tiled else PlainPair
-            return paired(kind, narrow if first else conv, *pair), [made(name, conv) for name in convs]
+            kind = PlainPair if number and tiled else FusedPair
+            return paired(kind, conv if number else narrow, *pair), [made(name, conv) for name in convs]
 
         # the widest layers first: once most filters are in memory, little is mapped beside them
         self.dilated = [
             made(f"dconv{number}.1", PhasedConv if tiled else LayerConv, dilation)
             for number, dilation in enumerate(DILATIONS, 1)
         ]
-        self.stages = [stage(*names) for names in reversed(STAGES)][::-1]
+        self.stages = [stage(number) for number in (2, 1, 0)][::-1]
         self._responses = {}
         self._bases = {}
 
@@ -252,7 +250,7 @@ class Runner:
             x = self.table[torch.full((1, length), OTHER, device=self.device)]
             response, region = [], Region(0, length, length)
             for stage in range(3):
-                maps = self._stage(stage, x, region, None, STAGE_MAPS)
+                maps = self._stage(stage, x, region, None)
                 response.append({key: y[0].clone() for key, y in maps.items()})
                 x, region = _pool(maps), _pooled(region)
             self._responses[length] = response
@@ -280,18 +278,19 @@ class Runner:
         parts = -(-segments * length // ROWS_AT_ONCE)
         return -(-segments // parts)
 
-    def _stage(self, stage, x, region, quiet, kept=("linear", "out")):
-        """The ``kept`` maps of one stage on a region: of ``STAGE_MAPS``, of which a fused pair has no ``between``."""
+    def _stage(self, stage, x, region, quiet):
+        """All maps of one stage on a region: ``in``, ``between`` (unless fused), ``linear``, ``first``, ``out``."""
         maps = {}
 
         def close(framed, key):
             surround(framed, region, quiet and quiet[key])
-            if key in kept:
-                maps[key] = inner(framed, region)
+            maps[key] = inner(framed, region)
             return framed
 
+        frame = new_frame(len(x), region.rows, x.shape[2], x)
+        inner(frame, region)[:] = x
         pair, (first, second) = self.stages[stage]
-        linear = close(pair(close(_framed(x, region), "in"), region, close), "linear")
+        linear = close(pair(close(frame, "in"), region, close), "linear")
         maps["out"] = inner(second(close(first(linear, relu=True), "first"), relu=True), region)
         return maps
 
@@ -308,13 +307,6 @@ class Runner:
         if n not in self._bases:
             self._bases[n] = spline_basis(n).to(self.device)
         return (trunk.float().transpose(1, 2) @ self._bases[n]).flatten(1)
-
-
-def _framed(x, region):
-    """A frame with ``(s, len(region), c)`` in it; the rows around the region are not set."""
-    frame = new_frame(len(x), region.rows, x.shape[2], x)
-    inner(frame, region)[:] = x
-    return frame
 
 
 def _reached(region):
