@@ -25,6 +25,8 @@ UNUSED = ("cls.", "bert.pooler.", "classifier.")
 HEAD_WIDTH = 64
 # attention is computed this many query rows at a time, so that its memory grows with the length, not its square
 ROWS = 512
+# rows of a packed layer are a multiple of this: oneDNN keeps a compiled kernel for every number of rows it has seen
+ROWS_PADDED_TO = 128
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,8 @@ class PackedLinear(nn.Module):
         self.bias = linear.bias
 
     def forward(self, rows):
-        return torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, "none", [], "")
+        padded = F.pad(rows, (0, 0, 0, -len(rows) % ROWS_PADDED_TO))
+        return torch.ops.mkldnn._linear_pointwise(padded, self.weight, self.bias, "none", [], "")[: len(rows)]
 
 
 def pack(model):
