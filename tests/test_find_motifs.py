@@ -419,7 +419,7 @@ def test_attributions_without_any_seqlet_make_whole_outputs(planted, undrawn):
     told = json.loads((out / "summary.json").read_text(), parse_constant=pytest.fail)
     assert (told["n_sites"], told["gc_correlation"]) == (0, {"unadjusted": None, "adjusted": None})
     section = read_section("motifs", out)
-    assert "0 of the motif families" in section["sentences"][0] and "nan" not in " ".join(section["sentences"])
+    assert "rate of 5 %: 0 once" in section["sentences"][0] and "nan" not in " ".join(section["sentences"])
     assert read(out / "families.tsv")["p"].isna().all()
 
 

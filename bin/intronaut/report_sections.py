@@ -29,11 +29,11 @@ class Section:
 def _motif_words(summary):
     found = summary["significant_families"]
     rho = summary["gc_correlation"]
-    where = "Where a network's attributions stand out, " if summary["attributions"] else ""
+    where = "Where a network's attributions stand out, motif" if summary["attributions"] else "Motif"
     yield (
-        f"{where}{found['adjusted']:,} of the motif families differ between retained and spliced windows at a "
-        "false-discovery rate of 5 % once the windows' GC content and the introns' length are allowed for; "
-        f"{found['unadjusted']:,} do before."
+        f"{where} families that differ between retained and spliced windows, at a false-discovery rate of 5 %: "
+        f"{found['adjusted']:,} once the windows' GC content and the introns' length are allowed for, "
+        f"{found['unadjusted']:,} before."
     )
     if None not in (rho["unadjusted"], rho["adjusted"]):
         yield (
