@@ -135,7 +135,7 @@ def test_real_rmats_table_matches_the_annotation(shared_data):
     calls = read_calls(folder / "ir_calls.rMATS_HCT116_hypoxia.RI.MATS.txt.gz", CallOptions(), annotation.genes)
     here = calls[calls["chrom"] == "chr19"]
     assert here.groupby(["start", "end"]).ngroups == 42
-    assert set(here["sample"].str.split(":").str[1]) == {"1.1", "1.2", "1.3", "2.1", "2.2", "2.3"}
+    assert set(here["sample"].str.split(":").str[-1]) == {"1.1", "1.2", "1.3", "2.1", "2.2", "2.3"}
 
 
 def test_real_rmats_table_passes_the_coordinate_check(shared_data, tmp_path, monkeypatch):
@@ -150,6 +150,16 @@ def test_duplicate_introns_count_once_with_the_larger_value(genes):
     calls = read_calls(FOLDER / "majiq_v2.psi.tsv", CallOptions(), genes)
     twice = collapse(calls.assign(intron=calls["start"]), "mean")
     assert twice.loc[twice["intron"] == 1100, "value"].tolist() == [0.3]
+
+
+def test_files_of_one_name_in_two_folders_are_two_samples(tmp_path, monkeypatch):
+    table = (FOLDER / "irfinder.IRFinder-IR-dir.txt").read_text(encoding="utf-8")
+    calls = [tmp_path / sample / "IRFinder-IR-dir.txt" for sample in ("first", "second")]
+    for path, ratio in zip(calls, ("0.24", "0.06"), strict=True):
+        path.parent.mkdir()
+        path.write_text(table.replace("\t0.24\t", f"\t{ratio}\t"), encoding="utf-8")
+    labels = run(tmp_path, monkeypatch, "--calls", *calls)
+    assert labels.loc[labels["start"] == 1100, "evidence"].tolist() == ["irfinder=0.15"]
 
 
 def samples(values):

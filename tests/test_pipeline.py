@@ -171,6 +171,12 @@ def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
     models = ["--sei_weights", fake, "--sei_targets", fake, "--dnabert2_weights", fake, "--dnabert2_tokenizer", fake]
     models += ["--embedders", "motifs,kmers,sei,dnabert2", "--models", "logistic,lightgbm", "--sei_groups", "all,tf"]
     models += ["--networks", "basset,sei", "--marks", fake, "--vcf", fake, "--attribute_method", "ig"]
+    # callers name the files of all samples alike
+    calls = [tmp_path / sample / "IRFinder-IR-dir.txt" for sample in ("first", "second")]
+    for path in calls:
+        path.parent.mkdir()
+        path.touch()
+    models += ["--ir_calls", ",".join(map(str, calls))]
     printed = nextflow(tmp_path, "-profile", "demo", "-stub-run", "--outdir", tmp_path / "out", *models)
     assert any("MAKE_REPORT" in task for task in submitted(printed))
     assert sum("EMBED_SEI" in task for task in submitted(printed)) == 2

@@ -5,7 +5,6 @@ A label is 1.0 (retained), 0.0 (spliced) or NaN; coordinates are 0-based, half-o
 
 import fnmatch
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -82,8 +81,8 @@ def read_calls(path, options, genes):
     rows["start"], rows["end"] = rows["start"] + options.shift[0], rows["end"] + options.shift[1]
     check_places(rows[rows["chrom"] != "."], problems)
     problems.raise_if_any()
-    stem = Path(path).name.split(".")[0]
-    rows["sample"] = stem + ":" + rows["sample"] if "sample" in rows else stem
+    # the whole path, since IRFinder and rMATS name the files of all samples alike
+    rows["sample"] = f"{path}:" + rows["sample"] if "sample" in rows else str(path)
     rows = rows.dropna(subset="value").reset_index(names="line")
     return rows[list(CALL_COLUMNS)]
 

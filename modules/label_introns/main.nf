@@ -7,7 +7,7 @@ process LABEL_INTRONS {
     input:
     path annotation
     path fasta
-    path calls
+    path calls, stageAs: 'calls?/*' // callers name the files of all samples alike
     path peaks
     path aliases
     val context // bases about an intron that no two folds may share
