@@ -29,6 +29,8 @@ from intronaut.cli import (
 )
 
 WORDS = {1.0: "retained", 0.0: "spliced"}
+# where an intron lies when neither features nor labels tell
+NOWHERE = {"chrom": "", "start": -1, "end": -1, "strand": "."}
 
 
 def make_parser():
@@ -111,12 +113,15 @@ def describe(obs, names, logits, model, args):
     from intronaut import tables
     from intronaut.validation import apply_calibration
 
-    table = obs[["chrom", "start", "end", "strand"]].set_axis(names).assign(gene=None, label="unknown")
+    table = pd.DataFrame({column: obs.get(column, nowhere) for column, nowhere in NOWHERE.items()}, index=obs.index)
+    table = table.set_axis(names).assign(gene=None, label="unknown")
     if args.labels:
         labels = tables.read_labels(args.labels).set_index("name").reindex(names)
         known = labels["chrom"].notna()
-        own = labels.loc[known, ["chrom", "start", "end", "strand"]]
-        table.loc[known, ["chrom", "start", "end", "strand"]] = own.astype({"start": int, "end": int})
+        if not known.any():
+            raise BadData(f"{args.labels}: names no intron of {args.features}; its introns are like {names[0]!r}")
+        own = labels.loc[known, list(NOWHERE)]
+        table.loc[known, list(NOWHERE)] = own.astype({"start": int, "end": int})
         table["gene"] = labels["gene_name"].fillna(labels["gene_id"])
         table["label"] = labels["label"].map(WORDS).fillna("unknown")
     elsewhere = held_out_predictions(args.model).reindex(names)

@@ -1,11 +1,14 @@
 import json
 import re
 
+import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
 
+import explain
 import explain_intron
 import fit
 from intronaut import models
@@ -85,6 +88,36 @@ def test_hostile_names_stay_text_on_the_page(tmp_path, fitted):
     assert re.search(r"<text[^>]*>[^<]*&lt;script&gt;alert\([^)]*\$x\^\{1\}\$", page)
     assert not re.search(r'(src|href)="?http', re.sub(r"<svg.*?</svg>", "", page, flags=re.S))
     assert cards(tmp_path)[0]["name"] == HOSTILE
+
+
+def own_matrix(folder):
+    """The features as a user would write them with anndata: names and numbers, nothing else."""
+    with h5py.File(folder / "f.h5ad") as file:
+        names, columns = (file[f"{part}/_index"].asstr()[:] for part in ("obs", "var"))
+        x = file["X"][:]
+    anndata.AnnData(x, pd.DataFrame(index=names), pd.DataFrame(index=columns)).write_h5ad(folder / "own.h5ad")
+    return "own.h5ad"
+
+
+def test_a_users_own_matrix_without_coordinates_has_cards(tmp_path, fitted):
+    arguments = ["--model", "m", "--features", own_matrix(tmp_path), "--introns", "i7", "--threads", "1"]
+    explain_intron.main([*CARDS, "--introns", "i7"])
+    explain_intron.main([*arguments, "-o", "own"])
+    card = json.loads((tmp_path / "own/cards.json").read_text())[0]
+    assert card["region"] is None and card["strand"] == "."
+    assert card["logit"] == cards(tmp_path)[0]["logit"]
+    explain_intron.main([*arguments, "-o", "placed", "--labels", "labels.tsv"])
+    assert json.loads((tmp_path / "placed/cards.json").read_text())[0]["region"].startswith("1:")
+    explain.main(["--model", "m", "--features", "own.h5ad", "-o", "explained", "--full-matrix", "--threads", "1"])
+    whole = anndata.read_h5ad(tmp_path / "explained/contributions.h5ad").to_df().loc["i7"]
+    assert card["baseline"] + whole.sum() == pytest.approx(card["logit"], abs=1e-3)
+
+
+def test_labels_of_another_genome_are_refused(tool, tmp_path, fitted):
+    labels = pd.read_csv(tmp_path / "labels.tsv", sep="\t", dtype=str)
+    labels.assign(name="II:" + labels["name"]).to_csv(tmp_path / "other.tsv", sep="\t", index=False)
+    told = tool("explain_intron", *CARDS, "--top", "1", "--labels", "other.tsv", code=65).stderr
+    assert "other.tsv: names no intron of f.h5ad; its introns are like 'i0'" in told
 
 
 def test_introns_that_are_not_there_are_named(tool, tmp_path, fitted):

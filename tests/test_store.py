@@ -224,6 +224,16 @@ def test_a_users_own_matrix_is_read(tmp_path):
     np.testing.assert_array_equal(found.x[:], np.eye(3, 2))
 
 
+@pytest.mark.parametrize(("rows", "columns", "what"), [("aba", "fg", "row is named 'a'"), ("abc", "ff", "'f'")])
+def test_two_rows_or_features_of_one_name_are_refused(tmp_path, rows, columns, what):
+    with h5py.File(tmp_path / "own.h5ad", "w") as file:
+        anndata.io.write_elem(file, "X", np.eye(3, 2))
+        anndata.io.write_elem(file, "obs", pd.DataFrame(index=list(rows)))
+        anndata.io.write_elem(file, "var", pd.DataFrame(index=list(columns)))
+    with pytest.raises(BadData, match=what):
+        open_features(tmp_path / "own.h5ad")
+
+
 def test_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotWrite, match="file/f.h5ad: cannot write"):

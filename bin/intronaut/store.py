@@ -56,8 +56,12 @@ def sequence_digest(sequence):
 
 
 def input_digest(obs):
-    """One sha256 over all names and sequence digests in row order: the same for any sharding of the same input."""
-    pairs = "".join(f"{name}\t{digest}\n" for name, digest in zip(obs.index, obs["digest"], strict=True))
+    """One sha256 over all names and sequence digests in row order: the same for any sharding of the same input.
+
+    A user's own matrix has no digests; its names alone are told apart.
+    """
+    digests = obs.get("digest", [""] * len(obs))
+    pairs = "".join(f"{name}\t{digest}\n" for name, digest in zip(obs.index, digests, strict=True))
     return hashlib.sha256(pairs.encode()).hexdigest()
 
 
@@ -240,7 +244,8 @@ def _write_frame(file, name, frame):
 def open_features(path):
     """Open a features file made by any embedder, or a user's own .h5ad with a dense ``X``.
 
-    Raises BadData for a file that is not HDF5, is truncated, lacks X/obs/var, is sparse, or is unfinished.
+    Raises BadData for a file that is not HDF5, is truncated, lacks X/obs/var, is sparse, names two rows or two columns
+    alike, or is unfinished.
     """
     require_file(path)
     try:
@@ -253,6 +258,9 @@ def open_features(path):
         raise BadData(f"{path}: not a features file: {problem}") from problem
     if not isinstance(x, h5py.Dataset) or x.shape != (len(obs), len(var)):
         raise BadData(f"{path}: X must be a dense matrix with one row a window and one column a feature")
+    for kind, index in (("row", obs.index), ("feature", var.index)):
+        if not index.is_unique:
+            raise BadData(f"{path}: more than one {kind} is named {index[index.duplicated()][0]!r}")
     notes = file.get("uns/intronaut", {})
     if "done" in notes and not notes["done"][:].all():
         raise BadData(f"{path}: {int((notes['done'][:] == 0).sum())} rows are unfinished; run the embedder again")
