@@ -48,6 +48,7 @@ from intronaut.cli import (
     require_file,
     run,
     whole_folder,
+    whole_number,
 )
 
 PROG = "attribute"
@@ -76,7 +77,9 @@ def make_parser():
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
     out.add_argument("--chrom-sizes", metavar="FILE", help="chrom.sizes or .fai: write a bigWig too")
     out.add_argument("--figure", action="append", default=[], metavar="NAME", help="draw this window; may be repeated")
-    out.add_argument("--figures", type=int, default=3, metavar="N", help="without --figure, draw the N highest logits")
+    out.add_argument(
+        "--figures", type=whole_number, default=3, metavar="N", help="without --figure, draw the N highest logits"
+    )
     out.add_argument("--annotation", metavar="FILE", help="GTF or GFF3: gene models in the figures")
     out.add_argument("--peaks", metavar="BED", help="BED or narrowPeak: peaks in the figures")
     out.add_argument("--logo", type=positive_int, default=60, metavar="BP", help="bases in a figure's logo")
@@ -91,8 +94,6 @@ def main(argv):
     args = make_parser().parse_args(argv)
     if args.max_steps < args.steps:
         raise UsageError("--max-steps must not be below --steps")
-    if args.seed < 0 or args.figures < 0:
-        raise UsageError("--seed and --figures must not be below 0")
     log = Log(PROG, args)
     for path in filter(None, (args.annotation, args.peaks, args.chrom_sizes)):
         require_file(path)
@@ -110,7 +111,7 @@ def main(argv):
     sizes = read_chrom_sizes(args.chrom_sizes) if args.chrom_sizes else None
     if sizes:
         check_places(windows, sizes, args.chrom_sizes)
-    with whole_folder(args.output) as folder:
+    with whole_folder(args.output, ["attributions.*"]) as folder:
         table = attribute_all(folder, windows, model, args, log)
         write_all(folder, windows, table, provenance(args, notes), sizes, shown, args, log)
 

@@ -28,6 +28,7 @@ from intronaut.cli import (
     UsageError,
     add_run_options,
     parser,
+    positive_float,
     positive_int,
     require_file,
     run,
@@ -43,7 +44,9 @@ def make_parser():
     data.add_argument("--explain", metavar="FOLDER", help="folder of explain on Sei features by target, for claim C6")
     data.add_argument("--motifs", metavar="FOLDER", help="folder of find_motifs, for claim C7")
     how = made.add_argument_group("tests")
-    how.add_argument("--margin", type=float, default=0.01, metavar="D", help="AUROC difference that does not matter")
+    how.add_argument(
+        "--margin", type=positive_float, default=0.01, metavar="D", help="AUROC difference that does not matter"
+    )
     how.add_argument("--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates")
     out = made.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
@@ -53,8 +56,6 @@ def make_parser():
 
 def main(argv):
     args = make_parser().parse_args(argv)
-    if args.margin <= 0:
-        raise UsageError("--margin: must be above 0")
     log = Log("compare", args)
     import numpy as np
 

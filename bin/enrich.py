@@ -37,6 +37,7 @@ from intronaut.cli import (
     require_file,
     run,
     whole_folder,
+    whole_number,
 )
 
 TOOL = "enrich"
@@ -56,7 +57,7 @@ def make_parser():
     over = made.add_argument_group("overlap").add_argument
     over("--min-bases", type=positive_int, default=1, metavar="BP", help="of the intron under peaks of the mark")
     over("--min-fraction", type=fraction, default=0.0, metavar="F", help="of the intron under peaks of the mark")
-    over("--flank", type=int, default=0, metavar="BP", help="count this much on either side of an intron as intron")
+    over("--flank", type=whole_number, default=0, metavar="BP", help="bases on either side of an intron that count too")
     test = made.add_argument_group("test").add_argument
     test("--adjust", default="length,gc", metavar="COLS", help="columns of the labels to adjust for")
     test("--expression", metavar="TSV", help="adjust for expression: a table with name, gene_id or gene_name …")
@@ -119,8 +120,6 @@ def main(argv):
 
 def check_options(args):
     """Refuse options that do not fit together, and inputs that are not there, before any work."""
-    if args.flank < 0:
-        raise UsageError("--flank must be at least 0")
     if args.expression_column and not args.expression:
         raise UsageError("--expression-column needs --expression")
     if args.names and args.by_name:

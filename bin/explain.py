@@ -31,8 +31,8 @@ from intronaut.cli import (
     Log,
     UsageError,
     add_run_options,
-    digest_file,
     fraction,
+    not_negative,
     parser,
     positive_float,
     positive_int,
@@ -44,6 +44,9 @@ from intronaut.cli import (
 SHOWN = 30
 CHANGE = "change of the logit of retention\nper standard deviation"
 SAMPLE_ROWS = 4096
+# everything that may be written, as patterns
+FILES = ("groups.*", "clusters.tsv", "coefficients.tsv", "importance.tsv", "contributions.*")
+FILES += ("group_contributions.h5ad", "tissues.*", "volcano.*", "features.*", "explanation.json")
 
 
 def make_parser():
@@ -68,7 +71,9 @@ def make_parser():
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
     out.add_argument("--per-intron", type=positive_int, default=10, metavar="N", help="features listed an intron")
     out.add_argument("--full-matrix", action="store_true", help="write contributions.h5ad too")
-    out.add_argument("--memory", type=float, default=8, metavar="GB", help="keep features in memory up to this size")
+    out.add_argument(
+        "--memory", type=not_negative, default=8, metavar="GB", help="keep features in memory up to this size"
+    )
     add_run_options(made, threads=True, seed=True)
     return made
 
@@ -77,6 +82,8 @@ def main(argv):
     args = make_parser().parse_args(argv)
     if not 0.5 < args.threshold <= 1:
         raise UsageError("--threshold: must lie above 0.5 for its bound to hold")
+    if (Path(args.output) / "model.json").exists():
+        raise UsageError(f"--output {args.output}: a model folder, whose coefficients would be lost; name another")
     log = Log("explain", args)
     from intronaut import models, store
     from intronaut.contributions import group_of
@@ -94,7 +101,7 @@ def main(argv):
     group = group_of(var, args.group_by, features.path)
     rows, _ = every_locus(features)
     sample = sample_of(features, rows, columns, args)
-    with whole_folder(args.output) as folder:
+    with whole_folder(args.output, FILES) as folder:
         effects = write_contributions(folder, model, features, rows, columns, group, args)
         found = describe(model, var, group, effects, sample, args.cluster)
         found.by_group.insert(0, "model", Path(args.model).name)
@@ -115,8 +122,8 @@ def read_own_labels(args, model):
     """The labels, when they are those that the model was fitted on: only then is it known what it has not seen."""
     from intronaut import tables
 
-    labels = tables.read_labels(args.labels)
-    if digest_file(args.labels) != model.notes["labels_sha256"]:
+    labels, digest = tables.read_labels_and_digest(args.labels)
+    if digest != model.notes["labels_sha256"]:
         raise BadData(f"{args.labels}: not the labels that {args.model} was fitted on, as its model.json says")
     return labels
 

@@ -101,7 +101,7 @@ def write(rows, chroms, genome, args):
     log, dropped, counts = Log(PROG, args), [], Counter()
     with ExitStack() as outputs, log.progress(len(rows), "rows") as progress:
         whole = outputs.enter_context(whole_file(args.output)) if args.output else None
-        folder = outputs.enter_context(whole_folder(args.shard_dir, STALE)) if args.shard_dir else None
+        folder = outputs.enter_context(whole_folder(args.shard_dir, [STALE])) if args.shard_dir else None
         records = windows_of(rows, chroms, genome, args, dropped, counts, progress)
         for shard, members in groupby(enumerate(records), lambda record: record[0] // (args.shard_size or sys.maxsize)):
             with whole_file(folder / SHARD_NAME.format(shard + 1)) if folder else nullcontext() as piece:

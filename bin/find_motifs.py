@@ -49,6 +49,9 @@ from intronaut.cli import (
 
 TOOL = "find_motifs"
 DRAWN_FAMILIES, KNOWN = 6, 3
+# everything that may be written, as patterns
+FILES = ("motifs.tsv", "families.tsv", "sites.tsv.gz", "seqlets.tsv", "positions.*", "tomtom.tsv", "modisco.h5")
+FILES += ("summary.json", "paper.tsv", "volcano.*", "gc.*", "logos.*")
 
 
 def make_parser():
@@ -123,7 +126,7 @@ def find(path, args, log):
     log.note(f"{n_retained:,} retained and {counts['n_spliced']:,} spliced windows; left out: {told}")
     motifs = read_motifs(args.motifs) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)
     attributions = WindowAttributions(args.attributions, study.windows) if args.attributions else None
-    with whole_folder(args.output) as folder:
+    with whole_folder(args.output, FILES) as folder:
         work = as_paper if args.preset else tested
         found = work(folder, study, motifs, attributions, args, log)
         summary = {"tool": TOOL, "version": __version__, "n_motifs": len(motifs), **counts, **found}

@@ -40,11 +40,13 @@ from intronaut.cli import (
     Log,
     UsageError,
     add_run_options,
+    not_negative,
     parser,
     positive_float,
     positive_int,
     run,
     whole_folder,
+    whole_number,
 )
 
 PROG = "finetune"
@@ -77,8 +79,10 @@ def make_parser():
     how.add_argument(
         "--trunk-factor", type=positive_float, metavar="F", help="learning rate of the trunk, over the head's"
     )
-    how.add_argument("--weight-decay", type=float, metavar="W", help="pull of all weights towards 0")
-    how.add_argument("--warm-up", type=int, metavar="N", help="epochs of rising learning rate; then half a cosine")
+    how.add_argument("--weight-decay", type=not_negative, metavar="W", help="pull of all weights towards 0")
+    how.add_argument(
+        "--warm-up", type=whole_number, metavar="N", help="epochs of rising learning rate; then half a cosine"
+    )
     how.add_argument("--epochs", type=positive_int, metavar="N", help="at most")
     how.add_argument("--patience", type=positive_int, metavar="N", help="epochs without gain before training ends")
     how.add_argument("--batch-size", type=positive_int, metavar="N", help="windows in a step")
@@ -146,8 +150,6 @@ def check_options(args):
         raise UsageError("--max-tokens goes with --network dnabert2")
     if args.max_tokens is not None and args.max_tokens < 3:
         raise UsageError("--max-tokens: at least 3, two of which are special")
-    if (args.warm_up or 0) < 0 or (args.weight_decay or 0) < 0:
-        raise UsageError("--warm-up and --weight-decay must not be below 0")
 
 
 def frozen(args):
@@ -157,7 +159,7 @@ def frozen(args):
 
 def work(args, device, log):
     """Read, train, judge and write."""
-    from intronaut import crosstrain, networks, tables, training
+    from intronaut import crosstrain, models, networks, tables, training
     from intronaut.matrix import join
     from intronaut.seqio import read_windows
     from intronaut.store import window_obs
@@ -165,7 +167,8 @@ def work(args, device, log):
 
     windows = list(read_windows(args.windows))
     read = SimpleNamespace(path=args.windows, obs=window_obs(windows))
-    table, rows, counts = join(read, tables.read_labels(args.labels))
+    labels, labels_sha256 = tables.read_labels_and_digest(args.labels)
+    table, rows, counts = join(read, labels)
     plan = make_plan(table, args.folds)
     counts |= crosstrain.tell_rows(table, plan, counts, log)
     sequences = [windows[row].sequence for row in rows[:, 0]]
@@ -174,7 +177,7 @@ def work(args, device, log):
         log.warn(f"{args.weights}: {pretrained.note}")
     spec = spec_of(args, pretrained, sequences)
     settings = settings_of(args)
-    provenance = provenance_of(args, read.obs, pretrained, sequences)
+    provenance = provenance_of(args, read.obs, pretrained, sequences) | {"labels_sha256": labels_sha256}
 
     def new_network(seed):
         return networks.start(spec, pretrained, seed, frozen=frozen(args), lora=args.lora)
@@ -195,7 +198,7 @@ def work(args, device, log):
         )
     results = [crosstrain.train_all(study, args.seed + more, keep=more == 0) for more in range(args.seeds)]
     beside = crosstrain.linear_models(study, results[0], args.threads)
-    with whole_folder(args.output) as folder:
+    with whole_folder(args.output, models.MODEL_FILES) as folder:
         crosstrain.write_evaluations(folder, study, results, beside, counts)
         write_model(folder, args, study, results, provenance)
     shutil.rmtree(study.folder)
@@ -258,7 +261,7 @@ def max_tokens(args):
 
 
 def provenance_of(args, obs, pretrained, sequences):
-    """What a training depends on besides its settings."""
+    """What a training depends on besides its settings and labels."""
     from intronaut import __version__
     from intronaut.cli import digest_file
     from intronaut.store import input_digest
@@ -274,7 +277,6 @@ def provenance_of(args, obs, pretrained, sequences):
         "max_tokens": max_tokens(args),
         "window_lengths": [min(lengths), max(lengths)],
         "padded_or_cut_to": args.length,
-        "labels_sha256": digest_file(args.labels),
         "tokenizer_sha256": digest_file(args.tokenizer) if args.tokenizer else None,
         "features": {
             "tool": PROG,

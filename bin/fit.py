@@ -25,7 +25,19 @@ Output, a folder:
                        --shuffle-control: the same model on labels dealt at random
 """
 
-from intronaut.cli import Log, UsageError, add_run_options, fraction, parser, positive_int, run, whole_folder
+from intronaut.cli import (
+    Log,
+    UsageError,
+    add_run_options,
+    fraction,
+    not_negative,
+    parser,
+    positive_float,
+    positive_int,
+    run,
+    whole_folder,
+    whole_number,
+)
 
 # from models that know little more than the base rate to models that fit what noise they like
 C_VALUES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0, 10.0)
@@ -51,10 +63,16 @@ def make_parser():
     model.add_argument(
         "--preset", default="default", choices=["default", "paper"], help="settings of Daoud & Ben-Hur 2025 if paper"
     )
-    model.add_argument("--c-values", type=float, nargs="+", default=C_VALUES, metavar="C", help="inverse penalties")
+    model.add_argument(
+        "--c-values", type=positive_float, nargs="+", default=C_VALUES, metavar="C", help="inverse penalties"
+    )
     model.add_argument("--l1-ratio", type=fraction, default=0.5, metavar="R", help="share of L1 in the elastic net")
-    model.add_argument("--tolerance", type=float, default=1e-5, metavar="G", help="largest gradient of a converged fit")
-    model.add_argument("--trials", type=int, default=0, metavar="N", help="settings of trees to try on inner folds")
+    model.add_argument(
+        "--tolerance", type=positive_float, default=1e-5, metavar="G", help="largest gradient of a converged fit"
+    )
+    model.add_argument(
+        "--trials", type=whole_number, default=0, metavar="N", help="settings of trees to try on inner folds"
+    )
     model.add_argument("--class-weight", default="none", choices=["none", "balanced"], help="weights of the classes")
     model.add_argument(
         "--calibrate", default="none", choices=["none", "platt", "isotonic"], help="calibration, learnt on inner folds"
@@ -65,15 +83,15 @@ def make_parser():
     judging.add_argument("--shuffle-control", action="store_true", help="fit random labels too: AUROC must be 0.5")
     out = made.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="model folder to write")
-    out.add_argument("--memory", type=float, default=8, metavar="GB", help="keep features in memory up to this size")
+    out.add_argument(
+        "--memory", type=not_negative, default=8, metavar="GB", help="keep features in memory up to this size"
+    )
     add_run_options(made, threads=True, seed=True)
     return made
 
 
 def main(argv):
     args = make_parser().parse_args(argv)
-    if not all(c > 0 for c in args.c_values) or args.tolerance <= 0 or args.trials < 0:
-        raise UsageError("--c-values and --tolerance must be above 0, --trials not below")
     if args.preset == "paper" and args.model == "elasticnet":
         raise UsageError("--preset paper: the paper fits no elastic net")
     log = Log("fit", args)
@@ -83,7 +101,8 @@ def main(argv):
 
     features = store.open_features(args.features)
     columns = models.group_columns(features, args.feature_groups)
-    table, rows, counts = join(features, tables.read_labels(args.labels))
+    labels, labels_sha256 = tables.read_labels_and_digest(args.labels)
+    table, rows, counts = join(features, labels)
     plan = make_plan(table, args.folds)
     counts |= tell_rows(table, plan, counts, log)
     extra = covariates(table, plan.known)
@@ -103,10 +122,11 @@ def main(argv):
     if args.shuffle_control:
         shuffled = table.assign(label=shuffle(table["label"].to_numpy(), plan.fold, args.seed))
         results["shuffled"] = fit_one("shuffled", matrices["features"], shuffled, plan, args, log)
-    with whole_folder(args.output) as folder:
+    with whole_folder(args.output, models.MODEL_FILES) as folder:
         write_evaluations(folder, table, plan, results, counts)
         trained = table["label"][plan.known]
-        write_model(folder, args, features, columns, matrices["features"].scale, results["features"], trained)
+        scale = matrices["features"].scale
+        write_model(folder, args, features, columns, scale, results["features"], trained, labels_sha256)
 
 
 def reads_raw(args):
@@ -231,10 +251,9 @@ def write_evaluations(folder, table, plan, results, counts):
     tables.write_table(folder / "path.tsv", main_one["found"].path)
 
 
-def write_model(folder, args, features, columns, scale, result, trained):
+def write_model(folder, args, features, columns, scale, result, trained, labels_sha256):
     """model.json and the numbers of the final model, fitted on all rows that are not test rows."""
     from intronaut import __version__, models
-    from intronaut.cli import digest_file
 
     found = result["found"]
     notes = {
@@ -251,7 +270,7 @@ def write_model(folder, args, features, columns, scale, result, trained):
         "rows_trained": len(trained),
         "prevalence_trained": float(trained.mean()),
         "seed": args.seed,
-        "labels_sha256": digest_file(args.labels),
+        "labels_sha256": labels_sha256,
         "features": features.provenance,
     }
     var = features.var.iloc[columns]

@@ -27,6 +27,7 @@ from intronaut.cli import (
     add_run_options,
     fraction,
     parser,
+    positive_float,
     positive_int,
     require_file,
     run,
@@ -78,7 +79,7 @@ def make_parser():
     add("--summit", action="store_true", help="the base at the peak's summit decides, not the overlap")
     add("--keep-flanking", action="store_true", help="keep spliced peaks on exons beside retained introns")
     add("--paper", action="store_true", help="label peaks as Daoud & Ben-Hur 2025 did, faults included")
-    add("--negatives", type=float, default=2, metavar="N", help="with --paper: negatives for each positive")
+    add("--negatives", type=positive_float, default=2, metavar="N", help="with --paper: negatives for each positive")
 
     add = made.add_argument_group("splits").add_argument
     add("--window", type=positive_int, default=4096, metavar="BP", help="context no split may share")

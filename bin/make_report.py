@@ -100,7 +100,7 @@ def main(argv):
         for name, svg in drawn.items():
             (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
     if args.multiqc:
-        with whole_folder(args.multiqc) as folder:
+        with whole_folder(args.multiqc, ["intronaut_*_mqc.tsv"]) as folder:
             write_multiqc(folder, page)
     log.note(f"{args.output}: {len(models)} models, {len(drawn)} figures")
 

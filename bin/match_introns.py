@@ -26,7 +26,17 @@ lengths and distances as log10(1 + x). Aim at |SMD| up to 0.1 (Austin 2009, Stat
 
 import json
 
-from intronaut.cli import BadData, Log, UsageError, add_run_options, parser, positive_int, run, whole_file
+from intronaut.cli import (
+    BadData,
+    Log,
+    UsageError,
+    add_run_options,
+    parser,
+    positive_float,
+    positive_int,
+    run,
+    whole_file,
+)
 
 TOOL = "match_introns"
 LOGGED = ("length", "dist_tss", "dist_tes", "gene_length")
@@ -44,7 +54,7 @@ def make_parser():
     add("--method", choices=("cem", "propensity"), default="cem", help="cells of all covariates, or of one score")
     add("--bins", type=positive_int, default=3, metavar="N", help="bins of each covariate")
     add("--ratio", type=positive_int, default=1, metavar="N", help="spliced introns for each retained one")
-    add("--caliper", type=float, default=0.25, metavar="SD", help="furthest apart, in any covariate")
+    add("--caliper", type=positive_float, default=0.25, metavar="SD", help="furthest apart, in any covariate")
     add = made.add_argument_group("output").add_argument
     add("-o", "--output", default="matched.tsv", metavar="FILE", help="matched labels")
     add("--balance", default="balance.tsv", metavar="FILE", help="differences before and after")
@@ -56,14 +66,12 @@ def make_parser():
 
 def main(argv):
     args = make_parser().parse_args(argv)
-    if args.caliper <= 0:
-        raise UsageError("--caliper must be above 0")
     log = Log(TOOL, args)
     import numpy as np
 
-    from intronaut.tables import COVARIATES, read_labels, read_table, write_table
+    from intronaut.tables import COVARIATES, read_labels_and_text, write_table
 
-    table = read_labels(args.labels)
+    table, text = read_labels_and_text(args.labels)
     names = [name for name in args.match.split(",") if name]
     numeric = {name: on_its_scale(table[name], name) for name in COVARIATES if name in table}
     unknown = [name for name in names if name not in numeric]
@@ -85,7 +93,6 @@ def main(argv):
 
     balance = balance_table(numeric, label, kept, names)
     told = {name: auroc_of(space, table, rows, args.seed) for name, rows in (("before", usable), ("after", kept))}
-    text = read_table(args.labels)
     about = ["chrom", "start", "end", "name", "score", "strand", "label", "unit"]
     write_table(args.ledger, text.loc[~kept, about].assign(reason=reason[~kept]))
     write_table(args.balance, balance)

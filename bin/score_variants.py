@@ -41,6 +41,7 @@ from intronaut.cli import (
     positive_int,
     run,
     whole_file,
+    whole_number,
 )
 
 PROG = "score_variants"
@@ -102,11 +103,6 @@ def make_parser():
     output.add_argument("--summary", metavar="JSON", help="counts")
     add_run_options(made, threads=True, device=True, seed=True)
     return made
-
-
-def whole_number(text):
-    """argparse type: a whole number of at least 0."""
-    return 0 if text == "0" else positive_int(text)
 
 
 def main(argv):

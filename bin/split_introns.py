@@ -51,9 +51,9 @@ def main(argv):
         require_file(args.windows)
     log = Log(TOOL, args)
     from intronaut.splits import leakage_groups
-    from intronaut.tables import read_labels, read_table, write_table
+    from intronaut.tables import read_labels_and_text, write_table
 
-    labels = read_labels(args.labels)
+    labels, text = read_labels_and_text(args.labels)
     if labels.empty:
         raise BadData(f"{args.labels}: no rows to split")
     links = earlier_groups(labels) + (homology_links(args, labels, log) if args.windows else [])
@@ -63,7 +63,7 @@ def main(argv):
     log.note(f"{len(labels):,} windows in {len(sizes):,} groups, the largest {sizes.max():,}")
     for name, rows in labels.groupby(split):
         log.note(f"{name}: {len(rows):,} windows, {int((rows['label'] == 1).sum()):,} retained")
-    write_table(args.output, read_table(args.labels).assign(group=labels["group"], split=split))
+    write_table(args.output, text.assign(group=labels["group"], split=split))
 
 
 def earlier_groups(labels):

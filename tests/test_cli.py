@@ -196,7 +196,7 @@ def test_folder_that_is_there_keeps_what_is_not_ours(tmp_path):
     (path / "sub").mkdir(parents=True)
     for name in ("w.1.fa", "w.9.fa", "thesis.doc", "sub/old"):
         (path / name).write_text("old")
-    with cli.whole_folder(path, stale="w.*.fa") as folder:
+    with cli.whole_folder(path, stale=["w.*.fa"]) as folder:
         (folder / "w.1.fa").write_text("new")
         (folder / "sub").mkdir()
         (folder / "sub" / "new").write_text("new")

@@ -204,7 +204,6 @@ def test_outputs_are_whole_and_the_same_every_time():
         (["--peaks", "m.bed", "m.bed"], UsageError, "two marks are called m"),
         (["--peaks", "m.bed", "--names", "a,b"], UsageError, "2 names for 1 files"),
         (["--peaks", "m.bed", "--by-name"], BadData, "needs a name in column four"),
-        (["--peaks", "m.bed", "--flank", "-1"], UsageError, "--flank must be at least 0"),
         (["--peaks", "m.bed", "--expression", "other.tsv"], BadData, "no column name, gene_id"),
         (["--peaks", "m.bed", "--expression", "words.tsv"], BadData, "no numbers in column"),
         (["--peaks", "m.bed", "--expression", "stranger.tsv"], BadData, "none of its gene_id is one of labels.tsv"),

@@ -21,6 +21,8 @@ from intronaut import __version__
 
 SHOWN_PROBLEMS = 20
 LOG_EVERY_SECONDS = 60
+# LightGBM keeps its seeds in 32 bits with a sign; --seeds counts up from it
+LARGEST_SEED = 2**31 - 1 - 1000
 
 
 class ToolError(Exception):
@@ -118,7 +120,7 @@ def add_run_options(made, *, threads=False, device=False, seed=False):
     if device:
         group.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps")
     if seed:
-        group.add_argument("--seed", type=int, default=1, metavar="N", help="seed of every random choice")
+        group.add_argument("--seed", type=seed_number, default=1, metavar="N", help="seed of every random choice")
     noise = group.add_mutually_exclusive_group()
     noise.add_argument("--quiet", action="store_true", help="say nothing but errors")
     noise.add_argument("--verbose", action="store_true", help="say more")
@@ -153,11 +155,34 @@ def positive_int(text):
     return int(text)
 
 
+def whole_number(text):
+    """argparse type: a whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def seed_number(text):
+    """argparse type: a seed that every library takes."""
+    seed = whole_number(text)
+    if seed > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {LARGEST_SEED}")
+    return seed
+
+
 def positive_float(text):
     """argparse type: a finite number above 0."""
     value = _number(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+    return value
+
+
+def not_negative(text):
+    """argparse type: a finite number of at least 0."""
+    value = _number(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
     return value
 
 
@@ -322,10 +347,11 @@ class _TextOver(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def whole_folder(path, stale=None):
+def whole_folder(path, stale=()):
     """Yield a hidden folder whose content appears in ``path`` only when the block ends well. Raises CannotWrite.
 
-    A folder that is already there keeps what else it holds, except files that match the pattern ``stale``.
+    A folder that is already there keeps what else it holds, except what matches the patterns ``stale``: all that the
+    tool may write, so that no file of an earlier run stands beside those of this one.
     """
     path = Path(path)
     try:
@@ -352,13 +378,20 @@ def whole_folder(path, stale=None):
 
 
 def _move_into(part, folder, stale):
-    for item in folder.glob(stale) if stale else ():
-        item.unlink()
+    for old in [item for pattern in stale for item in folder.glob(pattern)]:
+        _remove(old)
     for item in part.iterdir():
         target = folder / item.name
-        if target.is_dir() and not target.is_symlink():
-            shutil.rmtree(target)
+        if target.is_dir():
+            _remove(target)
         item.replace(target)
+
+
+def _remove(item):
+    if item.is_dir() and not item.is_symlink():
+        shutil.rmtree(item)
+    else:
+        item.unlink(missing_ok=True)
 
 
 def _sync(path):

@@ -14,6 +14,10 @@ from intronaut.matrix import names_digest
 from intronaut.tables import write_table
 
 LAYOUT = 1
+# everything that fit or finetune may write, as patterns
+MODEL_FILES = ("model.json", "coefficients.tsv", "weights.safetensors", "lightgbm.txt", "importance.tsv")
+MODEL_FILES += ("tokenizer.json", "path.tsv", "predictions.tsv", "metrics.json", "strata.tsv")
+MODEL_FILES += ("covariates", "combined", "shuffled", "seed[0-9]*")
 
 
 @dataclass

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from intronaut.cli import BadData, CannotWrite, Problems, require_file
+from intronaut.cli import BadData, CannotWrite, Problems, ToolError, require_file
 
 # the empty block that ends every complete bgzf file (SAM specification, section 4.1.2)
 BGZF_EOF = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -155,7 +155,11 @@ def rereadable(path):
                 shutil.copyfileobj(sys.stdin.buffer, out)
         except OSError as problem:
             raise CannotWrite(f"{copy}: {problem.strerror}; set TMPDIR to a folder with room") from problem
-        yield copy
+        try:
+            yield copy
+        except ToolError as problem:
+            # the copy is gone when the user reads this
+            raise type(problem)(str(problem).replace(str(copy), "-")) from problem
 
 
 def refuse_truncated_bgzf(path):

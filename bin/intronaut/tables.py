@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pandas as pd
 
-from intronaut.cli import BadData, Problems, whole_file
-from intronaut.seqio import numbered_lines
+from intronaut.cli import BadData, Problems, digest_file, whole_file
+from intronaut.seqio import numbered_lines, rereadable
 
 MISSING = "NA"
 _WHOLE = re.compile(r"-?[0-9]+\Z")
@@ -77,6 +77,18 @@ def read_labels(path):
     table = table.fillna({"chrom": MISSING, "name": MISSING})
     table["label"] = table["label"].astype(float)
     return table
+
+
+def read_labels_and_digest(path):
+    """As :func:`read_labels`, with the sha256 of the file's bytes, which tells later whether it is the same."""
+    with rereadable(path) as copy:
+        return read_labels(copy), digest_file(copy)
+
+
+def read_labels_and_text(path):
+    """As :func:`read_labels`, with the same rows as text, to be written on as they were."""
+    with rereadable(path) as copy:
+        return read_labels(copy), read_table(copy)
 
 
 def write_table(path, table):
