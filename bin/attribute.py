@@ -111,7 +111,7 @@ def main(argv):
     sizes = read_chrom_sizes(args.chrom_sizes) if args.chrom_sizes else None
     if sizes:
         check_places(windows, sizes, args.chrom_sizes)
-    with whole_folder(args.output, ["attributions.*"]) as folder:
+    with whole_folder(args.output, ["attributions.bw"]) as folder:
         table = attribute_all(folder, windows, model, args, log)
         write_all(folder, windows, table, provenance(args, notes), sizes, shown, args, log)
 

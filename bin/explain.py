@@ -44,9 +44,10 @@ from intronaut.cli import (
 SHOWN = 30
 CHANGE = "change of the logit of retention\nper standard deviation"
 SAMPLE_ROWS = 4096
-# everything that may be written, as patterns
-FILES = ("groups.*", "clusters.tsv", "coefficients.tsv", "importance.tsv", "contributions.*")
-FILES += ("group_contributions.h5ad", "tissues.*", "volcano.*", "features.*", "explanation.json")
+# everything that may be written
+FILES = ("groups.tsv", "clusters.tsv", "coefficients.tsv", "importance.tsv", "contributions.tsv", "tissues.tsv")
+FILES += ("contributions.h5ad", "group_contributions.h5ad", "explanation.json")
+FILES += tuple(f"{name}.{end}" for name in ("groups", "volcano", "features", "tissues") for end in ("svg", "png"))
 
 
 def make_parser():

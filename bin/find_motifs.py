@@ -49,9 +49,10 @@ from intronaut.cli import (
 
 TOOL = "find_motifs"
 DRAWN_FAMILIES, KNOWN = 6, 3
-# everything that may be written, as patterns
-FILES = ("motifs.tsv", "families.tsv", "sites.tsv.gz", "seqlets.tsv", "positions.*", "tomtom.tsv", "modisco.h5")
-FILES += ("summary.json", "paper.tsv", "volcano.*", "gc.*", "logos.*")
+# everything that may be written
+FILES = ("motifs.tsv", "families.tsv", "sites.tsv.gz", "seqlets.tsv", "positions.tsv", "tomtom.tsv", "modisco.h5")
+FILES += ("summary.json", "paper.tsv")
+FILES += tuple(f"{name}.{end}" for name in ("volcano", "gc", "positions", "logos") for end in ("svg", "png"))
 
 
 def make_parser():

@@ -172,6 +172,38 @@ def test_what_cannot_be_written_is_refused(tmp_path, path):
         pass
 
 
+@pytest.mark.parametrize(
+    ("given", "clash"),
+    [
+        (["in.fa", "-o", "in.fa"], "--output in.fa is also windows"),
+        (["in.fa", "-o", "link.fa"], "--output link.fa is also windows"),
+        (["in.fa", "-o", "new", "--log", "./new"], "--log ./new is also --output"),
+        (["x", "--more", "y", "in.fa", "-o", "in.fa"], "--output in.fa is also --more"),
+        (["in.fa", "-o", "out.fa", "--log", "log"], None),
+        (["-", "-o", "-", "--log", "-"], None),
+        (["folder", "-o", "folder"], None),
+        (["absent", "-o", "absent"], None),
+    ],
+)
+def test_an_output_that_is_an_input_or_another_output_is_refused(tmp_path, monkeypatch, capsys, given, clash):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.fa").touch()
+    (tmp_path / "link.fa").symlink_to("in.fa")
+    (tmp_path / "folder").mkdir()
+    made = cli.parser("", "t")
+    made.add_argument("windows")
+    made.add_argument("--more", nargs="+")
+    out = made.add_argument_group("output")
+    out.add_argument("-o", "--output")
+    out.add_argument("--log")
+    if clash is None:
+        made.parse_args(given)
+        return
+    with pytest.raises(SystemExit) as stopped:
+        made.parse_args(given)
+    assert stopped.value.code == 2 and clash in capsys.readouterr().err
+
+
 def test_folder_appears_only_when_whole(tmp_path):
     path = tmp_path / "deep" / "model"
     with pytest.raises(ZeroDivisionError), cli.whole_folder(path) as folder:
@@ -193,10 +225,11 @@ def current_umask():
 
 def test_folder_that_is_there_keeps_what_is_not_ours(tmp_path):
     path = tmp_path / "shards"
-    (path / "sub").mkdir(parents=True)
-    for name in ("w.1.fa", "w.9.fa", "thesis.doc", "sub/old"):
+    for name in ("sub", "seed2"):
+        (path / name).mkdir(parents=True)
+    for name in ("w.1.fa", "w.9.fa", "thesis.doc", "sub/old", "seed2/old"):
         (path / name).write_text("old")
-    with cli.whole_folder(path, stale=["w.*.fa"]) as folder:
+    with cli.whole_folder(path, stale=["w.*.fa", "seed*"]) as folder:
         (folder / "w.1.fa").write_text("new")
         (folder / "sub").mkdir()
         (folder / "sub" / "new").write_text("new")

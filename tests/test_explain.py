@@ -157,6 +157,22 @@ def test_an_unknown_group_column_is_refused_with_those_there_are(tool, tmp_path,
     assert "it has family" in tool("explain", *EXPLAIN, "--group-by", "cell", code=2).stderr
 
 
+def test_the_model_is_not_written_over(tool, tmp_path, fitted):
+    before = (tmp_path / "m/coefficients.tsv").read_bytes()
+    told = tool("explain", "--model", "m", "--features", "f.h5ad", "-o", "m/", code=2).stderr
+    assert "--output m/: a model folder" in told
+    assert (tmp_path / "m/coefficients.tsv").read_bytes() == before
+
+
+def test_what_is_not_asked_for_again_is_gone(tmp_path, fitted):
+    arguments = ["--model", "m", "--features", "f.h5ad", "-o", "e", "--threads", "1"]
+    explain.main([*arguments, "--full-matrix"])
+    (tmp_path / "e/features.h5ad").write_text("the user's own")
+    explain.main(arguments)
+    assert not (tmp_path / "e/contributions.h5ad").exists()
+    assert (tmp_path / "e/features.h5ad").read_text() == "the user's own"
+
+
 def test_a_folder_that_is_no_model_is_refused(tool, tmp_path, fitted):
     (tmp_path / "m/weights.safetensors").write_bytes(b"short")
     assert "not the weights of a linear model" in tool("explain", *EXPLAIN, code=65).stderr

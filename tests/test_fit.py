@@ -147,6 +147,36 @@ def test_labels_that_cannot_be_fitted_give_one_line_and_no_folder(tool, tmp_path
     assert not (tmp_path / "m").exists() and not list(tmp_path.glob(".m*"))
 
 
+def test_labels_of_standard_input_are_those_of_the_file(tool, tmp_path, study):
+    features = ("--features", "f.h5ad", "--bootstrap", 50, "--threads", 1)
+    text = (tmp_path / "labels.tsv").read_text(encoding="utf-8")
+    tool("fit", *features, "--labels", "labels.tsv", "-o", "file")
+    tool("fit", *features, "--labels", "-", "-o", "piped", stdin=text)
+    for path in (tmp_path / "file").glob("*.*"):
+        assert path.read_bytes() == (tmp_path / "piped" / path.name).read_bytes(), path.name
+    for name, options in (("split_introns", ("--scheme", "folds")), ("match_introns", ("--match", "length"))):
+        tool(name, "labels.tsv", *options, "-o", f"{name}.file")
+        tool(name, "-", *options, "-o", f"{name}.piped", stdin=text)
+        assert (tmp_path / f"{name}.file").read_bytes() == (tmp_path / f"{name}.piped").read_bytes()
+    told = tool("split_introns", "-", code=65, stdin="chrom\tstart\n").stderr
+    assert told.startswith("split_introns: error: -: no column ")
+
+
+def test_another_kind_of_model_leaves_nothing_of_the_earlier_one(tmp_path, study):
+    fit.main([*FIT, "--shuffle-control"])
+    (tmp_path / "m/notes.txt").write_text("mine")
+    fit.main([*FIT, "--model", "lightgbm"])
+    left = {path.name for path in (tmp_path / "m").iterdir()}
+    assert not left & {"coefficients.tsv", "weights.safetensors", "shuffled"}
+    assert {"lightgbm.txt", "importance.tsv", "covariates", "notes.txt"} <= left
+
+
+@pytest.mark.parametrize("option", ["--c-values", "--tolerance"])
+@pytest.mark.parametrize("value", ["inf", "nan", "0", "-1"])
+def test_penalties_and_tolerances_that_are_no_numbers_are_refused(tool, option, value):
+    assert f"argument {option}: '{value}'" in tool("fit", option, value, code=2).stderr
+
+
 def test_a_feature_that_is_not_finite_is_named(tool, tmp_path, study):
     import h5py
 

@@ -38,6 +38,16 @@ def test_unknown_option_is_one_line(tool):
     assert done.stderr.startswith(f"{tool.stem}: error: ") and len(done.stderr.splitlines()) == 1
 
 
+SEEDED = [tool for tool in TOOLS if "seed=True" in tool.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("seed", ["-1", "99999999999", "x"])
+@pytest.mark.parametrize("tool", SEEDED, ids=lambda tool: tool.stem)
+def test_a_seed_that_no_library_takes_is_one_line(tool, seed):
+    done = subprocess.run([sys.executable, tool, "--seed", seed], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith(f"{tool.stem}: error: argument --seed: '{seed}' is ")
+
+
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.stem)
 def test_tool_runs_as_a_program(tool):
     text = tool.read_text(encoding="utf-8")

@@ -101,6 +101,29 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
+    def parse_args(self, args=None, namespace=None):
+        found = super().parse_args(args, namespace)
+        self._refuse_shared_files(vars(found))
+        return found
+
+    def _refuse_shared_files(self, found):
+        """An output must not be an input, which would be gone, nor another output."""
+        outputs = [a for a in self._actions if a.dest == "output" or getattr(a.container, "title", "") == "output"]
+        named = {}
+        for action in sorted(self._actions, key=outputs.__contains__):
+            values = found.get(action.dest)
+            for value in values if isinstance(values, list) else [values]:
+                if action.type or not isinstance(value, str) or value == "-":
+                    continue
+                path = os.path.realpath(value)
+                if os.path.exists(path) and not os.path.isfile(path):
+                    continue
+                name = (action.option_strings or [action.dest])[-1]
+                if action in outputs and path in named:
+                    self.error(f"{name} {value} is also {named[path]}; name another file")
+                if action in outputs or os.path.isfile(path):
+                    named[path] = name
+
     def error(self, message):
         self.exit(UsageError.code, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
