@@ -42,6 +42,7 @@ from intronaut.cli import (
     parser,
     positive_float,
     positive_int,
+    refuse_without_effect,
     require_file,
     run,
     whole_folder,
@@ -49,6 +50,9 @@ from intronaut.cli import (
 
 TOOL = "find_motifs"
 DRAWN_FAMILIES, KNOWN = 6, 3
+# options of the test that the paper's procedure does not have
+NOT_OF_PAPER = ("p_value", "pseudocount", "background", "seqlet_fdr", "seqlets", "measure", "adjust", "min_windows")
+NOT_OF_PAPER += ("no_shuffle", "tomtom", "modisco")
 # everything that may be written
 FILES = ("motifs.tsv", "families.tsv", "sites.tsv.gz", "seqlets.tsv", "positions.tsv", "tomtom.tsv", "modisco.h5")
 FILES += ("summary.json", "paper.tsv")
@@ -90,15 +94,16 @@ def make_parser():
 
 
 def main(argv):
-    args = make_parser().parse_args(argv)
-    check_options(args)
+    made = make_parser()
+    args = made.parse_args(argv)
+    check_options(made, args)
     from intronaut.seqio import rereadable
 
     with rereadable(args.windows) as path:
         find(path, args, Log(TOOL, args))
 
 
-def check_options(args):
+def check_options(made, args):
     """Refuse options that do not fit together, and inputs that are not there, before any work."""
     if args.background and abs(sum(args.background) - 1) > 1e-6:
         raise UsageError(f"--background adds up to {sum(args.background):g}, not 1")
@@ -107,6 +112,8 @@ def check_options(args):
     for option, needed in (("tomtom", "motifs"), ("modisco", "attributions"), ("predictions", "preset")):
         if getattr(args, option) and not getattr(args, needed):
             raise UsageError(f"--{option} needs --{needed}")
+    if args.preset:
+        refuse_without_effect(made, args, NOT_OF_PAPER, "with --preset paper, which has settings of its own")
     for path in (args.labels, args.attributions, args.motifs, args.predictions):
         if path is not None:
             require_file(path)

@@ -29,6 +29,7 @@ from intronaut.cli import (
     parser,
     positive_float,
     positive_int,
+    refuse_without_effect,
     require_file,
     run,
     whole_file,
@@ -36,6 +37,11 @@ from intronaut.cli import (
 
 TOOL = "label_introns"
 RULES = ("retained_intron", "strict", "any-exon")
+# options that say something only of calls, of peaks by overlap, of peaks labelled as in the paper
+OF_CALLS = ("calls_format", "calls_threshold", "calls_spliced", "calls_limits", "calls_base", "calls_value")
+OF_CALLS += ("calls_columns", "calls_table", "samples", "consensus", "shift", "min_splice_sites")
+OF_OVERLAP = ("min_overlap", "summit", "keep_flanking")
+OF_PAPER = ("negatives",)
 
 
 def make_parser():
@@ -107,8 +113,9 @@ def two_numbers(text):
 
 
 def main(argv):
-    args = make_parser().parse_args(argv)
-    check_options(args)
+    made = make_parser()
+    args = made.parse_args(argv)
+    check_options(made, args)
     log = Log(TOOL, args)
     import pandas as pd
 
@@ -162,12 +169,18 @@ def main(argv):
     log.note(f"{len(ledger):,} left out, by reason in {args.ledger}")
 
 
-def check_options(args):
+def check_options(made, args):
     """Refuse options that do not fit together, and inputs that are not there, before any work."""
-    if args.calls_table and not args.calls:
-        raise UsageError("--calls-table needs --calls")
-    if args.paper and not args.peaks:
-        raise UsageError("--paper needs --peaks: the paper's examples are peaks")
+    if args.calls:
+        refuse_without_effect(made, args, ["annotation_rule"], "with --calls")
+    else:
+        refuse_without_effect(made, args, OF_CALLS, "without --calls")
+    if not args.peaks:
+        refuse_without_effect(made, args, [*OF_OVERLAP, *OF_PAPER, "paper"], "without --peaks")
+    elif args.paper:
+        refuse_without_effect(made, args, OF_OVERLAP, "with --paper, which has rules of its own")
+    else:
+        refuse_without_effect(made, args, OF_PAPER, "without --paper")
     if None not in (args.calls_spliced, args.calls_threshold) and args.calls_spliced >= args.calls_threshold:
         raise UsageError("--calls-spliced must be below --calls-threshold")
     for path in (args.fasta, args.peaks, args.chrom_aliases, *args.calls):

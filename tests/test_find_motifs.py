@@ -528,3 +528,9 @@ def test_windows_without_coordinates_labels_or_bases_are_counted(find, tmp_path,
     assert summary["n_retained"] + summary["n_spliced"] == 36
     with gzip.open(tmp_path / "found" / "sites.tsv.gz", "rt") as sites:
         assert all(line.startswith("i") for line in list(sites)[1:])
+
+
+def test_options_that_the_papers_procedure_lacks_are_refused(tool):
+    given = ("--labels", "l.tsv", "-o", "m", "--preset", "paper", "--measure", "best", "--no-shuffle")
+    told = tool("find_motifs", "w.fa", *given, code=2).stderr
+    assert "--measure, --no-shuffle: without effect with --preset paper" in told

@@ -265,3 +265,17 @@ def test_every_reason_and_threshold_stands_in_the_docs():
     limits = {name for known in FORMATS.values() for name in known.limits} - {"retained", "spliced"}
     formats = {name for name in FORMATS if name != "majiq_v1"}
     assert [word for word in (*MEANING, *limits, *formats) if f"`{word}`" not in docs] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--consensus", 3, "--samples", "any"], "--samples, --consensus: without effect without --calls"),
+        (["--calls", "c.tsv", "--annotation-rule", "strict"], "--annotation-rule: without effect with --calls"),
+        (["--paper", "--summit"], "--summit, --paper: without effect without --peaks"),
+        (["--peaks", "p.bed", "--negatives", 7], "--negatives: without effect without --paper"),
+        (["--peaks", "p.bed", "--paper", "--min-overlap", 0.1], "--min-overlap: without effect with --paper"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(tool, given, told):
+    assert told in tool("label_introns", "a.gtf", *given, code=2).stderr

@@ -149,6 +149,13 @@ def add_run_options(made, *, threads=False, device=False, seed=False):
     noise.add_argument("--verbose", action="store_true", help="say more")
 
 
+def refuse_without_effect(made, args, names, why):
+    """Raise UsageError when options of the parser ``made`` differ from their defaults though they would do nothing."""
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) != made.get_default(name)]
+    if given:
+        raise UsageError(f"{', '.join(given)}: without effect {why}")
+
+
 def add_embedding_options(made, unit="windows"):
     """Add the options that all neural embedders share; ``unit`` is what a batch counts."""
     group = made.add_argument_group("precision and speed")
