@@ -271,6 +271,8 @@ def test_paper_preset_takes_confident_rows_and_hot_positions(jaspar):
     )
     # rows 0 (retained, 0.9) and 2 (spliced, 0.1) are confident and right; row 0 is counted as spliced too
     assert table["n_retained"].tolist() == [2 * 2] and table["n_spliced"].tolist() == [2 * 2 * 1]
+    with pytest.raises(BadData, match=r"no retained window is predicted right with a probability above 0\.8"):
+        compare_as_paper(windows, label, [jaspar["MA0139.2"]], p_retained=[0.8, 0.7, 0.1, 0.1])
 
 
 def test_versions_and_look_alikes_are_one_family(jaspar):

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from scipy import stats
 
+from intronaut.cli import BadData
 from intronaut.scan import one_hot
 from intronaut.seqio import OTHER
 from intronaut.similarity import frequencies
@@ -44,6 +45,8 @@ def compare_as_paper(windows, label, motifs, *, p_retained=None, hypothetical=No
         DataFrame, the largest difference first: motif_id, tf, hits_spliced, n_spliced, hits_retained, n_retained,
         difference (of proportions), z, p, p_bonferroni, motif_gc (of the consensus). The "spliced" are all rows: the
         paper's filter for them never ran.
+
+    Raises BadData when no retained row counts.
     """
     motifs = [motif for motif in motifs if len(motif.counts) <= WIDTH]
     counts = sum(np.bincount(codes, minlength=OTHER + 1)[:OTHER] for codes in windows)
@@ -52,6 +55,8 @@ def compare_as_paper(windows, label, motifs, *, p_retained=None, hypothetical=No
     right = np.ones(len(label), bool)
     if p_retained is not None:
         right = np.where(label == 1, p_retained, 1 - np.asarray(p_retained)) > CONFIDENT
+    if not right[label == 1].any():
+        raise BadData(f"no retained window is predicted right with a probability above {CONFIDENT}; nothing to compare")
     total, pieces = np.zeros((2, len(motifs)), np.int64), np.zeros(2, np.int64)
     for row in np.flatnonzero(right):
         for kind in (1, 0) if label[row] == 1 else (0,):
