@@ -61,6 +61,7 @@ def main(argv):
     split = part(args, labels)
     sizes = labels["group"].value_counts()
     log.note(f"{len(labels):,} windows in {len(sizes):,} groups, the largest {sizes.max():,}")
+    refuse_one_sided(args, labels, split)
     for name, rows in labels.groupby(split):
         log.note(f"{name}: {len(rows):,} windows, {int((rows['label'] == 1).sum()):,} retained")
     write_table(args.output, text.assign(group=labels["group"], split=split))
@@ -107,6 +108,21 @@ def part(args, labels):
     if args.scheme == "folds":
         return splits.grouped_folds(labels["group"], labels["label"], args.folds)
     return splits.chromosome_split(labels["chrom"], names(args.test_chromosomes), names(args.valid_chromosomes))
+
+
+def refuse_one_sided(args, labels, split):
+    """Raise BadData for a part without retained or without spliced rows, where there are such rows: no model can be
+    judged on it, which is better known now than after embedding."""
+    for value, word in ((1.0, "retained"), (0.0, "spliced")):
+        rows = labels[labels["label"] == value]
+        lacking = set(split) - set(split[rows.index])
+        if len(rows) and lacking:
+            which = ", ".join(sorted(map(str, lacking)))
+            raise BadData(
+                f"{args.labels}: no {word} window in {which} of the split: the {len(rows):,} {word} lie in "
+                f"{rows['group'].nunique():,} leakage groups on {rows['chrom'].nunique():,} chromosomes; choose fewer "
+                "folds, another --scheme, or more of the genome"
+            )
 
 
 def names(text):

@@ -105,6 +105,17 @@ def test_rows_left_out_of_the_audit_are_counted(tool, tmp_path, inputs):
     assert summary["rows"] == summary["audited"] + 4 == len(lines) - 2
 
 
+def test_a_part_without_retained_windows_is_refused_before_anything_is_embedded(tool, tmp_path, inputs):
+    labels, _ = inputs
+    header, *rows = (line.split("\t") for line in labels.read_text().splitlines())
+    for number, row in enumerate(rows):
+        row[header.index("label")] = "1" if number < 2 else "0"
+    labels.write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
+    told = tool("split_introns", labels, "--scheme", "folds", "--folds", 4, "-o", "split.tsv", code=65).stderr
+    assert "no retained window in" in told and "the 2 retained lie in" in told
+    assert not (tmp_path / "split.tsv").exists()
+
+
 def test_labels_without_split_or_chromosomes_are_refused(tool, inputs):
     labels, fasta = inputs
     assert "no column split" in tool("audit_split", "--labels", labels, "--windows", fasta, code=65).stderr
