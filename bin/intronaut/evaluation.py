@@ -283,6 +283,13 @@ def calibration_bins(labels, probabilities, bins=ECE_BINS):
     ]
 
 
+def wilson(hits, n):
+    """95 % Wilson 1927 intervals of proportions."""
+    z, share = 1.959964, hits / n
+    centre, reach = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return (centre - reach) / (1 + z**2 / n), (centre + reach) / (1 + z**2 / n)
+
+
 def prediction_table(table, logits, fold, evaluated):
     """The predictions of the ``evaluated`` (bool) rows of a labels table, rounded as they will be written.
 

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 
+from intronaut.evaluation import wilson
 from intronaut.figures import AS_IS, NEUTRAL, RETAINED, SPLICED, save_both
 from intronaut.similarity import frequencies
 
@@ -99,13 +100,6 @@ def positions_figure(table, families, n_labels):
         ax.set_xlabel(f"bp from the {landmark}" + ("" if landmark == "centre" else ", 5′ to 3′"))
     axes[0, 0].legend(fontsize=7, loc="upper right")
     return figure
-
-
-def wilson(hits, n):
-    """95 % Wilson 1927 intervals of proportions."""
-    z, share = 1.959964, hits / n
-    centre, reach = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return (centre - reach) / (1 + z**2 / n), (centre + reach) / (1 + z**2 / n)
 
 
 def logos(motifs, titles):

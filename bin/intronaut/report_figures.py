@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from intronaut.evaluation import resampler
+from intronaut.evaluation import resampler, wilson
 from intronaut.figures import NEUTRAL, RETAINED, SPLICED, forest, save_svg
 
 COLOUR_OF = {"features": SPLICED, "covariates": NEUTRAL, "combined": RETAINED}
@@ -52,7 +52,7 @@ def roc_and_pr(predictions, groups):
     """ROC and precision–recall curves of the models on the same rows.
 
     ``predictions`` maps features/covariates/combined to tables with name, label and logit; ``groups`` (Series by name)
-    are the leakage groups whose bootstrap gives the features' 95 % band.
+    are the leakage groups whose bootstrap gives the features' 95 % band; it must hold every name.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -64,7 +64,7 @@ def roc_and_pr(predictions, groups):
         precision = average_precision_score(label, logit)
         pr.plot(GRID, curves[1], color=COLOUR_OF[part], label=f"{WORDS_OF[part]} ({precision:.3f})")
         if part == "features":
-            low, high = curve_band(label, logit, groups.reindex(table["name"]).to_numpy())
+            low, high = curve_band(label, logit, groups.loc[table["name"]].to_numpy())
             for axis, below, above in zip((roc, pr), low, high, strict=True):
                 axis.fill_between(GRID, below, above, color=COLOUR_OF[part], alpha=0.15, linewidth=0)
     roc.plot([0, 1], [0, 1], color="black", linewidth=0.8, linestyle=":")
@@ -99,14 +99,16 @@ def curve_band(label, logit, groups):
 
 
 def calibration(bins):
-    """Observed against predicted retention in bins of equal size (metrics.json, key calibration)."""
+    """Observed retention, with its 95 % interval, against predicted in bins of equal size (of metrics.json)."""
     figure, (axis,) = panels(1, width=3.8, height=3.5)
     table = pd.DataFrame(bins)
-    top = 1.1 * max(table["predicted"].max(), table["observed"].max(), 1e-3)
-    error = 1.96 * np.sqrt(table["observed"] * (1 - table["observed"]) / table["n"])
+    low, high = wilson(table["observed"] * table["n"], table["n"])
+    top = 1.05 * max(table["predicted"].max(), high.max())
     axis.plot([0, top], [0, top], color="black", linewidth=0.8, linestyle=":")
     style = {"color": SPLICED, "marker": "o", "markersize": 4, "linewidth": 1, "capsize": 2}
-    axis.errorbar(table["predicted"], table["observed"], error, **style)
+    # rounding may put an end that lies on its point just beyond it
+    reach = np.clip([table["observed"] - low, high - table["observed"]], 0, None)
+    axis.errorbar(table["predicted"], table["observed"], reach, **style)
     axis.set(xlabel="predicted probability of retention", ylabel="observed fraction retained")
     axis.set(xlim=(0, top), ylim=(0, top))
     return figure
