@@ -15,9 +15,10 @@ Output:
   multiqc/      the tables as MultiQC custom content (--multiqc)
 """
 
+import json
 from pathlib import Path
 
-from intronaut.cli import Log, add_run_options, parser, run, whole_file, whole_folder
+from intronaut.cli import BadData, Log, add_run_options, parser, run, whole_file, whole_folder
 
 SECTIONS = ("motifs", "enrich", "variants")
 METRICS = (
@@ -27,12 +28,18 @@ METRICS = (
     ("brier", "Brier score"),
     ("ece", "calibration error"),
 )
+# what a model writes of its features: linear models the first, trees the second, networks none
+PARAMETERS = {
+    "coefficients.tsv": "weight of every feature of {0}",
+    "importance.tsv": "gain and number of splits of every feature of {0}",
+}
+COVARIATES = "covariates only"
 
 
 def make_parser():
     made = parser(__doc__, "make_report")
     data = made.add_argument_group("input")
-    data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv of label_introns")
+    data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv that the models were fitted on")
     data.add_argument("--ledger", required=True, metavar="TSV", help="ledger.tsv of label_introns")
     data.add_argument("--counts", required=True, metavar="JSON", help="counts.json of label_introns")
     data.add_argument("--fit", required=True, nargs="+", metavar="FOLDER", help="folders of fit, one a model")
@@ -57,32 +64,43 @@ def make_parser():
 def main(argv):
     args = make_parser().parse_args(argv)
     log = Log("make_report", args)
+    from intronaut import report_words as words
     from intronaut import tables
-    from intronaut.report_sections import read_explanation, read_json, read_section
+    from intronaut.report_sections import read_explanation, read_json, read_section, section_findings
 
     labels = tables.read_labels(args.labels)
     counts = read_json(args.counts)
     ledger = tables.read_table(args.ledger, ("reason",))
-    models = [read_model(folder) for folder in sorted(args.fit, key=lambda folder: Path(folder).name)]
+    models = [read_model(folder, labels, args.labels) for folder in sorted(args.fit, key=lambda path: Path(path).name)]
     explanations = {Path(folder).name: read_explanation(folder, labels) for folder in args.explain}
     drawn = draw_figures(labels, models, explanations)
     agreement = read_agreement(args.agreement) if args.agreement else None
     if agreement:
         drawn["agreement"] = agreement["figure"]
     sections = [read_section(kind, folder) for kind in SECTIONS for folder in getattr(args, kind)]
+    settings = read_json(args.settings) if args.settings else {}
+    audit, grouped = read_json(args.audit) if args.audit else None, "group" in labels
+    matched_numbers = count_matched(labels)
+    shares = {model["metrics"]["prevalence"] for model in models}
     page = {
         "findings": [
-            label_sentence(counts),
-            *(line for model in models for line in model_sentences(model)),
-            *(section["sentences"][0] for section in sections),
+            *words.leak_findings(models, counts["unit"], audit),
+            label_sentence(counts, matched_numbers),
+            *model_sentences(models),
+            *section_findings(sections),
         ],
         "counts": counts,
+        "label_words": words.label_words(counts, settings),
+        "matched_numbers": matched_numbers,
         "ledger": ledger["reason"].value_counts().to_dict(),
         "metrics": METRICS,
         "models": model_rows(models),
         "gains": [gain_row(model) for model in models if model["metrics"].get("gain")],
-        "judged": models[0]["metrics"],
-        "audit": read_json(args.audit) if args.audit else None,
+        "judged": words.judged_words(models, counts["unit"], grouped, audit),
+        "prevalence": shares.pop() if len(shares) == 1 else None,
+        "methods": list(words.methods_words(models, counts, settings)),
+        "added": words.added_words(models, grouped, audit),
+        "audit": audit,
         "balance": records(args.balance, ("covariate", "smd_before", "smd_after")) if args.balance else [],
         "matched": read_json(args.matched).get("covariates_auroc") if args.matched else None,
         "agreement": agreement,
@@ -90,36 +108,51 @@ def main(argv):
         "explanations": explanations,
         "sections": sections,
         "figures": drawn,
-        "settings": read_json(args.settings) if args.settings else {},
+        "settings": settings,
         "weights_notes": {model["name"]: model["weights_note"] for model in models if model["weights_note"]},
         "links": links(models, explanations),
     }
+    written = drawn | {name: svg for section in sections for name, (svg, _) in section["figures"].items()}
     with whole_file(args.output) as out:
         out.write(render(page))
     with whole_folder(args.figures) as folder:
-        for name, svg in drawn.items():
+        for name, svg in written.items():
             (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
     if args.multiqc:
         with whole_folder(args.multiqc, ["intronaut_*_mqc.tsv"]) as folder:
             write_multiqc(folder, page)
-    log.note(f"{args.output}: {len(models)} models, {len(drawn)} figures")
+    log.note(f"{args.output}: {len(models)} models, {len(written)} figures")
 
 
-def read_model(folder):
-    """Metrics and predictions of one fit folder and of the baseline folders inside it."""
+def read_model(folder, labels, labels_path):
+    """Metrics and predictions of one fit folder and of the baseline folders inside it.
+
+    Raises MissingInput, and BadData for predictions of introns that the labels do not hold.
+    """
     from intronaut import tables
     from intronaut.report_sections import read_json
 
     folder = Path(folder)
-    model = {"name": folder.name, "metrics": read_json(folder / "metrics.json"), "predictions": {}}
+    metrics = read_json(folder / "metrics.json")
+    model = {"name": folder.name, "metrics": metrics, "kind": metrics["model"], "predictions": {}}
     for part, inside in (("features", "."), ("covariates", "covariates"), ("combined", "combined")):
         path = folder / inside / "predictions.tsv"
         if part == "features" or path.exists():
             table = tables.read_table(path, tables.PREDICTION_COLUMNS)
             model["predictions"][part] = table.astype({"label": int, "p_retained": float, "logit": float})
+    judged = model["predictions"]["features"]["name"]
+    if strangers := int((~judged.isin(labels["name"])).sum()):
+        raise BadData(
+            f"{folder}: {strangers:,} of its {len(judged):,} predictions are of introns that {labels_path} does not "
+            "hold; give --labels the table that this model was fitted on"
+        )
     about = read_json(folder / "model.json") if (folder / "model.json").exists() else {}
-    model["weights_note"] = about.get("features", {}).get("weights_note")
-    model["embedder"] = about.get("features", {}).get("tool", "").removeprefix("embed_")
+    made = about.get("features", {})
+    model["preset"] = about.get("preset", "default")
+    model["weights_note"] = made.get("weights_note")
+    # a network has no features of its own
+    model["embedder"] = made.get("tool", "").removeprefix("embed_") if made.get("tool") != "finetune" else ""
+    model["tables"] = [name for name in PARAMETERS if (folder / name).exists()]
     return model
 
 
@@ -157,8 +190,9 @@ def draw_figures(labels, models, explanations):
     from intronaut import report_figures as figures
 
     drawn = {"confounds": figures.covariates_by_label(labels)}
+    # without leakage groups every row is its own
+    groups = labels.get("group", labels["name"]).set_axis(labels["name"])
     for model in models:
-        groups = labels.set_index("name").get("group")
         drawn[f"curves_{model['name']}"] = figures.roc_and_pr(model["predictions"], groups)
         drawn[f"calibration_{model['name']}"] = figures.calibration(model["metrics"]["calibration"])
     aurocs = [(row["model"], row["metrics"]["auroc"]) for row in model_rows(models)]
@@ -168,33 +202,65 @@ def draw_figures(labels, models, explanations):
     return {name: figures.inline_svg(figure) for name, figure in drawn.items()}
 
 
-def label_sentence(counts):
+def count_matched(labels):
+    """How many retained and spliced introns match_introns left to the models; None for labels that are not matched."""
+    if "match" not in labels:
+        return None
+    return {"retained": int((labels["label"] == 1).sum()), "spliced": int((labels["label"] == 0).sum())}
+
+
+def label_sentence(counts, matched_numbers):
     retained, spliced, unknown = (counts["labels"].get(key, 0) for key in ("1", "0", "NA"))
     known, unit = retained + spliced, counts["unit"]
     text = f"{retained:,} of {known:,} labelled {unit}s are retained ({retained / known:.1%})."
-    return text + (f" {unknown:,} more could not be judged and take no part." if unknown else "")
+    if unknown:
+        text += f" {unknown:,} more could not be judged and take no part."
+    if matched_numbers:
+        text += (
+            " {retained:,} retained and {spliced:,} spliced ones were matched; the models see these and no others."
+        ).format(**matched_numbers)
+    return text
 
 
-def model_sentences(model):
-    """What one fitted model shows, in words that its intervals allow."""
-    name, metrics = model["name"], model["metrics"]
-    auroc = metrics["metrics"]["auroc"]
-    yield (
-        f"From {name} alone, a retained intron is ranked above a spliced one in "
-        f"{auroc['value']:.0%} of all pairs (AUROC {with_interval(auroc)}; 50 % is chance)."
+def model_sentences(models):
+    """What the fitted models show, in words that their intervals allow."""
+    for name, covariates, members in by_baseline(models):
+        for model in members:
+            auroc = model["metrics"]["metrics"]["auroc"]
+            yield (
+                f"From {model['name']} alone, a retained intron is ranked above a spliced one in "
+                f"{auroc['value']:.0%} of all pairs (AUROC {with_interval(auroc)}; 50 % is chance)."
+            )
+        if covariates:
+            which = name.removeprefix(COVARIATES)
+            yield f"Length, GC content and position alone{which} reach AUROC {with_interval(covariates['auroc'])}."
+            for model in members:
+                yield gain_sentence(model)
+
+
+def gain_sentence(model):
+    gain = model["metrics"]["gain"]["combined_minus_covariates"]["auroc"]
+    verdict = (
+        "an improvement that chance does not explain"
+        if gain["low"] > 0
+        else "a loss that chance does not explain"
+        if gain["high"] < 0
+        else "no difference that can be told from chance"
     )
-    if metrics.get("baseline"):
-        base = metrics["baseline"]["covariates"]["auroc"]
-        gain = metrics["gain"]["combined_minus_covariates"]["auroc"]
-        yield f"Length, GC content and position alone, without {name}, reach {with_interval(base)}."
-        verdict = (
-            "an improvement that chance does not explain"
-            if gain["low"] > 0
-            else "a loss that chance does not explain"
-            if gain["high"] < 0
-            else "no difference that can be told from chance"
-        )
-        yield f"Added to them, {name} features change AUROC by {with_interval(gain, sign='+')}: {verdict}."
+    return f"Added to them, {model['name']} features change AUROC by {with_interval(gain, sign='+')}: {verdict}."
+
+
+def by_baseline(models):
+    """Models that share a covariates-only model: (what that is called, its metrics or None, the models)."""
+    parts = {}
+    for model in models:
+        covariates = (model["metrics"].get("baseline") or {}).get("covariates")
+        parts.setdefault(json.dumps(covariates, sort_keys=True), (covariates, []))[1].append(model)
+    kinds = [sorted({model["kind"] for model in members}) for _, members in parts.values()]
+    told_by_kind = len(set().union(*kinds)) == sum(map(len, kinds))
+    for own, (covariates, members) in zip(kinds, parts.values(), strict=True):
+        told = own if told_by_kind else [model["name"] for model in members]
+        yield COVARIATES + (f" ({', '.join(told)})" if len(parts) > 1 else ""), covariates, members
 
 
 def with_interval(metric, sign=""):
@@ -202,16 +268,16 @@ def with_interval(metric, sign=""):
 
 
 def model_rows(models):
-    """One row a model: the covariates once, then each embedding alone and with the covariates."""
+    """One row a model: the covariates once for all models that share them, each embedding alone and with them."""
     rows = []
-    baseline = models[0]["metrics"].get("baseline")
-    if baseline:
-        rows.append({"model": "covariates only", "metrics": baseline["covariates"], "baseline": True})
-    for model in models:
-        rows.append({"model": model["name"], "metrics": model["metrics"]["metrics"], "baseline": False})
-        if model["metrics"].get("baseline"):
-            combined = model["metrics"]["baseline"]["combined"]
-            rows.append({"model": f"{model['name']} + covariates", "metrics": combined, "baseline": False})
+    for name, covariates, members in by_baseline(models):
+        if covariates:
+            rows.append({"model": name, "metrics": covariates, "baseline": True})
+        for model in members:
+            rows.append({"model": model["name"], "metrics": model["metrics"]["metrics"], "baseline": False})
+            if covariates:
+                combined = model["metrics"]["baseline"]["combined"]
+                rows.append({"model": f"{model['name']} + covariates", "metrics": combined, "baseline": False})
     return rows
 
 
@@ -236,7 +302,7 @@ def links(models, explanations):
         listed += [
             (f"fit/{name}/predictions.tsv", f"predicted retention by {name}"),
             (f"fit/{name}/metrics.json", f"every metric of {name} with its interval"),
-            (f"fit/{name}/coefficients.tsv", f"weight of every feature of {name}"),
+            *((f"fit/{name}/{table}", PARAMETERS[table].format(name)) for table in model["tables"]),
         ]
     for name in explanations:
         listed += [
@@ -252,6 +318,7 @@ def render(page):
 
     from intronaut import __version__
     from intronaut.report_sections import TOP_INTRONS
+    from intronaut.report_words import file_names
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "intronaut"),
@@ -261,6 +328,7 @@ def render(page):
         lstrip_blocks=True,
     )
     environment.filters["interval"] = with_interval
+    environment.filters["file_names"] = file_names
     return environment.get_template("report.html").render(page | {"version": __version__, "top_introns": TOP_INTRONS})
 
 

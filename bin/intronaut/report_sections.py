@@ -9,7 +9,7 @@ from pathlib import Path
 from intronaut.cli import BadData, require_file
 from intronaut.tables import read_table
 
-SHOWN_ROWS = 15
+SHOWN_ROWS, SHOWN_NAMES = 15, 5
 TOP_GROUPS = 25
 TOP_INTRONS = 10
 
@@ -87,8 +87,9 @@ SECTIONS = {
     "variants": Section(
         "Variants that change the prediction most",
         "scores.tsv",
-        {"chrom": "chrom", "pos": "position", "ref": "from", "alt": "to", "name": "intron", "delta_logit": "Δ logit",
-         "p_ref": "probability", "p_alt": "with the variant", "null_p": "p against random changes"},
+        {"chrom": "chrom", "pos": "position (from 1)", "ref": "from", "alt": "to", "name": "intron",
+         "delta_logit": "Δ logit", "p_ref": "probability", "p_alt": "with the variant",
+         "null_p": "p against random changes"},
         {},
         _variant_words,
         order="delta_logit",
@@ -97,40 +98,70 @@ SECTIONS = {
 
 
 def read_section(kind, folder):
-    """One tool's folder for the page: a dict of title, name, sentences, headings, rows, total and (SVG, caption) pairs.
+    """One tool's folder for the page: a dict of kind, title, name, sentences, headings, rows, total and figures.
 
-    Raises MissingInput, and BadData for a folder that another tool made.
+    A cell of a row is ``(text, all of it)``; figures map names to ``(SVG, caption)``.
+
+    Raises MissingInput, and BadData for a folder that another tool made, or find_motifs --preset paper.
     """
     section, folder = SECTIONS[kind], Path(folder)
     summary_file = next(iter(sorted(folder.glob("*.json"))), folder / "summary.json")
+    summary = read_json(summary_file)
     try:
-        sentences = list(section.words(read_json(summary_file)))
-    except (KeyError, TypeError) as problem:
+        if kind == "motifs" and summary.get("preset") == "paper":
+            raise BadData(
+                f"{folder}: made by find_motifs --preset paper, which the report does not show; give a folder made "
+                "without --preset"
+            )
+        sentences = list(section.words(summary))
+    except (KeyError, TypeError, AttributeError) as problem:
         raise BadData(f"{summary_file}: not a summary of {kind} ({problem!r})") from problem
     table = read_table(folder / section.table, tuple(section.columns))
     if section.order:
         table = table.loc[table[section.order].astype(float).abs().sort_values(ascending=False, kind="stable").index]
     shown = table.head(SHOWN_ROWS)[list(section.columns)]
     return {
+        "kind": kind,
         "title": section.title,
         "name": folder.name,
         "sentences": sentences,
         "headings": list(section.columns.values()),
-        "rows": [[_short(value) for value in row] for row in shown.itertuples(index=False)],
+        "rows": [[_cell(*cell) for cell in row.items()] for _, row in shown.iterrows()],
         "total": len(table),
-        "figures": [(read_svg(folder / f"{name}.svg"), caption) for name, caption in section.figures.items()
-                    if (folder / f"{name}.svg").exists()],
+        "figures": {f"{folder.name}_{name}": (read_svg(folder / f"{name}.svg"), caption)
+                    for name, caption in section.figures.items() if (folder / f"{name}.svg").exists()},
     }  # fmt: skip
 
 
+def section_findings(sections):
+    """The first sentence of every section, once, after the names of those that say it where a kind has several."""
+    told = {}
+    for section in sections:
+        told.setdefault((section["kind"], section["sentences"][0]), []).append(section["name"])
+    kinds = [section["kind"] for section in sections]
+    return [f"{', '.join(names)}: {words}" if kinds.count(kind) > 1 else words for (kind, words), names in told.items()]
+
+
+def _cell(column, value):
+    """``(text, all of it)`` of a cell; the second is empty where the first leaves nothing out."""
+    if column != "factors" or not isinstance(value, str):
+        return _short(value), ""
+    names = value.split(";")
+    if len(names) <= SHOWN_NAMES:
+        return ", ".join(names), ""
+    return f"{', '.join(names[:SHOWN_NAMES])} and {len(names) - SHOWN_NAMES} more", ", ".join(names)
+
+
 def _short(value):
-    """A cell for reading: three significant digits of a fraction, the rest as it is."""
+    """A cell for reading: three significant digits of a fraction, a dash for what is missing, the rest as it is."""
     try:
         number = float(value)
     except (TypeError, ValueError):
-        return "" if value is None or value != value else str(value)
-    if number != number:
-        return ""
+        return "–" if value is None or value != value else str(value)
+    if math.isnan(number):
+        return "–"
+    if math.isinf(number):
+        return "∞" if number > 0 else "−∞"
     return f"{number:,.0f}" if number == int(number) and abs(number) < 1e12 else f"{number:.3g}"
 
 
@@ -150,8 +181,11 @@ def read_explanation(folder, labels):
     # matching leaves introns out of the labels that still have features
     parts = parts[parts["name"].isin(of_locus.index)]
     best = parts.drop_duplicates("name").nlargest(TOP_INTRONS, "logit")["name"]
+    groups = read_table(folder / "groups.tsv", ("group", "coefficient_sum")).head(TOP_GROUPS)
     return {
-        "groups": read_table(folder / "groups.tsv", ("group", "coefficient_sum")).head(TOP_GROUPS),
+        "groups": groups,
+        "signed": groups["coefficient_sum"].notna().any(),
+        "refitted": "low" in groups and groups["low"].notna().any(),
         "stability": stability_sentence(told),
         "cards": [card(of_locus.loc[name], parts[parts["name"] == name]) for name in best],
     }
@@ -171,16 +205,25 @@ def stability_sentence(told):
 
 def card(locus, parts):
     """One intron: what it is, what is predicted, and the features that move its logit most either way."""
-    moves = [(part.contribution, f"{part.group} ({part.contribution:+.2f})") for part in parts.itertuples()]
     words = {1.0: "retained", 0.0: "spliced"}
+    named = [locus[column] for column in ("gene_name", "gene_id") if isinstance(locus[column], str)]
     return {
-        "for": ", ".join(text for move, text in moves if move > 0),
-        "against": ", ".join(text for move, text in moves if move < 0),
+        "for": moves(parts[parts["contribution"] > 0]),
+        "against": moves(parts[parts["contribution"] < 0]),
         "name": locus.name,
-        "gene": locus["gene_name"],
+        "gene": next(filter(None, named), "–"),
         "label": words.get(locus["label"], "unknown"),
         "p": 1 / (1 + math.exp(-parts["logit"].iloc[0])),
     }
+
+
+def moves(parts):
+    """Contributions added up by group, the largest first: ``CTCF (+0.12, 7 features), MAZ (+0.05)``."""
+    sums = parts.groupby("group", sort=False)["contribution"].agg(["sum", "size"])
+    sums = sums.sort_values("sum", key=abs, ascending=False, kind="stable")
+    return ", ".join(
+        f"{group} ({total:+.2f}" + (f", {n} features)" if n > 1 else ")") for group, total, n in sums.itertuples()
+    )
 
 
 def read_json(path):

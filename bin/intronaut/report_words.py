@@ -1,0 +1,131 @@
+"""Sentences of the report that depend on what was done: how introns were labelled, models fitted and judged."""
+
+RETAINED_TRANSCRIPT = "when it lies inside an exon of a transcript that the annotation calls retained_intron"
+RULES = {
+    "retained_intron": RETAINED_TRANSCRIPT,
+    "strict": f"{RETAINED_TRANSCRIPT} (one inside an exon of any other transcript is left out)",
+    "any-exon": "when it lies inside an exon of any transcript of its gene",
+}
+INSIDE = "is chosen by cross-validation inside the training rows"
+# what kind of model was fitted with what preset; any other kind is a network
+FITTED = {
+    ("logistic", "default"): f"an L2-penalised logistic regression on standardised features, whose penalty {INSIDE}",
+    ("logistic", "paper"): "a logistic regression on features as they are, trained by the recipe of Daoud and Ben-Hur",
+    ("elasticnet", "default"): "a logistic regression with L1 and L2 penalties (elastic net) on standardised features, "
+    f"whose penalty {INSIDE}",
+    ("lightgbm", "default"): f"gradient-boosted trees (LightGBM), whose number {INSIDE}",
+    ("lightgbm", "paper"): "gradient-boosted trees (LightGBM) with the settings of Daoud and Ben-Hur, whose number "
+    f"{INSIDE}",
+}  # fmt: skip
+NETWORK = "a network that reads the DNA itself, trained for as many epochs as its validation rows gain by"
+
+
+def file_names(paths):
+    """The names, without their folders, of paths joined by commas, for reading."""
+    return ", ".join(path.split("/")[-1] for path in paths.split(","))
+
+
+def label_words(counts, settings):
+    """When an intron (or peak) counts as retained, by counts.json and, where a pipeline gave them, its settings."""
+    intron = (
+        f"an intron is retained {_retained_words(counts, settings)}; it is spliced when there is evidence that it is "
+        "removed, and left out when neither can be told."
+    )
+    if counts["unit"] == "intron":
+        return f"Here {intron}"
+    if settings.get("paper_labels"):
+        return f"Here peaks are labelled by introns as Daoud and Ben-Hur 2025 did, faults included: {intron}"
+    share = f"at least {settings['min_overlap']:.0%} of it" if "min_overlap" in settings else "enough of it"
+    return f"Here a peak is retained when {share} lies in retained introns, spliced when in spliced ones: {intron}"
+
+
+def _retained_words(counts, settings):
+    callers = counts.get("callers", {})
+    if not (settings.get("ir_calls") or callers):
+        return RULES.get(settings.get("annotation_rule"), "when an exon of the annotation says so")
+    names = file_names(settings["ir_calls"]) if settings.get("ir_calls") else ", ".join(callers)
+    least = int(settings.get("ir_consensus") or 1)
+    who = "a caller of intron retention says" if least == 1 else f"at least {least} callers of intron retention say"
+    return f"when {who} so ({names})"
+
+
+def leaks(metrics, audit):
+    """Whether what was judged shares genes or bases with what was trained on, by metrics.json and the audit, if any."""
+    torn = metrics["rows"]["groups_in_several_folds"]
+    return torn > 0 or bool(audit) and any(audit["leaks"][leak]["windows"] for leak in ("gene", "bases"))
+
+
+def leak_findings(models, unit, audit):
+    """The sentence to set before all others where the split leaks; none where it does not."""
+    if any(leaks(model["metrics"], audit) for model in models):
+        yield f"The split has {unit}s that share a gene or bases on both sides: the numbers of the models flatter them."
+
+
+def judged_words(models, unit, grouped, audit):
+    """What the models were judged on: (names, sentences) of models alike in it, without names where all are.
+
+    Args:
+        models: dicts with ``name`` and ``metrics``.
+        grouped: whether the labels say which introns may not be parted.
+        audit: the counts of audit_split, or None.
+    """
+    told = {}
+    for model in models:
+        told.setdefault(_judged_words(model["metrics"], unit, grouped, audit), []).append(model["name"])
+    return [(", ".join(names) if len(told) > 1 else "", words) for words, names in told.items()]
+
+
+def _judged_words(metrics, unit, grouped, audit):
+    n, groups, how = f"{metrics['n']:,} {unit}s", f" in {metrics['n_groups']:,} groups", metrics["judged"]
+    if not grouped:
+        groups, of_what = "", f"single {unit}s"
+        how = (
+            f"Each was predicted by a model that had not seen it ({how}); the labels have no column group, so nobody "
+            f"knows whether the model had seen {unit}s that share a gene or bases with it."
+        )
+    elif leaks(metrics, audit):
+        of_what = "whole groups"
+        how = (
+            f"Each was predicted by a model that had not seen it, but had seen {unit}s that share a gene or bases with "
+            f"some of them ({how}): these numbers flatter the model."
+        )
+    else:
+        of_what = "whole groups"
+        how = (
+            f"Each was predicted by a model that saw neither it nor any {unit} that shares a gene or bases with it "
+            f"({how})."
+        )
+    draws = f"Intervals are 95 %, from {metrics['bootstrap']['replicates']:,} bootstrap draws of {of_what}."
+    return f"{n}{groups}; {metrics['prevalence']:.1%} are retained. {how} {draws}"
+
+
+def methods_words(models, counts, settings):
+    """Sentences on where introns come from, what was fitted, and what the covariates-only model is."""
+    if counts["unit"] == "intron":
+        yield "Introns come from the annotation."
+    else:
+        source = f" of {file_names(settings['peaks'])}" if settings.get("peaks") else ""
+        yield f"Peaks{source} are labelled by the introns under them, which come from the annotation."
+    fitted = {}
+    for model in models:
+        fitted.setdefault(FITTED.get((model["kind"], model["preset"]), NETWORK), []).append(model["name"])
+    if fitted.keys() != {NETWORK}:
+        yield "Windows of DNA around them are turned into features."
+    for words, names in fitted.items():
+        yield f"{', '.join(names)}: {words}."
+    if any(model["metrics"].get("baseline") for model in models):
+        kind = " (beside a network, a logistic regression)" if NETWORK in fitted else ""
+        yield (
+            f"The covariates-only model is of the same kind{kind} and uses length, GC content, CpG and the place of "
+            "the intron in its gene."
+        )
+
+
+def added_words(models, grouped, audit):
+    """What was added to the published method."""
+    added = ["intervals"]
+    if any(model["metrics"].get("baseline") for model in models):
+        added.append("a baseline")
+    if grouped and not any(leaks(model["metrics"], audit) for model in models):
+        added.append("a split that puts no gene and no base on both sides")
+    return " and ".join([", ".join(added[:-1]), added[-1]] if added[:-1] else added)
