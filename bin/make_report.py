@@ -69,7 +69,7 @@ def main(argv):
     from intronaut.report_sections import read_explanation, read_json, read_section, section_findings
 
     labels = tables.read_labels(args.labels)
-    counts = read_json(args.counts)
+    counts = read_told(args.counts, "label_introns", ("unit", "labels", "unlabelled", "n_input"))
     ledger = tables.read_table(args.ledger, ("reason",))
     models = [read_model(folder, labels, args.labels) for folder in sorted(args.fit, key=lambda path: Path(path).name)]
     explanations = {Path(folder).name: read_explanation(folder, labels) for folder in args.explain}
@@ -79,7 +79,8 @@ def main(argv):
         drawn["agreement"] = agreement["figure"]
     sections = [read_section(kind, folder) for kind in SECTIONS for folder in getattr(args, kind)]
     settings = read_json(args.settings) if args.settings else {}
-    audit, grouped = read_json(args.audit) if args.audit else None, "group" in labels
+    audit = read_told(args.audit, "audit_split", ("held_out", "leaks")) if args.audit else None
+    grouped = "group" in labels
     matched_numbers = count_matched(labels)
     shares = {model["metrics"]["prevalence"] for model in models}
     page = {
@@ -122,6 +123,16 @@ def main(argv):
         with whole_folder(args.multiqc, ["intronaut_*_mqc.tsv"]) as folder:
             write_multiqc(folder, page)
     log.note(f"{args.output}: {len(models)} models, {len(written)} figures")
+
+
+def read_told(path, tool, keys):
+    """The numbers that a tool wrote as JSON. Raises MissingInput, and BadData where one of ``keys`` is not in it."""
+    from intronaut.report_sections import read_json
+
+    told = read_json(path)
+    if not (isinstance(told, dict) and told.keys() >= set(keys)):
+        raise BadData(f"{path}: not the counts of {tool}, which hold {', '.join(keys)}")
+    return told
 
 
 def read_model(folder, labels, labels_path):

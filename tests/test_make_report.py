@@ -116,6 +116,12 @@ def test_broken_counts_are_refused_in_one_line(tool, results):
     assert not (results / "report.html").exists()
 
 
+@pytest.mark.parametrize(("option", "tool_meant"), [("--counts", "label_introns"), ("--audit", "audit_split")])
+def test_counts_of_another_tool_are_refused_in_one_line(tool, results, option, tool_meant):
+    done = report(tool, option, "fit/sim/metrics.json", code=65)
+    assert f"metrics.json: not the counts of {tool_meant}" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
 def test_missing_model_folder_is_named(tool, results):
     done = report(tool, "--fit", "nowhere", code=66)
     assert "nowhere" in done.stderr and len(done.stderr.splitlines()) == 1

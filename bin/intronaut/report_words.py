@@ -35,7 +35,7 @@ def label_words(counts, settings):
         return f"Here {intron}"
     if settings.get("paper_labels"):
         return f"Here peaks are labelled by introns as Daoud and Ben-Hur 2025 did, faults included: {intron}"
-    share = f"at least {settings['min_overlap']:.0%} of it" if "min_overlap" in settings else "enough of it"
+    share = f"at least {settings['min_overlap']:.0%} of it" if settings.get("min_overlap") else "enough of it"
     return f"Here a peak is retained when {share} lies in retained introns, spliced when in spliced ones: {intron}"
 
 
@@ -76,27 +76,23 @@ def judged_words(models, unit, grouped, audit):
 
 
 def _judged_words(metrics, unit, grouped, audit):
-    n, groups, how = f"{metrics['n']:,} {unit}s", f" in {metrics['n_groups']:,} groups", metrics["judged"]
-    if not grouped:
-        groups, of_what = "", f"single {unit}s"
-        how = (
-            f"Each was predicted by a model that had not seen it ({how}); the labels have no column group, so nobody "
-            f"knows whether the model had seen {unit}s that share a gene or bases with it."
-        )
-    elif leaks(metrics, audit):
-        of_what = "whole groups"
-        how = (
-            f"Each was predicted by a model that had not seen it, but had seen {unit}s that share a gene or bases with "
-            f"some of them ({how}): these numbers flatter the model."
-        )
+    groups, drawn = (f" in {metrics['n_groups']:,} groups", "whole groups") if grouped else ("", f"single {unit}s")
+    if leaks(metrics, audit):
+        seen = f"that had not seen it, but had seen {unit}s that share a gene or bases with some of them"
+        but = ": these numbers flatter the model"
+    elif grouped:
+        seen, but = f"that saw neither it nor any {unit} that shares a gene or bases with it", ""
     else:
-        of_what = "whole groups"
-        how = (
-            f"Each was predicted by a model that saw neither it nor any {unit} that shares a gene or bases with it "
-            f"({how})."
+        seen = "that had not seen it"
+        but = (
+            f"; the labels have no column group, so nobody knows whether it had seen {unit}s that share a gene or "
+            "bases with it"
         )
-    draws = f"Intervals are 95 %, from {metrics['bootstrap']['replicates']:,} bootstrap draws of {of_what}."
-    return f"{n}{groups}; {metrics['prevalence']:.1%} are retained. {how} {draws}"
+    return (
+        f"{metrics['n']:,} {unit}s{groups}; {metrics['prevalence']:.1%} are retained. Each was predicted by a model "
+        f"{seen} ({metrics['judged']}){but}. Intervals are 95 %, from {metrics['bootstrap']['replicates']:,} bootstrap "
+        f"draws of {drawn}."
+    )
 
 
 def methods_words(models, counts, settings):
