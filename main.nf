@@ -1,7 +1,7 @@
 #!/usr/bin/env nextflow
 
 include { checkParams; helpText } from './modules/params'
-include { callersIn; filesOf; inputsOf; madeWith; modelsOf; networksOf; optionalFile; runBy; windowOf } from './modules/settings'
+include { callersIn; filesOf; inputsOf; madeWith; modelsOf; networksOf; optionalFile; plainFile; runBy; windowOf } from './modules/settings'
 include { LABEL_INTRONS } from './modules/label_introns'
 include { COMPARE_CALLERS } from './modules/compare_callers'
 include { FETCH_SEQUENCES } from './modules/fetch_sequences'
@@ -31,29 +31,31 @@ workflow STUDY {
     settings // the params, or a variation of them
 
     main:
-    fasta = file(settings.fasta)
+    gtf = plainFile(settings.gtf)
+    fasta = plainFile(settings.fasta)
     aliases = optionalFile(settings.chrom_aliases)
     embedders = settings.embedders.tokenize(',')
+    // who reads windows; the networks read some of their own
+    readers = embedders + (settings.networks ? ['networks'] : [])
+    // alignments and motifs want short windows: those of a reader that has them, or windows of their own
+    short_reader = readers.find { reader -> windowOf(reader, settings) == settings.window as Integer } ?: 'windows'
+    // [reader, window length], e.g. ['motifs', 600]
+    windows_wanted = (readers + short_reader).unique().collect { reader -> [reader, windowOf(reader, settings)] }
     // no base of the longest window may be in two folds
-    context = embedders.collect { embedder -> windowOf(embedder, settings) }.max()
+    context = windows_wanted.collect { _reader, length -> length }.max()
     calls = filesOf(settings.ir_calls)
     // each step is handed the settings that it reads and no other, so that a change repeats only what it touches
     label_options = settings.subMap(['ir_format', 'ir_value', 'ir_base', 'ir_threshold', 'ir_consensus', 'min_splice_sites', 'min_overlap', 'annotation_rule', 'paper_labels', 'folds'])
-    LABEL_INTRONS(file(settings.gtf), fasta, calls, optionalFile(settings.peaks), aliases, context, label_options)
+    LABEL_INTRONS(gtf, fasta, calls, optionalFile(settings.peaks), aliases, context, label_options)
     several_callers = LABEL_INTRONS.out.calls.combine(LABEL_INTRONS.out.counts)
         .filter { _calls_table, counts -> callersIn(counts) > 1 }
     COMPARE_CALLERS(several_callers.map { calls_table, _counts -> calls_table })
 
-    // [embedder, window length], e.g. ['motifs', 600]; the networks read windows of their own
-    readers = embedders + (settings.networks ? ['networks'] : [])
-    // alignments and motifs want short windows: those of a reader that has them, or windows of their own
-    short_reader = readers.find { reader -> windowOf(reader, settings) == settings.window as Integer } ?: 'windows'
-    readers_ch = channel.fromList((readers + short_reader).unique()).map { reader -> [reader, windowOf(reader, settings)] }
-    FETCH_SEQUENCES(readers_ch, LABEL_INTRONS.out.labels, fasta, aliases, settings.subMap(['anchor', 'strand', 'shard_size']))
+    FETCH_SEQUENCES(channel.fromList(windows_wanted), LABEL_INTRONS.out.labels, fasta, aliases, settings.subMap(['anchor', 'strand', 'shard_size']))
     windows = FETCH_SEQUENCES.out.windows.filter { reader, _windows -> reader == short_reader }
         .map { _reader, fa -> fa }.first()
 
-    SPLIT_INTRONS(LABEL_INTRONS.out.labels, settings.homology ? windows : [], context, settings.subMap(['split', 'folds', 'homology']))
+    SPLIT_INTRONS(LABEL_INTRONS.out.labels, settings.homology ? windows : [], context, settings.subMap(['split', 'folds', 'homology', 'test_chromosomes', 'valid_chromosomes']))
     AUDIT_SPLIT(SPLIT_INTRONS.out.labels, windows)
     MATCH_INTRONS(settings.match ? SPLIT_INTRONS.out.labels : channel.empty(), settings.match ?: '', settings.seed)
     labels = settings.match ? MATCH_INTRONS.out.labels : SPLIT_INTRONS.out.labels
@@ -94,7 +96,7 @@ workflow STUDY {
         .collectFile(name: 'groups.tsv', keepHeader: true, sort: { groups -> groups.parent.name }, storeDir: "${settings.outdir}/explain")
     EXPLAIN_INTRON(FIT.out.model, labels, settings.cards)
     attributed_ch = settings.attribute_method ? FINETUNE.out.model : channel.empty()
-    ATTRIBUTE(attributed_ch, [], [], network_windows, file(settings.gtf), optionalFile(settings.peaks), [], settings.subMap(['attribute_method', 'seed']))
+    ATTRIBUTE(attributed_ch, [], [], network_windows, gtf, optionalFile(settings.peaks), [], settings.subMap(['attribute_method', 'seed']))
 
     // [folder, attributions]: all sites, and for each network that is attributed those where it looks
     sites_ch = channel.of(['motifs', []]).mix(ATTRIBUTE.out.attributions.map { attributed -> ["motifs_${attributed.name}", attributed] })
@@ -123,9 +125,9 @@ workflow STUDY {
     )
 
     // everything that is published, in the folders where it will lie
-    labels_dir = labels.mix(
+    labels_dir = SPLIT_INTRONS.out.labels.mix(
         LABEL_INTRONS.out.ledger, LABEL_INTRONS.out.counts, LABEL_INTRONS.out.calls, COMPARE_CALLERS.out.agreement,
-        AUDIT_SPLIT.out.pairs, AUDIT_SPLIT.out.summary, MATCH_INTRONS.out.balance, MATCH_INTRONS.out.summary, MATCH_INTRONS.out.ledger,
+        AUDIT_SPLIT.out.pairs, AUDIT_SPLIT.out.summary, MATCH_INTRONS.out.labels, MATCH_INTRONS.out.balance, MATCH_INTRONS.out.summary, MATCH_INTRONS.out.ledger,
     )
     RECORD_RUN(
         labels_dir.collect(sort: true),
@@ -135,7 +137,7 @@ workflow STUDY {
         COMPARE.out.comparison.mix(
             FIND_MOTIFS.out.motifs, ENRICH.out.enrichment, MAKE_REPORT.out.report, MAKE_REPORT.out.figures, MAKE_REPORT.out.multiqc,
         ).collect(sort: true),
-        inputsOf(settings), files("${projectDir}/containers/*", type: 'dir'), shown, file("${projectDir}/main.nf"),
+        inputsOf(settings), files("${projectDir}/containers/*", type: 'dir'), shown, plainFile("${projectDir}/main.nf"),
     )
 }
 

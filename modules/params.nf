@@ -1,7 +1,7 @@
 // What nextflow_schema.json says of the params: the help text, and a check that lists every mistake at once.
 
 def schemaParams() {
-    def schema = new groovy.json.JsonSlurper().parse(file("${projectDir}/nextflow_schema.json").toFile())
+    def schema = new groovy.json.JsonSlurper().parse(file("${projectDir}/nextflow_schema.json", glob: false).toFile())
     return schema['$defs'].collectMany { _key, group ->
         group.properties.collect { name, rule -> rule + [name: name, group: group.title, required: name in (group.required ?: [])] }
     }
@@ -37,43 +37,83 @@ def checkParams(given) {
     }
 }
 
-// A param that is missing though a choice among others needs it, e.g. "neededBy": {"embedders": "sei"}.
-def neededBy(rule, given) {
-    def needing = (rule.neededBy ?: [:]).findAll { name, choice -> choice in (given[name] ?: '').toString().tokenize(',') }
-    return needing.collect { name, choice -> "--${rule.name} is required with --${name} ${choice}: ${rule.description}" }
-}
-
 def mistakesOf(rule, value, given) {
     if (value == null || value == '') {
-        return rule.required ? ["--${rule.name} is required: ${rule.description}"] : neededBy(rule, given)
+        return missing(rule, value, given)
     }
     if (value == true && rule.type != 'boolean') {
         return ["--${rule.name} needs a value"]
     }
     def text = value.toString()
-    def found = []
+    // "uniqueItems" marks the params that are lists
+    def items = rule.uniqueItems ? text.tokenize(',') : [text]
+    return wrongNumber(rule, text) + wrongText(rule, text) + wrongItems(rule, items) + wrongBeside(rule, text, given)
+}
+
+def missing(rule, value, given) {
+    if (rule.required) {
+        return ["--${rule.name} is required: ${rule.description}"]
+    }
+    if (value == '' && rule['default'] != null) {
+        return ["--${rule.name} is empty; leave it out for ${rule['default']}"]
+    }
+    // a choice among other params may need it, e.g. "neededBy": {"embedders": "sei"}
+    def needing = (rule.neededBy ?: [:]).findAll { name, choice -> isChosen(name, choice, given) }
+    return needing.collect { name, choice -> "--${rule.name} is required with ${shown(name, choice)}: ${rule.description}" }
+}
+
+def wrongNumber(rule, text) {
+    if (!(rule.type in ['integer', 'number'])) {
+        return []
+    }
     if (rule.type == 'integer' && !(text ==~ /-?\d+/)) {
-        found << "--${rule.name} is '${text}', not a whole number"
+        return ["--${rule.name} is '${text}', not a whole number"]
     }
-    else if (rule.type == 'number' && !text.isNumber()) {
-        found << "--${rule.name} is '${text}', not a number"
+    if (!text.isNumber()) {
+        return ["--${rule.name} is '${text}', not a number"]
     }
-    else if (rule.type in ['integer', 'number']) {
-        if (rule.minimum != null && text.toBigDecimal() < rule.minimum) {
-            found << "--${rule.name} is ${text}, less than ${rule.minimum}"
-        }
-        if (rule.maximum != null && text.toBigDecimal() > rule.maximum) {
-            found << "--${rule.name} is ${text}, more than ${rule.maximum}"
-        }
-    }
-    if (rule['enum'] && !(text in rule['enum']*.toString())) {
-        found << "--${rule.name} is '${text}', not one of ${rule['enum'].join(', ')}"
-    }
-    if (rule.pattern && !(text ==~ rule.pattern)) {
-        found << "--${rule.name} is '${text}': ${rule.errorMessage}"
-    }
+    def small = rule.minimum != null && text.toBigDecimal() < rule.minimum
+    def large = rule.maximum != null && text.toBigDecimal() > rule.maximum
+    return (small ? ["--${rule.name} is ${text}, less than ${rule.minimum}"] : []) + (large ? ["--${rule.name} is ${text}, more than ${rule.maximum}"] : [])
+}
+
+def wrongText(rule, text) {
+    def choices = rule['enum']
+    def other = choices && !(text in choices*.toString())
+    def odd = rule.pattern && !(text ==~ rule.pattern)
+    return (other ? ["--${rule.name} is '${text}', not one of ${choices.join(', ')}"] : []) + (odd ? ["--${rule.name} is '${text}': ${rule.errorMessage}"] : [])
+}
+
+def wrongItems(rule, items) {
+    def found = repeated(items).collect { item -> "--${rule.name} names ${item} twice" }
     if (rule.format == 'file-path') {
-        found += text.tokenize(',').findAll { path -> !file(path).exists() }.collect { path -> "--${rule.name}: no such file: ${path}" }
+        found += items.findAll { path -> !file(path, glob: false).exists() }.collect { path -> "--${rule.name}: no such file: ${path}" }
+    }
+    if (rule.uniqueNames) {
+        def names = items.unique(false).collect { path -> path.tokenize('/').last() }
+        found += repeated(names).collect { name -> "--${rule.name}: two files are called ${name}, which is what the results call them; rename one" }
     }
     return found
+}
+
+// What does not go with the other params: "needs" and "excludes" name a param and its choice, or any.
+def wrongBeside(rule, text, given) {
+    def needed = text == rule['default'].toString() ? [:] : (rule.needs ?: [:])
+    def lacking = needed.findAll { name, choice -> !isChosen(name, choice, given) }
+    def clashing = (rule.excludes?.get(text) ?: [:]).findAll { name, choice -> isChosen(name, choice, given) }
+    return lacking.collect { name, choice -> "--${rule.name} has no effect without ${shown(name, choice)}" } +
+        clashing.collect { name, choice -> "--${rule.name} ${text} does not go with ${shown(name, choice)}" }
+}
+
+def isChosen(name, choice, given) {
+    def items = (given[name] ?: '').toString().tokenize(',')
+    return choice == 'any' ? items : choice in items
+}
+
+def shown(name, choice) {
+    return choice == 'any' ? "--${name}" : "--${name} ${choice}"
+}
+
+def repeated(items) {
+    return items.countBy { item -> item }.findAll { _item, times -> times > 1 }.keySet()
 }

@@ -1,6 +1,6 @@
 // What the settings of a study mean for its steps.
 
-// The bases that an embedder reads: Sei, unless it is to read the window alone, the 4,096 that it was trained on.
+// The bases that an embedder, or whatever else reads windows, reads: Sei, unless it is to read the window alone, the 4,096 that it was trained on.
 def windowOf(embedder, settings) {
     return embedder == 'sei' && settings.sei_context == 'genome' ? 4096 : settings.window as Integer
 }
@@ -35,8 +35,9 @@ def networksOf(settings) {
 
 // Every file that the run reads.
 def inputsOf(settings) {
-    def names = ['gtf', 'fasta', 'chrom_aliases', 'ir_calls', 'peaks', 'marks', 'vcf']
-    return names.collectMany { name -> filesOf(settings[name]) } + ['sei', 'dnabert2'].collectMany { model -> madeWith(model, settings) }.flatten()
+    def single = ['gtf', 'fasta', 'chrom_aliases', 'peaks', 'vcf'].collect { name -> optionalFile(settings[name]) }
+    def several = ['ir_calls', 'marks'].collect { name -> filesOf(settings[name]) }
+    return (single + several + ['sei', 'dnabert2'].collect { model -> madeWith(model, settings) }).flatten()
 }
 
 // What ran the tools, beside the params; nothing that differs when the same run is resumed.
@@ -46,10 +47,15 @@ def runBy() {
 
 // The files of a list joined by commas; none without it.
 def filesOf(paths) {
-    return (paths ?: '').tokenize(',').collect { path -> file(path) }
+    return (paths ?: '').tokenize(',').collect { path -> plainFile(path) }
 }
 
 // The file, or an empty list, which Nextflow stages as nothing.
 def optionalFile(path) {
-    return path ? file(path) : []
+    return path ? plainFile(path) : []
+}
+
+// The file of just this name: * and [1] in it are no pattern.
+def plainFile(path) {
+    return file(path, glob: false)
 }

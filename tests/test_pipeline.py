@@ -165,19 +165,27 @@ def test_killed_run_resumes_and_ends_with_the_tables_of_an_unbroken_one(tmp_path
         assert (broken / "results" / table).read_bytes() == (whole / "results" / table).read_bytes(), table
 
 
-def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
-    fake = tmp_path / "fake"
+@pytest.fixture(scope="module")
+def stubs(tmp_path_factory):
+    """Folder and printed lines of a stub run of everything, on files whose names are awkward."""
+    folder = tmp_path_factory.mktemp("stubs")
+    fake = folder / "labels [1].tsv"
     fake.touch()
     models = ["--sei_weights", fake, "--sei_targets", fake, "--dnabert2_weights", fake, "--dnabert2_tokenizer", fake]
     models += ["--embedders", "motifs,kmers,sei,dnabert2", "--models", "logistic,lightgbm", "--sei_groups", "all,tf"]
     models += ["--networks", "basset,sei", "--marks", fake, "--vcf", fake, "--attribute_method", "ig"]
+    models += ["--gtf", fake, "--fasta", fake, "--chrom_aliases", fake, "--peaks", fake, "--match", "gc"]
     # callers name the files of all samples alike
-    calls = [tmp_path / sample / "IRFinder-IR-dir.txt" for sample in ("first", "second")]
+    calls = [folder / sample / "IRFinder-IR-dir.txt" for sample in ("first", "second")]
     for path in calls:
         path.parent.mkdir()
         path.touch()
     models += ["--ir_calls", ",".join(map(str, calls))]
-    printed = nextflow(tmp_path, "-profile", "demo", "-stub-run", "--outdir", tmp_path / "out", *models)
+    return folder, nextflow(folder, "-profile", "demo", "-stub-run", "--outdir", folder / "out", *models)
+
+
+def test_stub_run_reaches_the_report_for_every_embedder(stubs):
+    folder, printed = stubs
     assert any("MAKE_REPORT" in task for task in submitted(printed))
     assert sum("EMBED_SEI" in task for task in submitted(printed)) == 2
     fits = {task.split("(")[1].rstrip(")") for task in submitted(printed) if ":FIT" in task}
@@ -189,9 +197,56 @@ def test_stub_run_reaches_the_report_for_every_embedder(tmp_path):
     assert fits == {*kinds, "sei_logistic_tf", "sei_lightgbm_tf"}
     scored = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "SCORE_VARIANTS" in task}
     assert scored == {*fits, "network_basset", "network_sei"}
-    assert {path.name for path in (tmp_path / "out" / "attribute").iterdir()} == {"network_basset", "network_sei"}
+    assert {path.name for path in (folder / "out" / "attribute").iterdir()} == {"network_basset", "network_sei"}
     sought = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "FIND_MOTIFS" in task}
     assert sought == {"motifs", "motifs_network_basset", "motifs_network_sei"}
+
+
+def test_no_file_of_the_user_lies_where_a_tool_writes(stubs):
+    work = stubs[0] / "work"
+    links = [path for path in work.glob("*/*/*") if path.is_symlink() and not path.resolve().is_relative_to(work)]
+    assert {path.name for path in links} == {"main.nf"}
+    assert any(path.is_symlink() for path in work.glob("*/*/annotation/*"))
+
+
+def test_everything_published_is_recorded(stubs):
+    (recorded,) = (path.parent / "results" for path in stubs[0].glob("work/*/*/recorded"))
+    published = stubs[0] / "out"
+
+    def paths_in(top):
+        return {str((Path(at) / name).relative_to(top)) for at, *names in os.walk(top, followlinks=True)
+                for name in sum(names, [])}  # fmt: skip
+
+    more = {name for name in paths_in(published) if not name.startswith("pipeline_info")} - paths_in(recorded)
+    assert more == {"ro-crate-metadata.json"}
+
+
+def test_a_mistyped_param_leaves_the_trace_of_the_earlier_run(stubs):
+    kept = {path: path.read_bytes() for path in (stubs[0] / "out" / "pipeline_info").iterdir()}
+    assert any(path.name.startswith("trace_") for path in kept)
+    nextflow(stubs[0], "-profile", "demo", "--outdir", stubs[0] / "out", "--gtff", "x", code=1)
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_help_leaves_nothing(tmp_path):
+    assert "--test_chromosomes" in nextflow(tmp_path, "--help", "--outdir", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_folds_share_no_base_that_a_network_reads(tmp_path):
+    broken, fake = tmp_path / "broken [1].gtf", tmp_path / "fake"
+    broken.write_text("no annotation")
+    fake.touch()
+    given = ["--gtf", broken, "--fasta", DEMO / "chr19_6Mb.fa.gz", "--sei_weights", fake, "--sei_targets", fake]
+    given += ["--embedders", "sei", "--networks", "basset", "--window", "8000"]
+    assert "broken [1].gtf" in nextflow(tmp_path, *given, "--outdir", tmp_path / "out", code=1)
+    (command,) = (path.read_text() for path in tmp_path.glob("work/*/*/.command.sh"))
+    assert "label_introns.py" in command and "--window 8000 " in command
+
+
+def test_chromosomes_to_test_on_are_the_users(tmp_path):
+    given = ["--embedders", "kmers", "--split", "chromosome", "--test_chromosomes", "20,X", "--valid_chromosomes", "19"]
+    assert "no window on 20, X for test" in nextflow(tmp_path, "-profile", "demo", *given, code=1)
 
 
 def test_every_wrong_param_is_named_at_once(tmp_path):
@@ -203,6 +258,28 @@ def test_every_wrong_param_is_named_at_once(tmp_path):
         "--fasta is required",
         "'abc'",
         "'middle'",
+    )
+    assert [mistake for mistake in expected if mistake not in printed] == []
+
+
+def test_params_that_do_not_go_together_are_named_at_once(tmp_path):
+    given = {
+        "--networks": "dnabert2", "--attribute_method": "gradient", "--preset": "paper", "--models": "elasticnet",
+        "--embedders": "sei,kmers,sei", "--seed": "-1", "--peaks": DEMO / "chr19_6Mb.gff3.gz", "--anchor": "donor",
+        "--ir_consensus": "2", "--test_chromosomes": "X",
+        "--marks": f"{DEMO}/chr19_6Mb.fa.gz,{DEMO}/../demo/chr19_6Mb.fa.gz",
+    }  # fmt: skip
+    printed = nextflow(tmp_path, "-profile", "demo", *(text for pair in given.items() for text in pair), code=1)
+    expected = (
+        "--attribute_method gradient does not go with --networks dnabert2",
+        "--preset paper does not go with --models elasticnet",
+        "--embedders names sei twice",
+        "--seed is -1",
+        "--anchor donor does not go with --peaks",
+        "--ir_consensus has no effect without --ir_calls",
+        "--test_chromosomes has no effect without --split chromosome",
+        "two files are called chr19_6Mb.fa.gz",
+        "--sei_targets is required with --embedders sei",
     )
     assert [mistake for mistake in expected if mistake not in printed] == []
 

@@ -7,11 +7,11 @@ process ATTRIBUTE {
     input:
     path model
     path weights, stageAs: 'weights/*' // of Sei, for linear models on it; empty for networks
-    path targets
+    path targets, stageAs: 'targets/*'
     path windows
-    path annotation
-    path peaks
-    path sizes
+    path annotation, stageAs: 'annotation/*'
+    path peaks, stageAs: 'peaks/*'
+    path sizes, stageAs: 'sizes/*'
     val options // attribute_method, seed
 
     output:

@@ -5,8 +5,8 @@ process ENRICH {
 
     input:
     path labels
-    path marks
-    path aliases
+    path marks, stageAs: 'marks/*' // a mark has the name of its file
+    path aliases, stageAs: 'aliases/*'
 
     output:
     path 'enrich', emit: enrichment

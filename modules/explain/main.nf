@@ -1,6 +1,6 @@
 process EXPLAIN {
     tag "${wanted.name}"
-    label 'small'
+    label 'big'
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/explain" }, mode: 'copy', saveAs: { name -> name.endsWith('.tsv') ? null : name - 'explained/' }
 
@@ -16,9 +16,11 @@ process EXPLAIN {
     script:
     // what the features of this embedder are gathered by
     def group_option = [motifs: '--group-by tf', sei: '--group-by factor'][wanted.embedder] ?: ''
+    // what is computed from Sei's features takes some 6 GB beside them
+    def memory = task.memory.toGiga() * 0.4
     """
     explain.py --model ${model} --features ${features} --labels ${labels} ${group_option} --seed ${seed} \\
-        --threads ${task.cpus} --output explained/${wanted.name}
+        --threads ${task.cpus} --memory ${memory} --output explained/${wanted.name}
     """
 
     stub:

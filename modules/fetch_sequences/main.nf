@@ -7,8 +7,8 @@ process FETCH_SEQUENCES {
     input:
     tuple val(embedder), val(length)
     path labels
-    path fasta
-    path aliases
+    path fasta, stageAs: 'fasta/*'
+    path aliases, stageAs: 'aliases/*'
     val options // anchor, strand, shard_size
 
     output:

@@ -13,10 +13,12 @@ process FIT {
     tuple val(wanted), path(features), path("fitted/${wanted.name}"), emit: model
 
     script:
+    // features that are kept in memory; the rest is for what is computed from them
+    def memory = task.memory.toGiga() * 0.6
     """
     fit.py --features ${features} --labels ${labels} --model ${wanted.model} --feature-groups ${wanted.groups} \\
         --preset ${options.preset} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
-        --threads ${task.cpus} --output fitted/${wanted.name}
+        --threads ${task.cpus} --memory ${memory} --output fitted/${wanted.name}
     """
 
     stub:

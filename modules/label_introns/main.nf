@@ -5,11 +5,12 @@ process LABEL_INTRONS {
     publishDir path: { "${task.ext.outdir}/labels" }, mode: 'copy', pattern: '{ledger.tsv,counts.json,calls.tsv}'
 
     input:
-    path annotation
-    path fasta
+    // a user's files, in folders of their own: none can have the name of an output
+    path annotation, stageAs: 'annotation/*'
+    path fasta, stageAs: 'fasta/*'
     path calls, stageAs: 'calls?/*' // callers name the files of all samples alike
-    path peaks
-    path aliases
+    path peaks, stageAs: 'peaks/*'
+    path aliases, stageAs: 'aliases/*'
     val context // bases about an intron that no two folds may share
     val options // ir_format, ir_value, ir_base, ir_threshold, ir_consensus, min_splice_sites, min_overlap, annotation_rule, paper_labels, folds
 

@@ -1,16 +1,16 @@
 process SCORE_VARIANTS {
     tag "${model.name}"
-    label 'big'
+    label 'gpu'
     container "intronaut/torch:${workflow.manifest.version}"
     publishDir path: { task.ext.outdir }, mode: 'copy'
 
     input:
     // the folder of a model, the bases in its windows, and what its features were made with
     tuple path(model), val(length), path(weights, stageAs: 'weights/*'), path(targets, stageAs: 'targets/*'), path(tokenizer, stageAs: 'tokenizer/*')
-    path variants
+    path variants, stageAs: 'vcf/*'
     path labels
-    path fasta
-    path aliases
+    path fasta, stageAs: 'fasta/*'
+    path aliases, stageAs: 'aliases/*'
     val options // anchor, strand, seed
 
     output:

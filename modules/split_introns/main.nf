@@ -7,7 +7,7 @@ process SPLIT_INTRONS {
     path labels, stageAs: 'unsplit.tsv'
     path windows
     val context // bases about an intron that no two parts may share
-    val options // split, folds, homology
+    val options // split, folds, homology, test_chromosomes, valid_chromosomes
 
     output:
     path 'labels.tsv', emit: labels
@@ -16,6 +16,7 @@ process SPLIT_INTRONS {
     def homology = windows ? "--windows ${windows} --identity ${options.homology}" : ''
     """
     split_introns.py ${labels} --scheme ${options.split} --folds ${options.folds} --context ${context} \\
+        --test-chromosomes ${options.test_chromosomes} --valid-chromosomes ${options.valid_chromosomes} \\
         ${homology} --threads ${task.cpus} --output labels.tsv
     """
 
