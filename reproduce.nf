@@ -12,10 +12,12 @@ workflow {
     else {
         checkParams(params)
         // peaks inside genes, random rows for training and test, the window alone, the published settings
-        THEIR_WAY(params + [
+        theirs = params + [
             paper_labels: true, annotation_rule: 'any-exon', split: 'paper', strand: 'forward', sei_context: 'native', preset: 'paper',
-            homology: null, match: null, outdir: "${params.outdir}/their_way",
-        ])
+            test_chromosomes: null, valid_chromosomes: null, homology: null, match: null, outdir: "${params.outdir}/their_way",
+        ]
+        checkParams(theirs)
+        THEIR_WAY(theirs)
         // spliced introns as negatives, the chromosomes that Sei never saw for the test, real flanks, chosen penalties
         OUR_WAY(params + [outdir: "${params.outdir}/our_way"])
     }

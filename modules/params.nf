@@ -72,16 +72,23 @@ def wrongNumber(rule, text) {
     if (!text.isNumber()) {
         return ["--${rule.name} is '${text}', not a number"]
     }
-    def small = rule.minimum != null && text.toBigDecimal() < rule.minimum
-    def large = rule.maximum != null && text.toBigDecimal() > rule.maximum
-    return (small ? ["--${rule.name} is ${text}, less than ${rule.minimum}"] : []) + (large ? ["--${rule.name} is ${text}, more than ${rule.maximum}"] : [])
+    if (rule.minimum != null && text.toBigDecimal() < rule.minimum) {
+        return ["--${rule.name} is ${text}, less than ${rule.minimum}"]
+    }
+    if (rule.maximum != null && text.toBigDecimal() > rule.maximum) {
+        return ["--${rule.name} is ${text}, more than ${rule.maximum}"]
+    }
+    return []
 }
 
 def wrongText(rule, text) {
-    def choices = rule['enum']
-    def other = choices && !(text in choices*.toString())
-    def odd = rule.pattern && !(text ==~ rule.pattern)
-    return (other ? ["--${rule.name} is '${text}', not one of ${choices.join(', ')}"] : []) + (odd ? ["--${rule.name} is '${text}': ${rule.errorMessage}"] : [])
+    if (rule['enum'] && !(text in rule['enum']*.toString())) {
+        return ["--${rule.name} is '${text}', not one of ${rule['enum'].join(', ')}"]
+    }
+    if (rule.pattern && !(text ==~ rule.pattern)) {
+        return ["--${rule.name} is '${text}': ${rule.errorMessage}"]
+    }
+    return []
 }
 
 def wrongItems(rule, items) {
@@ -107,7 +114,7 @@ def wrongBeside(rule, text, given) {
 
 def isChosen(name, choice, given) {
     def items = (given[name] ?: '').toString().tokenize(',')
-    return choice == 'any' ? items : choice in items
+    return choice == 'any' ? !items.isEmpty() : choice in items
 }
 
 def shown(name, choice) {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -308,6 +309,15 @@ def test_config_defaults_equal_the_schema(tmp_path):
     assert config.keys() == rules.keys()
     for name, rule in rules.items():
         assert config[name].strip("'") == str(rule.get("default", "null")).replace("False", "false"), name
+
+
+def test_docs_tell_the_label_of_every_process():
+    scripts = [path.read_text() for path in ROOT.glob("modules/*/main.nf")]
+    page = (ROOT / "docs" / "hpc-and-cloud.md").read_text()
+    for label in ("big", "gpu"):
+        row = re.search(rf"^\| `{label}` \| \d.*\|(.*)\|$", page, re.M)[1]
+        told = set(re.findall(r"`(\w+)`", row))
+        assert told == {re.search(r"process (\w+)", text)[1] for text in scripts if f"label '{label}'" in text}
 
 
 def test_docs_made_from_help_and_schema_have_not_drifted():

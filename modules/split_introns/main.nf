@@ -13,11 +13,11 @@ process SPLIT_INTRONS {
     path 'labels.tsv', emit: labels
 
     script:
+    def chromosomes = options.split == 'chromosome' ? "--test-chromosomes ${options.test_chromosomes} --valid-chromosomes ${options.valid_chromosomes}" : ''
     def homology = windows ? "--windows ${windows} --identity ${options.homology}" : ''
     """
     split_introns.py ${labels} --scheme ${options.split} --folds ${options.folds} --context ${context} \\
-        --test-chromosomes ${options.test_chromosomes} --valid-chromosomes ${options.valid_chromosomes} \\
-        ${homology} --threads ${task.cpus} --output labels.tsv
+        ${chromosomes} ${homology} --threads ${task.cpus} --output labels.tsv
     """
 
     stub:
