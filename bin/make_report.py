@@ -321,7 +321,7 @@ def links(models, explanations):
             (f"explain/{name}/contributions.tsv", f"what speaks for and against each intron, by {name}"),
             (f"cards/{name}/cards.html", f"cards of the introns of highest predicted retention, by {name}"),
         ]
-    return listed + [("pipeline_info/execution_report.html", "time and memory of every task")]
+    return listed + [("pipeline_info/", "time and memory of every task, of each run")]
 
 
 def render(page):
