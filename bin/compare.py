@@ -42,7 +42,7 @@ def make_parser():
     data.add_argument("folders", nargs="+", metavar="FOLDER", help="folders with predictions.tsv, two or more models")
     data.add_argument("--labels", metavar="TSV", help="labels.tsv, for the leakage groups")
     data.add_argument("--explain", metavar="FOLDER", help="folder of explain on Sei features by target, for claim C6")
-    data.add_argument("--motifs", metavar="FOLDER", help="folder of find_motifs, for claim C7")
+    data.add_argument("--motifs", metavar="FOLDER", help="folder of find_motifs --attributions, for claim C7")
     how = made.add_argument_group("tests")
     how.add_argument(
         "--margin", type=positive_float, default=0.01, metavar="D", help="AUROC difference that does not matter"

@@ -130,7 +130,7 @@ def families(folder, odds, q):
     rows = [("TFAP2A;TFAP2C", odds, q), ("KLF4", odds, q), ("FOXA1", 9, 1e-9)]
     text = "".join(f"{factors}\t{ratio}\t{value}\n" for factors, ratio, value in rows)
     (folder / "families.tsv").write_text("factors\todds_ratio\tq\n" + text)
-    summary = {"adjust": "gc,length", "attributions": False, "gc_correlation": {"unadjusted": 0.8}}
+    summary = {"adjust": "gc,length", "attributions": attributions, "gc_correlation": {"unadjusted": 0.8}}
     (folder / "summary.json").write_text(json.dumps(summary))
 
 
@@ -144,4 +144,18 @@ def test_claim_on_motifs_follows_the_adjusted_odds(models, tmp_path, monkeypatch
     compare.main([*COMPARE, "--motifs", "motifs"])
     told = read(tmp_path / "c/claims.tsv").set_index("claim").loc["C7"]
     assert told["verdict"] == verdict
-    assert "of 2 families" in told["numbers"] and "whole windows" in told["numbers"]
+    assert "of 2 families" in told["numbers"] and "sites in attributed regions" in told["numbers"]
+
+
+@pytest.mark.parametrize(
+    ("q", "attributions", "reason"),
+    [
+        (0.01, False, "needs sites in attributed regions: the folder (--motifs) was made without --attributions"),
+        ("NA", True, "needs families with the named factors that could be tested"),
+    ],
+)
+def test_claim_on_motifs_needs_tested_families_in_attributed_regions(models, tmp_path, q, attributions, reason):
+    families(tmp_path / "motifs", 2, q, attributions)
+    compare.main([*COMPARE, "--motifs", "motifs"])
+    told = read(tmp_path / "c/claims.tsv").set_index("claim").loc["C7"]
+    assert told["verdict"] == "not testable here" and told["numbers"].startswith(reason)

@@ -157,17 +157,18 @@ def _named_groups(judged):
 def _motifs(judged):
     if judged.motifs is None:
         return _lacking("a folder of find_motifs (--motifs)")
+    if not judged.motif_summary.get("attributions"):
+        return _lacking("sites in attributed regions: the folder (--motifs) was made without --attributions")
     factors = judged.motifs["factors"].str.upper().str.split(";")
     named = factors.map(lambda names: any(name.startswith(NAMED_MOTIFS) for name in names))
     tested = judged.motifs[named & judged.motifs["q"].notna()]
+    if tested.empty:
+        return _lacking("families with the named factors that could be tested: there are none in the folder (--motifs)")
     enriched = tested[(tested["q"] < ALPHA) & (tested["odds_ratio"] > 1)]
-    where = (
-        "attributed regions" if judged.motif_summary.get("attributions") else "whole windows, not attributed regions"
-    )
-    verdict = SUPPORTED if len(tested) and len(enriched) > len(tested) / 2 else NOT_SUPPORTED
+    verdict = SUPPORTED if len(enriched) > len(tested) / 2 else NOT_SUPPORTED
     told = (
         f"{len(enriched)} of {len(tested)} families with the named factors are more common in retained windows at q < "
-        f"{ALPHA}, adjusted for {judged.motif_summary.get('adjust')}; sites in {where}"
+        f"{ALPHA}, adjusted for {judged.motif_summary.get('adjust')}; sites in attributed regions"
     )
     rho = judged.motif_summary.get("gc_correlation", {}).get("unadjusted")
     return verdict, told + ("" if rho is None else f"; motif GC and effect correlate by {rho:.2f} unadjusted")
