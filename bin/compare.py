@@ -129,7 +129,7 @@ def common_rows(models, log):
     common = set.intersection(*(set(model["predictions"].index) for model in models))
     names = first["predictions"].index[first["predictions"].index.isin(common)]
     if names.empty:
-        raise BadData(f"{models[1]['path']}: shares no window with {first['path']}")
+        raise BadData(disjoint(models))
     labels = first["predictions"].loc[names, "label"]
     for model in models:
         model["predictions"], had = model["predictions"].loc[names], len(model["predictions"])
@@ -144,6 +144,21 @@ def common_rows(models, log):
             log.warn(f"{model['name']}: {model['left_out']:,} of {had:,} windows left out: not predicted by all models")
     require_both_classes(labels.to_numpy(), "the windows that all models predicted")
     return labels.reset_index(), {model["name"]: model["left_out"] for model in models}
+
+
+def disjoint(models):
+    """Which of the models, that have no window in common, is the odd one."""
+    from itertools import combinations
+
+    windows = [set(model["predictions"].index) for model in models]
+    apart = [(a, b) for a, b in combinations(range(len(models)), 2) if not windows[a] & windows[b]]
+    for at in reversed(range(len(models))):
+        if len(models) > 2 and sum(at in pair for pair in apart) == len(models) - 1:
+            return f"{models[at]['path']}: shares no window with any other folder"
+    if apart:
+        a, b = apart[0]
+        return f"{models[b]['path']}: shares no window with {models[a]['path']}"
+    return f"{models[0]['path']}: none of its windows is in all the other folders"
 
 
 def groups_of(names, labels, log):

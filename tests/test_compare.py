@@ -7,6 +7,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 import compare
 from intronaut import claims, paired
+from intronaut.cli import BadData
 from intronaut.tables import write_table
 from simulated import introns, write_labels
 
@@ -124,7 +125,27 @@ def test_wrong_use_is_one_line(tool, models, args, expected, code):
     assert expected in tool("compare", *args, code=code).stderr.splitlines()[-1]
 
 
-def families(folder, odds, q):
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"a": "x", "b": "y"}, "b/predictions.tsv: shares no window with a/predictions.tsv"),
+        ({"a": "xy", "b": "x", "c": "z"}, "c/predictions.tsv: shares no window with any other folder"),
+        ({"a": "z", "b": "xy", "c": "x"}, "a/predictions.tsv: shares no window with any other folder"),
+        ({"a": "xy", "b": "yz", "c": "xw"}, "c/predictions.tsv: shares no window with b/predictions.tsv"),
+        ({"a": "xy", "b": "yz", "c": "xz"}, "a/predictions.tsv: none of its windows is in all the other folders"),
+    ],
+)
+def test_the_folder_named_is_the_one_apart(names, expected):
+    models = [
+        {"name": name, "path": f"{name}/predictions.tsv"}
+        | {"predictions": pd.DataFrame({"label": [k % 2 for k in range(len(own))]}, index=list(own))}
+        for name, own in names.items()
+    ]
+    with pytest.raises(BadData, match=f"^{expected}$"):
+        compare.common_rows(models, None)
+
+
+def families(folder, odds, q, attributions=True):
     """A folder of find_motifs: two families of named factors, one of others."""
     folder.mkdir(exist_ok=True)
     rows = [("TFAP2A;TFAP2C", odds, q), ("KLF4", odds, q), ("FOXA1", 9, 1e-9)]
