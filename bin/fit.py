@@ -91,9 +91,9 @@ def make_parser():
 
 
 def main(argv):
-    args = make_parser().parse_args(argv)
-    if args.preset == "paper" and args.model == "elasticnet":
-        raise UsageError("--preset paper: the paper fits no elastic net")
+    options = make_parser()
+    args = options.parse_args(argv)
+    check_options(args, options)
     log = Log("fit", args)
     from intronaut import models, store, tables
     from intronaut.matrix import Matrix, Scale, covariates, join
@@ -127,6 +127,26 @@ def main(argv):
         trained = table["label"][plan.known]
         scale = matrices["features"].scale
         write_model(folder, args, features, columns, scale, results["features"], trained, labels_sha256)
+
+
+def check_options(args, options):
+    """Refuse a model that the paper has not, and options of which the model that was asked for would take no notice."""
+    paper = args.preset == "paper"
+    if paper and args.model == "elasticnet":
+        raise UsageError("--preset paper: the paper fits no elastic net")
+    penalised = args.model != "lightgbm" and not paper
+    heeded = {
+        "c_values": penalised,
+        "l1_ratio": args.model == "elasticnet",
+        "tolerance": penalised,
+        "trials": args.model == "lightgbm",
+        # the paper weighs the classes alike for trees, and not for its logistic regression
+        "class_weight": not paper,
+    }
+    for name, heeds in heeded.items():
+        if not heeds and getattr(args, name) != options.get_default(name):
+            model = f"--model {args.model}{' --preset paper' if paper else ''}"
+            raise UsageError(f"--{name.replace('_', '-')}: {model} takes no notice of it; leave it out")
 
 
 def reads_raw(args):

@@ -95,7 +95,7 @@ def test_shuffling_costs_what_scikit_learn_finds_on_the_same_folds(tmp_path, fit
 @pytest.fixture
 def trees(fitted, tmp_path):
     """The same introns, and trees fitted on them."""
-    fit.main([*FIT, "--model", "lightgbm", "--c-values", "1"])
+    fit.main([*FIT, "--model", "lightgbm"])
     return fitted
 
 
