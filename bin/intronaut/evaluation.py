@@ -295,14 +295,14 @@ def prediction_table(table, logits, fold, evaluated):
 
     Metrics are computed from the rounded numbers, so that anyone gets the same from the file.
     """
-    rounded = np.array([float(f"{value:.6g}") for value in logits])
+    rounded = _as_written(logits)
     made = pd.DataFrame(
         {
             "name": table["name"],
             "label": table["label"].astype(int),
             "split": table.get("split", np.nan),
             "fold": fold,
-            "p_retained": expit(rounded),
+            "p_retained": _as_written(expit(rounded)),
             "logit": rounded,
         }
     )
@@ -314,4 +314,9 @@ def write_evaluation(folder, predictions, summary):
     write_table(folder / "predictions.tsv", predictions)
     with whole_file(folder / "metrics.json") as out:
         json.dump(summary, out, indent=1, sort_keys=True, ensure_ascii=False)
+def _as_written(values):
+    """Numbers ``(n,)`` as they are read back from a table of :func:`intronaut.tables.write_table`."""
+    return np.array([float(f"{value:.6g}") for value in values])
+
+
         out.write("\n")
