@@ -180,13 +180,18 @@ def tell_rows(table, plan, counts, log):
 def fit_one(name, matrix, table, plan, args, log):
     """Fit, calibrate and judge one set of columns; returns a dict of all that was found."""
     from intronaut import evaluation
-    from intronaut.validation import calibrate
+    from intronaut.validation import calibrate, is_flat
 
     labels = table["label"].to_numpy()
     found = learn(name, matrix, labels, plan, args)
     if "converged" in found.path and not found.path["converged"].all():
         log.warn(f"{name}: {(~found.path['converged']).sum()} fits stopped before --tolerance; see path.tsv")
-    logits, calibration = calibrate(found, labels, plan, args.calibrate)
+    logits, maps = calibrate(found, labels, plan, args.calibrate)
+    if flat := sum(map(is_flat, maps.values())):
+        log.warn(
+            f"{name}: --calibrate {args.calibrate} has slope 0 for {flat} of {len(maps)} models, which give every "
+            "intron the base rate: on inner folds retention does not rise with their logit"
+        )
     predictions = evaluation.prediction_table(table, logits, plan.fold_names(), plan.judged)
     summary, point, replicated = evaluation.evaluate(predictions, plan.groups[plan.judged], args.bootstrap, args.seed)
     summary |= {"model": args.model, "columns": name, "judged": "out-of-fold" if plan.nested else "test rows"}
@@ -195,7 +200,7 @@ def fit_one(name, matrix, table, plan, args, log):
         f"{name}: AUROC {auroc['value']:.3f} ({auroc['low']:.3f}–{auroc['high']:.3f}), average precision "
         f"{ap['value']:.3f} ({ap['low']:.3f}–{ap['high']:.3f}) at prevalence {summary['prevalence']:.3f}"
     )
-    return {"found": found, "calibration": calibration, "predictions": predictions, "summary": summary,
+    return {"found": found, "calibration": maps[None], "predictions": predictions, "summary": summary,
             "scores": (point, replicated)}  # fmt: skip
 
 

@@ -232,6 +232,47 @@ def test_calibration_mends_what_an_overfitted_model_claims(tmp_path, study, meth
     assert read(tmp_path / "m", "model.json")["calibration"]["method"] == method
 
 
+def test_a_model_of_noise_is_calibrated_to_the_base_rate_and_never_turned_round(tool, tmp_path, study):
+    table, values = study
+    write_labels(tmp_path / "labels.tsv", table.assign(label=draw_labels(np.full(600, -1.0))))
+    write_features(tmp_path / "f.h5ad", list(table["name"]), np.random.default_rng(7).normal(size=values.shape))
+    done = tool("fit", *FIT, "--c-values", "1", "--calibrate", "platt")
+    slope = read(tmp_path / "m", "model.json")["calibration"]["slope"]
+    assert slope == 0 and "--calibrate platt has slope 0 for" in done.stderr
+    predictions = read(tmp_path / "m", "predictions.tsv")
+    tool("predict", "--model", "m", "--features", "f.h5ad", "-o", "p.tsv")
+    found = read(tmp_path, "p.tsv")["p_retained"]
+    assert found.nunique() == 1 and found[0] == pytest.approx(predictions["label"].mean(), abs=1e-6)
+
+
+def test_metrics_are_those_of_the_written_numbers(tmp_path, study):
+    """Balanced, calibrated in steps: many introns lie at p = 0.5, on one side or the other by what is rounded."""
+    from sklearn.metrics import brier_score_loss, log_loss, matthews_corrcoef
+
+    fit.main([*FIT, "--c-values", "0.01", "--class-weight", "balanced", "--calibrate", "isotonic"])
+    for folder in (tmp_path / "m", tmp_path / "m/covariates"):
+        table, metrics = read(folder, "predictions.tsv"), read(folder)["metrics"]
+        label, p = table["label"], table["p_retained"]
+        assert metrics["mcc"]["value"] == pytest.approx(matthews_corrcoef(label, p >= 0.5), abs=1e-9)
+        assert metrics["brier"]["value"] == pytest.approx(brier_score_loss(label, p), abs=1e-12)
+        assert metrics["log_loss"]["value"] == pytest.approx(log_loss(label, p), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("args", "option"),
+    [
+        (["--trials", "5"], "--trials"),
+        (["--l1-ratio", "0.2"], "--l1-ratio"),
+        (["--preset", "paper", "--c-values", "3"], "--c-values"),
+        (["--preset", "paper", "--class-weight", "balanced"], "--class-weight"),
+        (["--model", "lightgbm", "--tolerance", "1e-3"], "--tolerance"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(tool, study, args, option):
+    last = tool("fit", *FIT, *args, code=2).stderr.splitlines()[-1]
+    assert f"error: {option}: --model" in last and "takes no notice of it" in last
+
+
 def test_strata_hold_every_judged_row_once(tmp_path, study):
     fit.main(FIT)
     strata, metrics = read(tmp_path / "m", "strata.tsv"), read(tmp_path / "m")

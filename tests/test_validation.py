@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from intronaut import evaluation, linear
 from intronaut.cli import BadData
 from intronaut.matrix import Matrix
-from intronaut.validation import TEST, UNUSED, apply_calibration, cross_fit, learn_calibration, make_plan
+from intronaut.validation import TEST, UNUSED, apply_calibration, cross_fit, is_flat, learn_calibration, make_plan
 from simulated import draw_labels, introns
 
 
@@ -103,6 +103,17 @@ def test_permuted_labels_give_intervals_that_cover_one_half():
         found = evaluation.interval(evaluation.replicate_metrics(*scores, draws)["auroc"].to_numpy(), 40)
         covered.append(found["low"] <= 0.5 <= found["high"])
     assert np.mean(covered) >= 0.93
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_no_calibration_turns_a_model_round(method):
+    """Labels that fall with the logits: of all maps that do not fall, the base rate has the least log loss."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=400)
+    labels = (rng.random(400) < 1 / (1 + np.exp(2 + logits))).astype(float)
+    learnt = learn_calibration(logits, labels, method)
+    np.testing.assert_allclose(apply_calibration(learnt, logits), np.log(labels.mean() / (1 - labels.mean())))
+    assert is_flat(learnt) and not is_flat(learn_calibration(-logits, labels, method)) and not is_flat(None)
 
 
 def test_platt_and_isotonic_equal_scikit_learn():
