@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
@@ -73,6 +74,38 @@ def clustered_scores(rng, n_groups=60, size=8, between=1.0):
     labels = np.repeat(rng.random(n_groups) < 0.4, size).astype(float)
     shared = np.repeat(rng.normal(size=n_groups) * between, size)
     return np.repeat(np.arange(n_groups), size), labels, labels + shared + rng.normal(size=n_groups * size)
+
+
+def test_strata_of_a_replicate_count_by_the_pairs_it_drew():
+    """Spelled out on the rows of each replicate, of which one in six lacks a class in a stratum; none is dropped."""
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame({"gc": rng.random(60)})
+    label, logit = (rng.random(60) < 0.15).astype(int), rng.normal(size=60).round(1)
+    predictions, groups = pd.DataFrame({"label": label, "logit": logit}), np.arange(60) // 2
+    found, strata = evaluation.stratified_auroc(predictions, table, groups, 300, seed=1)
+    stratum = pd.qcut(table["gc"], 3, labels=False).to_numpy()
+
+    def within(rows):
+        won = pairs = 0
+        for one in range(3):
+            own = rows[stratum[rows] == one]
+            a, b = logit[own][label[own] == 1], logit[own][label[own] == 0]
+            won, pairs = won + (np.sign(a[:, None] - b).sum() + a.size * b.size) / 2, pairs + a.size * b.size
+        return won / pairs if pairs else np.nan
+
+    drawn = [np.repeat(np.arange(60), counts[groups]) for counts in evaluation.resampler(groups, 300, 1).counts]
+    assert np.mean([len(set(stratum[rows][label[rows] == 1])) < 3 for rows in drawn]) > 0.15
+    replicates = np.array([within(rows) for rows in drawn])
+    wanted = evaluation.interval(replicates, 30, within(np.arange(60)))
+    assert found.pop("without_both_classes") == np.isnan(replicates).sum()
+    assert found == pytest.approx(wanted, abs=1e-6) and len(strata) == 3
+
+
+def test_strata_without_any_pair_have_no_auroc():
+    table = pd.DataFrame({"gc": [0.1, 0.2, 0.8, 0.9]})
+    predictions = pd.DataFrame({"label": [0, 0, 1, 1], "logit": [0.0, 1, 2, 3]})
+    found, _ = evaluation.stratified_auroc(predictions, table, np.arange(4), 50, seed=1, bins=2)
+    assert found == {"value": None, "low": None, "high": None, "without_both_classes": 50}
 
 
 def test_group_bootstrap_covers_where_the_row_bootstrap_does_not():

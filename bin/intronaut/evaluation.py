@@ -236,33 +236,38 @@ def stratified_auroc(predictions, table, groups, replicates, seed, bins=3):
         bins: how many bins of equal size of each of ``gc`` and ``length``; a column that is not there has one.
 
     Returns:
-        ``(within, strata)``: the mean AUROC over strata, weighted by pairs, with its interval; and DataFrame ``stratum
-        n n_retained auroc low high``, NaN where a stratum lacks a class.
+        ``(within, strata)``: the mean AUROC over strata, weighted by pairs, with its interval and how many replicates
+        had no pair in any stratum; and DataFrame ``stratum n n_retained auroc low high``, NaN where a stratum lacks a
+        class. A replicate weighs strata by its own pairs, so one that lacks a class in a stratum counts by the others.
     """
     labels, scores = predictions["label"].to_numpy(float), predictions["logit"].to_numpy(float)
     names = [name for name in ("gc", "length") if name in table and table[name].nunique() > 1]
     edges = [pd.qcut(table[name], bins, duplicates="drop").astype(str) for name in names]
     names = [name + " " + edge for name, edge in zip(names, edges, strict=True)]
     stratum = pd.Series("all", index=table.index) if not names else names[0].str.cat(names[1:], sep=", ")
-    draws, rows, weighted, total = resampler(groups, replicates, seed), [], 0.0, 0.0
+    draws, rows = resampler(groups, replicates, seed), []
+    weighted, total = np.zeros((2, replicates + 1))
     n_groups = draws.counts.shape[1]
     for name, members in stratum.groupby(stratum, sort=True).groups.items():
         own = np.asarray(members)
         retained = labels[own].sum()
-        pairs = retained * (len(own) - retained)
         values = np.full(replicates + 1, np.nan)
-        if pairs:
+        if 0 < retained < len(own):
             ranking = _Ranking(labels[own], scores[own])
             order = draws.group[own][ranking.order]
-            values[0] = ranking.metrics(np.ones(len(own)))["auroc"]
+            weights = [np.ones(len(own)), *(counts.astype(np.float32)[order] for counts in draws.counts)]
             with np.errstate(invalid="ignore", divide="ignore"):
-                values[1:] = [ranking.metrics(counts.astype(np.float32)[order])["auroc"] for counts in draws.counts]
-            weighted, total = weighted + pairs * values, total + pairs
+                values = np.array([ranking.metrics(one)["auroc"] for one in weights])
+            positives = np.array([one[ranking.positive].sum() for one in weights], float)
+            pairs = positives * (np.array([one.sum() for one in weights], float) - positives)
+            weighted, total = weighted + np.where(pairs > 0, pairs * values, 0), total + pairs
         found = interval(values[1:], n_groups, values[0])
         rows.append({"stratum": name, "n": len(own), "n_retained": int(retained), "auroc": found["value"],
                      "low": found["low"], "high": found["high"]})  # fmt: skip
-    mean = weighted / total if total else np.full(replicates + 1, np.nan)
-    return interval(mean[1:], n_groups, mean[0]), pd.DataFrame(rows)
+    with np.errstate(invalid="ignore"):
+        mean = weighted / total
+    within = interval(mean[1:], n_groups, mean[0]) | {"without_both_classes": int((total[1:] == 0).sum())}
+    return within, pd.DataFrame(rows)
 
 
 def require_both_classes(labels, what):
@@ -309,14 +314,14 @@ def prediction_table(table, logits, fold, evaluated):
     return made.loc[evaluated, list(PREDICTION_COLUMNS)].reset_index(drop=True)
 
 
-def write_evaluation(folder, predictions, summary):
-    """Write predictions.tsv and metrics.json into a folder."""
-    write_table(folder / "predictions.tsv", predictions)
-    with whole_file(folder / "metrics.json") as out:
-        json.dump(summary, out, indent=1, sort_keys=True, ensure_ascii=False)
 def _as_written(values):
     """Numbers ``(n,)`` as they are read back from a table of :func:`intronaut.tables.write_table`."""
     return np.array([float(f"{value:.6g}") for value in values])
 
 
+def write_evaluation(folder, predictions, summary):
+    """Write predictions.tsv and metrics.json into a folder."""
+    write_table(folder / "predictions.tsv", predictions)
+    with whole_file(folder / "metrics.json") as out:
+        json.dump(summary, out, indent=1, sort_keys=True, ensure_ascii=False)
         out.write("\n")
