@@ -249,10 +249,19 @@ def tissue_table(by_feature):
 
 def tell_selected(log, told):
     """Say how many groups and clusters are selected, and how many of them by chance."""
+    from intronaut.stability import error_bound
+
     for what in ("groups", "clusters"):
         for adjusted in ("", "adjusted_"):
             if found := told.get(f"selection_of_{adjusted}{what}"):
                 beside = " besides the covariates" if adjusted else ""
+                if not found["selected_on_each_half"]:
+                    bound = error_bound(1, found["units"], found["threshold"])
+                    log.warn(
+                        f"whether {what} hold up{beside} cannot be answered: of {found['units']:,}, even one picked on "
+                        f"each half may let through {bound:.2g} false ones, more than --max-false"
+                    )
+                    continue
                 log.note(
                     f"{found['selected']} of {found['units']:,} {what} are selected{beside}, of which at most "
                     f"{found['false_at_most']:.2g} are expected to be false"

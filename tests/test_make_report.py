@@ -413,7 +413,14 @@ def test_calibration_shows_whole_intervals():
 
 
 def test_page_tells_how_many_groups_hold_up(tool, results):
-    selection = {"units": 99, "halves": 100, "threshold": 0.75, "false_at_most": 0.99, "selected": 1}
+    selection = {
+        "units": 99,
+        "selected_on_each_half": 7,
+        "halves": 100,
+        "threshold": 0.75,
+        "false_at_most": 0.99,
+        "selected": 1,
+    }
     told = {"selection_of_groups": selection, "selection_of_adjusted_groups": selection | {"selected": 0}}
     (results / "explain/sim/explanation.json").write_text(json.dumps(told))
     report(tool, "--explain", "explain/sim")

@@ -178,6 +178,22 @@ def test_the_bound_and_the_combined_p_are_those_of_their_papers():
     assert stability.error_bound(10, 100, 0.75) == pytest.approx(2)
     assert stability.number_to_select(100, 0.75, 2, events=500) == 10
     assert stability.number_to_select(100, 0.75, 2, events=20) == 4
+    assert stability.number_to_select(100, 0.75, 2, events=3) == 1
+
+
+@pytest.mark.parametrize(("p", "threshold", "most_false"), [(1, 0.75, 1), (5, 0.75, 0.1), (40, 0.9, 0.03)])
+def test_where_one_unit_is_too_many_none_is_selected(p, threshold, most_false):
+    """The first two cases: bounds of 1² / (1 · 0.5) = 2 and 1² / (5 · 0.5) = 0.4 with one unit of each half."""
+    assert stability.number_to_select(p, threshold, most_false, events=500) == 0
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(p, 60)).astype(np.float32)
+    units = stability.Units(z, np.arange(p), np.ones(p, int))
+    labels = (z[0] > 0).astype(float)
+    inside = stability.halves(np.arange(60), labels, 5, seed=1)
+    beside = rng.normal(size=(60, 1))
+    table, told = stability.select_stably(units, labels, np.arange(60), inside, beside, threshold, most_false)
+    assert told["selected_on_each_half"] == told["selected"] == told["false_at_most"] == 0
+    assert (table["selected"] == 0).all() and (table["p"] == 1).all() and table["refit"].isna().all()
     # Meinshausen, Meier & Bühlmann 2009: twice the median, 1 where most splits did not select
     p = np.array([[0.01, 1.0, 0.2], [0.03, 0.01, 0.3], [0.05, 1.0, 0.9]])
     assert stability.combine_p(p).tolist() == pytest.approx([0.06, 1.0, 0.6])

@@ -196,6 +196,8 @@ def stability_sentence(told):
     found, adjusted = told.get("selection_of_groups"), told.get("selection_of_adjusted_groups")
     if not found:
         return ""
+    if not found["selected_on_each_half"]:
+        return f"Which of {found['units']:,} groups hold up on random halves cannot be said: there are too few of them."
     text = (
         f"On at least {found['threshold']:.0%} of random halves of the introns, {found['selected']:,} of "
         f"{found['units']:,} groups are among the few that say most (at most {found['false_at_most']:.2g} by chance)"

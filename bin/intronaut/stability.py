@@ -176,9 +176,12 @@ def error_bound(q, p, threshold):
 
 
 def number_to_select(p, threshold, most_false, events):
-    """The largest q whose bound is ``most_false``, and that ``events``, rows of the rarer class in a half, can bear."""
+    """The largest q whose bound is ``most_false``, and that ``events``, rows of the rarer class in a half, can bear.
+
+    0 where even one unit of each half may let through more; else at least 1, however few the events.
+    """
     q = int(np.sqrt(most_false * p * (2 * threshold - 1)))
-    return max(1, min(q, events // EVENTS_PER_UNIT, MOST_SELECTED, p))
+    return min(q, max(1, events // EVENTS_PER_UNIT), MOST_SELECTED, p)
 
 
 def select_forward(units, labels, groups, inside, base, q, threads=1):
@@ -198,6 +201,8 @@ def select_forward(units, labels, groups, inside, base, q, threads=1):
         ``(picked, sign)``: ``(k, q)`` int64 units in the order taken, and ``(k, q)`` the sign of the coefficient of
         each one's first axis in the last model.
     """
+    if not q:
+        return np.empty((2, len(inside), 0), np.int64)
     labels, group = np.asarray(labels, float), pd.factorize(np.asarray(groups))[0]
     fits = [_HalfFit(units, labels, group, rows, base) for rows in inside]
     with ThreadPoolExecutor(threads) as pool, threadpool_limits(1):
@@ -340,6 +345,7 @@ def select_stably(units, labels, groups, inside, base, threshold, most_false, th
         ``selected_positive`` (share of its selections with a positive coefficient of its first axis), ``refit``,
         ``refit_low``, ``refit_high`` (log-odds per standard deviation of the first axis: medians over the held-out
         halves of the estimate and of its 95 % interval), ``p`` and ``fdr``; and a dict of what was done and its bound.
+        Where no number of units keeps the bound, ``selected_on_each_half`` is 0, nothing is selected and every p is 1.
     """
     labels, u = np.asarray(labels), len(units.size)
     events = min(min(labels[half].sum(), (1 - labels[half]).sum()) for half in inside)
