@@ -1,11 +1,13 @@
 """Homologous pairs and clusters against Biopython's aligner on every pair."""
 
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
 from Bio.Align import PairwiseAligner
 
+from intronaut import homology
 from intronaut.homology import homologous_pairs, homology_clusters, local_alignments
 from intronaut.seqio import reverse_complement
 from planted import mutated, random_dna
@@ -81,6 +83,38 @@ def test_threads_change_nothing():
     sequences = [text for _ in range(20) for text in family(rng, 200, (0.95, 0.9))]
     one, two = (homologous_pairs(sequences, np.arange(len(sequences)), threads=threads) for threads in (1, 3))
     assert one.equals(two)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    """Seeds of 7 sequences at a time: the same pairs, of families on both sides of a block's end and strand."""
+    rng = random.Random(12)
+    sequences = [one for k in range(4) for one in family(rng, 300 + 100 * k, (0.95, 0.9, 0.85, 0.8))]
+    rng.shuffle(sequences)
+
+    def found():
+        return homologous_pairs(sequences, np.arange(len(sequences)), 0.75, partners=3), homology_clusters(sequences)
+
+    whole = found()
+    monkeypatch.setattr("intronaut.homology.BLOCK", 7)
+    blocks = found()
+    assert len(whole[0]) > 10 and blocks[0].equals(whole[0]) and (blocks[1] == whole[1]).all()
+
+
+def test_memory_does_not_grow_with_windows(monkeypatch):
+    """Peak above the table of seeds, of 200 and of 800 windows, 100 at a time: before, all seeds were held at once."""
+    rng = random.Random(13)
+    # of one stretch of DNA, so that the table, which 4^12 seeds bound, is alike for both
+    bases = random_dna(rng, 20_000)
+    sequences = [bases[start : start + 600] for start in (rng.randrange(19_400) for _ in range(800))]
+    monkeypatch.setattr(homology, "BLOCK", 100)
+    peaks = []
+    for n in (200, 800):
+        index = homology._seed_index(sequences[:n])
+        tracemalloc.start()
+        homology._candidates(index, np.zeros(n), 0.8, 0.8, 20)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.3 * peaks[0]
 
 
 def test_a_family_larger_than_the_list_of_partners_is_one_cluster():

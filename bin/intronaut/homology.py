@@ -26,6 +26,8 @@ LOT = 100
 SEED_SLACK = 5
 LONG_WINDOW = 600
 ROWS_AT_ONCE = 256
+# sequences whose seeds are held at once, some 30 KB each
+BLOCK = 1 << 15
 ALPHABET = "ACGTN"
 MATCH, MISMATCH, GAP_OPEN, GAP_EXTEND = 2, -3, 5, 2
 _NOT_BASE = re.compile("[^ACGT]")
@@ -77,46 +79,82 @@ def homologous_pairs(sequences, sides, identity=0.8, coverage=0.8, partners=20, 
 
 @dataclass
 class _SeedIndex:
-    """Which seeds each sequence has: ``forward @ same`` and ``forward @ opposite`` count the seeds that two share."""
+    """Which seeds each sequence has, as sparse matrices of a block of sequences at a time.
 
+    ``lots`` and ``first_lot`` ``(SEEDS,)`` int32: how many lots each seed has, 0 where no sequence has it, and the
+    column of its first. One block is kept; of more, each is made anew when it is needed, so that memory does not grow
+    with the number of sequences beyond this table.
+    """
+
+    sequences: list
     lengths: np.ndarray
     every: int
-    forward: object
-    same: object
-    opposite: object
+    lots: np.ndarray
+    first_lot: np.ndarray
+    kept: dict
+
+    @property
+    def blocks(self):
+        """Slices of sequences."""
+        return [slice(at, min(at + BLOCK, len(self.lengths))) for at in range(0, len(self.lengths), BLOCK)]
+
+    def forward(self, block):
+        """Sequences of the block × lots."""
+        return self._made("+", block, lambda: self._matrix(self.sequences[block], block.start))
+
+    def others(self, strand, block):
+        """Lots × sequences of the block: ``forward(rows) @ others(strand, block)`` counts the seeds that two share."""
+
+        def make():
+            texts = self.sequences[block]
+            return self._matrix(texts if strand == "+" else map(reverse_complement, texts), block.start).T.tocsr()
+
+        return self._made(strand + "others", block, make)
+
+    def _made(self, what, block, make):
+        if len(self.lengths) > BLOCK:
+            return make()
+        if what not in self.kept:
+            self.kept[what] = make()
+        return self.kept[what]
+
+    def _matrix(self, sequences, first):
+        """Sparse matrix of ones, sequences × lots of the seeds; ``first`` is the position of the first sequence."""
+        from scipy.sparse import csr_array
+
+        sequences = list(sequences)
+        keys = _seeds(sequences, self.every, first)
+        keys = keys[self.lots[keys % SEEDS] > 0]
+        row_starts = np.searchsorted(keys, (first + np.arange(len(sequences) + 1)) * SEEDS).astype(np.int32)
+        seed = keys % SEEDS
+        columns = self.first_lot[seed] + (_scatter(keys) % self.lots[seed]).astype(np.int32)
+        shape = len(sequences), int(self.lots.sum(dtype=np.int64))
+        return csr_array((np.ones(len(keys), np.int32), columns, row_starts), shape=shape)
 
 
 def _seed_index(sequences):
     lengths = np.array([len(text) for text in sequences], np.int64)
     # longer windows share more seeds than it takes to find them
     every = max(1, int(np.median(lengths)) // LONG_WINDOW) if len(lengths) else 1
-    forward = _seeds(sequences, every)
-    known, count = np.unique(forward % SEEDS, return_counts=True)
-    here = _seed_matrix(forward, known, -(-count // LOT), len(lengths))
-    backward = _seeds([reverse_complement(text) for text in sequences], every)
-    turned = _seed_matrix(backward, known, -(-count // LOT), len(lengths))
-    return _SeedIndex(lengths, every, here, here.T.tocsr(), turned.T.tocsr())
+    index = _SeedIndex(sequences, lengths, every, np.zeros(SEEDS, np.int32), np.zeros(SEEDS, np.int32), {})
+    for block in index.blocks:
+        index.lots += np.bincount(_seeds(sequences[block], every, 0) % SEEDS, minlength=SEEDS).astype(np.int32)
+    index.lots = -(-index.lots // LOT)
+    np.cumsum(index.lots[:-1], out=index.first_lot[1:])
+    return index
 
 
-def _seed_matrix(keys, known, lots, n):
-    """Sparse matrix of ones, sequences × lots of the known seeds."""
-    from scipy.sparse import csr_array
+def _seeds(sequences, every, first):
+    """Every distinct seed of every sequence as sorted int64 keys, position · SEEDS + seed; one seed in ``every``.
 
-    place = pd.Index(known).get_indexer(keys % SEEDS)
-    keys, place = keys[place >= 0], place[place >= 0]
-    columns = (np.cumsum(lots) - lots)[place] + _scatter(keys) % lots[place]
-    row_starts = np.searchsorted(keys, np.arange(n + 1) * SEEDS)
-    return csr_array((np.ones(len(keys), np.int32), columns, row_starts), shape=(n, int(lots.sum())))
-
-
-def _seeds(sequences, every):
-    """Every distinct seed of every sequence as sorted int64 keys, position · SEEDS + seed; one seed in ``every``."""
+    Positions count from ``first``.
+    """
     keys = [np.empty(0, np.int64)]
     for at in range(0, len(sequences), ROWS_AT_ONCE):
         texts = sequences[at : at + ROWS_AT_ONCE]
         # the gap between two sequences is no base, so that no seed spans it
         codes = base_codes("".join(text + "-" * SPAN for text in texts))
-        rows = np.repeat(np.arange(at, at + len(texts)), [len(text) + SPAN for text in texts])
+        rows = np.repeat(first + np.arange(at, at + len(texts)), [len(text) + SPAN for text in texts])
         n = len(codes) - SPAN + 1
         wide, gaps = codes.astype(np.int32), codes == OTHER
         seeds, broken = np.zeros(n, np.int32), np.zeros(n, bool)
@@ -134,20 +172,36 @@ def _seeds(sequences, every):
 
 def _candidates(index, sides, identity, coverage, partners):
     """Pairs on different sides that share enough seeds to be worth an alignment: first, second, strand."""
-    found = [pd.DataFrame({"first": [], "second": [], "strand": []})]
-    for strand, others in (("+", index.same), ("-", index.opposite)):
-        for at in range(0, len(sides), ROWS_AT_ONCE):
-            shared = (index.forward[at : at + ROWS_AT_ONCE] @ others).tocoo()
-            pairs = pd.DataFrame({"first": shared.row + at, "second": shared.col, "n": shared.data})
-            pairs = pairs[(shared.data > 1) & (sides[pairs["first"]] != sides[pairs["second"]])]
-            shorter = np.minimum(index.lengths[pairs["first"]], index.lengths[pairs["second"]])
-            pairs = pairs[pairs["n"] * SEED_SLACK >= coverage * shorter * identity ** len(SEED) / index.every]
-            pairs = pairs.sort_values(["first", "n", "second"], ascending=[True, False, True])
-            found.append(pairs.groupby("first").head(partners).assign(strand=strand))
+    found = []
+    for strand in "+-":
+        best = pd.DataFrame({"first": [], "second": [], "n": []}, dtype=np.int64)
+        for block in index.blocks:
+            others = index.others(strand, block)
+            parts = [_sharing(index, sides, rows, others, block.start, identity, coverage) for rows in index.blocks]
+            best = _most_shared(pd.concat([best, *parts]), partners)
+        found.append(best.assign(strand=strand))
     pairs = pd.concat(found)
     low, high = np.sort(pairs[["first", "second"]].to_numpy(np.int64), axis=1).T
     pairs = pd.MultiIndex.from_arrays([low, high, pairs["strand"]], names=["first", "second", "strand"])
     return pairs.unique().sort_values().to_frame()
+
+
+def _sharing(index, sides, rows, others, start, identity, coverage):
+    """Pairs ``first`` (of the block ``rows``), ``second`` (from position ``start``) and ``n``, the seeds they share."""
+    forward, found = index.forward(rows), []
+    for at in range(0, forward.shape[0], ROWS_AT_ONCE):
+        shared = (forward[at : at + ROWS_AT_ONCE] @ others).tocoo()
+        pairs = pd.DataFrame({"first": shared.row + (rows.start + at), "second": shared.col + start, "n": shared.data})
+        pairs = pairs[(shared.data > 1) & (sides[pairs["first"]] != sides[pairs["second"]])]
+        shorter = np.minimum(index.lengths[pairs["first"]], index.lengths[pairs["second"]])
+        found.append(pairs[pairs["n"] * SEED_SLACK >= coverage * shorter * identity ** len(SEED) / index.every])
+    return pd.concat(found)
+
+
+def _most_shared(pairs, partners):
+    """Of each first sequence the ``partners`` pairs that share most seeds."""
+    pairs = pairs.sort_values(["first", "n", "second"], ascending=[True, False, True])
+    return pairs.groupby("first").head(partners)
 
 
 def _aligned(sequences, candidates, identity, coverage, threads, log):
