@@ -34,6 +34,7 @@ from intronaut.cli import (
     parser,
     positive_float,
     positive_int,
+    refuse_without_effect,
     run,
     whole_folder,
     whole_number,
@@ -91,9 +92,9 @@ def make_parser():
 
 
 def main(argv):
-    options = make_parser()
-    args = options.parse_args(argv)
-    check_options(args, options)
+    made = make_parser()
+    args = made.parse_args(argv)
+    check_options(made, args)
     log = Log("fit", args)
     from intronaut import models, store, tables
     from intronaut.matrix import Matrix, Scale, covariates, join
@@ -129,7 +130,7 @@ def main(argv):
         write_model(folder, args, features, columns, scale, results["features"], trained, labels_sha256)
 
 
-def check_options(args, options):
+def check_options(made, args):
     """Refuse a model that the paper has not, and options of which the model that was asked for would take no notice."""
     paper = args.preset == "paper"
     if paper and args.model == "elasticnet":
@@ -143,10 +144,8 @@ def check_options(args, options):
         # the paper weighs the classes alike for trees, and not for its logistic regression
         "class_weight": not paper,
     }
-    for name, heeds in heeded.items():
-        if not heeds and getattr(args, name) != options.get_default(name):
-            model = f"--model {args.model}{' --preset paper' if paper else ''}"
-            raise UsageError(f"--{name.replace('_', '-')}: {model} takes no notice of it; leave it out")
+    model = f"--model {args.model}{' --preset paper' if paper else ''}"
+    refuse_without_effect(made, args, [name for name, heeds in heeded.items() if not heeds], f"with {model}")
 
 
 def reads_raw(args):
