@@ -18,7 +18,7 @@ for folder in ("bin", "tests"):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / folder))
 from machine import processor  # noqa: E402
 
-from intronaut.mutagenesis import base_changes  # noqa: E402
+from intronaut.interpret.ism import base_changes  # noqa: E402
 from networks_by_hand import SPECS, drawn  # noqa: E402
 
 

@@ -15,7 +15,9 @@ import numpy as np
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bin"))
-from intronaut import evaluation, paired  # noqa: E402
+from intronaut.stats import bootstrap
+from intronaut.stats import metrics as evaluation  # noqa: E402
+from intronaut.stats import model_comparison as paired  # noqa: E402
 
 
 def simulated(n, models, seed=0):
@@ -33,7 +35,7 @@ def timed(work):
 
 
 def bootstrap_ours(labels, groups, scores, replicates):
-    draws = evaluation.resampler(groups, replicates, seed=1)
+    draws = bootstrap.resampler(groups, replicates, seed=1)
     for row in scores:
         evaluation.replicate_metrics(labels, 1 / (1 + np.exp(-row)), row, draws)
 

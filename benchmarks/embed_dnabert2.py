@@ -79,8 +79,8 @@ def take(best, features, name, job):
 
 def tokens_of_windows(args):
     """Token ids of random places without N, lengths uniform between the two of ``--length``."""
-    from intronaut.dnabert2 import Tokenizer
-    from intronaut.seqio import numbered_lines
+    from intronaut.io.text import numbered_lines
+    from intronaut.networks.dnabert2 import Tokenizer
 
     genome = "".join(line for _, line in numbered_lines(args.genome) if not line.startswith(">")).upper()
     tokenizer = Tokenizer(args.tokenizer, 4096)
@@ -94,7 +94,7 @@ def tokens_of_windows(args):
 
 
 def random_weights():
-    from intronaut.dnabert2 import Config
+    from intronaut.networks.dnabert2 import Config
     from random_checkpoints import dnabert2_tensors
 
     return dnabert2_tensors(Config())
@@ -144,9 +144,9 @@ def start_ours(threads):
     global models, now
     import torch
 
-    from intronaut.dnabert2 import Config, load, pack
-    from intronaut.embedding import prepare_torch
-    from intronaut.weights import Checkpoint
+    from intronaut.io.checkpoints import Checkpoint
+    from intronaut.networks.device import prepare_torch
+    from intronaut.networks.dnabert2 import Config, load, pack
 
     now = clock(threads)
     prepare_torch(threads)
@@ -163,8 +163,8 @@ def run_ours(dtype, tokens):
     """Seconds, and the features that embed_dnabert2 computes, ``(n, 768)``."""
     import numpy as np
 
-    from intronaut.dnabert2_features import CPU_TOKENS, features_of
-    from intronaut.embedding import by_total_length
+    from intronaut.features.dnabert2 import CPU_TOKENS, features_of
+    from intronaut.features.embed import by_total_length
 
     encoded = [np.array(ids, np.int32) for ids in tokens]
     features = np.empty((len(tokens), 768), np.float32)

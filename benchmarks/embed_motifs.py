@@ -16,7 +16,8 @@ import torch
 from Bio import motifs as bio_motifs
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bin"))
-from intronaut.motifs import Scanner, jaspar_motifs  # noqa: E402
+from intronaut.motifs.pwm import jaspar_motifs  # noqa: E402
+from intronaut.motifs.trap import Scanner  # noqa: E402
 
 PSEUDOCOUNT, BACKGROUND = 0.8, [0.25] * 4
 

@@ -190,7 +190,7 @@ def run_reference(what, codes, padded):
     """Seconds and profiles, or spline features of both strands one after the other, which end the trunk."""
     import torch
 
-    from intronaut.sei import channel_table, fit_to_window
+    from intronaut.networks.sei import channel_table, fit_to_window
 
     codes = torch.stack([torch.from_numpy(fit_to_window(row)) for row in codes]) if padded else torch.from_numpy(codes)
     side.model.spline_tr[1]._spline_tr = None  # it keeps the basis of the first length it sees
@@ -216,8 +216,9 @@ def start_ours(args):
     global side, device, now
     import torch
 
-    from intronaut.embedding import prepare_torch
-    from intronaut.sei import Head, Runner, open_sei
+    from intronaut.networks.device import prepare_torch
+    from intronaut.networks.sei import open_sei
+    from intronaut.networks.sei_inference import Head, Runner
 
     prepare_torch(args.threads)
     now = clock(args.threads, args.device)
@@ -230,14 +231,14 @@ def run_ours(what, codes, dtype):
     """Seconds and what embed_sei computes of one batch."""
     import torch
 
-    from intronaut.sei import Runner
+    from intronaut.networks.sei_inference import Runner
 
     if dtype not in side:
         side[dtype] = Runner(side["tensors"], device, getattr(torch, dtype))
     runner = side[dtype]
     padding = 0
     if what == "padded":
-        from intronaut.sei_features import pad_to_window
+        from intronaut.features.sei import pad_to_window
 
         codes, padding = pad_to_window(torch.from_numpy(codes))
 
@@ -293,7 +294,8 @@ def load_and_measure_reference(args):
 
 
 def load_and_measure_ours(args):
-    from intronaut.sei import Head, Runner, open_sei
+    from intronaut.networks.sei import open_sei
+    from intronaut.networks.sei_inference import Head, Runner
 
     def load():
         _, tensors = open_sei(args.checkpoint / "sei.pth")
@@ -350,8 +352,8 @@ def share_around_the_model(args, folder):
 
 def share_outside(args, windows, output):
     import embed_sei
-    from intronaut import embedding
-    from intronaut.sei_features import Model
+    from intronaut.features import embed as embedding
+    from intronaut.features.sei import Model
 
     spent = {}
 

@@ -23,9 +23,11 @@ PREVALENCE_LOGIT = -2.3
 
 
 def main(argv):
-    from intronaut import stability, store, tables
-    from intronaut.contributions import group_of
-    from intronaut.matrix import Matrix, join
+    from intronaut.interpret import stability_selection as stability
+    from intronaut.interpret.contributions import group_of
+    from intronaut.io import h5ad as store
+    from intronaut.io import tables
+    from intronaut.models.design_matrix import Matrix, join
 
     features = store.open_features(argv[0])
     table, rows, _ = join(features, tables.read_labels(argv[1]))

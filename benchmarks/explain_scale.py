@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests")]
 from machine import processor  # noqa: E402
 
-from intronaut.sei_targets import annotate, read_targets  # noqa: E402
-from intronaut.store import FeatureWriter  # noqa: E402
+from intronaut.features.sei_targets import annotate, read_targets  # noqa: E402
+from intronaut.io.h5ad import FeatureWriter  # noqa: E402
 from sei_list import write_target_names  # noqa: E402
 from simulated import draw_labels, introns, write_labels  # noqa: E402
 

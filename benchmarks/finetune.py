@@ -84,8 +84,8 @@ def write_weights(folder, tokenizer):
     """Random checkpoints of the published sizes, but for Sei's head, which is not read; the options by network."""
     from safetensors.torch import save_file
 
-    from intronaut.dnabert2 import Config
-    from intronaut.sei import CHANNELS
+    from intronaut.networks.dnabert2 import Config
+    from intronaut.networks.sei import CHANNELS
     from random_checkpoints import dnabert2_tensors, sei_tensors
 
     save_file(sei_tensors(CHANNELS, 1), folder / "sei.safetensors")
@@ -125,7 +125,7 @@ def estimate(folder, options, dtype, args):
 def lines_of_estimate(given, seconds, cpu_time):
     """What finetune prints."""
     import finetune
-    from intronaut import training
+    from intronaut.networks import training
 
     training.TRIAL_SECONDS = seconds
     if cpu_time:

@@ -26,11 +26,12 @@ import pandas as pd
 from machine import clock, processor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bin"))
-from intronaut import adamw, linear  # noqa: E402
-from intronaut.evaluation import log_losses  # noqa: E402
-from intronaut.matrix import Matrix, Scale  # noqa: E402
-from intronaut.store import FeatureWriter, open_features  # noqa: E402
-from intronaut.validation import cross_fit, make_plan  # noqa: E402
+from intronaut.io.h5ad import FeatureWriter, open_features  # noqa: E402
+from intronaut.models import logistic as linear  # noqa: E402
+from intronaut.models.cross_validation import cross_fit, make_plan  # noqa: E402
+from intronaut.models.design_matrix import Matrix, Scale  # noqa: E402
+from intronaut.paper import logistic as adamw  # noqa: E402
+from intronaut.stats.metrics import log_losses  # noqa: E402
 
 ROWS, COLUMNS, RANK = 60_794, 21_907, 200
 C_VALUES = np.geomspace(1e-6, 1e-2, 10)

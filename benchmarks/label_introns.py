@@ -71,10 +71,10 @@ print(len(distinct), len(found), len(bioframe.overlap(peaks, distinct, how="inne
 """
 
 INTRONAUT = r"""
-from intronaut.annotation import distinct_introns, read_annotation
-from intronaut.intervals import overlapping_pairs
+from intronaut.genome.annotation import distinct_introns, read_annotation
+from intronaut.genome.intervals import overlapping_pairs
 from intronaut.labels import label_by_annotation
-from intronaut.peaks import read_peaks
+from intronaut.io.peaks import read_peaks
 annotation = read_annotation("annotation.gtf.gz")
 introns, genes = distinct_introns(annotation)
 label, _ = label_by_annotation(annotation, introns, genes, "retained_intron")

@@ -18,8 +18,8 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bin"))
-from intronaut.store import FeatureWriter, window_obs  # noqa: E402
-from intronaut.windows import Window  # noqa: E402
+from intronaut.genome.windows import Window  # noqa: E402
+from intronaut.io.h5ad import FeatureWriter, window_obs  # noqa: E402
 
 TABLE = Path(__file__).with_suffix(".tsv")
 COLUMNS = ["shards", "windows", "gb", "wall_s", "cpu_s", "mb_per_s", "cat_mb_per_s", "peak_memory_mb"]

@@ -33,23 +33,11 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-from intronaut.cli import (
-    BadData,
-    Log,
-    Problems,
-    TryAgain,
-    UsageError,
-    __version__,
-    add_run_options,
-    digest_file,
-    parser,
-    positive_float,
-    positive_int,
-    require_file,
-    run,
-    whole_folder,
-    whole_number,
-)
+from intronaut import __version__
+from intronaut.cli import add_run_options, parser, positive_float, positive_int, run, whole_number
+from intronaut.core.errors import BadData, Problems, TryAgain, UsageError
+from intronaut.core.files import digest_file, require_file, whole_folder
+from intronaut.core.log import Log
 
 PROG = "attribute"
 FILES = ("weights", "targets", "projection", "class_names")
@@ -97,9 +85,9 @@ def main(argv):
     log = Log(PROG, args)
     for path in filter(None, (args.annotation, args.peaks, args.chrom_sizes)):
         require_file(path)
-    from intronaut.embedding import pick_device, prepare_torch
-    from intronaut.sequence_models import open_model
-    from intronaut.tracks import check_places, read_chrom_sizes
+    from intronaut.interpret.sequence_models import open_model
+    from intronaut.io.bedgraph import check_places, read_chrom_sizes
+    from intronaut.networks.device import pick_device, prepare_torch
 
     prepare_torch(args.threads)
     files = SimpleNamespace(**{name: getattr(args, name) for name in FILES})
@@ -118,7 +106,7 @@ def main(argv):
 
 def read_all(args, problem):
     """All windows. Raises BadData for those the model cannot read, and for figures of none of them."""
-    from intronaut.seqio import read_windows
+    from intronaut.io.fasta import read_windows
 
     windows, problems = [], Problems(args.windows)
     for window in read_windows(args.windows):
@@ -134,8 +122,8 @@ def read_all(args, problem):
 
 def read_shown(args):
     """What the figures show beside attributions: ``annotation`` and ``peaks``, each None without a file."""
-    from intronaut.annotation import read_annotation
-    from intronaut.peaks import read_peaks
+    from intronaut.genome.annotation import read_annotation
+    from intronaut.io.peaks import read_peaks
 
     return SimpleNamespace(
         annotation=read_annotation(args.annotation) if args.annotation else None,
@@ -163,8 +151,8 @@ def attribute_all(folder, windows, model, args, log):
     import pandas as pd
     import torch
 
-    from intronaut.attribution import Settings, attribute
-    from intronaut.seqio import base_codes
+    from intronaut.core.dna import base_codes
+    from intronaut.interpret.attribution import Settings, attribute
 
     settings = Settings(
         args.method, args.baseline, args.baselines, args.steps, args.max_steps, args.max_gap, args.centre,
@@ -217,7 +205,7 @@ def write_all(folder, windows, table, made, sizes, shown, args, log):
     """Everything that is written from finished attributions."""
     import h5py
 
-    from intronaut.tables import write_table
+    from intronaut.io.tables import write_table
 
     write_table(folder / "windows.tsv", table)
     with h5py.File(folder / "attributions.h5", "r+") as file:
@@ -244,8 +232,8 @@ def agreement(table):
 
 def write_tracks(folder, windows, kept, observed, sizes, log):
     """attributions.bedgraph, and attributions.bw where chromosome sizes are given."""
-    from intronaut import tracks
-    from intronaut.cli import whole_file
+    from intronaut.core.files import whole_file
+    from intronaut.io import bedgraph as tracks
 
     placed = [number for number, window in enumerate(windows) if window.chrom is not None and kept[number]]
     if lacking := sum(window.chrom is None for window in windows):
@@ -268,9 +256,9 @@ def draw(folder, windows, table, observed, shown, args):
         return
     import re
 
-    from intronaut.attribution_figures import gene_models, peaks_near, window_figure
-    from intronaut.figures import save_both
-    from intronaut.genome import resolve_chrom
+    from intronaut.genome.chromosomes import resolve_chrom
+    from intronaut.plots.attributions import gene_models, peaks_near, window_figure
+    from intronaut.plots.svg import save_both
 
     places = {window.name: number for number, window in enumerate(windows)}
     chroms_of_models = {} if shown.annotation is None else dict.fromkeys(shown.annotation.transcripts["chrom"])

@@ -22,7 +22,10 @@ limit.
 
 import json
 
-from intronaut.cli import BadData, Log, add_run_options, fraction, parser, positive_int, require_file, run, whole_file
+from intronaut.cli import add_run_options, fraction, parser, positive_int, run
+from intronaut.core.errors import BadData
+from intronaut.core.files import require_file, whole_file
+from intronaut.core.log import Log
 
 TOOL = "audit_split"
 LEAKS = ("bases", "twin", "homology", "gene")
@@ -59,7 +62,7 @@ def main(argv):
     log = Log(TOOL, args)
     import pandas as pd
 
-    from intronaut.tables import write_table
+    from intronaut.io.tables import write_table
 
     windows, counts = read_input(args)
     leaks = {
@@ -83,8 +86,8 @@ def read_input(args):
     """The windows with a label and a split, as a table, and how many of the rows are left out and why."""
     import pandas as pd
 
-    from intronaut.seqio import read_windows
-    from intronaut.tables import read_labels
+    from intronaut.io.fasta import read_windows
+    from intronaut.io.tables import read_labels
 
     labels = read_labels(args.labels)
     if "split" not in labels:
@@ -115,7 +118,7 @@ def shared_bases(windows):
     """Pairs ``first``, ``second``, ``shared_bp`` of windows in different parts that share bases of the genome."""
     import pandas as pd
 
-    from intronaut.intervals import overlapping_pairs
+    from intronaut.genome.intervals import overlapping_pairs
 
     found = []
     for side in range(windows["side"].max()):
@@ -130,7 +133,7 @@ def twins(windows):
     """Pairs ``first``, ``second``, ``strand`` with one sequence: each with the first of the other parts."""
     import pandas as pd
 
-    from intronaut.seqio import reverse_complement
+    from intronaut.core.dna import reverse_complement
 
     sequences = windows["sequence"]
     families = windows.groupby([min(text, reverse_complement(text)) for text in sequences], sort=False)
@@ -148,7 +151,7 @@ def twins(windows):
 
 def homologs(args, windows, log):
     """Pairs ``first``, ``second``, ``strand``, ``identity``, ``coverage`` of homologous windows."""
-    from intronaut.homology import homologous_pairs
+    from intronaut.splits.homology import homologous_pairs
 
     limits = args.identity, args.coverage, args.partners, args.threads, log
     return homologous_pairs(windows["sequence"].tolist(), windows["side"].to_numpy(), *limits)
@@ -160,7 +163,7 @@ def shared_genes(windows):
 
     import pandas as pd
 
-    from intronaut.splits import gene_members
+    from intronaut.splits.leakage import gene_members
 
     rows, names = gene_members(windows["gene_id"])
     members = pd.DataFrame({"row": rows, "gene_id": names, "side": windows["side"].to_numpy()[rows]})
@@ -180,7 +183,7 @@ def described(windows, pairs):
 
 def judged(args, windows, leaks):
     """Summary: parts, best identity, and for each leak the held-out windows that it touches against the limit."""
-    from intronaut.splits import gene_members
+    from intronaut.splits.leakage import gene_members
 
     parts = windows["split"].value_counts().sort_index()
     held_out = windows["split"] != "train"

@@ -22,18 +22,10 @@ Output, a folder:
 import json
 from pathlib import Path
 
-from intronaut.cli import (
-    BadData,
-    Log,
-    UsageError,
-    add_run_options,
-    parser,
-    positive_float,
-    positive_int,
-    require_file,
-    run,
-    whole_folder,
-)
+from intronaut.cli import add_run_options, parser, positive_float, positive_int, run
+from intronaut.core.errors import BadData, UsageError
+from intronaut.core.files import require_file, whole_folder
+from intronaut.core.log import Log
 
 
 def make_parser():
@@ -59,7 +51,9 @@ def main(argv):
     log = Log("compare", args)
     import numpy as np
 
-    from intronaut import claims, paired, tables
+    from intronaut.io import tables
+    from intronaut.paper import claims
+    from intronaut.stats import model_comparison as paired
 
     models = read_models(args.folders)
     table, left_out = common_rows(models, log)
@@ -105,7 +99,8 @@ def read_models(folders):
 
 
 def read_model(name, folder):
-    from intronaut import models, tables
+    from intronaut.io import tables
+    from intronaut.models import folder as models
 
     path = folder / "predictions.tsv"
     table = tables.read_table(path, tables.PREDICTION_COLUMNS)
@@ -123,7 +118,7 @@ def read_model(name, folder):
 
 def common_rows(models, log):
     """The windows that every model predicted, in the first one's order: ``(DataFrame name label, left-out counts)``."""
-    from intronaut.evaluation import require_both_classes
+    from intronaut.stats.metrics import require_both_classes
 
     first = models[0]
     common = set.intersection(*(set(model["predictions"].index) for model in models))
@@ -163,7 +158,7 @@ def disjoint(models):
 
 def groups_of(names, labels, log):
     """The leakage group of each window; its own name where nothing is known."""
-    from intronaut import tables
+    from intronaut.io import tables
 
     if labels is None:
         log.warn("without --labels every window counts as independent: intervals are too narrow if genes hold several")
@@ -178,10 +173,11 @@ def groups_of(names, labels, log):
 
 def score(models, table, groups, args):
     """Every metric of each model: of the data, and of bootstrap replicates drawn alike for all models."""
-    from intronaut import evaluation
+    from intronaut.stats import bootstrap
+    from intronaut.stats import metrics as evaluation
 
     labels = table["label"].to_numpy()
-    draws, whole = evaluation.resampler(groups, args.bootstrap, args.seed), evaluation.observed(len(labels))
+    draws, whole = bootstrap.resampler(groups, args.bootstrap, args.seed), bootstrap.observed(len(labels))
     point, replicated = [], []
     for predictions in (model["predictions"] for model in models):
         p, logit = predictions["p_retained"].to_numpy(), predictions["logit"].to_numpy()
@@ -192,7 +188,7 @@ def score(models, table, groups, args):
 
 def read_stability(folder):
     """The groups of an explain folder that have intervals, by name."""
-    from intronaut import tables
+    from intronaut.io import tables
 
     if folder is None:
         return {}
@@ -204,7 +200,7 @@ def read_stability(folder):
 
 def read_motifs(folder):
     """The families of a find_motifs folder and its summary; None and an empty dict without one."""
-    from intronaut import tables
+    from intronaut.io import tables
 
     if folder is None:
         return None, {}
@@ -221,7 +217,8 @@ def model_table(names, point, replicated, n_groups):
     """models.tsv: metrics as columns, each followed by its interval; the best AUROC first."""
     import pandas as pd
 
-    from intronaut.evaluation import METRICS, interval
+    from intronaut.stats.bootstrap import interval
+    from intronaut.stats.metrics import METRICS
 
     rows = []
     for name, one, many in zip(names, point, replicated, strict=True):
@@ -277,7 +274,7 @@ def draw(folder, names, labels, logits, aurocs, comparison):
     import matplotlib.pyplot as plt
     from sklearn.metrics import precision_recall_curve, roc_curve
 
-    from intronaut.figures import NEUTRAL, forest, save_svg
+    from intronaut.plots.svg import NEUTRAL, forest, save_svg
 
     figure, (roc, pr) = plt.subplots(1, 2, figsize=(9, 4))
     for at in sorted(range(len(names)), key=lambda at: -aurocs[at]):

@@ -18,7 +18,10 @@ calls an intron spliced has no kappa.
 import itertools
 import json
 
-from intronaut.cli import BadData, Log, add_run_options, parser, run, whole_file
+from intronaut.cli import add_run_options, parser, run
+from intronaut.core.errors import BadData
+from intronaut.core.files import whole_file
+from intronaut.core.log import Log
 
 TOOL = "compare_callers"
 
@@ -37,7 +40,7 @@ def make_parser():
 def main(argv):
     args = make_parser().parse_args(argv)
     log = Log(TOOL, args)
-    from intronaut.tables import write_table
+    from intronaut.io.tables import write_table
 
     labels = read_calls_table(args.calls)
     table = agreement(labels)
@@ -64,7 +67,7 @@ def read_calls_table(path):
     """One row an intron, one column a caller: 1, 0 or NaN."""
     import pandas as pd
 
-    from intronaut.tables import read_table
+    from intronaut.io.tables import read_table
 
     table = read_table(path, ("name", "caller", "label"))
     table["label"] = pd.to_numeric(table["label"], errors="coerce")
@@ -114,7 +117,7 @@ def draw(callers, table, path):
     import numpy as np
     import pandas as pd
 
-    from intronaut.figures import save_svg
+    from intronaut.plots.svg import save_svg
 
     n = len(callers)
     matrix = pd.DataFrame(np.eye(n), index=callers, columns=callers)

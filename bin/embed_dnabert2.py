@@ -20,15 +20,9 @@ Writes: the features file of --output (.h5ad); with --estimate only a table on s
 
 import argparse
 
-from intronaut.cli import (
-    Log,
-    UsageError,
-    add_embedding_options,
-    add_run_options,
-    parser,
-    positive_int,
-    run,
-)
+from intronaut.cli import add_embedding_options, add_run_options, parser, positive_int, run
+from intronaut.core.errors import UsageError
+from intronaut.core.log import Log
 
 PROG = "embed_dnabert2"
 POOLINGS = ("mean", "mean-no-special", "first", "max", "layers")
@@ -63,7 +57,7 @@ def main(argv):
     args = make_parser().parse_args(argv)
     if not (args.output or args.estimate):
         raise UsageError("nothing to write: give --output, or --estimate")
-    from intronaut.seqio import rereadable
+    from intronaut.io.text import rereadable
 
     with rereadable(args.windows) as path:
         work(path, args)
@@ -71,8 +65,9 @@ def main(argv):
 
 def work(path, args):
     """Load the model, embed every window of ``path`` and say what the tokenizer could not read."""
-    from intronaut.dnabert2_features import Tally, open_embedder
-    from intronaut.embedding import embed, estimate, pick_device, prepare_torch
+    from intronaut.features.dnabert2 import Tally, open_embedder
+    from intronaut.features.embed import embed, estimate
+    from intronaut.networks.device import pick_device, prepare_torch
 
     log, tally = Log(PROG, args), Tally()
     prepare_torch(args.threads)

@@ -14,7 +14,9 @@ Writes: the features file of --output (.h5ad), with the kind of each feature and
 
 import argparse
 
-from intronaut.cli import Log, __version__, add_run_options, parser, positive_int, run
+from intronaut import __version__
+from intronaut.cli import add_run_options, parser, positive_int, run
+from intronaut.core.log import Log
 
 PROG = "embed_kmers"
 LARGEST_K = 8
@@ -41,7 +43,7 @@ def small_k(text):
 
 def main(argv):
     args = make_parser().parse_args(argv)
-    from intronaut.seqio import rereadable
+    from intronaut.io.text import rereadable
 
     with rereadable(args.windows) as path:
         embed(path, args)
@@ -49,9 +51,9 @@ def main(argv):
 
 def embed(path, args):
     """Count the k-mers of every window and write the features file."""
-    from intronaut.kmers import canonical_kmers, feature_table, features_of
-    from intronaut.seqio import read_windows
-    from intronaut.store import FeatureWriter, window_obs
+    from intronaut.features.kmers import canonical_kmers, feature_table, features_of
+    from intronaut.io.fasta import read_windows
+    from intronaut.io.h5ad import FeatureWriter, window_obs
 
     log = Log(PROG, args)
     obs = window_obs(read_windows(path))

@@ -14,17 +14,11 @@ shorter than a motif is scored as if N followed. The motifs are JASPAR CORE, the
 Writes: the features file of --output (.h5ad), with motif_id, tf, family, class and measure of each feature.
 """
 
-from intronaut.cli import (
-    Log,
-    UsageError,
-    __version__,
-    add_run_options,
-    digest_file,
-    parser,
-    positive_float,
-    require_file,
-    run,
-)
+from intronaut import __version__
+from intronaut.cli import add_run_options, parser, positive_float, run
+from intronaut.core.errors import UsageError
+from intronaut.core.files import digest_file, require_file
+from intronaut.core.log import Log
 
 PROG = "embed_motifs"
 WRITTEN_ROWS = 64
@@ -59,7 +53,7 @@ def main(argv):
         raise UsageError(f"--background adds up to {sum(args.background):g}, not 1")
     if args.motifs:
         require_file(args.motifs)
-    from intronaut.seqio import rereadable
+    from intronaut.io.text import rereadable
 
     with rereadable(args.windows) as path:
         embed(path, args)
@@ -71,9 +65,10 @@ def embed(path, args):
 
     import torch
 
-    from intronaut.motifs import Scanner, feature_table, jaspar_motifs, read_motifs
-    from intronaut.seqio import read_windows
-    from intronaut.store import FeatureWriter, window_obs
+    from intronaut.io.fasta import read_windows
+    from intronaut.io.h5ad import FeatureWriter, window_obs
+    from intronaut.motifs.pwm import jaspar_motifs, read_motifs
+    from intronaut.motifs.trap import Scanner, feature_table
 
     log = Log(PROG, args)
     obs = window_obs(read_windows(path))

@@ -30,7 +30,9 @@ A killed run is taken up by the same command.
 Writes: the features file of --output (.h5ad); with --estimate only a table on standard output.
 """
 
-from intronaut.cli import Log, UsageError, add_embedding_options, add_run_options, parser, run
+from intronaut.cli import add_embedding_options, add_run_options, parser, run
+from intronaut.core.errors import UsageError
+from intronaut.core.log import Log
 
 PROG = "embed_sei"
 
@@ -60,7 +62,7 @@ def make_parser():
 def main(argv):
     args = make_parser().parse_args(argv)
     check_options(args)
-    from intronaut.seqio import rereadable
+    from intronaut.io.text import rereadable
 
     with rereadable(args.windows) as path:
         work(path, args)
@@ -78,9 +80,10 @@ def check_options(args):
 
 def work(path, args):
     """Load the model and embed every window of ``path``."""
-    from intronaut.embedding import embed, estimate, pick_device, prepare_torch
-    from intronaut.sei import WINDOW
-    from intronaut.sei_features import open_embedder
+    from intronaut.features.embed import embed, estimate
+    from intronaut.features.sei import open_embedder
+    from intronaut.networks.device import pick_device, prepare_torch
+    from intronaut.networks.sei import WINDOW
 
     log = Log(PROG, args)
     prepare_torch(args.threads)

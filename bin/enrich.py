@@ -25,20 +25,11 @@ Writes a folder:
 
 import json
 
-from intronaut.cli import (
-    BadData,
-    Log,
-    UsageError,
-    __version__,
-    add_run_options,
-    fraction,
-    parser,
-    positive_int,
-    require_file,
-    run,
-    whole_folder,
-    whole_number,
-)
+from intronaut import __version__
+from intronaut.cli import add_run_options, fraction, parser, positive_int, run, whole_number
+from intronaut.core.errors import BadData, UsageError
+from intronaut.core.files import require_file, whole_folder
+from intronaut.core.log import Log
 
 TOOL = "enrich"
 ENDINGS = (".gz", ".bgz", ".bed", ".narrowPeak", ".broadPeak", ".txt", ".tsv")
@@ -76,8 +67,8 @@ def main(argv):
     import numpy as np
     import pandas as pd
 
-    from intronaut.enrichment import AdjustedTest, design_matrix
-    from intronaut.tables import write_table
+    from intronaut.io.tables import write_table
+    from intronaut.stats.association import AdjustedTest, design_matrix
 
     table, covariates, left_out = read_introns(args, log)
     marks, peaks_left_out = read_marks(args, table)
@@ -134,7 +125,7 @@ def read_introns(args, log):
     import numpy as np
     import pandas as pd
 
-    from intronaut.tables import read_labels
+    from intronaut.io.tables import read_labels
 
     table = read_labels(args.labels)
     names = [name for name in args.adjust.split(",") if name]
@@ -163,7 +154,7 @@ def read_expression(args, table):
     import numpy as np
     import pandas as pd
 
-    from intronaut.tables import read_table
+    from intronaut.io.tables import read_table
 
     given = read_table(args.expression)
     key = next((name for name in KEYS if name in given and name in table), None)
@@ -185,8 +176,8 @@ def read_expression(args, table):
 
 def read_marks(args, table):
     """A dict from the mark's name to its peaks in the labels' chromosome names; peaks left out, by file."""
-    from intronaut.genome import read_aliases, resolve_chrom, resolve_chroms
-    from intronaut.peaks import read_peaks
+    from intronaut.genome.chromosomes import read_aliases, resolve_chrom, resolve_chroms
+    from intronaut.io.peaks import read_peaks
 
     aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
     lengths = dict.fromkeys(table["chrom"].unique())
@@ -224,7 +215,7 @@ def covered_bases(table, marks, flank):
     """Bases of each intron, with ``flank`` on either side, under at least one peak: ``(introns, marks)`` int64."""
     import numpy as np
 
-    from intronaut.intervals import covered, overlapping_pairs
+    from intronaut.genome.intervals import covered, overlapping_pairs
 
     introns = table[["chrom"]].assign(start=(table["start"] - flank).clip(lower=0), end=table["end"] + flank)
     columns = [covered(overlapping_pairs(introns, peaks), introns, peaks) for peaks in marks.values()]
@@ -236,7 +227,7 @@ def mark_table(marks, covered, has, label, length, test, least):
     import numpy as np
     import pandas as pd
 
-    from intronaut.enrichment import effect_columns, fisher, q_values
+    from intronaut.stats.association import effect_columns, fisher, q_values
 
     retained, spliced = label == 1, label == 0
     few = (has.sum(axis=0) < least) | ((~has).sum(axis=0) < least)
@@ -266,7 +257,7 @@ def draw(folder, results):
     import matplotlib.pyplot as plt
     import numpy as np
 
-    from intronaut.figures import AS_IS, NEUTRAL, RETAINED, SPLICED, save_both
+    from intronaut.plots.svg import AS_IS, NEUTRAL, RETAINED, SPLICED, save_both
 
     shown = results[np.isfinite(results["low"])].head(DRAWN)
     figure, axes = plt.subplots(figsize=(6, 0.9 + 0.28 * max(len(shown), 1)))

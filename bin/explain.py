@@ -26,20 +26,10 @@ Output, a folder; docs/explain.md explains every column and figure:
 import json
 from pathlib import Path
 
-from intronaut.cli import (
-    BadData,
-    Log,
-    UsageError,
-    add_run_options,
-    fraction,
-    not_negative,
-    parser,
-    positive_float,
-    positive_int,
-    run,
-    whole_file,
-    whole_folder,
-)
+from intronaut.cli import add_run_options, fraction, not_negative, parser, positive_float, positive_int, run
+from intronaut.core.errors import BadData, UsageError
+from intronaut.core.files import whole_file, whole_folder
+from intronaut.core.log import Log
 
 SHOWN = 30
 CHANGE = "change of the logit of retention\nper standard deviation"
@@ -86,11 +76,12 @@ def main(argv):
     if (Path(args.output) / "model.json").exists():
         raise UsageError(f"--output {args.output}: a model folder, whose coefficients would be lost; name another")
     log = Log("explain", args)
-    from intronaut import models, store
-    from intronaut.contributions import group_of
-    from intronaut.explanation import add_stability, describe
-    from intronaut.matrix import every_locus
-    from intronaut.sei_targets import annotate
+    from intronaut.features.sei_targets import annotate
+    from intronaut.interpret.contributions import group_of
+    from intronaut.interpret.explanation import add_stability, describe
+    from intronaut.io import h5ad as store
+    from intronaut.models import folder as models
+    from intronaut.models.design_matrix import every_locus
 
     model = models.read_model(args.model)
     labels = read_own_labels(args, model) if args.labels else None
@@ -121,7 +112,7 @@ def main(argv):
 
 def read_own_labels(args, model):
     """The labels, when they are those that the model was fitted on: only then is it known what it has not seen."""
-    from intronaut import tables
+    from intronaut.io import tables
 
     labels, digest = tables.read_labels_and_digest(args.labels)
     if digest != model.notes["labels_sha256"]:
@@ -133,7 +124,7 @@ def sample_of(features, rows, columns, args):
     """Standardised features ``(m, d)`` of up to SAMPLE_ROWS introns: enough to measure correlations by."""
     import numpy as np
 
-    from intronaut.matrix import Matrix
+    from intronaut.models.design_matrix import Matrix
 
     drawn = np.random.default_rng(args.seed).permutation(len(rows))[:SAMPLE_ROWS]
     return Matrix(features, rows[np.sort(drawn)], columns, threads=args.threads).values()
@@ -144,8 +135,8 @@ def write_contributions(folder, model, features, rows, columns, group, args):
     import numpy as np
     import pandas as pd
 
-    from intronaut.contributions import Contributions, Moments, membership, strongest
-    from intronaut.store import FeatureWriter
+    from intronaut.interpret.contributions import Contributions, Moments, membership, strongest
+    from intronaut.io.h5ad import FeatureWriter
 
     contributions = Contributions(model, features, rows, columns, args.threads)
     obs, names = features.obs.iloc[rows[:, 0]], np.array(features.var.index[columns], object)
@@ -188,15 +179,15 @@ def full_writer(wanted, path, obs, var, notes):
 
     import numpy as np
 
-    from intronaut.store import FeatureWriter
+    from intronaut.io.h5ad import FeatureWriter
 
     return FeatureWriter(path, obs, var, np.float32, notes) if wanted else contextlib.nullcontext()
 
 
 def write_tables(folder, found):
     """All tables, what moves predictions most first."""
-    from intronaut.explanation import GROUP_COLUMNS
-    from intronaut.tables import write_table
+    from intronaut.interpret.explanation import GROUP_COLUMNS
+    from intronaut.io.tables import write_table
 
     by_feature, by_group = found.by_feature, found.by_group
     if "selected" in by_group:
@@ -210,8 +201,8 @@ def write_tables(folder, found):
 
 def draw(folder, by_feature, by_group, threshold):
     """The figures that there is something for, and the table behind the heat map."""
-    from intronaut.figures import forest, heat_map, save_both, stability_forest, volcano
-    from intronaut.tables import write_table
+    from intronaut.io.tables import write_table
+    from intronaut.plots.svg import forest, heat_map, save_both, stability_forest, volcano
 
     value = "coefficient_sum" if "coefficient_sum" in by_group else "effect"
     xlabel = (
@@ -249,7 +240,7 @@ def tissue_table(by_feature):
 
 def tell_selected(log, told):
     """Say how many groups and clusters are selected, and how many of them by chance."""
-    from intronaut.stability import error_bound
+    from intronaut.interpret.stability_selection import error_bound
 
     for what in ("groups", "clusters"):
         for adjusted in ("", "adjusted_"):

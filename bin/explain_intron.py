@@ -18,15 +18,10 @@ Output, a folder:
 
 import json
 
-from intronaut.cli import (
-    BadData,
-    Log,
-    add_run_options,
-    parser,
-    positive_int,
-    run,
-    whole_folder,
-)
+from intronaut.cli import add_run_options, parser, positive_int, run
+from intronaut.core.errors import BadData
+from intronaut.core.files import whole_folder
+from intronaut.core.log import Log
 
 WORDS = {1.0: "retained", 0.0: "spliced"}
 # where an intron lies when neither features nor labels tell
@@ -61,10 +56,12 @@ def main(argv):
 
     import numpy as np
 
-    from intronaut import models, store, tables
-    from intronaut.contributions import Contributions, group_of, membership
-    from intronaut.matrix import every_locus
-    from intronaut.sei_targets import annotate
+    from intronaut.features.sei_targets import annotate
+    from intronaut.interpret.contributions import Contributions, group_of, membership
+    from intronaut.io import h5ad as store
+    from intronaut.io import tables
+    from intronaut.models import folder as models
+    from intronaut.models.design_matrix import every_locus
 
     model = models.read_model(args.model)
     features = store.open_features(args.features)
@@ -88,7 +85,7 @@ def main(argv):
     with whole_folder(args.output) as folder:
         (folder / "cards.json").write_text(json.dumps(cards, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         tables.write_table(folder / "cards.tsv", card_table(cards))
-        (folder / "cards.html").write_text(render(cards, Path(args.model).name), encoding="utf-8")
+        (folder / "cards.html").write_text(cards_page(cards, Path(args.model).name), encoding="utf-8")
     log.note(f"{args.output}: {len(cards)} cards")
 
 
@@ -110,8 +107,8 @@ def describe(obs, names, logits, model, args):
     import pandas as pd
     from scipy.special import expit
 
-    from intronaut import tables
-    from intronaut.validation import apply_calibration
+    from intronaut.io import tables
+    from intronaut.models.calibration import apply_calibration
 
     table = pd.DataFrame({column: obs.get(column, nowhere) for column, nowhere in NOWHERE.items()}, index=obs.index)
     table = table.set_axis(names).assign(gene=None, label="unknown")
@@ -147,7 +144,7 @@ def held_out_predictions(folder):
     """Probabilities of the introns that fit judged, each by a model that had not seen it; a Series by name."""
     from pathlib import Path
 
-    from intronaut.tables import PREDICTION_COLUMNS, read_table
+    from intronaut.io.tables import PREDICTION_COLUMNS, read_table
 
     judged = read_table(Path(folder) / "predictions.tsv", PREDICTION_COLUMNS)
     return judged.set_index("name")["p_retained"].astype(float)
@@ -158,8 +155,8 @@ def neighbours(model, features, rows, columns, chosen, args):
     differences of their standardised features."""
     import numpy as np
 
-    from intronaut.matrix import Matrix, Scale
-    from intronaut.models import LinearModel
+    from intronaut.models.design_matrix import Matrix, Scale
+    from intronaut.models.folder import LinearModel
 
     scale = Scale(model.mean, model.sd) if isinstance(model, LinearModel) else None
     matrix = Matrix(features, rows, columns, scale=scale, memory=0, threads=args.threads)
@@ -202,15 +199,12 @@ def card_table(cards):
     return table.astype({"rank": "Int64"}).astype({"rank": object})
 
 
-def render(cards, model):
+def cards_page(cards, model):
     """The page of all cards."""
     import io
-    from pathlib import Path
 
-    import jinja2
-
-    from intronaut import __version__
-    from intronaut.figures import save_svg, waterfall
+    from intronaut.plots.svg import save_svg, waterfall
+    from intronaut.report.render import render
 
     def drawing(card):
         steps = [(part["group"], part["contribution"]) for part in card["for"] + card["against"]]
@@ -220,15 +214,8 @@ def render(cards, model):
         svg = buffer.getvalue()
         return svg[svg.index("<svg") :]
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "intronaut"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     drawn = [card | {"figure": drawing(card)} for card in cards]
-    return environment.get_template("cards.html").render(cards=drawn, model=model, version=__version__)
+    return render("cards.html", cards=drawn, model=model)
 
 
 if __name__ == "__main__":

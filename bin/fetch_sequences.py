@@ -27,17 +27,10 @@ from collections import Counter
 from contextlib import ExitStack, nullcontext
 from itertools import groupby
 
-from intronaut.cli import (
-    BadData,
-    Log,
-    UsageError,
-    add_run_options,
-    parser,
-    positive_int,
-    run,
-    whole_file,
-    whole_folder,
-)
+from intronaut.cli import add_run_options, parser, positive_int, run
+from intronaut.core.errors import BadData, UsageError
+from intronaut.core.files import whole_file, whole_folder
+from intronaut.core.log import Log
 
 PROG = "fetch_sequences"
 SHARD_NAME, STALE = "windows.{:05d}.fa.gz", "windows.*.fa.gz"
@@ -76,8 +69,8 @@ def make_parser():
 def main(argv):
     args = make_parser().parse_args(argv)
     check_outputs(args)
-    from intronaut.genome import Genome
-    from intronaut.windows import read_rows, refuse_rows_outside
+    from intronaut.genome.reference import Genome
+    from intronaut.genome.windows import read_rows, refuse_rows_outside
 
     rows = read_rows(args.input)
     if args.anchor != "centre" and any(row.unit == "peak" for row in rows):
@@ -123,7 +116,7 @@ def write(rows, chroms, genome, args):
 
 def windows_of(rows, chroms, genome, args, dropped, counts, progress):
     """Yield one FASTA record a row; rows without a window go to ``dropped``, padded and shifted ones to ``counts``."""
-    from intronaut.windows import NoWindow, cut_window
+    from intronaut.genome.windows import NoWindow, cut_window
 
     how = {"anchor": args.anchor, "length": args.length, "edge": args.edge, "strand": args.strand}
     for row in rows:

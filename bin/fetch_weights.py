@@ -26,18 +26,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from intronaut.cli import (
-    BadData,
-    CannotWrite,
-    Log,
-    MissingInput,
-    UsageError,
-    add_run_options,
-    digest_file,
-    parser,
-    run,
-    whole_folder,
-)
+from intronaut.cli import add_run_options, parser, run
+from intronaut.core.errors import BadData, CannotWrite, MissingInput, UsageError
+from intronaut.core.files import digest_file, whole_folder
+from intronaut.core.log import Log
 
 # bytes; Sei's weights have 3.6e9
 MOST_WEIGHTS, MOST_PART = 8 * 10**9, 10**9
@@ -63,8 +55,8 @@ class Release:
 
 def convert_dnabert2(sources, folder):
     """Write model.safetensors after checking that weights, config and tokenizer are those of one DNABERT-2."""
-    from intronaut.dnabert2 import Tokenizer, load, read_config
-    from intronaut.weights import open_checkpoint
+    from intronaut.io.checkpoints import open_checkpoint
+    from intronaut.networks.dnabert2 import Tokenizer, load, read_config
 
     for kind in ("tokenizer", "config"):
         if kind not in sources:
@@ -79,7 +71,7 @@ def convert_sei(sources, folder):
     """Write model.safetensors after checking that it is a Sei and that the names and vectors beside it fit."""
     import numpy as np
 
-    from intronaut.sei import open_sei
+    from intronaut.networks.sei import open_sei
 
     checkpoint, tensors = open_sei(sources["weights"])
     checkpoint.require_finite(tensors)
@@ -172,7 +164,7 @@ def main(argv):
     pins = {name or next(iter(release.files)): digest for name, digest in args.sha256 or ()}
     if unknown := pins.keys() - release.files.keys() - set(release.parts.values()):
         raise UsageError(f"--sha256 for {', '.join(sorted(unknown))}, which {args.model} does not have")
-    from intronaut.download import default_cache, locked
+    from intronaut.io.download import default_cache, locked
 
     folder = (args.cache_dir or default_cache()) / args.model
     with locked(folder):
@@ -222,7 +214,7 @@ def fetch(release, args, pins, downloads, log):
     """Download the published files; returns their folder. Raises MissingInput when --offline forbids it."""
     if args.offline:
         raise MissingInput("nothing usable in the cache, and --offline forbids a download; use --from")
-    from intronaut.download import download
+    from intronaut.io.download import download
 
     for name, published in release.files.items():
         digest = pins.get(name, published)
@@ -264,7 +256,7 @@ def weights_in(given, release):
 
 def unpacked(archive, release, folder):
     """Unpack what is needed of ``archive`` into ``folder``; returns the path of the weights."""
-    from intronaut.download import unpack
+    from intronaut.io.download import unpack
 
     wanted = release.weights[0]
     unpack(archive, {wanted: MOST_WEIGHTS} | dict.fromkeys(release.parts.values(), MOST_PART), folder)

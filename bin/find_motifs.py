@@ -33,9 +33,6 @@ from importlib.util import find_spec
 from math import isfinite
 
 from intronaut.cli import (
-    Log,
-    ToolError,
-    UsageError,
     __version__,
     add_run_options,
     fraction,
@@ -43,10 +40,11 @@ from intronaut.cli import (
     positive_float,
     positive_int,
     refuse_without_effect,
-    require_file,
     run,
-    whole_folder,
 )
+from intronaut.core.errors import ToolError, UsageError
+from intronaut.core.files import require_file, whole_folder
+from intronaut.core.log import Log
 
 TOOL = "find_motifs"
 DRAWN_FAMILIES, KNOWN = 6, 3
@@ -97,7 +95,7 @@ def main(argv):
     made = make_parser()
     args = made.parse_args(argv)
     check_options(made, args)
-    from intronaut.seqio import rereadable
+    from intronaut.io.text import rereadable
 
     with rereadable(args.windows) as path:
         find(path, args, Log(TOOL, args))
@@ -123,9 +121,9 @@ def check_options(made, args):
 
 def find(path, args, log):
     """Read the windows, scan and test them, and write the folder."""
-    from intronaut.motif_study import read_study
-    from intronaut.motifs import jaspar_motifs, read_motifs
-    from intronaut.seqlets import WindowAttributions
+    from intronaut.motifs.pwm import jaspar_motifs, read_motifs
+    from intronaut.motifs.seqlets import WindowAttributions
+    from intronaut.motifs.windows import read_study
 
     study = read_study(path, args.labels, [name for name in args.adjust.split(",") if name])
     n_retained = int(study.label.sum())
@@ -144,11 +142,11 @@ def find(path, args, log):
 
 def as_paper(folder, study, motifs, attributions, args, log):
     """paper.tsv and its figures; returns what summary.json is to tell."""
-    from intronaut import motif_figures
-    from intronaut.enrichment import spearman
-    from intronaut.figures import save_both
-    from intronaut.paper_motifs import FAULTS, compare_as_paper
-    from intronaut.tables import PREDICTION_COLUMNS, read_table, write_table
+    from intronaut.io.tables import PREDICTION_COLUMNS, read_table, write_table
+    from intronaut.paper.motifs import FAULTS, compare_as_paper
+    from intronaut.plots import motifs as motif_figures
+    from intronaut.plots.svg import save_both
+    from intronaut.stats.association import spearman
 
     confident = {}
     if args.predictions:
@@ -172,11 +170,11 @@ def as_paper(folder, study, motifs, attributions, args, log):
 
 def tested(folder, study, motifs, attributions, args, log):
     """Scan, test and write all but summary.json; returns what that is to tell."""
-    from intronaut import motif_figures
-    from intronaut import motif_tables as t
-    from intronaut.scan import SiteScanner, base_frequencies, strand_symmetric
-    from intronaut.similarity import families
-    from intronaut.tables import write_table
+    from intronaut.io.tables import write_table
+    from intronaut.motifs import tables as t
+    from intronaut.motifs.similarity import families
+    from intronaut.motifs.sites import SiteScanner, base_frequencies, strand_symmetric
+    from intronaut.plots import motifs as motif_figures
 
     spliced = [codes for codes, label in zip(study.codes, study.label, strict=True) if label == 0]
     background = strand_symmetric(args.background) if args.background else base_frequencies(spliced)
@@ -209,9 +207,9 @@ def seqlet_masks(folder, study, observed, args):
     """Write seqlets.tsv and return which bases of each window lie in the seqlets asked for; adjust for their number."""
     import numpy as np
 
-    from intronaut.motif_tables import seqlet_table
-    from intronaut.seqlets import find_seqlets, masks_of
-    from intronaut.tables import write_table
+    from intronaut.io.tables import write_table
+    from intronaut.motifs.seqlets import find_seqlets, masks_of
+    from intronaut.motifs.tables import seqlet_table
 
     lengths = np.array([len(codes) for codes in study.codes])
     seqlets = find_seqlets(observed, lengths, args.seqlet_fdr, np.random.default_rng(args.seed))
@@ -225,7 +223,7 @@ def scan(scanner, study, masks, args, log):
     """What the scanner finds in the windows, and in the same windows with their dinucleotides shuffled (or None)."""
     import numpy as np
 
-    from intronaut.shuffle import dinucleotide_shuffle
+    from intronaut.genome.shuffle import dinucleotide_shuffle
 
     n = len(study.codes)
     with log.progress(n if args.no_shuffle else 2 * n, "windows") as progress:
@@ -241,8 +239,8 @@ def test_all(study, motifs, family, scanner, found, control, args, log):
     """motifs.tsv and families.tsv."""
     import numpy as np
 
-    from intronaut import motif_tables as t
-    from intronaut.enrichment import AdjustedTest, design_matrix
+    from intronaut.motifs import tables as t
+    from intronaut.stats.association import AdjustedTest, design_matrix
 
     design, left_out = design_matrix(study.covariates)
     for name in left_out:
@@ -266,10 +264,10 @@ def test_all(study, motifs, family, scanner, found, control, args, log):
 
 def name_motifs(folder, study, motifs, attributions, args):
     """modisco.h5, and tomtom.tsv of its motifs and of --motifs, where asked for."""
-    from intronaut.motifs import jaspar_motifs
-    from intronaut.seqlets import discover
-    from intronaut.similarity import nearest_known
-    from intronaut.tables import write_table
+    from intronaut.io.tables import write_table
+    from intronaut.motifs.pwm import jaspar_motifs
+    from intronaut.motifs.seqlets import discover
+    from intronaut.motifs.similarity import nearest_known
 
     unknown = list(motifs) if args.tomtom else []
     if args.modisco:
@@ -281,7 +279,7 @@ def name_motifs(folder, study, motifs, attributions, args):
 
 def tell(log, motif_table, family_table, sites, background, args):
     """Say what was found, the part of GC in it first; returns the same for summary.json."""
-    from intronaut import motif_tables as t
+    from intronaut.motifs import tables as t
 
     rho, n, of_families = t.gc_correlations(motif_table), t.significant(motif_table), t.significant(family_table)
     status = motif_table["status"].value_counts().to_dict()

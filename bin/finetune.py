@@ -35,19 +35,10 @@ import shutil
 from dataclasses import asdict
 from types import SimpleNamespace
 
-from intronaut.cli import (
-    BadData,
-    Log,
-    UsageError,
-    add_run_options,
-    not_negative,
-    parser,
-    positive_float,
-    positive_int,
-    run,
-    whole_folder,
-    whole_number,
-)
+from intronaut.cli import add_run_options, not_negative, parser, positive_float, positive_int, run, whole_number
+from intronaut.core.errors import BadData, UsageError
+from intronaut.core.files import whole_folder
+from intronaut.core.log import Log
 
 PROG = "finetune"
 NETWORKS = ("sei", "dnabert2", "basset", "basenji", "attentionconv")
@@ -111,7 +102,7 @@ def main(argv):
     log = Log(PROG, args)
     import torch
 
-    from intronaut.embedding import pick_device, prepare_torch
+    from intronaut.networks.device import pick_device, prepare_torch
 
     prepare_torch(args.threads)
     device = pick_device(args.device)
@@ -159,11 +150,15 @@ def frozen(args):
 
 def work(args, device, log):
     """Read, train, judge and write."""
-    from intronaut import crosstrain, models, networks, tables, training
-    from intronaut.matrix import join
-    from intronaut.seqio import read_windows
-    from intronaut.store import window_obs
-    from intronaut.validation import make_plan
+    from intronaut.io import tables
+    from intronaut.io.fasta import read_windows
+    from intronaut.io.h5ad import window_obs
+    from intronaut.models import folder as models
+    from intronaut.models.cross_validation import make_plan
+    from intronaut.models.design_matrix import join
+    from intronaut.networks import classifiers as networks
+    from intronaut.networks import cross_training as crosstrain
+    from intronaut.networks import training
 
     windows = list(read_windows(args.windows))
     read = SimpleNamespace(path=args.windows, obs=window_obs(windows))
@@ -206,7 +201,7 @@ def work(args, device, log):
 
 def settings_of(args):
     """The training.Settings of the preset and of the options that change it."""
-    from intronaut.training import settings_of
+    from intronaut.networks.training import settings_of
 
     changes = {
         "optimiser": args.optimiser, "trunk_factor": args.trunk_factor, "decay": args.weight_decay,
@@ -218,7 +213,7 @@ def settings_of(args):
 
 def spec_of(args, pretrained, sequences):
     """What networks.build makes the network of. Raises BadData for windows of several lengths or too short."""
-    from intronaut.networks import SHORTEST
+    from intronaut.networks.classifiers import SHORTEST
 
     spec = {"network": args.network, "head": args.head} | (pretrained.spec if pretrained else {})
     if args.network == "dnabert2":
@@ -239,10 +234,10 @@ def read_examples(sequences, table, spec, settings, args):
     """The windows as the network reads them, on each strand that is used."""
     import numpy as np
 
-    from intronaut import networks
-    from intronaut.dnabert2 import Tokenizer
-    from intronaut.seqio import reverse_complement
-    from intronaut.training import Examples
+    from intronaut.core.dna import reverse_complement
+    from intronaut.networks import classifiers as networks
+    from intronaut.networks.dnabert2 import Tokenizer
+    from intronaut.networks.training import Examples
 
     if args.network == "dnabert2":
         reader = networks.token_reader(Tokenizer(args.tokenizer, spec["config"]["vocab_size"]), max_tokens(args))
@@ -263,8 +258,8 @@ def max_tokens(args):
 def provenance_of(args, obs, pretrained, sequences):
     """What a training depends on besides its settings and labels."""
     from intronaut import __version__
-    from intronaut.cli import digest_file
-    from intronaut.store import input_digest
+    from intronaut.core.files import digest_file
+    from intronaut.io.h5ad import input_digest
 
     lengths = [len(sequence) for sequence in sequences]
     return {
@@ -290,14 +285,15 @@ def provenance_of(args, obs, pretrained, sequences):
 
 def write_model(folder, args, study, results, provenance):
     """model.json and the tensors of the network that is kept, and its tokenizer."""
-    from intronaut import networks
-    from intronaut.crosstrain import training_rows
-    from intronaut.training import peak_memory
+    from intronaut.networks import classifiers as networks
+    from intronaut.networks import layers
+    from intronaut.networks.cross_training import training_rows
+    from intronaut.networks.training import peak_memory
 
     network, states = results[0].network, results[0].states
     n_parameters = networks.n_parameters(network)
     if args.lora:
-        networks.merge_lora(network.trunk)
+        layers.merge_lora(network.trunk)
     train, valid = training_rows(study.plan, None)
     all_trainings = sum(state.seconds for result in results for state in result.states.values())
     cost = {"seconds": states[None].seconds, "seconds_of_all_trainings": all_trainings}

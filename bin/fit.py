@@ -26,8 +26,6 @@ Output, a folder:
 """
 
 from intronaut.cli import (
-    Log,
-    UsageError,
     add_run_options,
     fraction,
     not_negative,
@@ -36,9 +34,11 @@ from intronaut.cli import (
     positive_int,
     refuse_without_effect,
     run,
-    whole_folder,
     whole_number,
 )
+from intronaut.core.errors import UsageError
+from intronaut.core.files import whole_folder
+from intronaut.core.log import Log
 
 # from models that know little more than the base rate to models that fit what noise they like
 C_VALUES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0, 10.0)
@@ -96,9 +96,11 @@ def main(argv):
     args = made.parse_args(argv)
     check_options(made, args)
     log = Log("fit", args)
-    from intronaut import models, store, tables
-    from intronaut.matrix import Matrix, Scale, covariates, join
-    from intronaut.validation import make_plan
+    from intronaut.io import h5ad as store
+    from intronaut.io import tables
+    from intronaut.models import folder as models
+    from intronaut.models.cross_validation import make_plan
+    from intronaut.models.design_matrix import Matrix, Scale, covariates, join
 
     features = store.open_features(args.features)
     columns = models.group_columns(features, args.feature_groups)
@@ -155,7 +157,7 @@ def reads_raw(args):
 
 def tell_rows(table, plan, counts, log):
     """Say which rows are left out and why; returns the counts that the plan adds."""
-    from intronaut.validation import UNUSED
+    from intronaut.models.cross_validation import UNUSED
 
     found = {
         "rows_trained": int(plan.known.sum()),
@@ -178,8 +180,8 @@ def tell_rows(table, plan, counts, log):
 
 def fit_one(name, matrix, table, plan, args, log):
     """Fit, calibrate and judge one set of columns; returns a dict of all that was found."""
-    from intronaut import evaluation
-    from intronaut.validation import calibrate, is_flat
+    from intronaut.models.calibration import calibrate, is_flat
+    from intronaut.stats import metrics as evaluation
 
     labels = table["label"].to_numpy()
     found = learn(name, matrix, labels, plan, args)
@@ -209,17 +211,18 @@ def learn(name, matrix, labels, plan, args):
 
     import numpy as np
 
-    from intronaut import linear, sparse
-    from intronaut.validation import cross_fit
+    from intronaut.models import elastic_net as sparse
+    from intronaut.models import logistic as linear
+    from intronaut.models.cross_validation import cross_fit
 
     balance = args.class_weight == "balanced"
     if args.model == "lightgbm":
-        from intronaut import trees
+        from intronaut.models import lightgbm as trees
 
         how = {"preset": args.preset, "trials": args.trials, "threads": args.threads, "seed": args.seed}
         return trees.cross_fit(matrix, labels, plan, balance=balance, **how)
     if args.preset == "paper":
-        from intronaut import adamw
+        from intronaut.paper import logistic as adamw
 
         return adamw.cross_fit(matrix, labels, plan, args.seed)
     covariate = np.array([name == "combined" and column.startswith("covariate:") for column in matrix.names])
@@ -247,7 +250,8 @@ def shuffle(labels, fold, seed):
 
 def write_evaluations(folder, table, plan, results, counts):
     """predictions.tsv and metrics.json of every model, path.tsv and strata.tsv of the main one."""
-    from intronaut import evaluation, tables
+    from intronaut.io import tables
+    from intronaut.stats import metrics as evaluation
 
     main_one = results["features"]
     for name in results.keys() - {"features"}:
@@ -277,7 +281,8 @@ def write_evaluations(folder, table, plan, results, counts):
 
 def write_model(folder, args, features, columns, scale, result, trained, labels_sha256):
     """model.json and the numbers of the final model, fitted on all rows that are not test rows."""
-    from intronaut import __version__, models
+    from intronaut import __version__
+    from intronaut.models import folder as models
 
     found = result["found"]
     notes = {

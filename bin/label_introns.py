@@ -20,20 +20,10 @@ All coordinates written are 0-based and half-open.
 import contextlib
 import json
 
-from intronaut.cli import (
-    BadData,
-    Log,
-    UsageError,
-    add_run_options,
-    fraction,
-    parser,
-    positive_float,
-    positive_int,
-    refuse_without_effect,
-    require_file,
-    run,
-    whole_file,
-)
+from intronaut.cli import add_run_options, fraction, parser, positive_float, positive_int, refuse_without_effect, run
+from intronaut.core.errors import BadData, UsageError
+from intronaut.core.files import require_file, whole_file
+from intronaut.core.log import Log
 
 TOOL = "label_introns"
 RULES = ("retained_intron", "strict", "any-exon")
@@ -119,10 +109,11 @@ def main(argv):
     log = Log(TOOL, args)
     import pandas as pd
 
-    from intronaut.annotation import distinct_introns, read_annotation
-    from intronaut.genome import Genome, read_aliases
-    from intronaut.labels import MEANING, count_labels, ledger_table, loci, why_unusable
-    from intronaut.tables import write_table
+    from intronaut.genome.annotation import distinct_introns, read_annotation
+    from intronaut.genome.chromosomes import read_aliases
+    from intronaut.genome.reference import Genome
+    from intronaut.io.tables import write_table
+    from intronaut.labels.annotation import MEANING, count_labels, ledger_table, loci, why_unusable
 
     annotation = read_annotation(args.annotation)
     introns, genes = distinct_introns(annotation)
@@ -194,7 +185,7 @@ def genome_chroms(args, genome, introns):
         return None
     names = introns["chrom"].unique()
     if args.skip_missing_chroms:
-        from intronaut.genome import resolve_chrom
+        from intronaut.genome.chromosomes import resolve_chrom
 
         found = {name: resolve_chrom(name, genome.lengths, genome.aliases) for name in names}
         if any(found.values()):
@@ -204,7 +195,7 @@ def genome_chroms(args, genome, introns):
 
 def labelled_by_annotation(args, annotation, introns, genes):
     """The introns with label, label_reason and evidence by the exons that contain them."""
-    from intronaut.labels import label_by_annotation
+    from intronaut.labels.annotation import label_by_annotation
 
     label, reason = label_by_annotation(annotation, introns, genes, args.annotation_rule)
     evidence = ["annotation=NA" if value != value else f"annotation={value:.0f}" for value in label]
@@ -215,7 +206,7 @@ def labelled_by_calls(args, genes, introns, genome, aliases):
     """The introns with label, label_reason, evidence, ir_value by the callers; the calls that match none; all calls."""
     import pandas as pd
 
-    from intronaut import calls as c
+    from intronaut.labels import calls as c
 
     options = call_options(args)
     read = [c.read_calls(path, options, genes) for path in args.calls]
@@ -238,8 +229,8 @@ def labelled_by_calls(args, genes, introns, genome, aliases):
 
 def call_options(args):
     """What the options say of the calls' tables."""
-    from intronaut.callers import FORMATS
-    from intronaut.calls import CallOptions
+    from intronaut.labels.callers import FORMATS
+    from intronaut.labels.calls import CallOptions
 
     if args.calls_format not in ("auto", "generic", *FORMATS):
         raise UsageError(f"--calls-format {args.calls_format} is none of auto, generic, {', '.join(FORMATS)}")
@@ -268,7 +259,7 @@ def pairs(option, text):
 
 def known_chroms(chroms, own, aliases, source, args):
     """A dict from ``chroms`` to the annotation's names, None where it has none; refuses when it has none of them."""
-    from intronaut.genome import resolve_chrom, resolve_chroms
+    from intronaut.genome.chromosomes import resolve_chrom, resolve_chroms
 
     lengths = dict.fromkeys(own.unique())
     found = {chrom: resolve_chrom(chrom, lengths, aliases) for chrom in chroms.unique()}
@@ -279,9 +270,11 @@ def known_chroms(chroms, own, aliases, source, args):
 
 def labelled_peaks(args, annotation, introns, aliases):
     """The peaks with label and covariates of the intron under them, and the ones that are left out."""
-    from intronaut import peaks as p
+    from intronaut.io.peaks import read_peaks
+    from intronaut.labels import peaks as p
+    from intronaut.paper.peaks import label_peaks_as_paper
 
-    peaks = p.read_peaks(args.peaks)
+    peaks = read_peaks(args.peaks)
     names = known_chroms(peaks["chrom"], introns["chrom"], aliases, args.peaks, args)
     own = peaks.assign(chrom=peaks["chrom"].map(names))
     reason = own["chrom"].isna().map({True: "chrom_not_annotated", False: None})
@@ -290,7 +283,7 @@ def labelled_peaks(args, annotation, introns, aliases):
     flanks = p.flanking_exons(annotation, introns[introns["label"] == 1])
     if args.paper:
         retained = (introns["label"] == 1).to_numpy()
-        found = p.label_peaks_as_paper(near, introns, retained, flanks, annotation.genes, args.negatives, args.seed)
+        found = label_peaks_as_paper(near, introns, retained, flanks, annotation.genes, args.negatives, args.seed)
         near = near.assign(strand="+")
     else:
         found = p.label_peaks(near, introns, introns["label"].to_numpy(), args.min_overlap, args.summit)
@@ -305,10 +298,11 @@ def labelled_peaks(args, annotation, introns, aliases):
 
 def finished(args, table, genes, genome, chroms):
     """The labels table: names, base content, leakage groups and folds, columns and rows in their order."""
-    from intronaut.annotation import chrom_order
-    from intronaut.labels import base_content, loci
-    from intronaut.splits import grouped_folds, leakage_groups
-    from intronaut.tables import COVARIATES, LABEL_COLUMNS
+    from intronaut.genome.annotation import chrom_order
+    from intronaut.io.tables import COVARIATES, LABEL_COLUMNS
+    from intronaut.labels.annotation import base_content, loci
+    from intronaut.splits.folds import grouped_folds
+    from intronaut.splits.leakage import leakage_groups
 
     table["name"] = table["name"].fillna(loci(table)) if args.peaks else table["intron_id"]
     table["score"] = 0

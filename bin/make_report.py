@@ -18,7 +18,10 @@ Output:
 import json
 from pathlib import Path
 
-from intronaut.cli import BadData, Log, add_run_options, parser, run, whole_file, whole_folder
+from intronaut.cli import add_run_options, parser, run
+from intronaut.core.errors import BadData
+from intronaut.core.files import whole_file, whole_folder
+from intronaut.core.log import Log
 
 SECTIONS = ("motifs", "enrich", "variants")
 METRICS = (
@@ -64,9 +67,9 @@ def make_parser():
 def main(argv):
     args = make_parser().parse_args(argv)
     log = Log("make_report", args)
-    from intronaut import report_words as words
-    from intronaut import tables
-    from intronaut.report_sections import read_explanation, read_json, read_section, section_findings
+    from intronaut.io import tables
+    from intronaut.report import text as words
+    from intronaut.report.sections import read_explanation, read_json, read_section, section_findings
 
     labels = tables.read_labels(args.labels)
     counts = read_told(args.counts, "label_introns", ("unit", "labels", "unlabelled", "n_input"))
@@ -127,7 +130,7 @@ def main(argv):
 
 def read_told(path, tool, keys):
     """The numbers that a tool wrote as JSON. Raises MissingInput, and BadData where one of ``keys`` is not in it."""
-    from intronaut.report_sections import read_json
+    from intronaut.report.sections import read_json
 
     told = read_json(path)
     if not (isinstance(told, dict) and told.keys() >= set(keys)):
@@ -140,8 +143,8 @@ def read_model(folder, labels, labels_path):
 
     Raises MissingInput, and BadData for predictions of introns that the labels do not hold.
     """
-    from intronaut import tables
-    from intronaut.report_sections import read_json
+    from intronaut.io import tables
+    from intronaut.report.sections import read_json
 
     folder = Path(folder)
     metrics = read_json(folder / "metrics.json")
@@ -169,14 +172,14 @@ def read_model(folder, labels, labels_path):
 
 def records(path, required):
     """The rows of a TSV as dicts."""
-    from intronaut import tables
+    from intronaut.io import tables
 
     return tables.read_table(path, required).to_dict("records")
 
 
 def read_agreement(folder):
     """What compare_callers says of the callers, and its figure as an ``<svg>`` element."""
-    from intronaut.report_sections import read_json, read_svg
+    from intronaut.report.sections import read_json, read_svg
 
     folder = Path(folder)
     pairs = records(folder / "agreement.tsv", ("caller_a", "caller_b", "jaccard"))
@@ -198,7 +201,7 @@ def read_comparison(folder):
 
 def draw_figures(labels, models, explanations):
     """Every figure of the page as SVG by name, in reading order."""
-    from intronaut import report_figures as figures
+    from intronaut.plots import report as figures
 
     drawn = {"confounds": figures.covariates_by_label(labels)}
     # without leakage groups every row is its own
@@ -325,22 +328,12 @@ def links(models, explanations):
 
 
 def render(page):
-    import jinja2
+    from intronaut.report import render as pages
+    from intronaut.report.sections import TOP_INTRONS
+    from intronaut.report.text import file_names
 
-    from intronaut import __version__
-    from intronaut.report_sections import TOP_INTRONS
-    from intronaut.report_words import file_names
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "intronaut"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["interval"] = with_interval
-    environment.filters["file_names"] = file_names
-    return environment.get_template("report.html").render(page | {"version": __version__, "top_introns": TOP_INTRONS})
+    filters = {"interval": with_interval, "file_names": file_names}
+    return pages.render("report.html", filters=filters, **page, top_introns=TOP_INTRONS)
 
 
 def write_multiqc(folder, page):

@@ -26,17 +26,10 @@ lengths and distances as log10(1 + x). Aim at |SMD| up to 0.1 (Austin 2009, Stat
 
 import json
 
-from intronaut.cli import (
-    BadData,
-    Log,
-    UsageError,
-    add_run_options,
-    parser,
-    positive_float,
-    positive_int,
-    run,
-    whole_file,
-)
+from intronaut.cli import add_run_options, parser, positive_float, positive_int, run
+from intronaut.core.errors import BadData, UsageError
+from intronaut.core.files import whole_file
+from intronaut.core.log import Log
 
 TOOL = "match_introns"
 LOGGED = ("length", "dist_tss", "dist_tes", "gene_length")
@@ -69,7 +62,7 @@ def main(argv):
     log = Log(TOOL, args)
     import numpy as np
 
-    from intronaut.tables import COVARIATES, read_labels_and_text, write_table
+    from intronaut.io.tables import COVARIATES, read_labels_and_text, write_table
 
     table, text = read_labels_and_text(args.labels)
     names = [name for name in args.match.split(",") if name]
@@ -210,7 +203,8 @@ def auroc_of(space, table, rows, seed):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-    from intronaut.evaluation import interval, rank_auroc, replicate_metrics, resampler
+    from intronaut.stats.bootstrap import interval, resampler
+    from intronaut.stats.metrics import rank_auroc, replicate_metrics
 
     space, table = space[rows], table[rows] if rows.dtype == bool else table.iloc[rows]
     label, split = table["label"].to_numpy(), table["split"].fillna("NA").to_numpy()

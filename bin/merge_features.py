@@ -13,7 +13,9 @@ Writes: the features file of --output (.h5ad).
 
 from dataclasses import replace
 
-from intronaut.cli import Log, Problems, add_run_options, parser, run
+from intronaut.cli import add_run_options, parser, run
+from intronaut.core.errors import Problems
+from intronaut.core.log import Log
 
 PROG = "merge_features"
 
@@ -31,7 +33,7 @@ def main(argv):
     import h5py
     import pandas as pd
 
-    from intronaut.store import FeatureWriter, open_features
+    from intronaut.io.h5ad import FeatureWriter, open_features
 
     log = Log(PROG, args)
     first = open_features(args.shards[0])
@@ -57,7 +59,7 @@ def refuse_mixed(paths, first):
 
     Raises BadData that lists every shard which does not go with the first, and every window that occurs twice.
     """
-    from intronaut.store import open_features
+    from intronaut.io.h5ad import open_features
 
     problems, seen, tables = Problems(PROG), {}, []
     for path in paths:

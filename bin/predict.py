@@ -21,7 +21,9 @@ logits are shifted by the difference of the log odds.
 
 import itertools
 
-from intronaut.cli import Log, UsageError, add_run_options, fraction, parser, run
+from intronaut.cli import add_run_options, fraction, parser, run
+from intronaut.core.errors import UsageError
+from intronaut.core.log import Log
 
 # what a model of each tool predicts from
 READS = {"fit": "features", "finetune": "windows"}
@@ -50,7 +52,8 @@ def main(argv):
     import pandas as pd
     from scipy.special import expit, logit
 
-    from intronaut import models, tables
+    from intronaut.io import tables
+    from intronaut.models import folder as models
 
     tool, needed = models.read_notes(args.model).get("tool"), "windows" if args.windows else "features"
     if tool in READS and needed != READS[tool]:
@@ -67,9 +70,10 @@ def from_features(args):
     """Names of all loci, their calibrated logits float64, and the notes of the model."""
     import numpy as np
 
-    from intronaut import models, store
-    from intronaut.matrix import Matrix, Scale, every_locus
-    from intronaut.validation import apply_calibration
+    from intronaut.io import h5ad as store
+    from intronaut.models import folder as models
+    from intronaut.models.calibration import apply_calibration
+    from intronaut.models.design_matrix import Matrix, Scale, every_locus
 
     model = models.read_model(args.model)
     features = store.open_features(args.features)
@@ -84,10 +88,12 @@ def from_windows(args, log):
     """Names of all windows, their logits float64, and the notes of the network. Raises BadData for other lengths."""
     import numpy as np
 
-    from intronaut import networks
-    from intronaut.cli import Problems
-    from intronaut.embedding import ahead, pick_device, prepare_torch
-    from intronaut.seqio import read_windows, reverse_complement
+    from intronaut.core.dna import reverse_complement
+    from intronaut.core.errors import Problems
+    from intronaut.features.embed import ahead
+    from intronaut.io.fasta import read_windows
+    from intronaut.networks import classifiers as networks
+    from intronaut.networks.device import pick_device, prepare_torch
 
     network, notes = networks.read_network(args.model)
     reader = networks.reader_of(notes, args.model)

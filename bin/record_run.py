@@ -25,17 +25,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from intronaut import __version__
-from intronaut.cli import (
-    BadData,
-    Log,
-    MissingInput,
-    add_run_options,
-    digest_file,
-    parser,
-    require_file,
-    run,
-    whole_file,
-)
+from intronaut.cli import add_run_options, parser, run
+from intronaut.core.errors import BadData, MissingInput
+from intronaut.core.files import digest_file, require_file, whole_file
+from intronaut.core.log import Log
 
 TOOL = "record_run"
 CRATE = "ro-crate-metadata.json"

@@ -30,19 +30,11 @@ Writes:
   --summary  counts, as JSON; alleles = scored + the sum of left_out
 """
 
-from intronaut.cli import (
-    BadData,
-    Log,
-    UsageError,
-    __version__,
-    add_run_options,
-    fraction,
-    parser,
-    positive_int,
-    run,
-    whole_file,
-    whole_number,
-)
+from intronaut import __version__
+from intronaut.cli import add_run_options, fraction, parser, positive_int, run, whole_number
+from intronaut.core.errors import BadData, UsageError
+from intronaut.core.files import whole_file
+from intronaut.core.log import Log
 
 PROG = "score_variants"
 SCORE_COLUMNS = (
@@ -109,9 +101,9 @@ def main(argv):
     args = make_parser().parse_args(argv)
     if args.prevalence in (0.0, 1.0):
         raise UsageError("--prevalence: must lie between 0 and 1")
-    from intronaut.genome import Genome
-    from intronaut.scoring import Survey
-    from intronaut.seqio import rereadable
+    from intronaut.genome.reference import Genome
+    from intronaut.io.text import rereadable
+    from intronaut.variants.scoring import Survey
 
     log = Log(PROG, args)
     with rereadable(args.variants) as path, Genome(args.fasta, args.chrom_aliases) as genome:
@@ -129,7 +121,7 @@ def scorer_of(args, log):
     """The model, ready to compute on DNA."""
     from types import SimpleNamespace
 
-    from intronaut.scoring import open_scorer
+    from intronaut.variants.scoring import open_scorer
 
     files = SimpleNamespace(**{name: getattr(args, name) for name in FILES})
     how = {"threads": args.threads, "device": args.device, "kept_bytes": KEPT_BYTES, "log": log}
@@ -141,7 +133,7 @@ def scorer_of(args, log):
 
 def introns_of(genome, scorer, args, log):
     """The introns and their windows; says so when these are not those that the model learnt from."""
-    from intronaut.variants import Introns
+    from intronaut.variants.alleles import Introns
 
     length = args.length or scorer.length
     how = {"anchor": args.anchor, "length": length, "edge": args.edge, "strand": args.strand}
@@ -158,7 +150,7 @@ def introns_of(genome, scorer, args, log):
 
 def null_of(survey, introns, scorer, args, log):
     """Context → sorted absolute changes of the logit by random alleles in it."""
-    from intronaut.scoring import null_changes
+    from intronaut.variants.scoring import null_changes
 
     contexts = sorted(survey.contexts) if args.null else []
     touched, null = sorted(survey.touched), {}
@@ -171,8 +163,8 @@ def null_of(survey, introns, scorer, args, log):
 
 def scored_records(path, survey, scorer, counts):
     """Yield every ``(record, [[(allele, intron number, Change)] of each ALT])`` in order; reasons go to ``counts``."""
-    from intronaut.scoring import PAIRS
-    from intronaut.vcf import read_records
+    from intronaut.io.vcf import read_records
+    from intronaut.variants.scoring import PAIRS
 
     introns, waiting, pairs = survey.introns, [], []
 
@@ -245,8 +237,8 @@ def where(record, alt):
 
 def score_row(record, alt, allele, number, change, introns, scorer, null, args):
     """One line of the scores, by column."""
-    from intronaut.scoring import null_p
-    from intronaut.variants import context_of, from_anchor
+    from intronaut.variants.alleles import context_of, from_anchor
+    from intronaut.variants.scoring import null_p
 
     row = introns.rows[number]
     p_ref, p_alt = (scorer.probability(logit, args.prevalence) for logit in (change.logit, change.logit + change.delta))
@@ -275,7 +267,7 @@ def annotated_header(header):
 
 def annotated(record, rows):
     """The columns of a VCF line, with the strongest change by each ALT in INFO; unchanged where none is scored."""
-    from intronaut.vcf import encoded
+    from intronaut.io.vcf import encoded
 
     if not any(rows):
         return record.fields

@@ -19,7 +19,10 @@ Writes one file:
   OUTPUT   LABELS with the columns group and split made anew; every row, in the same order
 """
 
-from intronaut.cli import BadData, Log, UsageError, add_run_options, fraction, parser, positive_int, require_file, run
+from intronaut.cli import add_run_options, fraction, parser, positive_int, run
+from intronaut.core.errors import BadData, UsageError
+from intronaut.core.files import require_file
+from intronaut.core.log import Log
 
 TOOL = "split_introns"
 
@@ -50,8 +53,8 @@ def main(argv):
     if args.windows:
         require_file(args.windows)
     log = Log(TOOL, args)
-    from intronaut.splits import leakage_groups
-    from intronaut.tables import read_labels_and_text, write_table
+    from intronaut.io.tables import read_labels_and_text, write_table
+    from intronaut.splits.leakage import leakage_groups
 
     labels, text = read_labels_and_text(args.labels)
     if labels.empty:
@@ -80,8 +83,8 @@ def homology_links(args, labels, log):
     """Links from each window to the first one of its homology cluster."""
     import numpy as np
 
-    from intronaut.homology import homology_clusters
-    from intronaut.seqio import read_windows
+    from intronaut.io.fasta import read_windows
+    from intronaut.splits.homology import homology_clusters
 
     row_of = {name: row for row, name in enumerate(labels["name"])}
     windows = [window for window in read_windows(args.windows) if window.name in row_of]
@@ -99,15 +102,17 @@ def homology_links(args, labels, log):
 
 def part(args, labels):
     """The new column split."""
-    from intronaut import splits
+    from intronaut.splits import folds
 
     if args.scheme == "paper":
-        return splits.paper_split(len(labels))
+        from intronaut.paper.split import paper_split
+
+        return paper_split(len(labels))
     if args.scheme == "groups":
-        return splits.group_split(labels["group"], labels["label"])
+        return folds.group_split(labels["group"], labels["label"])
     if args.scheme == "folds":
-        return splits.grouped_folds(labels["group"], labels["label"], args.folds)
-    return splits.chromosome_split(labels["chrom"], names(args.test_chromosomes), names(args.valid_chromosomes))
+        return folds.grouped_folds(labels["group"], labels["label"], args.folds)
+    return folds.chromosome_split(labels["chrom"], names(args.test_chromosomes), names(args.valid_chromosomes))
 
 
 def refuse_one_sided(args, labels, split):

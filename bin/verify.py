@@ -18,7 +18,10 @@ import os
 from pathlib import Path
 from urllib.parse import unquote
 
-from intronaut.cli import BadData, Log, add_run_options, digest_file, parser, require_file, run
+from intronaut.cli import add_run_options, parser, run
+from intronaut.core.errors import BadData
+from intronaut.core.files import digest_file, require_file
+from intronaut.core.log import Log
 
 TOOL = "verify"
 CRATE = "ro-crate-metadata.json"

@@ -147,7 +147,7 @@ def variants():
 def weights():
     random_checkpoints.write_sei(DATA / "random_sei", channels=(4, 4, 4), outputs=6)
     (DATA / "random_sei" / "sei.pth").unlink()
-    from intronaut.dnabert2 import Config
+    from intronaut.networks.dnabert2 import Config
 
     folder = DATA / "random_dnabert2"
     folder.mkdir()

@@ -5,7 +5,8 @@ from dataclasses import asdict
 import torch
 from torch import nn
 
-from intronaut import dnabert2, networks
+from intronaut.networks import classifiers as networks
+from intronaut.networks import dnabert2
 from random_checkpoints import dnabert2_tokenizer
 
 NARROW = dnabert2.Config(41, 128, 2, 2, 160)

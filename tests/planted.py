@@ -2,7 +2,7 @@
 
 import random
 
-from intronaut.seqio import reverse_complement
+from intronaut.core.dna import reverse_complement
 
 HEADER = ["chrom", "start", "end", "name", "score", "strand", "label", "unit", "gene_id", "gene_name", "intron_id"]
 LENGTH = 600

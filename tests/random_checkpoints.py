@@ -35,7 +35,7 @@ def dnabert2_tensors(config, seed=1):
     """The state dict of a DNABERT-2 of random weights, masked-language-model head included: 142 names at full size."""
     import torch
 
-    from intronaut.dnabert2 import tensor_shapes
+    from intronaut.networks.dnabert2 import tensor_shapes
 
     width, vocabulary = config.hidden_size, config.vocab_size
     head = {
@@ -82,7 +82,7 @@ def write_dnabert2(folder, seed=1):
     import torch
     from safetensors.torch import save_file
 
-    from intronaut.dnabert2 import Config
+    from intronaut.networks.dnabert2 import Config
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def sei_tensors(channels, outputs, seed=1):
     """The state dict of a Sei of random weights: 38 tensors of a size that keeps activations and logits near 1."""
     import torch
 
-    from intronaut.sei import tensor_shapes
+    from intronaut.networks.sei import tensor_shapes
 
     gain = {"lconv": 1.4, "conv": 2.4, "dconv": 1.4, "classifier.0": 0.12, "classifier.2": 1.7}
     tensors = {}
@@ -136,7 +136,7 @@ def write_sei(folder, channels=NARROW_SEI[0], outputs=NARROW_SEI[1], seed=1):
 
 def write_full_sei(folder):
     """Write a Sei of random weights at the released size."""
-    from intronaut.sei import CHANNELS, OUTPUTS
+    from intronaut.networks.sei import CHANNELS, OUTPUTS
 
     return write_sei(folder, CHANNELS, OUTPUTS)
 

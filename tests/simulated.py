@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from intronaut.store import FeatureWriter
-from intronaut.tables import write_table
+from intronaut.io.h5ad import FeatureWriter
+from intronaut.io.tables import write_table
 
 # fit on the files that the tests write into their own folder
 FIT = ("--features", "f.h5ad", "--labels", "labels.tsv", "-o", "m", "--bootstrap", "200", "--threads", "1")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import brute_annotation
-from intronaut.annotation import chrom_order, distinct_introns, read_annotation, transcript_introns
+from intronaut.genome.annotation import chrom_order, distinct_introns, read_annotation, transcript_introns
 
 GTF = "chr1\ts\t{}\t{}\t{}\t.\t{}\t.\t{}\n"
 
@@ -148,7 +148,7 @@ def gtf_of(transcripts):
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(TRANSCRIPTS, st.randoms(use_true_random=False))
 def test_any_annotation_agrees_with_brute_force_in_any_order_of_lines(tmp_path_factory, transcripts, random):
-    from intronaut.labels import label_by_annotation
+    from intronaut.labels.annotation import label_by_annotation
 
     folder = tmp_path_factory.mktemp("gtf")
     lines = gtf_of(transcripts)

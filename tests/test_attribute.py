@@ -13,14 +13,17 @@ from torch import nn
 
 import attribute
 import embed_sei
-from intronaut import models, store, tracks
-from intronaut.attribution import BaseModel, Settings
-from intronaut.attribution import attribute as attribution_of
-from intronaut.attribution_figures import peaks_near
-from intronaut.cli import BadData, UsageError
-from intronaut.networks import base_reader
-from intronaut.seqio import Window, base_codes, reverse_complement
-from intronaut.sequence_models import open_model
+from intronaut.core.dna import base_codes, reverse_complement
+from intronaut.core.errors import BadData, UsageError
+from intronaut.interpret.attribution import BaseModel, Settings
+from intronaut.interpret.attribution import attribute as attribution_of
+from intronaut.interpret.sequence_models import open_model
+from intronaut.io import bedgraph as tracks
+from intronaut.io import h5ad as store
+from intronaut.io.fasta import Window
+from intronaut.models import folder as models
+from intronaut.networks.classifiers import base_reader
+from intronaut.plots.attributions import peaks_near
 from networks_by_hand import SPECS, drawn, write_folder
 from random_checkpoints import write_sei
 

@@ -15,6 +15,8 @@ import pytest
 
 from conftest import ROOT
 from intronaut import cli
+from intronaut.core import errors, files
+from intronaut.core.log import Log
 
 
 @pytest.fixture(autouse=True)
@@ -34,14 +36,14 @@ def exit_code(main, monkeypatch):
 @pytest.mark.parametrize(
     ("raised", "code", "says"),
     [
-        (cli.UsageError("both"), 2, "tool: error: both"),
-        (cli.BadData("line 3"), 65, "tool: error: line 3"),
-        (cli.MissingInput("gone"), 66, "tool: error: gone"),
-        (cli.CannotWrite("full"), 73, "tool: error: full"),
-        (cli.TryAgain("later"), 75, "tool: error: later"),
+        (errors.UsageError("both"), 2, "tool: error: both"),
+        (errors.BadData("line 3"), 65, "tool: error: line 3"),
+        (errors.MissingInput("gone"), 66, "tool: error: gone"),
+        (errors.CannotWrite("full"), 73, "tool: error: full"),
+        (errors.TryAgain("later"), 75, "tool: error: later"),
         (MemoryError(), 75, "out of memory"),
         (KeyboardInterrupt(), 130, "tool: interrupted"),
-        (cli.Terminated(), 143, ""),
+        (errors.Terminated(), 143, ""),
         (OSError(errno.ENOSPC, "No space left on device", "x.tsv"), 73, "tool: error: x.tsv: No space left"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "y"), 66, "tool: error: y: No such file"),
     ],
@@ -64,10 +66,10 @@ def test_a_fault_of_ours_shows_its_traceback(monkeypatch):
 
 @pytest.mark.parametrize(("count", "lines"), [(1, 1), (2, 3), (20, 21), (45, 22)])
 def test_problems_are_told_in_one_go(count, lines):
-    problems = cli.Problems("a.bed")
+    problems = errors.Problems("a.bed")
     for number in range(count):
         problems.add("is broken", number + 1)
-    with pytest.raises(cli.BadData) as refused:
+    with pytest.raises(errors.BadData) as refused:
         problems.raise_if_any()
     said = str(refused.value).splitlines()
     assert len(said) == lines
@@ -115,11 +117,11 @@ def test_wrong_use_is_one_line(capsys):
 
 def test_file_appears_only_when_whole(tmp_path):
     path = tmp_path / "new" / "out.tsv"
-    with cli.whole_file(path) as out:
+    with files.whole_file(path) as out:
         out.write("é\n")
         assert not path.exists()
     assert path.read_bytes() == "é\n".encode()
-    with pytest.raises(ZeroDivisionError), cli.whole_file(path) as out:
+    with pytest.raises(ZeroDivisionError), files.whole_file(path) as out:
         out.write("other")
         raise ZeroDivisionError
     assert path.read_bytes() == "é\n".encode()
@@ -130,7 +132,7 @@ def test_file_appears_only_when_whole(tmp_path):
 def test_bgzf_is_whole_and_the_same_every_time(tmp_path, name):
     written = []
     for _ in range(2):
-        with cli.whole_file(tmp_path / name) as out:
+        with files.whole_file(tmp_path / name) as out:
             for number in range(30_000):
                 out.write(f"línea {number}\n")
                 out.flush()
@@ -143,7 +145,7 @@ def test_bgzf_is_whole_and_the_same_every_time(tmp_path, name):
 def test_link_stays_and_its_target_is_replaced(tmp_path):
     (tmp_path / "real.tsv").write_text("old")
     (tmp_path / "link.tsv").symlink_to("real.tsv")
-    with cli.whole_file(tmp_path / "link.tsv") as out:
+    with files.whole_file(tmp_path / "link.tsv") as out:
         out.write("new")
     assert (tmp_path / "link.tsv").is_symlink()
     assert (tmp_path / "real.tsv").read_text() == "new"
@@ -155,7 +157,7 @@ def test_named_pipe_is_written_to_and_stays(tmp_path):
     got = []
     reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
     reader.start()
-    with cli.whole_file(pipe) as out:
+    with files.whole_file(pipe) as out:
         out.write("through")
     reader.join()
     assert got == ["through"]
@@ -166,9 +168,9 @@ def test_named_pipe_is_written_to_and_stays(tmp_path):
 def test_what_cannot_be_written_is_refused(tmp_path, path):
     (tmp_path / "there").write_text("a file, not a folder")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(cli.CannotWrite, match=path), cli.whole_file(tmp_path / path) as out:
+    with pytest.raises(errors.CannotWrite, match=path), files.whole_file(tmp_path / path) as out:
         out.write("x")
-    with pytest.raises(cli.CannotWrite), cli.whole_folder(tmp_path / "there"):
+    with pytest.raises(errors.CannotWrite), files.whole_folder(tmp_path / "there"):
         pass
 
 
@@ -206,11 +208,11 @@ def test_an_output_that_is_an_input_or_another_output_is_refused(tmp_path, monke
 
 def test_folder_appears_only_when_whole(tmp_path):
     path = tmp_path / "deep" / "model"
-    with pytest.raises(ZeroDivisionError), cli.whole_folder(path) as folder:
+    with pytest.raises(ZeroDivisionError), files.whole_folder(path) as folder:
         (folder / "a").write_text("x")
         raise ZeroDivisionError
     assert list(path.parent.iterdir()) == []
-    with cli.whole_folder(path) as folder:
+    with files.whole_folder(path) as folder:
         (folder / "a").write_text("1")
         assert not path.exists()
     assert (path / "a").read_text() == "1"
@@ -229,7 +231,7 @@ def test_folder_that_is_there_keeps_what_is_not_ours(tmp_path):
         (path / name).mkdir(parents=True)
     for name in ("w.1.fa", "w.9.fa", "thesis.doc", "sub/old", "seed2/old"):
         (path / name).write_text("old")
-    with cli.whole_folder(path, stale=["w.*.fa", "seed*"]) as folder:
+    with files.whole_folder(path, stale=["w.*.fa", "seed*"]) as folder:
         (folder / "w.1.fa").write_text("new")
         (folder / "sub").mkdir()
         (folder / "sub" / "new").write_text("new")
@@ -243,7 +245,8 @@ def test_signals_leave_nothing_behind(tmp_path, sent, code):
     script = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT / "bin")!r})
-from intronaut.cli import run, whole_file, whole_folder
+from intronaut.cli import run
+from intronaut.core.files import whole_file, whole_folder
 def main(argv):
     with whole_file("out.tsv") as out, whole_folder("folder") as folder:
         out.write("half")
@@ -277,15 +280,15 @@ run(lambda argv: print("x" * 100), "tool")
 def test_inputs_that_are_not_files(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     for path, says in [("none", "No such file"), (".", "is a folder"), ("loop", "symbolic links")]:
-        with pytest.raises(cli.MissingInput, match=says):
-            cli.require_file(tmp_path / path)
-    assert cli.require_file("-") == "-"
+        with pytest.raises(errors.MissingInput, match=says):
+            files.require_file(tmp_path / path)
+    assert files.require_file("-") == "-"
 
 
 def test_progress_is_one_line_a_minute_in_a_log(monkeypatch, capsys):
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(cli.time, "monotonic", lambda: clock.now)
-    with cli.Log("tool", SimpleNamespace(quiet=False, verbose=False)).progress(1000, "windows") as progress:
+    with Log("tool", SimpleNamespace(quiet=False, verbose=False)).progress(1000, "windows") as progress:
         for _ in range(100):
             clock.now += 3
             progress.add(5)
@@ -295,7 +298,7 @@ def test_progress_is_one_line_a_minute_in_a_log(monkeypatch, capsys):
 
 
 def test_quiet_says_nothing(capsys):
-    log = cli.Log("tool", SimpleNamespace(quiet=True, verbose=False))
+    log = Log("tool", SimpleNamespace(quiet=True, verbose=False))
     log.note("a")
     log.warn("b")
     log.detail("c")

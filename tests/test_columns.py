@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intronaut import seqio
-from intronaut.annotation import read_annotation
-from intronaut.cli import BadData
-from intronaut.columns import Column, Lines, read_lines
+from intronaut.core.errors import BadData
+from intronaut.genome.annotation import read_annotation
+from intronaut.io import text as seqio
+from intronaut.io.delimited import Column, Lines, read_lines
 
 CELLS = st.text(st.sampled_from("0129a+é\0 "), max_size=3) | st.integers(0, 2**70).map(str)
 ROWS = st.lists(st.lists(CELLS, min_size=3, max_size=4), min_size=1, max_size=12)

@@ -6,9 +6,10 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import compare
-from intronaut import claims, paired
-from intronaut.cli import BadData
-from intronaut.tables import write_table
+from intronaut.core.errors import BadData
+from intronaut.io.tables import write_table
+from intronaut.paper import claims
+from intronaut.stats import model_comparison as paired
 from simulated import introns, write_labels
 
 LOGISTIC = {"kind": "logistic", "features": {"tool": "embed_sei"}, "n_parameters": 21908}

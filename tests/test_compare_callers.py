@@ -11,7 +11,7 @@ from statsmodels.stats.inter_rater import aggregate_raters
 from statsmodels.stats.inter_rater import fleiss_kappa as reference_kappa
 
 import compare_callers
-from intronaut.cli import BadData
+from intronaut.core.errors import BadData
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from intronaut.cli import BadData
-from intronaut.dnabert2 import (
+from intronaut.core.errors import BadData
+from intronaut.io.checkpoints import Checkpoint, open_checkpoint
+from intronaut.networks.dnabert2 import (
     PARAMETERS,
     Config,
     Dnabert2,
@@ -19,7 +20,6 @@ from intronaut.dnabert2 import (
     read_config,
     tensor_shapes,
 )
-from intronaut.weights import Checkpoint, open_checkpoint
 from random_checkpoints import dnabert2_tensors, fill, write_dnabert2
 
 # the 59 bases of the published example

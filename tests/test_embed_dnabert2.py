@@ -18,10 +18,10 @@ from tokenizers import Tokenizer
 
 import embed_dnabert2
 from conftest import ROOT
-from intronaut.cli import BadData, MissingInput
-from intronaut.dnabert2 import config_of, load
-from intronaut.seqio import reverse_complement
-from intronaut.weights import open_checkpoint
+from intronaut.core.dna import reverse_complement
+from intronaut.core.errors import BadData, MissingInput
+from intronaut.io.checkpoints import open_checkpoint
+from intronaut.networks.dnabert2 import config_of, load
 from random_checkpoints import write_dnabert2
 from test_dnabert2 import padded_forward, relative_error
 

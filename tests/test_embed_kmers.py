@@ -8,7 +8,7 @@ import pytest
 from Bio.Seq import Seq
 
 from genomes import random_genome
-from intronaut.kmers import canonical_kmers, features_of
+from intronaut.features.kmers import canonical_kmers, features_of
 
 
 def by_hand(sequence, k):

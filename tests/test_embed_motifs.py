@@ -14,8 +14,9 @@ from Bio.Seq import Seq
 
 import embed_motifs
 from genomes import random_genome
-from intronaut.cli import BadData, ToolError, UsageError
-from intronaut.motifs import Motif, Scanner, jaspar_motifs, log_odds, read_motifs
+from intronaut.core.errors import BadData, ToolError, UsageError
+from intronaut.motifs.pwm import Motif, jaspar_motifs, log_odds, read_motifs
+from intronaut.motifs.trap import Scanner
 
 UNIFORM = [0.25] * 4
 SKEWED = [0.3, 0.2, 0.2, 0.3]

@@ -20,10 +20,11 @@ from safetensors.torch import save_file
 import embed_sei
 import fetch_sequences
 from conftest import ROOT
-from intronaut.cli import BadData, UsageError
-from intronaut.sei_features import codes_of, problem_with
-from intronaut.sei_targets import class_scores
-from intronaut.seqio import read_windows, reverse_complement
+from intronaut.core.dna import reverse_complement
+from intronaut.core.errors import BadData, UsageError
+from intronaut.features.sei import codes_of, problem_with
+from intronaut.features.sei_targets import class_scores
+from intronaut.io.fasta import read_windows
 from random_checkpoints import write_sei
 from test_sei import FEATURE_BOUND, PROBABILITY_BOUND, PUBLISHED, TINY_BOUNDS, filled, relative_error
 from test_weights import Canary

@@ -7,22 +7,22 @@ import pandas as pd
 import pytest
 import torch
 
-from intronaut import embedding
-from intronaut.cli import BadData, Log, TryAgain, UsageError
-from intronaut.embedding import (
+from intronaut.core.dna import base_codes
+from intronaut.core.errors import BadData, TryAgain, UsageError
+from intronaut.core.log import Log
+from intronaut.features import embed as embedding
+from intronaut.features.embed import (
     READ_AHEAD,
     Embedder,
     ahead,
     by_equal_length,
     by_total_length,
-    compute_halving,
     embed,
     estimate,
     largest_fitting,
-    pick_device,
 )
-from intronaut.seqio import base_codes
-from intronaut.store import open_features
+from intronaut.io.h5ad import open_features
+from intronaut.networks.device import compute_halving, pick_device
 
 VAR = pd.DataFrame(index=["length", "sum", "first"])
 LOG = Log("test", type("Args", (), {"quiet": True}))

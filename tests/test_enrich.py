@@ -13,7 +13,7 @@ from scipy import stats
 
 import enrich
 import simulated
-from intronaut.cli import BadData, MissingInput, UsageError
+from intronaut.core.errors import BadData, MissingInput, UsageError
 
 
 @pytest.fixture(autouse=True)

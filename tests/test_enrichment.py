@@ -9,8 +9,8 @@ import statsmodels.api as sm
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 
-from intronaut.cli import BadData
-from intronaut.enrichment import AdjustedTest, design_matrix, fisher, q_values, residual_ranks, spearman
+from intronaut.core.errors import BadData
+from intronaut.stats.association import AdjustedTest, design_matrix, fisher, q_values, residual_ranks, spearman
 
 
 @pytest.fixture(scope="module")

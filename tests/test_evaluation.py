@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from intronaut import evaluation
+from intronaut.stats import bootstrap
+from intronaut.stats import metrics as evaluation
 
 
 def scored(n=400, seed=0, ties=False):
@@ -22,7 +23,7 @@ def precision_at_recall(labels, scores, recall):
 @pytest.mark.parametrize("ties", [False, True])
 def test_metrics_equal_scikit_learn(ties):
     labels, p, scores = scored(ties=ties)
-    found = evaluation.replicate_metrics(labels, p, scores, evaluation.observed(len(labels))).iloc[0]
+    found = evaluation.replicate_metrics(labels, p, scores, bootstrap.observed(len(labels))).iloc[0]
     expected = {
         "auroc": reference.roc_auc_score(labels, scores),
         "average_precision": reference.average_precision_score(labels, scores),
@@ -40,7 +41,7 @@ def test_metrics_equal_scikit_learn(ties):
 def test_replicates_equal_scikit_learn_on_the_rows_they_drew():
     labels, p, scores = scored(120, ties=True)
     groups = np.arange(120) // 4
-    draws = evaluation.resampler(groups, 20, seed=3)
+    draws = bootstrap.resampler(groups, 20, seed=3)
     found = evaluation.replicate_metrics(labels, p, scores, draws)
     for replicate in range(20):
         rows = np.repeat(np.arange(120), draws.counts[replicate, groups])
@@ -51,7 +52,7 @@ def test_replicates_equal_scikit_learn_on_the_rows_they_drew():
 
 
 def test_a_replicate_draws_as_many_groups_as_there_are():
-    draws = evaluation.resampler(["a", "b", "b", "c"], 50, seed=0)
+    draws = bootstrap.resampler(["a", "b", "b", "c"], 50, seed=0)
     assert draws.group.tolist() == [0, 1, 1, 2]
     assert (draws.counts.sum(axis=1) == 3).all()
 
@@ -60,12 +61,12 @@ def test_ece_of_a_hand_worked_case():
     # ten rows predicted 0.1 of which 2 are retained, ten predicted 0.8 of which 5 are: (1 + 3) / 20
     labels = np.array([1] * 2 + [0] * 8 + [1] * 5 + [0] * 5, float)
     p = np.repeat([0.1, 0.8], 10)
-    found = evaluation.replicate_metrics(labels, p, p, evaluation.observed(20)).iloc[0]
+    found = evaluation.replicate_metrics(labels, p, p, bootstrap.observed(20)).iloc[0]
     assert found["ece"] == pytest.approx(0.2)
 
 
 def test_one_class_gives_no_auroc_rather_than_a_number():
-    found = evaluation.replicate_metrics(np.zeros(5), np.full(5, 0.5), np.zeros(5), evaluation.observed(5)).iloc[0]
+    found = evaluation.replicate_metrics(np.zeros(5), np.full(5, 0.5), np.zeros(5), bootstrap.observed(5)).iloc[0]
     assert np.isnan(found["auroc"]) and np.isnan(found["average_precision"])
 
 
@@ -93,10 +94,10 @@ def test_strata_of_a_replicate_count_by_the_pairs_it_drew():
             won, pairs = won + (np.sign(a[:, None] - b).sum() + a.size * b.size) / 2, pairs + a.size * b.size
         return won / pairs if pairs else np.nan
 
-    drawn = [np.repeat(np.arange(60), counts[groups]) for counts in evaluation.resampler(groups, 300, 1).counts]
+    drawn = [np.repeat(np.arange(60), counts[groups]) for counts in bootstrap.resampler(groups, 300, 1).counts]
     assert np.mean([len(set(stratum[rows][label[rows] == 1])) < 3 for rows in drawn]) > 0.15
     replicates = np.array([within(rows) for rows in drawn])
-    wanted = evaluation.interval(replicates, 30, within(np.arange(60)))
+    wanted = bootstrap.interval(replicates, 30, within(np.arange(60)))
     assert found.pop("without_both_classes") == np.isnan(replicates).sum()
     assert found == pytest.approx(wanted, abs=1e-6) and len(strata) == 3
 
@@ -118,9 +119,9 @@ def test_group_bootstrap_covers_where_the_row_bootstrap_does_not():
     for run in range(runs):
         groups, labels, scores = clustered_scores(rng)
         for kind, drawn in (("groups", groups), ("rows", np.arange(len(groups)))):
-            draws = evaluation.resampler(drawn, 200, seed=run)
+            draws = bootstrap.resampler(drawn, 200, seed=run)
             aurocs = evaluation.replicate_metrics(labels, labels, scores, draws)["auroc"]
-            found = evaluation.interval(aurocs.to_numpy(), len(set(drawn)))
+            found = bootstrap.interval(aurocs.to_numpy(), len(set(drawn)))
             covered[kind] += found["low"] <= truth <= found["high"]
     # 200 runs: a true 95 % gives 92 to 98 % in 19 of 20 seeds
     assert 0.92 <= covered["groups"] / runs <= 0.98

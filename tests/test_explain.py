@@ -9,9 +9,9 @@ from sklearn.metrics import log_loss
 
 import explain
 import fit
-from intronaut import models
-from intronaut.explanation import GROUP_COLUMNS
-from intronaut.stability import halves
+from intronaut.interpret.explanation import GROUP_COLUMNS
+from intronaut.interpret.stability_selection import halves
+from intronaut.models import folder as models
 from simulated import FIT, write_features
 
 pytest_plugins = ["fitted"]

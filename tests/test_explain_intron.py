@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 import explain
 import explain_intron
 import fit
-from intronaut import models
+from intronaut.models import folder as models
 from simulated import FIT, write_features, write_labels
 
 pytest_plugins = ["fitted"]

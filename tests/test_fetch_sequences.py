@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from conftest import DEMO, ROOT
 from genomes import block_offsets, random_genome, write_fasta
-from intronaut.cli import ToolError
-from intronaut.genome import Genome
-from intronaut.seqio import parse_header, read_windows
-from intronaut.windows import ANCHORS, NoWindow, Row, cut_window, read_rows, window_start
+from intronaut.core.errors import ToolError
+from intronaut.genome.reference import Genome
+from intronaut.genome.windows import ANCHORS, NoWindow, Row, cut_window, read_rows, window_start
+from intronaut.io.fasta import parse_header, read_windows
 
 FAR = 200
 
@@ -443,7 +443,7 @@ def test_every_open_genome_fetches_the_same(tmp_path):
 def test_hostile_names_pass_through_every_tool_unchanged(tmp_path, monkeypatch, name):
     import embed_kmers
     import fetch_sequences
-    from intronaut.store import open_features
+    from intronaut.io.h5ad import open_features
 
     monkeypatch.chdir(tmp_path)
     write_fasta(tmp_path / "g.fa", {"c": "ACGT" * 100})

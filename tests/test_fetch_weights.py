@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 import fetch_weights
-from intronaut.cli import BadData, CannotWrite, MissingInput, TryAgain, UsageError
-from intronaut.download import download, unpack
+from intronaut.core.errors import BadData, CannotWrite, MissingInput, TryAgain, UsageError
+from intronaut.io.download import download, unpack
 from random_checkpoints import fill, write_dnabert2
 
 FILES = ("pytorch_model.bin", "tokenizer.json", "config.json")
@@ -197,7 +197,7 @@ def test_the_published_digests_are_demanded_by_default(server, tmp_path):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """A broken connection loses at most the block it broke in: make that small beside the tiny files here."""
-    monkeypatch.setattr("intronaut.download.BLOCK", 1024)
+    monkeypatch.setattr("intronaut.io.download.BLOCK", 1024)
 
 
 def test_a_dropped_connection_goes_on_where_it_broke(server, tmp_path, waits, small_blocks):
@@ -392,7 +392,7 @@ def test_what_was_fetched_is_on_record(tmp_path, capsys):
 @pytest.fixture
 def sei_server(tmp_path):
     """The published archive's layout around a narrow Sei: prefixed names, target names and projection vectors."""
-    from intronaut.sei import tensor_shapes
+    from intronaut.networks.sei import tensor_shapes
 
     shapes = tensor_shapes((4, 6, 8), 5)
     tensors = {f"module.model.{name}": torch.from_numpy(fill(name, s, seed=1, bound=0.1)) for name, s in shapes.items()}

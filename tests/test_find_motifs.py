@@ -15,13 +15,13 @@ from statsmodels.stats.proportion import proportions_ztest
 
 import find_motifs
 import simulated
-from intronaut.cli import BadData, MissingInput, ToolError, UsageError
-from intronaut.motif_study import landmarks, read_study
-from intronaut.motifs import Motif, jaspar_motifs
-from intronaut.paper_motifs import compare_as_paper
-from intronaut.report_sections import read_section
-from intronaut.seqlets import discover
-from intronaut.similarity import families, nearest_known, normalised_correlations
+from intronaut.core.errors import BadData, MissingInput, ToolError, UsageError
+from intronaut.motifs.pwm import Motif, jaspar_motifs
+from intronaut.motifs.seqlets import discover
+from intronaut.motifs.similarity import families, nearest_known, normalised_correlations
+from intronaut.motifs.windows import landmarks, read_study
+from intronaut.paper.motifs import compare_as_paper
+from intronaut.report.sections import read_section
 
 BASES = np.array(list("ACGT"))
 ADJUST = ("--adjust", "gc,length")
@@ -104,8 +104,8 @@ def planted(tmp_path_factory, jaspar):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Figures take longer than all the rest; one run draws them for all tests."""
-    monkeypatch.setattr("intronaut.motif_figures.draw_tests", lambda *args: None)
-    monkeypatch.setattr("intronaut.figures.save_both", lambda *args: None)
+    monkeypatch.setattr("intronaut.plots.motifs.draw_tests", lambda *args: None)
+    monkeypatch.setattr("intronaut.plots.svg.save_both", lambda *args: None)
 
 
 def run_in(folder, output, *args):
@@ -426,7 +426,7 @@ def test_attributions_without_any_seqlet_make_whole_outputs(planted, undrawn):
 
 
 def test_noise_has_few_seqlets_and_none_reaches_past_its_window():
-    from intronaut.seqlets import find_seqlets
+    from intronaut.motifs.seqlets import find_seqlets
 
     noise = np.random.default_rng(0).normal(size=(200, 300)).astype(np.float32)
     assert len(find_seqlets(noise, np.full(200, 300), 0.05, np.random.default_rng(1))) <= 5

@@ -20,9 +20,11 @@ import finetune
 import fit
 import predict
 from conftest import ROOT
-from intronaut import networks, training
-from intronaut.cli import BadData, Log, TryAgain, UsageError
-from intronaut.seqio import reverse_complement
+from intronaut.core.dna import reverse_complement
+from intronaut.core.errors import BadData, TryAgain, UsageError
+from intronaut.core.log import Log
+from intronaut.networks import classifiers as networks
+from intronaut.networks import training
 from random_checkpoints import write_dnabert2, write_sei
 from simulated import introns, write_features, write_labels
 

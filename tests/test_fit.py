@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import fit
-from intronaut import models
+from intronaut.models import folder as models
 from simulated import FIT, draw_labels, introns, write_features, write_labels
 
 
@@ -289,7 +289,7 @@ def test_random_labels_show_no_signal(tmp_path, study):
 
 
 def test_the_paper_recipe_reaches_the_signal_on_raw_features(tmp_path, study, monkeypatch):
-    from intronaut import adamw
+    from intronaut.paper import logistic as adamw
 
     monkeypatch.setattr(adamw, "PEAK_RATE", 0.03)
     monkeypatch.setattr(adamw, "EPOCHS", 200)

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import ROOT
 from intronaut import __version__
-from intronaut.callers import FORMATS
+from intronaut.labels.callers import FORMATS
 
 GALAXY = ROOT / "galaxy"
 WRAPPERS = {path.stem: path for path in GALAXY.glob("*.xml") if path.read_text(encoding="utf-8").startswith("<tool ")}

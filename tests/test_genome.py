@@ -8,8 +8,9 @@ import pysam
 import pytest
 
 from genomes import block_offsets, random_genome, write_fasta
-from intronaut.cli import BadData, CannotWrite, MissingInput, ToolError, UsageError
-from intronaut.genome import Genome, read_aliases, resolve_chrom, resolve_chroms
+from intronaut.core.errors import BadData, CannotWrite, MissingInput, ToolError, UsageError
+from intronaut.genome.chromosomes import read_aliases, resolve_chrom, resolve_chroms
+from intronaut.genome.reference import Genome
 
 LENGTHS = {"chr1": 5000, "chr2": 301, "tiny": 1, "chrM": 60}
 

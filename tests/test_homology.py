@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from Bio.Align import PairwiseAligner
 
-from intronaut import homology
-from intronaut.homology import homologous_pairs, homology_clusters, local_alignments
-from intronaut.seqio import reverse_complement
+from intronaut.core.dna import reverse_complement
+from intronaut.splits import homology
+from intronaut.splits.homology import homologous_pairs, homology_clusters, local_alignments
 from planted import mutated, random_dna
 
 
@@ -95,7 +95,7 @@ def test_blocks_change_nothing(monkeypatch):
         return homologous_pairs(sequences, np.arange(len(sequences)), 0.75, partners=3), homology_clusters(sequences)
 
     whole = found()
-    monkeypatch.setattr("intronaut.homology.BLOCK", 7)
+    monkeypatch.setattr("intronaut.splits.homology.BLOCK", 7)
     blocks = found()
     assert len(whole[0]) > 10 and blocks[0].equals(whole[0]) and (blocks[1] == whole[1]).all()
 

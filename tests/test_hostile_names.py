@@ -11,8 +11,8 @@ import fetch_sequences
 import label_introns
 import merge_features
 import split_introns
-from intronaut.cli import CannotWrite, ToolError
-from intronaut.store import open_features
+from intronaut.core.errors import CannotWrite, ToolError
+from intronaut.io.h5ad import open_features
 from small_study import write_study
 
 # names that are single words, as contigs are

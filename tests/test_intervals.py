@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intronaut.intervals import inside_any, overlapping_pairs
+from intronaut.genome.intervals import inside_any, overlapping_pairs
 
 INTERVALS = st.lists(
     st.tuples(st.sampled_from(["1", "chr2", "X"]), st.integers(0, 40), st.integers(1, 15)), min_size=0, max_size=12

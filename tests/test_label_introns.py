@@ -10,8 +10,8 @@ import pytest
 import brute_annotation
 import label_introns
 from conftest import DEMO
-from intronaut.cli import ToolError
-from intronaut.tables import COVARIATES, read_labels
+from intronaut.core.errors import ToolError
+from intronaut.io.tables import COVARIATES, read_labels
 
 
 @pytest.fixture
@@ -258,8 +258,8 @@ def test_broken_line_is_named(tool, tmp_path, small_gtf):
 
 
 def test_every_reason_and_threshold_stands_in_the_docs():
-    from intronaut.callers import FORMATS
-    from intronaut.labels import MEANING
+    from intronaut.labels.annotation import MEANING
+    from intronaut.labels.callers import FORMATS
 
     docs = (DEMO.parent.parent / "docs" / "labels.md").read_text()
     limits = {name for known in FORMATS.values() for name in known.limits} - {"retained", "spliced"}

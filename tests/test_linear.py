@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from intronaut import linear
-from intronaut.matrix import Matrix, covariates, join, locus_rows
-from intronaut.store import open_features
+from intronaut.io.h5ad import open_features
+from intronaut.models import logistic as linear
+from intronaut.models.design_matrix import Matrix, covariates, join, locus_rows
 from simulated import introns, write_features
 
 
@@ -80,7 +80,7 @@ def test_a_missing_covariate_becomes_the_training_median_and_is_marked():
 def spectrum_rows(request, monkeypatch):
     """How many of 400 rows the spectrum is taken from."""
     monkeypatch.setattr(linear, "SPECTRUM_ROWS", request.param)
-    monkeypatch.setattr("intronaut.matrix.BLOCK_BYTES", 50 * 4 * 1100)
+    monkeypatch.setattr("intronaut.models.design_matrix.BLOCK_BYTES", 50 * 4 * 1100)
     return request.param
 
 

@@ -10,7 +10,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 import simulated
 from conftest import run_tool
-from intronaut.report_figures import GRID, calibration, curves_on_grid
+from intronaut.plots.report import GRID, calibration, curves_on_grid
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import label_introns
-from intronaut.cli import BadData
+from intronaut.core.errors import BadData
 
 FOLDER = Path(__file__).parent / "data" / "callers"
 GTF_ABOUT = 'gene_id "G"; transcript_id "T";'

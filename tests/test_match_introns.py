@@ -9,8 +9,8 @@ import pytest
 import label_introns
 import match_introns
 from conftest import DEMO
-from intronaut.cli import BadData, UsageError
-from intronaut.tables import COVARIATES, read_labels
+from intronaut.core.errors import BadData, UsageError
+from intronaut.io.tables import COVARIATES, read_labels
 
 
 def label(folder, annotation, fasta):

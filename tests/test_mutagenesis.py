@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from intronaut.mutagenesis import Changed, Memo, base_changes, sequence_changes
-from intronaut.networks import SHORTEST
+from intronaut.interpret.ism import Changed, Memo, base_changes, sequence_changes
+from intronaut.networks.classifiers import SHORTEST
 from networks_by_hand import SPECS, drawn
 
 

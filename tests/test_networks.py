@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from intronaut import dnabert2, networks, sei
-from intronaut.cli import BadData
-from intronaut.seqio import reverse_complement
+from intronaut.core.dna import reverse_complement
+from intronaut.core.errors import BadData
+from intronaut.networks import classifiers as networks
+from intronaut.networks import dnabert2, layers, sei
 from random_checkpoints import dnabert2_tokenizer, write_dnabert2, write_sei
 
 NARROW = dnabert2.Config(41, 128, 2, 2, 160)
@@ -88,7 +89,7 @@ def test_a_prediction_does_not_depend_on_batch_size_or_order(name, tmp_path):
 
 
 def test_attention_reaches_every_position_of_its_own_window_only():
-    layer = networks.PositionAttention(20, 4).eval()
+    layer = layers.PositionAttention(20, 4).eval()
     x = torch.randn(3, 20, 7, requires_grad=True)
     # one channel: those of a LayerNorm sum to 0 whatever it reads
     layer(x)[1, 0, 0].backward()
@@ -97,7 +98,7 @@ def test_attention_reaches_every_position_of_its_own_window_only():
 
 
 def test_attention_pool_by_hand():
-    pool = networks.AttentionPool(3)
+    pool = layers.AttentionPool(3)
     assert torch.equal(pool.weight, torch.eye(3))
     torch.nn.init.normal_(pool.weight)
     x = torch.randn(2, 3, 5)

@@ -4,7 +4,7 @@ from scipy.stats import kstest
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from intronaut import paired
+from intronaut.stats import model_comparison as paired
 
 
 def kernel(labels, scores):

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import label_introns
-from intronaut.annotation import read_annotation
-from intronaut.peaks import flanking_exons, label_peaks, label_peaks_as_paper, read_peaks
-from intronaut.tables import read_labels
+from intronaut.genome.annotation import read_annotation
+from intronaut.io.peaks import read_peaks
+from intronaut.io.tables import read_labels
+from intronaut.labels.peaks import flanking_exons, label_peaks
+from intronaut.paper.peaks import label_peaks_as_paper
 
 
 def spans(largest):
@@ -133,8 +135,8 @@ def test_paper_rules_agree_with_a_loop_on_real_peaks(shared_data):
 
 
 def label_introns_of(annotation):
-    from intronaut.annotation import distinct_introns
-    from intronaut.labels import label_by_annotation
+    from intronaut.genome.annotation import distinct_introns
+    from intronaut.labels.annotation import label_by_annotation
 
     introns, genes = distinct_introns(annotation)
     return introns.assign(label=label_by_annotation(annotation, introns, genes, "any-exon")[0])

@@ -6,7 +6,7 @@ from scipy.special import expit, logit
 
 import fit
 import predict
-from intronaut import models
+from intronaut.models import folder as models
 from simulated import FIT, write_features
 
 pytest_plugins = ["fitted"]

@@ -7,8 +7,9 @@ import pytest
 from Bio.motifs import matrix, thresholds
 from Bio.Seq import Seq
 
-from intronaut.motifs import Motif, jaspar_motifs
-from intronaut.scan import (
+from intronaut.core.dna import base_codes
+from intronaut.motifs.pwm import Motif, jaspar_motifs
+from intronaut.motifs.sites import (
     STEPS_PER_BIT,
     SiteScanner,
     base_frequencies,
@@ -17,7 +18,6 @@ from intronaut.scan import (
     strand_symmetric,
     survival,
 )
-from intronaut.seqio import base_codes
 
 SKEWED = strand_symmetric([0.3, 0.15, 0.25, 0.3])
 

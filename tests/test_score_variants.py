@@ -23,12 +23,14 @@ import fetch_sequences
 import predict
 import score_variants
 from genomes import write_fasta
-from intronaut import models, networks
-from intronaut.cli import BadData, UsageError
-from intronaut.genome import Genome
-from intronaut.sei_targets import variant_class_scores
-from intronaut.store import open_features
-from intronaut.variants import (
+from intronaut.core.errors import BadData, UsageError
+from intronaut.features.sei_targets import variant_class_scores
+from intronaut.genome.reference import Genome
+from intronaut.genome.windows import NoWindow, Row
+from intronaut.io.h5ad import open_features
+from intronaut.models import folder as models
+from intronaut.networks import classifiers as networks
+from intronaut.variants.alleles import (
     Allele,
     Context,
     Haplotype,
@@ -39,7 +41,6 @@ from intronaut.variants import (
     random_alleles,
     trimmed,
 )
-from intronaut.windows import NoWindow, Row
 from random_checkpoints import write_dnabert2, write_sei
 
 LENGTH = 60

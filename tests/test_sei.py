@@ -7,12 +7,11 @@ import pytest
 import torch
 from Bio.Data.IUPACData import ambiguous_dna_values
 
-from intronaut.cli import BadData
-from intronaut.sei import (
+from intronaut.core.errors import BadData
+from intronaut.features.sei_targets import class_scores, read_targets, target_kind, variant_class_scores
+from intronaut.networks.sei import (
     CHANNELS,
     OUTPUTS,
-    Head,
-    Runner,
     Sei,
     channel_table,
     encode,
@@ -21,7 +20,7 @@ from intronaut.sei import (
     tensor_shapes,
     widths,
 )
-from intronaut.sei_targets import class_scores, read_targets, target_kind, variant_class_scores
+from intronaut.networks.sei_inference import Head, Runner
 from random_checkpoints import NARROW_SEI, fill, sei_tensors
 
 PUBLISHED = np.load(Path(__file__).parent / "data/sei/published.npz")

@@ -1,7 +1,7 @@
 import pytest
 
-from intronaut import sei_targets
-from intronaut.sei_targets import CLASS_NAMES, annotate, cell_tissue, read_targets, target_class, target_factor
+from intronaut.features import sei_targets
+from intronaut.features.sei_targets import CLASS_NAMES, annotate, cell_tissue, read_targets, target_class, target_factor
 from sei_list import SIZES, write_target_names
 
 

@@ -11,16 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomes import block_offsets, random_genome, write_fasta
-from intronaut.cli import BadData, MissingInput, ToolError
-from intronaut.seqio import (
-    Window,
-    base_codes,
-    numbered_lines,
-    parse_header,
-    read_windows,
-    rereadable,
-    reverse_complement,
-)
+from intronaut.core.dna import base_codes, reverse_complement
+from intronaut.core.errors import BadData, MissingInput, ToolError
+from intronaut.io.fasta import Window, parse_header, read_windows
+from intronaut.io.text import numbered_lines, rereadable
 
 IUPAC = "ACGTNRYSWKMBDHVacgtnryswkmbdhv"
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from intronaut.seqio import base_codes
-from intronaut.shuffle import dinucleotide_shuffle
+from intronaut.core.dna import base_codes
+from intronaut.genome.shuffle import dinucleotide_shuffle
 
 
 def dinucleotides(sequence):

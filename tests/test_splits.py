@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from intronaut import splits
-from intronaut.cli import BadData
+from intronaut.core.errors import BadData
+from intronaut.paper.split import paper_split
+from intronaut.splits import leakage as splits
+from intronaut.splits.folds import chromosome_split, group_split, grouped_folds
 
 GENES = list("abcdefgh")
 
@@ -86,10 +88,10 @@ def test_folds_keep_groups_whole_and_none_is_empty(seed):
     rng = np.random.default_rng(seed)
     groups = rng.integers(0, rng.integers(4, 40), 200)
     labels = rng.choice([0.0, 1.0, np.nan], 200)
-    folds = splits.grouped_folds(groups, labels, 4)
+    folds = grouped_folds(groups, labels, 4)
     assert set(folds) == {1, 2, 3, 4}
     assert pd.Series(folds).groupby(groups).nunique().max() == 1
-    assert folds.tolist() == splits.grouped_folds(groups, labels, 4).tolist()
+    assert folds.tolist() == grouped_folds(groups, labels, 4).tolist()
 
 
 def test_folds_are_as_even_as_those_of_scikit_learn():
@@ -102,30 +104,30 @@ def test_folds_are_as_even_as_those_of_scikit_learn():
     for fold, (_, held_out) in enumerate(StratifiedGroupKFold(5).split(labels, labels, groups), 1):
         theirs[held_out] = fold
     spread = [pd.Series(labels).groupby(folds).agg(["size", "sum"]).std() for folds in
-              (splits.grouped_folds(groups, labels, 5), theirs)]  # fmt: skip
+              (grouped_folds(groups, labels, 5), theirs)]  # fmt: skip
     assert (spread[0] <= spread[1] * 1.05).all()
 
 
 def test_too_few_groups_for_the_folds():
     with pytest.raises(BadData, match="2 leakage groups cannot fill 3 folds"):
-        splits.grouped_folds([1, 1, 2], [0, 1, 0], 3)
+        grouped_folds([1, 1, 2], [0, 1, 0], 3)
 
 
 @pytest.mark.parametrize("prefix", ["", "chr"])
 def test_default_chromosomes_are_those_sei_held_out(prefix):
     chroms = [prefix + name for name in ("1", "8", "9", "10", "X", "18", "19")]
-    assert splits.chromosome_split(chroms).tolist() == ["train", "test", "test", "valid", "train", "train", "train"]
+    assert chromosome_split(chroms).tolist() == ["train", "test", "test", "valid", "train", "train", "train"]
 
 
 def test_a_part_without_chromosome_is_refused():
     with pytest.raises(BadData, match="no window on 8, 9 for test; the windows lie on 19"):
-        splits.chromosome_split(["19", "19"])
+        chromosome_split(["19", "19"])
     with pytest.raises(BadData, match="for train"):
-        splits.chromosome_split(["8", "10"])
+        chromosome_split(["8", "10"])
 
 
 def test_paper_split_is_the_published_one():
-    split = splits.paper_split(75_992)
+    split = paper_split(75_992)
     assert {part: int((split == part).sum()) for part in set(split)} == {"train": 60_794, "valid": 7_599, "test": 7_599}
     # first rows of the published valid_indices.txt, last rows of its test_indices.txt
     assert (split[[3163, 5393, 66691, 43654, 31921]] == "valid").all()
@@ -133,5 +135,5 @@ def test_paper_split_is_the_published_one():
 
 
 def test_group_split_is_eight_to_one_to_one():
-    split = splits.group_split(np.arange(200) // 2, np.arange(200) % 2)
+    split = group_split(np.arange(200) // 2, np.arange(200) % 2)
     assert pd.Series(split).value_counts().to_dict() == {"train": 160, "test": 20, "valid": 20}

@@ -4,9 +4,9 @@ import pytest
 import statsmodels.api as sm
 from sklearn.linear_model import LogisticRegression
 
-from intronaut import stability
-from intronaut.cli import BadData
-from intronaut.matrix import Matrix
+from intronaut.core.errors import BadData
+from intronaut.interpret import stability_selection as stability
+from intronaut.models.design_matrix import Matrix
 
 CAUSAL = 3
 

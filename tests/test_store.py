@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from intronaut.cli import BadData, CannotWrite, MissingInput
-from intronaut.seqio import Window
-from intronaut.store import FeatureWriter, input_digest, open_features, window_obs
+from intronaut.core.errors import BadData, CannotWrite, MissingInput
+from intronaut.io.fasta import Window
+from intronaut.io.h5ad import FeatureWriter, input_digest, open_features, window_obs
 
 N, D = 40, 7
 WINDOWS = [Window(f"w{i}", "ACGTN"[i % 5] * (i + 1), "chr1", i, 2 * i + 1, "+") for i in range(N)]

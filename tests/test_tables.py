@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intronaut.cli import BadData
-from intronaut.tables import LABEL_COLUMNS, read_labels, read_table, write_table
+from intronaut.core.errors import BadData
+from intronaut.io.tables import LABEL_COLUMNS, read_labels, read_table, write_table
 
 
 def labels_text(*rows):

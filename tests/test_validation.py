@@ -3,10 +3,13 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from intronaut import evaluation, linear
-from intronaut.cli import BadData
-from intronaut.matrix import Matrix
-from intronaut.validation import TEST, UNUSED, apply_calibration, cross_fit, is_flat, learn_calibration, make_plan
+from intronaut.core.errors import BadData
+from intronaut.models import logistic as linear
+from intronaut.models.calibration import apply_calibration, is_flat, learn_calibration
+from intronaut.models.cross_validation import TEST, UNUSED, cross_fit, make_plan
+from intronaut.models.design_matrix import Matrix
+from intronaut.stats import bootstrap
+from intronaut.stats import metrics as evaluation
 from simulated import draw_labels, introns
 
 
@@ -98,9 +101,9 @@ def test_permuted_labels_give_intervals_that_cover_one_half():
         matrix = Matrix(extra=pd.DataFrame(values), known=plan.known)
         logits = cross_fit(matrix, labels, plan, [1e-2], solver(matrix, labels)).logits
         predictions = evaluation.prediction_table(table, logits, plan.fold_names(), plan.judged)
-        draws = evaluation.resampler(plan.groups[plan.judged], 300, seed=run)
+        draws = bootstrap.resampler(plan.groups[plan.judged], 300, seed=run)
         scores = predictions[["label", "p_retained", "logit"]].to_numpy().T
-        found = evaluation.interval(evaluation.replicate_metrics(*scores, draws)["auroc"].to_numpy(), 40)
+        found = bootstrap.interval(evaluation.replicate_metrics(*scores, draws)["auroc"].to_numpy(), 40)
         covered.append(found["low"] <= 0.5 <= found["high"])
     assert np.mean(covered) >= 0.93
 

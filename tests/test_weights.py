@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from intronaut.cli import BadData, MissingInput
-from intronaut.weights import BackgroundDigest, is_finite, open_checkpoint, plain_name
+from intronaut.core.errors import BadData, MissingInput
+from intronaut.io.checkpoints import BackgroundDigest, is_finite, open_checkpoint, plain_name
 
 SHAPES = {"one.weight": (3, 2), "one.bias": (3,), "two.weight": (2, 3)}
 

@@ -1,0 +1,29 @@
+"""The codes and the complement of DNA."""
+
+import numpy as np
+
+OTHER = 4
+
+
+COMPLEMENT = str.maketrans("ACGTUNRYSWKMBDHVacgtunryswkmbdhv", "TGCAANYRSWMKVHDBtgcaanyrswmkvhdb")
+
+
+_CODE_OF = np.full(256, OTHER, np.uint8)
+
+
+_NUCLEOTIDES = b"ACGTUNRYSWKMBDHVXacgtunryswkmbdhvx*-"
+
+
+def is_nucleotides(text):
+    """Whether every letter is an IUPAC nucleotide code, X, * or -, in either case."""
+    return not text.encode().translate(None, _NUCLEOTIDES)
+
+
+def base_codes(sequence):
+    """The bases as uint8 of shape ``(length,)``: A, C, G, T in either case are 0–3, every other letter is 4."""
+    return _CODE_OF[np.frombuffer(sequence.encode("ascii", "replace"), np.uint8)]
+
+
+def reverse_complement(sequence):
+    """The other strand, 5'→3', IUPAC letters and case kept."""
+    return sequence.translate(COMPLEMENT)[::-1]

@@ -1,0 +1,67 @@
+"""Expected failures, their exit codes, and the list of all problems of one input."""
+
+SHOWN_PROBLEMS = 20
+
+
+class ToolError(Exception):
+    """An expected failure: its text is the one line the user sees, ``code`` the exit code."""
+
+    code = 1
+
+
+class UsageError(ToolError):
+    """Options that do not fit together."""
+
+    code = 2
+
+
+class BadData(ToolError):
+    """An input that is there but cannot be right."""
+
+    code = 65
+
+
+class MissingInput(ToolError):
+    """An input that is not there or cannot be opened."""
+
+    code = 66
+
+
+class CannotWrite(ToolError):
+    """An output that cannot be written: full disk, read-only folder."""
+
+    code = 73
+
+
+class TryAgain(ToolError):
+    """A failure that may pass: out of memory on the device, network down."""
+
+    code = 75
+
+
+class Terminated(BaseException):
+    """SIGTERM, raised as an exception so that half-written outputs are removed."""
+
+
+class Problems:
+    """Collects every problem of one input, so that the user mends them in one go."""
+
+    def __init__(self, where):
+        self.where = where
+        self.lines = []
+        self.count = 0
+
+    def add(self, what, line=None):
+        """Record one problem; ``line`` is the 1-based line number in the input."""
+        self.count += 1
+        if len(self.lines) < SHOWN_PROBLEMS:
+            self.lines.append(f"line {line}: {what}" if line is not None else what)
+
+    def raise_if_any(self):
+        """Raise BadData with the first 20 problems and the count."""
+        if not self.count:
+            return
+        if self.count == 1:
+            raise BadData(f"{self.where}: {self.lines[0]}")
+        rest = f"\n  … and {self.count - len(self.lines)} more" if self.count > len(self.lines) else ""
+        raise BadData(f"{self.where}: {self.count} problems\n  " + "\n  ".join(self.lines) + rest)

@@ -1,0 +1,73 @@
+"""Progress and notes on stderr."""
+
+import sys
+import time
+
+LOG_EVERY_SECONDS = 60
+
+
+class Log:
+    """What a tool tells its user on stderr: notes, warnings, progress with rate and ETA."""
+
+    def __init__(self, prog, args):
+        self.prog = prog
+        self.quiet = getattr(args, "quiet", False)
+        self.chatty = getattr(args, "verbose", False)
+
+    def note(self, text):
+        """Say what was done."""
+        if not self.quiet:
+            print(f"{self.prog}: {text}", file=sys.stderr)
+
+    def detail(self, text):
+        """Say it only with --verbose."""
+        if self.chatty:
+            self.note(text)
+
+    def warn(self, text):
+        """Say what the user should look at."""
+        self.note(f"warning: {text}")
+
+    def progress(self, total, unit):
+        """A context manager whose ``.add(n)`` counts finished units."""
+        return _Progress(self, total, unit)
+
+
+class _Progress:
+    """A live bar on a terminal, one line a minute in a log."""
+
+    def __init__(self, log, total, unit):
+        self.log, self.total, self.unit = log, total, unit
+        self.done = 0
+
+    def __enter__(self):
+        self.started = self.told = time.monotonic()
+        self.bar = None
+        if sys.stderr.isatty() and not self.log.quiet:
+            self.bar = _rich_bar(self.unit)
+            self.task = self.bar.add_task(self.log.prog, total=self.total)
+            self.bar.start()
+        return self
+
+    def __exit__(self, *raised):
+        if self.bar:
+            self.bar.stop()
+
+    def add(self, n):
+        self.done += n
+        now = time.monotonic()
+        if self.bar:
+            self.bar.update(self.task, completed=self.done)
+        elif now - self.told >= LOG_EVERY_SECONDS:
+            self.told = now
+            rate = self.done / (now - self.started)
+            left = (self.total - self.done) / rate if rate else float("inf")
+            self.log.note(f"{self.done:,} of {self.total:,} {self.unit}, {rate:.3g}/s, {left / 60:.0f} min left")
+
+
+def _rich_bar(unit):
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit)
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))

@@ -1,0 +1,1 @@
+"""What each embed_* tool computes."""

@@ -1,0 +1,197 @@
+"""Features of any sequence, computed as those that a model was fitted on: an embedder opened again from its provenance.
+
+``files`` are what a provenance tells only the digest or the name of: weights, tokenizer, config, targets, projection,
+class_names and motifs, each a path or None.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from intronaut.core.dna import reverse_complement
+from intronaut.core.errors import BadData, UsageError
+from intronaut.core.files import digest_file
+from intronaut.io.fasta import Window
+from intronaut.io.h5ad import Features
+from intronaut.models.folder import matching_columns
+from intronaut.networks.device import compute_halving
+
+NETWORK_WINDOWS = 16
+
+
+def _as_they_are(values):
+    return values.astype(float)
+
+
+def _plain_change(reference, alternative):
+    return alternative.astype(float) - reference
+
+
+@dataclass
+class Source:
+    """Computes what a model reads of sequences.
+
+    ``compute(sequences)`` gives ``(n, m)`` values; ``features(values)`` the ``(n, d)`` float64 features of the
+    embedder's table ``var``, and ``change(reference, alternative)`` by how much they differ for pairs of values, which
+    for sequence classes is not their plain difference. ``problem(sequence)`` says why it cannot be read, or None.
+    """
+
+    var: object
+    provenance: dict
+    compute: Callable
+    problem: Callable = lambda sequence: None
+    features: Callable = _as_they_are
+    change: Callable = _plain_change
+
+
+def reopen(notes, files, *, threads, device, log):
+    """``(source, columns)``: the Source of the features a model's ``notes`` tell of, and the columns the model reads.
+
+    Raises UsageError for files that are lacking, BadData for others than the features were made with and for features
+    that no embedder of this package made.
+    """
+    made = notes["features"]
+    if made.get("tool") not in _OPEN:
+        raise BadData(f"the model's features were made by {made.get('tool') or 'another tool'}, not by an embed_ tool: "
+                      "they cannot be computed from DNA here")  # fmt: skip
+    source = _OPEN[made["tool"]](made, files, threads, device, log)
+    given = files.weights or files.motifs or "the embedder"
+    columns = matching_columns(notes, Features(Path(given), None, None, source.var, source.provenance))
+    return source, columns
+
+
+def _kmers(made, files, threads, device, log):
+    from intronaut.features import kmers
+
+    column_of, words = kmers.canonical_kmers(made["k"])
+
+    def compute(sequences):
+        rows = [kmers.features_of(sequence, made["k"], column_of, len(words)) for sequence in sequences]
+        return np.array(rows, np.float32)
+
+    return Source(kmers.feature_table(words), made, compute)
+
+
+def _motifs(made, files, threads, device, log):
+    import torch
+
+    from intronaut.motifs.pwm import jaspar_motifs, read_motifs
+    from intronaut.motifs.trap import Scanner, feature_table
+
+    provenance = dict(made)
+    if "motifs_sha256" in made:
+        provenance["motifs_sha256"] = digest_file(_needed(files, "motifs", made))
+        motifs = read_motifs(files.motifs)
+    else:
+        release, _, group = made["motifs"].partition(", ")[0].split(" ", 2)
+        motifs = jaspar_motifs(release, group)
+    scanner = Scanner(motifs, made["pseudocount"], made["background"])
+    torch.set_num_threads(1)  # as embed_motifs: a window a thread
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+
+    def compute(sequences):
+        return np.array([scores.T.ravel() for scores in pool.map(scanner.scan, sequences)])
+
+    return Source(feature_table(motifs), provenance, compute)
+
+
+def _sei(made, files, threads, device, log):
+    from intronaut.features.sei import open_embedder
+
+    options = SimpleNamespace(**made | vars(files))
+    _needed(files, "weights", made)
+    if made["features"] == "chosen":
+        raise BadData("the model reads Sei profiles that a file chose; embed all of them, and fit --feature-groups")
+    if made["features"] not in ("spline", "trunk"):
+        _needed(files, "targets", made)
+    if made["features"] == "seqclass":
+        return _sequence_classes(options, _needed(files, "projection", made), device, log)
+    return _embedder(*open_embedder(options, device, log), log)
+
+
+def _sequence_classes(options, projection, device, log):
+    """Compares the profiles of two alleles as the authors of Sei do, nucleosomes adjusted."""
+    from intronaut.features.sei import open_embedder, wanted_features
+    from intronaut.features.sei_targets import class_scores, variant_class_scores
+    from intronaut.networks.sei import open_sei
+
+    _, tensors = open_sei(options.weights)
+    var, _, vectors = wanted_features(options, tensors)
+    embedder, profiles, provenance = open_embedder(SimpleNamespace(**vars(options) | {"features": "all"}), device, log)
+    histone = (profiles["kind"] == "histone").to_numpy()[: vectors.shape[1]]
+
+    def on_strands(work, *values):
+        strands = [np.hsplit(part.astype(float), part.shape[1] // vectors.shape[1]) for part in values]
+        return np.hstack([work(*one) for one in zip(*strands, strict=True)])
+
+    source = _embedder(embedder, var, provenance, log)
+    source.provenance |= {"features": "seqclass", "projection_sha256": digest_file(projection)}
+    source.features = lambda values: on_strands(lambda one: class_scores(one, vectors), values)
+    source.change = lambda reference, alternative: on_strands(
+        lambda one, other: variant_class_scores(one, other, vectors, histone), reference, alternative
+    )
+    return source
+
+
+def _dnabert2(made, files, threads, device, log):
+    from intronaut.features.dnabert2 import Tally, open_embedder
+
+    for name in ("weights", "tokenizer"):
+        _needed(files, name, made)
+    return _embedder(*open_embedder(SimpleNamespace(**made | vars(files)), device, log, Tally()), log)
+
+
+def _embedder(embedder, var, provenance, log):
+    return Source(var, provenance(), in_batches(embedder, log), lambda text: embedder.problem(Window("", text)))
+
+
+def _needed(files, name, made):
+    path = getattr(files, name)
+    if path is None:
+        raise UsageError(f"--{name} is needed: the model's features were made by {made['tool']} with one")
+    return path
+
+
+def in_batches(embedder, log):
+    """The function ``compute(sequences)`` → ``(n, d)`` float32 of an Embedder."""
+
+    def compute(sequences):
+        encoded = [embedder.encode(Window("", sequence)) for sequence in sequences]
+        size = embedder.size(np.array([len(sequence) for sequence in sequences]))
+        values = None
+        for batch in embedder.cut([len(item) for item in encoded], size):
+            found = compute_halving(embedder.compute, [encoded[place] for place in batch], log)
+            values = np.empty((len(sequences), found.shape[1]), np.float32) if values is None else values
+            values[batch] = found
+        return values
+
+    return compute
+
+
+_OPEN = {"embed_kmers": _kmers, "embed_motifs": _motifs, "embed_sei": _sei, "embed_dnabert2": _dnabert2}
+
+
+def open_network(folder, device, log):
+    """``(source, notes)`` of a model folder of finetune; the one value of a window is its logit of retention."""
+    from intronaut.networks.classifiers import base_reader, predict, read_network, token_reader
+    from intronaut.networks.dnabert2 import Tokenizer
+
+    network, notes = read_network(folder)
+    network = network.to(device)
+    if notes["spec"]["network"] == "dnabert2":
+        tokenizer = Tokenizer(Path(folder) / "tokenizer.json", notes["spec"]["config"]["vocab_size"])
+        reader = token_reader(tokenizer, notes["max_tokens"])
+    else:
+        reader = base_reader(notes["spec"]["length"])
+    forward_only = notes["settings"]["strands"] == "forward"
+
+    def compute(sequences):
+        strands = [sequences] if forward_only else [sequences, list(map(reverse_complement, sequences))]
+        encoded = [[reader.encode(sequence) for sequence in strand] for strand in strands]
+        return predict(network, reader.collate, encoded, size=NETWORK_WINDOWS, log=log)[:, None]
+
+    return Source(None, notes["features"], compute), notes

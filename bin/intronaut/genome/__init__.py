@@ -1,0 +1,1 @@
+"""Reference, chromosome names, annotation, intervals, windows, shuffles."""

@@ -1,0 +1,117 @@
+"""One chromosome under its names of UCSC, Ensembl, RefSeq and GenBank."""
+
+from dataclasses import dataclass, field
+
+from intronaut.core.errors import BadData
+from intronaut.io.text import numbered_lines
+
+SHOWN_NAMES = 8
+
+
+MITOCHONDRIAL = ("chrM", "MT", "M", "chrMT")
+
+
+# the words UCSC's chromAlias table uses to say which scheme a name belongs to
+ALIAS_SOURCES = {"assembly", "ensembl", "flybase", "genbank", "insdc", "ncbi", "refseq", "ucsc", "wormbase"}
+
+
+NOT_A_NAME = {"", "na", "n/a", ".", "-"}
+
+
+@dataclass
+class Aliases:
+    """Names of one chromosome: ``synonyms[name]`` is the set of them all, ``lengths[name]`` its bases where told."""
+
+    synonyms: dict = field(default_factory=dict)
+    lengths: dict = field(default_factory=dict)
+
+
+def read_aliases(path):
+    """Read a chromosome alias table into Aliases.
+
+    Understands an NCBI assembly report, both UCSC chromAlias styles (one line a chromosome, or alias/chrom/source)
+    and any table with one naming scheme a column. Names on one line, and lines that share a name, mean one chromosome.
+    Raises BadData for a table without names.
+    """
+    rows, lengths, columns, length_column = [], {}, None, None
+    for _, line in numbered_lines(path):
+        fields = [text.strip() for text in line.lstrip("# ").split("\t")]
+        if line.startswith("#") and "Sequence-Length" in fields:
+            schemes = ("Sequence-Name", "GenBank-Accn", "RefSeq-Accn", "UCSC-style-name")
+            columns = [fields.index(scheme) for scheme in schemes if scheme in fields]
+            length_column = fields.index("Sequence-Length")
+        elif not line.startswith("#") and line.strip():
+            kept = fields if columns is None else [fields[i] for i in columns if i < len(fields)]
+            rows.append([name for name in kept if name.lower() not in NOT_A_NAME])
+            if length_column is not None and length_column < len(fields) and fields[length_column].isdigit():
+                lengths |= dict.fromkeys(rows[-1], int(fields[length_column]))
+    if columns is None and rows and all(len(row) == 3 and set(row[2].split(",")) <= ALIAS_SOURCES for row in rows):
+        rows = [row[:2] for row in rows]
+    if not any(len(row) > 1 for row in rows):
+        raise BadData(f"{path}: no line holds two names of a chromosome; expected one naming scheme a column, by tabs")
+    return Aliases(_joined(rows), lengths)
+
+
+def _joined(rows):
+    synonyms = {}
+    for row in rows:
+        together = set(row).union(*(synonyms.get(name, ()) for name in row))
+        synonyms |= dict.fromkeys(together, together)
+    return synonyms
+
+
+def resolve_chrom(chrom, lengths, aliases=None, length=None):
+    """The name in ``lengths`` (name → bases, or None) that means ``chrom``, or None when there is none.
+
+    Exact first, then the alias table, then ``1``/``chr1`` and ``M``/``MT``/``chrM``. Raises BadData when several
+    names fit, or when the length of the chromosome is known and differs.
+    """
+    own = _one_of(chrom, lengths, aliases)
+    told = length if length is not None or aliases is None else aliases.lengths.get(chrom)
+    if own is not None and None not in (told, lengths[own]) and told != lengths[own]:
+        raise BadData(
+            f"chromosome {chrom} has {told:,} bases, but {own} of the genome has {lengths[own]:,}: another assembly?"
+        )
+    return own
+
+
+def _one_of(chrom, lengths, aliases):
+    if chrom in lengths:
+        return chrom
+    synonyms = () if aliases is None else aliases.synonyms.get(chrom, ())
+    for names in (synonyms, _usual_synonyms(chrom)):
+        fitting = sorted(set(names) & lengths.keys())
+        if len(fitting) > 1:
+            raise BadData(f"chromosome {chrom} could be any of {', '.join(fitting)}; name it as the genome does")
+        if fitting:
+            return fitting[0]
+    return None
+
+
+def _usual_synonyms(chrom):
+    if chrom in MITOCHONDRIAL:
+        return MITOCHONDRIAL
+    bare = chrom[3:] if chrom[:3] in ("chr", "Chr", "CHR") else chrom
+    return bare, f"chr{bare}", f"Chr{bare}", f"CHR{bare}"
+
+
+def resolve_chroms(chroms, lengths, aliases=None, *, source, genome):
+    """A dict from each of ``chroms`` to its name in ``lengths``; ``source`` and ``genome`` say whose names they are.
+
+    Raises BadData that shows both sets of names when any of them cannot be resolved.
+    """
+    chroms = list(dict.fromkeys(chroms))
+    found = {chrom: resolve_chrom(chrom, lengths, aliases) for chrom in chroms}
+    lacking = [chrom for chrom, own in found.items() if own is None]
+    if lacking:
+        raise BadData(
+            f"{source}: {len(lacking)} of {len(chroms)} chromosomes are not in {genome}: {_some(lacking)}; "
+            f"{genome} has {_some(lengths)}; use the genome the rows were made with, or give --chrom-aliases"
+        )
+    return found
+
+
+def _some(names):
+    names = list(names)
+    rest = f" … ({len(names)} in all)" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(names[:SHOWN_NAMES]) + rest

@@ -1,0 +1,154 @@
+"""Windows of fixed length around introns and peaks: where they lie, and their sequence.
+
+Coordinates are 0-based, half-open, on the forward strand.
+"""
+
+import re
+from typing import NamedTuple
+
+from intronaut.core.dna import reverse_complement
+from intronaut.core.errors import BadData, Problems
+from intronaut.io.fasta import Window
+from intronaut.io.text import numbered_lines
+
+ANCHORS = ("centre", "donor", "acceptor")
+EDGES = ("pad", "shift", "drop")
+_NOT_DATA = re.compile(r"#|(track|browser)(\s|$)")
+
+
+class NoWindow(Exception):
+    """Why a row has no window; counted and listed, not an error."""
+
+
+class Row(NamedTuple):
+    """One BED6 row. ``unit`` is ``intron`` or ``peak`` when labels.tsv says so, else empty."""
+
+    chrom: str
+    start: int
+    end: int
+    name: str
+    score: str
+    strand: str
+    unit: str = ""
+
+
+def read_rows(path):
+    """Read labels.tsv, or BED with three columns or more, into a list of Rows; ``-`` is standard input.
+
+    A row without a name gets ``chrom:start-end:strand``. Raises BadData that lists every broken line, names that
+    occur twice or hold white space, and a file without rows.
+    """
+    rows, problems, lines, unit_column = [], Problems(path), {}, None
+    for number, line in numbered_lines(path):
+        if not line.strip() or _NOT_DATA.match(line):
+            continue
+        fields = line.split("\t") if "\t" in line else line.split()
+        if not rows and not problems.count and [text.lower() for text in fields[1:3]] == ["start", "end"]:
+            unit_column = fields.index("unit") if "unit" in fields else None
+            continue
+        try:
+            row = _row(fields, unit_column)
+        except ValueError as problem:
+            problems.add(problem, number)
+            continue
+        if (first := lines.setdefault(row.name, number)) != number:
+            problems.add(
+                f"name {row.name!r} occurs twice, first in line {first}; names must tell windows apart", number
+            )
+        rows.append(row)
+    problems.raise_if_any()
+    if not rows:
+        raise BadData(f"{path}: no rows; expected labels.tsv or BED (chrom, start, end, name, score, strand)")
+    return rows
+
+
+def refuse_rows_outside(rows, chroms, genome, source):
+    """A row past its chromosome's end means another assembly: raise BadData that lists them."""
+    problems = Problems(source)
+    for row in rows:
+        bases = genome.lengths[chroms[row.chrom]]
+        if row.end > bases:
+            problems.add(f"{row.name} ends at {row.end:,}, {row.chrom} at {bases:,}: is it the same assembly?")
+    problems.raise_if_any()
+
+
+def _row(fields, unit_column):
+    if len(fields) < 3:
+        raise ValueError(f"{len(fields)} columns; BED has at least chrom, start and end, by tabs")
+    chrom, start, end, name, score, strand = (fields + [".", ".", "."])[:6] if len(fields) < 6 else fields[:6]
+    if len(chrom.split()) != 1:
+        raise ValueError(f"chromosome {chrom!r} is empty or holds white space")
+    if not (f"{start}{end}".isascii() and start.isdigit() and end.isdigit()):
+        raise ValueError(f"start {start!r} and end {end!r} must be whole numbers of at least 0")
+    start, end = int(start), int(end)
+    if start >= end:
+        raise ValueError(f"start {start} is not before end {end}")
+    if strand not in ("+", "-", "."):
+        raise ValueError(f"strand is {strand!r}; it must be +, - or .")
+    if len(name.split()) > 1 or not name.isprintable():
+        raise ValueError(f"name {name!r} holds white space or control characters, which a FASTA name cannot")
+    if name in ("", "."):
+        name = f"{chrom}:{start}-{end}:{strand}"
+    unit = fields[unit_column] if unit_column is not None and unit_column < len(fields) else ""
+    return Row(chrom, start, end, name, score, strand, unit)
+
+
+def window_start(row, anchor, length):
+    """Where the window of ``length`` bases around a row's anchor starts on the forward strand; may be negative.
+
+    With ``half = length // 2`` and positions counted in the reading direction of the row's strand (``.`` as ``+``):
+    ``donor`` has the first intron base at ``half``, ``acceptor`` the last intron base at ``length - 1 - half`` (so an
+    even window holds as much exon as intron), ``centre`` the row's middle at the window's, half a base 5' of it when
+    the two lengths are not both even or both odd. The rule is the same read from either strand.
+    """
+    if row.strand == "-":
+        return -_forward_start(-row.end, -row.start, anchor, length) - length
+    return _forward_start(row.start, row.end, anchor, length)
+
+
+def _forward_start(start, end, anchor, length):
+    if anchor == "centre":
+        return (start + end - length) // 2
+    return start - length // 2 if anchor == "donor" else end - length + length // 2
+
+
+def cut_window(genome, row, chrom, *, anchor, length, edge, strand):
+    """The Window around ``row``, whose chromosome the genome calls ``chrom``.
+
+    ``edge`` says what happens where it would leave the chromosome: ``pad`` fills with N and keeps the coordinates,
+    ``shift`` moves it inside, ``drop`` gives none. With ``strand`` "aware" a row on the minus strand is read as its
+    reverse complement, with "forward" never. ``pad_left`` and ``pad_right`` count the N in reading direction.
+    Raises NoWindow with the reason.
+    """
+    if anchor != "centre" and row.strand == ".":
+        raise NoWindow(f"no strand, so no {anchor}")
+    bases = genome.lengths[chrom]
+    wanted = window_start(row, anchor, length)
+    start = _kept_inside(wanted, length, bases, edge)
+    first, last = max(start, 0), min(start + length, bases)
+    before, after = first - start, start + length - last
+    sequence = "N" * before + genome.fetch(chrom, first, last) + "N" * after
+    reverse = strand == "aware" and row.strand == "-"
+    if reverse:
+        sequence, before, after = reverse_complement(sequence), after, before
+    fields = {
+        "anchor": anchor,
+        "length": length,
+        "edge": edge,
+        "pad_left": before,
+        "pad_right": after,
+        "shift": start - wanted,
+        "row": f"{row.start}-{row.end}({row.strand})",
+    }
+    read = "." if row.strand == "." else "-" if reverse else "+"
+    return Window(row.name, sequence, chrom, start, start + length, read, fields)
+
+
+def _kept_inside(start, length, bases, edge):
+    if 0 <= start <= bases - length or edge == "pad":
+        return start
+    if edge == "drop":
+        raise NoWindow("the window leaves the chromosome")
+    if bases < length:
+        raise NoWindow("the chromosome is shorter than the window")
+    return min(max(start, 0), bases - length)

@@ -1,0 +1,1 @@
+"""Attribution, in-silico mutagenesis, contributions, permutation, stability selection, explanation."""

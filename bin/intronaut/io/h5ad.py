@@ -1,0 +1,284 @@
+"""The features file: an HDF5 file in the AnnData layout (.h5ad) that every embedder writes and every model reads.
+
+``X`` is ``(n, d)`` float32 or float16, contiguous, uncompressed; ``obs`` has one row a window (index = its name);
+``var`` one row a feature (index = its name) with group columns; ``uns["intronaut"]`` the provenance and, for the
+tools that finish rows one batch at a time, which rows are done. The layout follows the AnnData on-disk
+specification 0.1.0, so ``anndata.read_h5ad`` opens the file.
+"""
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from intronaut.core.errors import BadData, CannotWrite
+from intronaut.core.files import part_path, require_file
+
+OBS_COLUMNS = ("chrom", "start", "end", "strand", "length", "n_unknown", "digest")
+
+
+@dataclass
+class Features:
+    """A features file opened for reading. ``x`` is the ``(n, d)`` dataset on disk; read it in row blocks."""
+
+    path: Path
+    x: h5py.Dataset
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    provenance: dict
+
+    def row_blocks(self, rows=2048):
+        """Yield ``(slice, (rows, d) float32)`` over all rows in order."""
+        for first in range(0, len(self.obs), rows):
+            block = slice(first, min(first + rows, len(self.obs)))
+            yield block, self.x[block].astype(np.float32)
+
+
+def window_obs(windows):
+    """The ``obs`` table of a list of Windows: coordinates, length, unknown bases, and a digest of each sequence."""
+    rows = [
+        (w.name, w.chrom or "", -1 if w.start is None else w.start, -1 if w.end is None else w.end, w.strand,
+         len(w.sequence), len(w.sequence) - sum(w.sequence.count(base) for base in "ACGT"), sequence_digest(w.sequence))
+        for w in windows
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["name", *OBS_COLUMNS]).set_index("name")
+
+
+def sequence_digest(sequence):
+    """The first 16 hex digits of the sha256 of a sequence."""
+    return hashlib.sha256(sequence.encode()).hexdigest()[:16]
+
+
+def input_digest(obs):
+    """One sha256 over all names and sequence digests in row order: the same for any sharding of the same input.
+
+    A user's own matrix has no digests; its names alone are told apart.
+    """
+    digests = obs.get("digest", [""] * len(obs))
+    pairs = "".join(f"{name}\t{digest}\n" for name, digest in zip(obs.index, digests, strict=True))
+    return hashlib.sha256(pairs.encode()).hexdigest()
+
+
+class FeatureWriter:
+    """Fills a features file row by row in a part file beside it; ``finish`` gives it its name.
+
+    The part file has its whole size from the start, so a full disk is met before any work is done, and its layout
+    never changes, so the finished bytes do not depend on the order or the number of runs that filled it. A part file
+    left by a killed run with the same rows, features and provenance is taken up where it stopped.
+
+    Raises CannotWrite for a full or read-only disk and BadData for values that are not finite.
+    """
+
+    def __init__(self, path, obs, var, dtype, provenance, *, resume=False):
+        self.path = Path(path)
+        self.part = self.path.with_name(f".{self.path.name}.part") if resume else part_path(path)
+        self.resume = resume
+        provenance = provenance | {"input_sha256": input_digest(obs)}
+        wanted = _identity(obs, var, dtype, provenance)
+        self.file = self._taken_up(wanted) or self._begun(obs, var, dtype, provenance, wanted)
+        self.x = self.file["X"]
+        self.done = self.file["uns/intronaut/done"]
+        self._batch_size = self.file["uns/intronaut/batch_size"]
+
+    def _taken_up(self, wanted):
+        if not self.resume or not self.part.exists():
+            return None
+        try:
+            file = h5py.File(self.part, "r+")
+        except BlockingIOError as problem:
+            raise CannotWrite(
+                f"{self.path}: another run is writing it; wait for that, or choose another name"
+            ) from problem
+        except OSError:
+            self.part.unlink()  # killed before the layout was whole
+            return None
+        if _identity_of(file) == wanted:
+            return file
+        file.close()
+        self.part.unlink()
+        return None
+
+    def _begun(self, obs, var, dtype, provenance, wanted):
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _claim(self.part, len(obs) * len(var) * np.dtype(dtype).itemsize)
+            file = h5py.File(self.part, "w")
+            _write_layout(file, obs, var, dtype, provenance, wanted)
+            file.flush()
+            # HDF5 cuts the file to its own idea of the end: claim the whole size again
+            _claim(self.part, file["X"].id.get_offset() + file["X"].id.get_storage_size())
+            return file
+        except OSError as problem:
+            with contextlib.suppress(OSError):
+                self.part.unlink()
+            raise CannotWrite(f"{self.path}: cannot write: {problem.strerror or problem}") from problem
+
+    def pending(self):
+        """The rows still to do, int64, in order."""
+        return np.flatnonzero(self.done[:] == 0)
+
+    @property
+    def batch_size(self):
+        """The batch size the rows are computed with, 0 while it is not known: a run taken up must use the same."""
+        return int(self._batch_size[()])
+
+    @batch_size.setter
+    def batch_size(self, size):
+        self._batch_size[()] = size
+        self.file.flush()
+
+    def write(self, rows, values):
+        """Store ``(len(rows), d)`` values at increasing ``rows``, then mark them done; both are on disk on return."""
+        with np.errstate(over="ignore"):
+            values = np.asarray(values).astype(self.x.dtype)
+        finite = np.isfinite(values).all(axis=1)
+        if not finite.all():
+            raise BadData(f"{self.path}: feature values that are not finite for row {rows[np.argmin(finite)]}")
+        rows = np.asarray(rows)
+        where = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] + 1 == len(rows) else rows
+        self.x[where] = values
+        self.file.flush()
+        self.done[where] = 1
+        self.file.flush()
+
+    def batches(self, windows, size):
+        """Yield ``(rows, [Window…])`` of at most ``size`` of the input's windows, in order, that are still to do."""
+        done = self.done[:]
+        pending = ((row, window) for row, window in enumerate(windows) if not done[row])
+        while batch := list(itertools.islice(pending, size)):
+            yield [row for row, _ in batch], [window for _, window in batch]
+
+    def finish(self):
+        """Close, flush to disk and rename the part file to its final name."""
+        if len(left := self.pending()):
+            raise BadData(f"{self.path}: {len(left)} rows were never written")
+        self.file.close()
+        with open(self.part, "rb") as handle:
+            os.fsync(handle.fileno())
+        self.part.replace(self.path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *raised):
+        if self.file:
+            self.file.close()
+        if not self.resume:
+            self.part.unlink(missing_ok=True)
+
+
+def _claim(path, size):
+    """Give a file its size on disk, so that a full disk is met now. Where the system cannot, it is met later."""
+    with open(path, "ab") as handle:
+        if size and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(handle.fileno(), 0, size)
+
+
+def _identity_of(file):
+    try:
+        return file["uns/intronaut/identity"][()].decode()
+    except (KeyError, OSError):
+        return None
+
+
+def _identity(obs, var, dtype, provenance):
+    text = json.dumps([list(var.index), np.dtype(dtype).name, provenance, len(obs)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write_layout(file, obs, var, dtype, provenance, identity):
+    file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+    for name in ("layers", "obsm", "obsp", "uns", "varm", "varp"):
+        _dict_group(file, name)
+    _write_frame(file, "obs", obs)
+    _write_frame(file, "var", var)
+    notes = _dict_group(file["uns"], "intronaut")
+    _write_text(notes, "provenance", json.dumps(provenance, sort_keys=True))
+    _write_text(notes, "identity", identity)
+    # early allocation fixes every offset now; rows are only ever overwritten in place
+    _early_dataset(notes, "done", (len(obs),), np.uint8)
+    _early_dataset(notes, "batch_size", (), np.int64)
+    _early_dataset(file, "X", (len(obs), len(var)), dtype)
+
+
+def _dict_group(parent, name):
+    group = parent.create_group(name)
+    group.attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
+    return group
+
+
+def _early_dataset(parent, name, shape, dtype):
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_obj_track_times(False)  # a time of day in the file would make every run's bytes differ
+    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER if 0 not in shape and name == "X" else h5py.h5d.FILL_TIME_ALLOC)
+    space = h5py.h5s.create_simple(shape)
+    made = h5py.h5d.create(parent.id, name.encode(), h5py.h5t.py_create(np.dtype(dtype), logical=True), space, plan)
+    h5py.Dataset(made).attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+
+
+def _write_text(parent, name, text):
+    parent.create_dataset(name, data=text, dtype=h5py.string_dtype())
+    parent[name].attrs.update({"encoding-type": "string", "encoding-version": "0.2.0"})
+
+
+def _write_frame(file, name, frame):
+    group = file.create_group(name)
+    group.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index"})
+    group.attrs["column-order"] = np.array(list(frame.columns), dtype=h5py.string_dtype())
+    for column, values in [("_index", frame.index), *frame.items()]:
+        values = np.asarray(values)
+        text = values.dtype.kind in "OUS"
+        stored, dtype = (values.astype(object), h5py.string_dtype()) if text else (values, None)
+        group.create_dataset(column, data=stored, dtype=dtype)
+        kind = "string-array" if text else "array"
+        group[column].attrs.update({"encoding-type": kind, "encoding-version": "0.2.0"})
+
+
+def open_features(path):
+    """Open a features file made by any embedder, or a user's own .h5ad with a dense ``X``.
+
+    Raises BadData for a file that is not HDF5, is truncated, lacks X/obs/var, is sparse, names two rows or two columns
+    alike, or is unfinished.
+    """
+    require_file(path)
+    try:
+        file = h5py.File(path, "r")
+    except OSError as problem:
+        raise BadData(f"{path}: not a whole HDF5 file ({problem}); make the features again") from problem
+    try:
+        x, obs, var = file["X"], _read_frame(file["obs"]), _read_frame(file["var"])
+    except KeyError as problem:
+        raise BadData(f"{path}: not a features file: {problem}") from problem
+    if not isinstance(x, h5py.Dataset) or x.shape != (len(obs), len(var)):
+        raise BadData(f"{path}: X must be a dense matrix with one row a window and one column a feature")
+    for kind, index in (("row", obs.index), ("feature", var.index)):
+        if not index.is_unique:
+            raise BadData(f"{path}: more than one {kind} is named {index[index.duplicated()][0]!r}")
+    notes = file.get("uns/intronaut", {})
+    if "done" in notes and not notes["done"][:].all():
+        raise BadData(f"{path}: {int((notes['done'][:] == 0).sum())} rows are unfinished; run the embedder again")
+    provenance = json.loads(notes["provenance"][()]) if "provenance" in notes else {}
+    return Features(Path(path), x, obs, var, provenance)
+
+
+def _read_frame(group):
+    index = group.attrs["_index"]
+    columns = {name: _read_column(group[name]) for name in group.attrs["column-order"]}
+    return pd.DataFrame(columns, index=pd.Index(_read_column(group[index]), name="name"))
+
+
+def _read_column(item):
+    if isinstance(item, h5py.Group):  # a categorical column, which anndata makes of repeated strings
+        if "categories" not in item:  # a nullable column
+            return np.where(item["mask"][:], None, np.asarray(_read_column(item["values"]), object))
+        categories, codes = _read_column(item["categories"]), item["codes"][:]
+        return np.where(codes < 0, None, np.asarray(categories, object)[codes])
+    return item.asstr()[:] if h5py.check_string_dtype(item.dtype) else item[:]

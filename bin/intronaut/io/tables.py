@@ -1,0 +1,117 @@
+"""The tab-separated tables that pass between tools: labels.tsv, predictions.tsv and the like."""
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+
+from intronaut.core.errors import BadData, Problems
+from intronaut.core.files import digest_file, whole_file
+from intronaut.io.text import numbered_lines, rereadable
+
+MISSING = "NA"
+_WHOLE = re.compile(r"-?[0-9]+\Z")
+_BREAKS = re.compile(r"[\t\r\n]")
+BED_COLUMNS = ("chrom", "start", "end", "name", "score", "strand")
+LABEL_COLUMNS = (*BED_COLUMNS, "label", "unit", "gene_id", "gene_name", "intron_id")
+# what a window's place and base content tell without any model; the baseline that every model must beat
+COVARIATES = ("length", "gc", "cpg", "rank", "n_introns", "dist_tss", "dist_tes", "gene_length")
+PREDICTION_COLUMNS = ("name", "label", "split", "fold", "p_retained", "logit")
+
+
+def read_table(path, required=(), whole_numbers=()):
+    """Read a TSV with one header line into a DataFrame of text; NA becomes missing.
+
+    Columns named in ``whole_numbers`` become int64. Raises BadData that names every line with the wrong number of
+    fields or a bad number, and the columns that are lacking.
+    """
+    rows, problems, header = [], Problems(path), None
+    for number, line in numbered_lines(path):
+        fields = line.split("\t")
+        if header is None:
+            header = fields
+        elif line:
+            if len(fields) != len(header):
+                problems.add(f"{len(fields)} fields, the header has {len(header)}", number)
+            rows.append((number, fields))
+    if header is None:
+        raise BadData(f"{path}: empty; a header line was expected")
+    if len(set(header)) < len(header):
+        raise BadData(
+            f"{path}: two columns of one name: {', '.join(sorted({n for n in header if header.count(n) > 1}))}"
+        )
+    lacking = [name for name in required if name not in header]
+    if lacking:
+        raise BadData(f"{path}: no column {', '.join(lacking)}; it has {', '.join(header)}")
+    for column in (header.index(name) for name in whole_numbers):
+        for number, fields in rows:
+            if column < len(fields) and not _WHOLE.match(fields[column]):
+                problems.add(f"{header[column]} is {fields[column]!r}, not a whole number", number)
+    problems.raise_if_any()
+    table = pd.DataFrame([fields for _, fields in rows], columns=header, dtype=object)
+    table = table.mask(table == MISSING)
+    return table.astype({name: "int64" for name in whole_numbers})
+
+
+def read_labels(path):
+    """Read labels.tsv: one row a window, ``label`` float64 (1, 0, NaN), covariates float64.
+
+    Raises BadData for lacking columns, labels other than 0, 1 and NA, covariates that are no numbers, and names that
+    occur twice.
+    """
+    table = read_table(path, LABEL_COLUMNS, ("start", "end"))
+    problems = Problems(path)
+    for line, value in enumerate(table["label"], 2):
+        if not pd.isna(value) and value not in ("0", "1"):
+            problems.add(f"label is {value!r}; it must be 1, 0 or NA", line)
+    for line, twice in enumerate(table["name"].duplicated(), 2):
+        if twice:
+            problems.add(f"name {table['name'].iloc[line - 2]!r} occurs twice", line)
+    for name in table.columns.intersection(COVARIATES):
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        for row in (numbers.isna() & table[name].notna()).to_numpy().nonzero()[0]:
+            problems.add(f"{name} is {table[name].iloc[row]!r}, not a number", row + 2)
+        table[name] = numbers.astype(float)
+    problems.raise_if_any()
+    # every row has a place and a name: there NA is what a contig is called
+    table = table.fillna({"chrom": MISSING, "name": MISSING})
+    table["label"] = table["label"].astype(float)
+    return table
+
+
+def read_labels_and_digest(path):
+    """As :func:`read_labels`, with the sha256 of the file's bytes, which tells later whether it is the same."""
+    with rereadable(path) as copy:
+        return read_labels(copy), digest_file(copy)
+
+
+def read_labels_and_text(path):
+    """As :func:`read_labels`, with the same rows as text, to be written on as they were."""
+    with rereadable(path) as copy:
+        return read_labels(copy), read_table(copy)
+
+
+def write_table(path, table):
+    """Write a DataFrame as TSV: one header line, NA for missing, six significant digits, whole or not at all."""
+    with whole_file(path) as out:
+        out.write("\t".join(table.columns) + "\n")
+        columns = [_texts(table[name]) for name in table.columns]
+        out.writelines("\t".join(row) + "\n" for row in zip(*columns, strict=True))
+
+
+def _texts(column):
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu":
+        return list(map(str, column.tolist()))
+    return [_cell(value) for value in column.tolist()]
+
+
+def _cell(value):
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return MISSING
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    if _BREAKS.search(text):
+        raise BadData(f"{text!r} holds a tab or line end, which a table cannot")
+    return text

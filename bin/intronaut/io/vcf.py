@@ -1,0 +1,110 @@
+"""The lines of a VCF file, as text: what is not read is kept to the letter.
+
+Coordinates are 0-based, half-open, on the forward strand; POS of a VCF is 1-based.
+"""
+
+import re
+from typing import NamedTuple
+
+from intronaut.core.errors import BadData, Problems
+from intronaut.io.text import numbered_lines
+
+FIXED = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
+_CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)(?=[,>])")
+_LENGTH = re.compile(r"##contig=<(?:.*,)?length=(\d+)(?=[,>])")
+_REF = re.compile(r"[ACGTUNRYSWKMBDHV]+\Z", re.IGNORECASE)
+_BASES = re.compile(r"[ACGTN]+\Z", re.IGNORECASE)
+# what VCF 4.3 (section 1.2) wants written as % and two hex digits within INFO
+_ENCODED = {ord(letter): f"%{ord(letter):02X}" for letter in "%:;=, \t\r\n"}
+
+
+class Record(NamedTuple):
+    """One line of a VCF: its number, and its tab-separated columns as text."""
+
+    line: int
+    fields: list
+
+    @property
+    def start(self):
+        """Where REF starts."""
+        return int(self.fields[1]) - 1
+
+    @property
+    def ref(self):
+        """The reference allele, upper case."""
+        return self.fields[3].upper()
+
+    @property
+    def alts(self):
+        """The alternative alleles as written."""
+        return self.fields[4].split(",")
+
+
+def read_header(path):
+    """The header lines of a VCF, through the one of column names. Raises BadData for what is no VCF."""
+    lines = []
+    for number, line in numbered_lines(path):
+        if not lines and not line.startswith("##fileformat=VCF"):
+            raise BadData(
+                f"{path}: line 1: a VCF starts with ##fileformat=VCF…, found {line[:40]!r}; BCF: bcftools view"
+            )
+        lines.append(line)
+        if line.startswith("#CHROM"):
+            if tuple(line.split("\t")[: len(FIXED)]) != FIXED:
+                raise BadData(f"{path}: line {number}: the columns of a VCF are {' '.join(FIXED)}, by tabs")
+            return lines
+        if not line.startswith("##"):
+            raise BadData(f"{path}: line {number}: expected ##… or the column names #CHROM POS …, found {line[:40]!r}")
+    raise BadData(f"{path}: no line of column names (#CHROM POS …); is it whole?")
+
+
+def contig_lengths(header):
+    """A dict from each contig that the header names with its length to that length."""
+    found = [(_CONTIG.match(line), _LENGTH.match(line)) for line in header]
+    return {name[1]: int(length[1]) for name, length in found if name and length}
+
+
+def read_records(path):
+    """Yield the Records of a VCF in file order. Raises BadData that lists every broken line, after the last."""
+    problems, columns = Problems(path), 0
+    for number, line in numbered_lines(path):
+        if line.startswith("#"):
+            columns = line.count("\t") + 1
+        elif line:
+            fields = line.split("\t")
+            if fault := _fault(fields, columns):
+                problems.add(fault, number)
+            else:
+                yield Record(number, fields)
+    problems.raise_if_any()
+
+
+def _fault(fields, columns):
+    if len(fields) != columns:
+        return f"{len(fields)} columns, the header has {columns}"
+    chrom, position, _, ref, alt = fields[:5]
+    if len(chrom.split()) != 1:
+        return f"CHROM {chrom!r} is empty or holds white space"
+    if not (position.isascii() and position.isdigit()):
+        return f"POS is {position!r}, not a whole number"
+    if not _REF.match(ref):
+        return f"REF is {ref[:40]!r}, not bases"
+    return None if all(alt.split(",")) else f"ALT is {alt[:40]!r}, with an empty allele"
+
+
+def left_out(alt):
+    """Why an alternative allele cannot be scored, or None."""
+    if alt == ".":
+        return "no alternative allele"
+    if alt == "*":
+        return "deleted by another variant (*)"
+    if alt.startswith("<"):
+        return "symbolic allele"
+    if "[" in alt or "]" in alt or alt.startswith(".") or alt.endswith("."):
+        return "breakend"
+    return None if _BASES.match(alt) else "letters other than A, C, G, T and N"
+
+
+def encoded(text):
+    """Text as a value within INFO."""
+    return text.translate(_ENCODED)

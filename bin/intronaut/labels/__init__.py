@@ -1,0 +1,1 @@
+"""Callers, calls, annotation rules, peaks."""

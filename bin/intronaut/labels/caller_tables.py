@@ -1,0 +1,99 @@
+"""Callers' tables as text: header, types, places; every problem with its line number."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from intronaut.core.errors import BadData, Problems
+from intronaut.io.delimited import LARGEST_POSITION
+from intronaut.io.text import numbered_lines
+
+MISSING_WORDS = ("", "NA", "NAold", "NaN", "nan", "na", "None", "-nan")
+
+
+def text_table(path):
+    """Read a tab-separated table as text; the index is the line number.
+
+    Lines that start with ``##`` or ``# `` and BED's ``track`` and ``browser`` lines are skipped, a ``#`` before the
+    header and quotes around cells are removed, words for a missing value become missing. A first line whose second and
+    third cells are whole numbers is no header: the columns are then ``column_1``, ``column_2`` and so on. A header that
+    is one cell short, or whose first cell is empty (as R and SUPPA2 write it), has ``row`` before it.
+
+    Raises BadData for an empty file and for rows of another width.
+    """
+    lines = ((number, line) for number, line in numbered_lines(path) if not _is_comment(line))
+    head = list(itertools.islice(lines, 2))
+    if not head:
+        raise BadData(f"{path}: empty; a table was expected")
+    first, second = ([_bare(cell) for cell in line.split("\t")] for _, line in (head * 2)[:2])
+    if len(first) >= 3 and first[1].isdecimal() and first[2].isdecimal():
+        header = [f"column_{i + 1}" for i in range(len(first))]
+    else:
+        head = head[1:]
+        header = ["row"] * (len(second) == len(first) + 1) + [first[0].lstrip("#") or "row", *first[1:]]
+    problems, numbers_, rows = Problems(path), [], []
+    for number, line in itertools.chain(head, lines):
+        cells = [_bare(cell) for cell in line.split("\t")]
+        if len(cells) == len(header):
+            numbers_.append(number)
+            rows.append(cells)
+        else:
+            problems.add(f"{len(cells)} columns, the header has {len(header)}", number)
+    problems.raise_if_any()
+    columns = [np.array(column, object) for column in zip(*rows, strict=True)] or [[] for _ in header]
+    table = pd.DataFrame(dict(zip(_unique(header), columns, strict=True)), index=numbers_, dtype=object)
+    return table.mask(table.isin(MISSING_WORDS))
+
+
+def _is_comment(line):
+    return not line.strip() or line.startswith(("##", "# ", "track", "browser"))
+
+
+def _bare(cell):
+    return cell.strip().strip('"')
+
+
+def _unique(names):
+    """The names with ``.2``, ``.3`` … after the second, third … of the same name (rMATS writes ID twice)."""
+    seen = {}
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        yield name if seen[name] == 1 else f"{name}.{seen[name]}"
+
+
+def whole_numbers(texts, problems):
+    """A column of text as int64; what is no whole number goes to ``problems`` and becomes 0."""
+    values = pd.to_numeric(texts, errors="coerce")
+    bad = values.isna() | (values % 1 != 0) | (values.abs() > LARGEST_POSITION)
+    for line, text in texts[bad].items():
+        what = f"{text!r}, not a whole number" if isinstance(text, str) else "missing"
+        problems.add(f"{texts.name} is {what}", line)
+    return values.mask(bad, 0).astype("int64")
+
+
+def numbers(texts, problems):
+    """A column of text as float64, words for a missing value as missing; what is no number goes to ``problems``."""
+    texts = texts.mask(texts.isin(MISSING_WORDS))
+    values = pd.to_numeric(texts, errors="coerce").astype(float)
+    for line, text in texts[(values.isna() & texts.notna()) | np.isinf(values)].items():
+        problems.add(f"{texts.name} is {text!r}, not a number or NA", line)
+    return values
+
+
+def parts(texts, pattern, what, problems):
+    """The named groups of ``pattern`` in a column of text, as text columns; what does not fit goes to ``problems``."""
+    found = texts.str.extract(f"^{pattern}$", expand=True)
+    for line, text in texts[found.isna().all(axis=1)].items():
+        problems.add(f"{texts.name} is {text!r}, not {what}", line)
+    return found
+
+
+def check_places(rows, problems):
+    """Add to ``problems`` every row whose chromosome, interval or strand cannot be."""
+    for line, row in rows[(rows["start"] < 0) | (rows["start"] >= rows["end"])].iterrows():
+        problems.add(f"{row['start']} to {row['end']} (0-based, half-open) is no interval", line)
+    for line in rows.index[rows["chrom"].isna()]:
+        problems.add("no chromosome", line)
+    for line, strand in rows.loc[~rows["strand"].isin(["+", "-", "."]), "strand"].items():
+        problems.add(f"strand {strand!r} is not + - or .", line)

@@ -1,0 +1,97 @@
+"""Peaks of open chromatin as examples: read from BED, labelled by the introns under them.
+
+Coordinates are 0-based, half-open.
+"""
+
+import numpy as np
+import pandas as pd
+
+from intronaut.genome.intervals import covered, overlapping_pairs
+
+
+def peak_rows(peaks, introns, found):
+    """The labelled ``peaks`` with gene and covariates of the intron under them that overlaps most, missing without one.
+
+    ``length``, ``rank`` and so on describe that intron; ``dist_tss`` and ``dist_tes`` run from the peak's middle.
+    """
+    peaks, found = peaks.reset_index(drop=True), found.reset_index(drop=True)
+    under = found["introns"].tolist()
+    host = introns.reindex([rows[0] if rows else -1 for rows in under]).reset_index(drop=True)
+    into = (peaks["start"] + peaks["end"]) // 2 - host["start"]
+    minus = host["strand"] == "-"
+    left = np.where(minus, host["dist_tes"], host["dist_tss"]) + into
+    right = np.where(minus, host["dist_tss"], host["dist_tes"]) + host["length"] - into
+    return host.assign(
+        chrom=peaks["chrom"], start=peaks["start"], end=peaks["end"], strand=peaks["strand"], name=peaks["name"],
+        label=found["label"].astype(float), label_reason=found["reason"],
+        intron_id=_joined_over(under, introns["intron_id"]), gene_id=_joined_over(under, introns["gene_id"]),
+        gene_name=_joined_over(under, introns["gene_name"]),
+        dist_tss=np.where(minus, right, left), dist_tes=np.where(minus, left, right),
+    )  # fmt: skip
+
+
+def _joined_over(under, column):
+    """The distinct words of the column's comma-joined cells under each peak, in order of overlap, joined again."""
+    cells = [[] if pd.isna(cell) else cell.split(",") for cell in column]
+    return [",".join(dict.fromkeys(word for row in rows for word in cells[row])) or None for rows in under]
+
+
+def flanking_exons(annotation, introns):
+    """The exons next to the given introns in any transcript: DataFrame chrom, start, end."""
+    exons = annotation.exons.join(annotation.transcripts[["chrom", "strand"]], on="transcript")
+    before = exons.merge(introns[["chrom", "strand", "start"]].rename(columns={"start": "end"}).drop_duplicates())
+    after = exons.merge(introns[["chrom", "strand", "end"]].rename(columns={"end": "start"}).drop_duplicates())
+    return pd.concat([before, after])[["chrom", "start", "end"]].drop_duplicates(ignore_index=True)
+
+
+def touching(peaks, others):
+    """Whether each peak shares a base with one of ``others``: bool array."""
+    touched = np.zeros(len(peaks), bool)
+    touched[overlapping_pairs(peaks, others)["left"]] = True
+    return touched
+
+
+def label_peaks(peaks, introns, label, least, summit=False):
+    """Label peaks by the introns under them, or with ``summit`` by those under the base at their summit.
+
+    1 when retained introns cover at least the fraction ``least`` of the peak; 0 when spliced ones do and no retained
+    one is touched; NaN when only introns without a label cover it that far.
+
+    Args:
+        peaks: DataFrame chrom, start, end with ``introns``' chromosome names.
+        introns: DataFrame chrom, start, end; ``label`` is one value an intron.
+
+    Returns:
+        DataFrame, one row a peak: label; reason; ledger (reason, where the peak is to be left out); introns (list of
+        the introns' rows that decided, the one with the largest overlap first).
+    """
+    if summit:
+        peaks = peaks.assign(start=peaks["summit"], end=peaks["summit"] + 1)
+    pairs = overlapping_pairs(peaks, introns)
+    pairs["label"] = label[pairs["right"]]
+    length = (peaks["end"] - peaks["start"]).to_numpy()
+    kinds = {1.0: pairs["label"] == 1, 0.0: pairs["label"] == 0, np.nan: pairs["label"].isna()}
+    shares = {kind: covered(pairs[chosen], peaks, introns) for kind, chosen in kinds.items()}
+    retained, spliced, unknown = (share / length for share in shares.values())
+    result = pd.DataFrame({"label": np.full(len(peaks), np.nan), "reason": None, "ledger": None}, dtype=object)
+    result["label"] = np.select([retained >= least, (spliced >= least) & (retained == 0)], [1.0, 0.0], np.nan)
+    undecided = result["label"].isna()
+    left_out = [
+        (retained + spliced + unknown == 0, "outside_introns"),
+        ((retained > 0) & (spliced >= least), "touches_retained"),
+        (unknown < least, "overlap_below_minimum"),
+    ]
+    result["ledger"] = np.where(undecided, np.select(*zip(*left_out, strict=True), None), None)
+    result["reason"] = np.where(undecided & result["ledger"].isna(), "introns_unlabelled", None)
+    decided = result["label"].to_numpy()[pairs["left"]]
+    chosen = pairs[(pairs["label"] == decided) | (pairs["label"].isna() & np.isnan(decided))]
+    result["introns"] = _ranked(chosen, len(peaks))
+    return result
+
+
+def _ranked(pairs, n_peaks):
+    """The introns paired with each peak, a list by falling overlap; an empty one where there is none."""
+    pairs = pairs.sort_values(["left", "overlap", "right"], ascending=[True, False, True])
+    ends = np.cumsum(np.bincount(pairs["left"], minlength=n_peaks)).tolist()
+    rows = pairs["right"].tolist()
+    return pd.Series([rows[a:b] for a, b in zip([0, *ends], ends, strict=False)], dtype=object)

@@ -1,0 +1,1 @@
+"""Design matrix, logistic, elastic net, LightGBM, cross-validation, calibration, model folder."""

@@ -1,0 +1,56 @@
+"""Probabilities from logits: Platt and isotonic calibration."""
+
+import numpy as np
+from scipy.special import logit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+
+def calibrate(found, labels, plan, method):
+    """Calibrate judged logits by what their own inner folds teach.
+
+    Returns ``(logits, maps)``: a dict from every judged fold, and None for the final model, to what
+    :func:`learn_calibration` learnt, or None.
+    """
+    if method == "none":
+        return found.logits, dict.fromkeys(found.inner)
+    logits = found.logits.copy()
+    learnt = {outer: learn_calibration(inner, labels, method) for outer, inner in found.inner.items()}
+    for outer in found.inner:
+        rows = plan.judged_by(outer)
+        logits[rows] = apply_calibration(learnt[outer], found.logits[rows])
+    return logits, learnt
+
+
+def learn_calibration(logits, labels, method):
+    """A map from logits to calibrated logits as a dict that JSON can hold, learnt on rows with finite logits.
+
+    No map falls: where the labels fall with the logits, which they do by chance when a model knows nothing, all logits
+    become that of the base rate. A falling map would turn the model round.
+    """
+    known = np.isfinite(logits)
+    x, y = logits[known], labels[known]
+    if method == "platt":
+        fitted = LogisticRegression(C=np.inf).fit(x[:, None], y)
+        if fitted.coef_[0, 0] <= 0:
+            # the likelihood is concave, so that the best slope that does not fall is 0
+            return {"method": "platt", "slope": 0.0, "intercept": float(logit(y.mean()))}
+        return {"method": "platt", "slope": float(fitted.coef_[0, 0]), "intercept": float(fitted.intercept_[0])}
+    fitted = IsotonicRegression(out_of_bounds="clip").fit(x, y)
+    # a step of 0 or 1 would have an infinite logit; half a row's worth of doubt keeps it finite
+    p = np.clip(fitted.y_thresholds_, 0.5 / len(y), 1 - 0.5 / len(y))
+    return {"method": "isotonic", "logit": fitted.X_thresholds_.tolist(), "calibrated": logit(p).tolist()}
+
+
+def is_flat(learnt):
+    """Whether a map of :func:`learn_calibration` gives every logit the same calibrated one."""
+    return learnt is not None and bool(np.ptp(apply_calibration(learnt, np.array([-1e9, 1e9]))) == 0)
+
+
+def apply_calibration(learnt, logits):
+    """Calibrated logits; unchanged where nothing was learnt."""
+    if learnt is None:
+        return logits
+    if learnt["method"] == "platt":
+        return learnt["slope"] * logits + learnt["intercept"]
+    return np.interp(logits, learnt["logit"], learnt["calibrated"])

@@ -1,0 +1,226 @@
+"""Who trains and who is judged: outer folds by leakage group, inner folds to choose by, out-of-fold logits."""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from intronaut.core.errors import BadData
+from intronaut.models import logistic as linear
+from intronaut.splits.folds import grouped_folds
+from intronaut.stats.metrics import log_losses, rank_auroc, require_both_classes
+
+DEFAULT_FOLDS = 5
+TEST, UNUSED = 0, -1
+# weaker penalties cost most steps and, past the best one, only get worse
+PATIENCE = 2
+LEAST_RISE = 1e-6
+
+
+@dataclass
+class Plan:
+    """Which rows train and which are judged.
+
+    ``fold`` ``(n,)``: the fold of every row that may train, TEST for rows that are only judged, UNUSED for the rest.
+    ``held_out``: the folds that are left out one at a time to choose settings. ``nested``: True when these folds are
+    also judged, so that settings are chosen anew without each of them; False when the test rows are judged.
+    """
+
+    fold: np.ndarray
+    held_out: tuple
+    nested: bool
+    groups: np.ndarray
+
+    @property
+    def known(self):
+        """Rows that may train, bool."""
+        return self.fold > TEST
+
+    @property
+    def outers(self):
+        """What to fit for: None, the final model, then each judged fold."""
+        return (None, *self.held_out) if self.nested else (None,)
+
+    @property
+    def judged(self):
+        """Rows that predictions.tsv holds, bool."""
+        return self.known if self.nested else self.fold == TEST
+
+    def judged_by(self, outer):
+        """Rows judged by the model trained without fold ``outer``; the final model (None) judges test rows only."""
+        return self.fold == (TEST if outer is None else outer)
+
+    def trains(self, left_out):
+        """Rows that train when the folds ``left_out`` are left out, bool."""
+        return self.known & ~np.isin(self.fold, list(left_out))
+
+    def torn_groups(self):
+        """How many leakage groups lie in more than one fold."""
+        used = self.fold > UNUSED
+        return int((pd.Series(self.fold[used]).groupby(self.groups[used]).nunique() > 1).sum())
+
+    def fold_names(self):
+        """The fold of each row as predictions.tsv shows it: a number, NA for test rows."""
+        return pd.array(np.where(self.known, self.fold, 0), "Int64").astype(object) if self.nested else np.nan
+
+
+def make_plan(table, n_folds):
+    """Decide who trains among the rows of a labels table.
+
+    With ``n_folds``, or where column ``split`` is empty, whole groups are dealt to folds. Otherwise ``split`` holds
+    fold numbers, or train, valid and test: valid is then the inner fold, and without it train is dealt to folds.
+    """
+    labels = table["label"].to_numpy()
+    require_both_classes(labels, "the labelled windows that have features")
+    # a row without a leakage group stands alone
+    alone = "row " + table["name"]
+    groups = (table["group"].fillna(alone) if "group" in table else alone).to_numpy(object)
+    split = table["split"] if "split" in table else pd.Series(np.nan, index=table.index, dtype=object)
+    values = set(split.dropna())
+    if n_folds or not values:
+        fold = grouped_folds(groups, labels, n_folds or DEFAULT_FOLDS)
+        plan = Plan(fold, _numbers(fold), True, groups)
+    elif values <= {"train", "valid", "test"}:
+        plan = _train_test_plan(split.to_numpy(object), values, groups, labels)
+    elif all(value.isdigit() for value in values):
+        number = {value: place for place, value in enumerate(sorted(values, key=int), 1)}
+        fold = split.map(number).fillna(UNUSED).to_numpy(int)
+        plan = Plan(fold, _numbers(fold), True, groups)
+    else:
+        raise BadData(f"column split holds {', '.join(sorted(values)[:5])}; use fold numbers, or train, valid and test")
+    if plan.nested and len(plan.held_out) < 3:
+        raise BadData(f"{len(plan.held_out)} folds; at least 3 are needed to choose a penalty without the judged fold")
+    for fold in plan.held_out:
+        require_both_classes(labels[plan.fold == fold], f"the rows of fold {fold}")
+    require_both_classes(labels[plan.judged], "the rows to judge")
+    return plan
+
+
+def _numbers(fold):
+    return tuple(int(number) for number in np.unique(fold[fold > TEST]))
+
+
+def _train_test_plan(split, values, groups, labels):
+    lacking = {"train", "test"} - values
+    if lacking:
+        raise BadData(f"column split has no {' and no '.join(sorted(lacking))} row")
+    fold = np.full(len(split), UNUSED)
+    fold[split == "test"] = TEST
+    train = split == "train"
+    if "valid" in values:
+        fold[train], fold[split == "valid"] = 1, 2
+        return Plan(fold, (2,), False, groups)
+    fold[train] = grouped_folds(groups[train], labels[train], DEFAULT_FOLDS)
+    return Plan(fold, _numbers(fold), False, groups)
+
+
+@dataclass
+class CrossFit:
+    """What a cross-fit found.
+
+    ``logits`` ``(n,)``: of the judged rows, each by a model that never saw it. ``inner``: for every judged fold, and
+    None for the final model, the logits ``(n,)`` of its training rows by models that saw neither the row's fold nor
+    the judged one (NaN elsewhere): what a calibration may learn from. ``final``: the model fitted on all known rows.
+    ``setting`` of the final model and ``setting_of_fold``; ``path`` the table of what was tried.
+    """
+
+    logits: np.ndarray
+    inner: dict
+    final: object
+    setting: object
+    setting_of_fold: dict
+    path: pd.DataFrame
+
+
+def left_out_sets(plan):
+    """The sets of folds to train without: none, each held-out one, and pairs where a judged one is never to be seen."""
+    sets = [frozenset()] + [frozenset([fold]) for fold in plan.held_out]
+    return sets + [frozenset(pair) for pair in combinations(plan.held_out, 2)] if plan.nested else sets
+
+
+def balanced(weights, labels):
+    """Row weights ``(n, k)`` with which both classes count alike, and the logit offsets ``(k,)`` that this calls for.
+
+    A model of balanced classes thinks half of all introns retained; the offset turns its logits back to the prevalence
+    that it was trained at.
+    """
+    retained, total = labels @ weights, weights.sum(axis=0)
+    share = np.where(labels[:, None] == 1, retained, total - retained)
+    return weights * total / (2 * share), np.log(retained / (total - retained))
+
+
+def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False):
+    """Fit a path of penalties on every set of folds that nested cross-validation needs, all side by side.
+
+    The model that judges fold k is trained without k, at the C with the least log loss when each other fold j is
+    predicted without j and k. The final model is trained on all known rows, at the C chosen by leaving out each fold.
+    The path goes from strong to weak penalties and ends when no fold has gained for PATIENCE values of C.
+
+    Args:
+        balance: weigh the classes alike in training, then turn the logits back to the training prevalence.
+        solve: ``(row_weights, c, start) -> linear.Solution``; ``start`` is the solution of the C before, or None.
+    """
+    sets = left_out_sets(plan)
+    at = {folds: place for place, folds in enumerate(sets)}
+    row_weights, offsets = np.stack([plan.trains(folds) for folds in sets], axis=1).astype(float), np.zeros(len(sets))
+    if balance:
+        row_weights, offsets = balanced(row_weights, labels)
+    outers = plan.outers
+    solution, solutions, inner, own, path = None, {}, {}, {}, []
+    for c in sorted(c_values):
+        solution = solve(row_weights, c, solution)
+        logits = linear.logits(matrix, solution) + offsets
+        solutions[c] = (solution.weights[:, 0].copy(), solution.intercept[0] + offsets[0])
+        for outer in outers:
+            place = at[frozenset() if outer is None else frozenset([outer])]
+            inner[c, outer], own[c, outer] = _inner_logits(logits, plan, outer, at), logits[:, place]
+            path.append(
+                {"c": c, "judged_fold": outer, **_inner_score(inner[c, outer], labels, plan)}
+                | {"iterations": solution.iterations[place], "largest_gradient": solution.gradient[place]}
+                | {"converged": bool(solution.converged[place])}
+            )
+        if _past_best(path, len(outers)):
+            break
+    path = pd.DataFrame(path)
+    best = {outer: _best(path, outer) for outer in outers}
+    path["chosen"] = path["c"] == path["judged_fold"].map(best).fillna(best[None])
+    judged = np.full(len(plan.fold), np.nan)
+    for outer in outers:
+        rows = plan.judged_by(outer)
+        judged[rows] = own[best[outer], outer][rows]
+    chosen = {outer: inner[best[outer], outer] for outer in outers}
+    return CrossFit(judged, chosen, solutions[best[None]], best[None], {str(k): best[k] for k in outers[1:]}, path)
+
+
+def _inner_logits(logits, plan, outer, at):
+    """The logits of each held-out fold's rows by the model that saw neither them nor ``outer``; NaN elsewhere."""
+    made = np.full(len(plan.fold), np.nan)
+    for fold in plan.held_out:
+        if fold != outer:
+            rows = plan.fold == fold
+            made[rows] = logits[rows, at[frozenset(filter(None, (fold, outer)))]]
+    return made
+
+
+def _inner_score(logits, labels, plan):
+    """Log loss of all inner rows; AUROC averaged over folds, whose models never met and have no common scale."""
+    known = np.isfinite(logits)
+    folds = [plan.fold == fold for fold in np.unique(plan.fold[known])]
+    return {
+        "inner_log_loss": log_losses(labels[known], logits[known]).mean(),
+        "inner_auroc": np.mean([rank_auroc(labels[rows], logits[rows]) for rows in folds]),
+    }
+
+
+def _past_best(path, per_c):
+    """Whether every inner log loss has been above its least for the last PATIENCE values of C."""
+    losses = np.array([row["inner_log_loss"] for row in path]).reshape(-1, per_c)
+    # models that are still empty have equal losses: those must be left behind, not stopped at
+    return len(losses) > PATIENCE and bool((losses[-PATIENCE:] > losses.min(axis=0) + LEAST_RISE).all())
+
+
+def _best(path, outer):
+    """The C of least inner log loss; the smallest of equals."""
+    own = path[path["judged_fold"].isna() if outer is None else path["judged_fold"] == outer]
+    return own["c"].iloc[int(np.argmin(own["inner_log_loss"]))]

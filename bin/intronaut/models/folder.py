@@ -1,0 +1,191 @@
+"""The model folder of fit: model.json, and weights.safetensors or lightgbm.txt. Never a pickle."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from intronaut.core.errors import BadData
+from intronaut.core.files import require_file, whole_file
+from intronaut.io.tables import write_table
+from intronaut.models.design_matrix import names_digest
+
+LAYOUT = 1
+# everything that fit or finetune may write, as patterns
+MODEL_FILES = ("model.json", "coefficients.tsv", "weights.safetensors", "lightgbm.txt", "importance.tsv")
+MODEL_FILES += ("tokenizer.json", "path.tsv", "predictions.tsv", "metrics.json", "strata.tsv")
+MODEL_FILES += ("covariates", "combined", "shuffled", "seed[0-9]*")
+
+
+@dataclass
+class LinearModel:
+    """A logistic regression: ``logit = intercept + sum_j weights_j (x_j - mean_j) / sd_j``, arrays ``(d,)`` float64."""
+
+    notes: dict
+    weights: np.ndarray
+    intercept: float
+    mean: np.ndarray
+    sd: np.ndarray
+
+    def per_unit(self):
+        """``(weights (d,), intercept)`` on the raw scale: ``logit = intercept + w·x``."""
+        weights = self.weights / self.sd
+        return weights, self.intercept - weights @ self.mean
+
+    def logits(self, values):
+        """``(n, d)`` raw feature values → ``(n,)`` float64 logits, before calibration."""
+        weights, intercept = self.per_unit()
+        return values @ weights + intercept
+
+
+@dataclass
+class TreeModel:
+    """Boosted trees: the logit is the booster's raw score plus ``offset``."""
+
+    notes: dict
+    booster: object
+    offset: float
+
+    def logits(self, values):
+        """``(n, d)`` raw feature values → ``(n,)`` float64 logits, before calibration."""
+        return self.booster.predict(values, raw_score=True, num_threads=1) + self.offset
+
+
+def write_linear(folder, model, var):
+    """Write a fitted LinearModel; ``var`` is the features' table of names and group columns, in column order."""
+    folder = Path(folder)
+    more = {"intercept": float(model.intercept), "n_parameters": len(var) + 1}
+    _write_notes(folder, model.notes | more, var)
+    per_unit, _ = model.per_unit()
+    fitted = {"coefficient": model.weights, "coefficient_per_unit": per_unit, "mean": model.mean, "sd": model.sd}
+    write_table(folder / "coefficients.tsv", var.rename_axis("feature").reset_index().assign(**fitted))
+    arrays = {"weights": model.weights, "mean": model.mean, "sd": model.sd, "intercept": np.array([model.intercept])}
+    arrays = {name: np.ascontiguousarray(values, np.float64) for name, values in arrays.items()}
+    save_file(arrays, folder / "weights.safetensors")
+
+
+def write_trees(folder, notes, booster, offset, var):
+    """Write fitted trees, in LightGBM's own text format."""
+    folder = Path(folder)
+    leaves = int(sum(tree["num_leaves"] for tree in booster.dump_model()["tree_info"]))
+    # a tree of k leaves has k values and k - 1 thresholds
+    _write_notes(folder, notes | {"offset": float(offset), "n_parameters": 2 * leaves - booster.num_trees()}, var)
+    gain, splits = (booster.feature_importance(kind) for kind in ("gain", "split"))
+    table = var.rename_axis("feature").reset_index().assign(gain=gain, splits=splits)
+    write_table(folder / "importance.tsv", table)
+    with whole_file(folder / "lightgbm.txt") as out:
+        out.write(booster.model_to_string())
+
+
+def _write_notes(folder, notes, var):
+    notes = notes | {
+        "layout": LAYOUT,
+        "classes": ["spliced", "retained"],
+        "n_features": len(var),
+        "names_sha256": names_digest(var.index),
+    }
+    with whole_file(folder / "model.json") as out:
+        json.dump(notes, out, indent=1, sort_keys=True, ensure_ascii=False)
+        out.write("\n")
+
+
+def read_model(folder):
+    """Read a model folder of fit back: a LinearModel or a TreeModel.
+
+    Raises MissingInput or BadData for one that is not there, broken or made by another tool.
+    """
+    folder = Path(folder)
+    notes = read_notes(folder)
+    if notes.get("tool") != "fit":
+        raise BadData(f"{folder}: a model of {notes.get('tool', 'another tool')}, not of fit")
+    return _read_trees(folder, notes) if notes["kind"] == "lightgbm" else _read_linear(folder, notes)
+
+
+def _read_linear(folder, notes):
+    path = require_file(folder / "weights.safetensors")
+    try:
+        arrays = load_file(path)
+        intercept = float(arrays["intercept"][0])
+        model = LinearModel(notes, arrays["weights"], intercept, arrays["mean"], arrays["sd"])
+    except (SafetensorError, KeyError) as problem:
+        raise BadData(f"{path}: not the weights of a linear model ({problem}); fit it again") from problem
+    if len(model.weights) != notes["n_features"]:
+        raise BadData(f"{path}: {len(model.weights)} weights, model.json says {notes['n_features']}")
+    return model
+
+
+def _read_trees(folder, notes):
+    import lightgbm
+
+    path = require_file(folder / "lightgbm.txt")
+    text = path.read_text(encoding="utf-8", errors="replace")
+    # LightGBM aborts the process on some broken texts; a whole one ends with its parameters
+    if not text.startswith("tree\n") or "end of parameters" not in text:
+        raise BadData(f"{path}: not a whole LightGBM model; fit it again")
+    booster = lightgbm.Booster(model_str=text)
+    if booster.num_feature() != notes["n_features"]:
+        raise BadData(f"{path}: trees of {booster.num_feature()} features, model.json says {notes['n_features']}")
+    return TreeModel(notes, booster, notes["offset"])
+
+
+def read_notes(folder):
+    """The contents of a folder's model.json."""
+    path = require_file(Path(folder) / "model.json")
+    try:
+        notes = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as problem:
+        raise BadData(f"{path}: not JSON ({problem})") from problem
+    if not isinstance(notes, dict) or notes.get("layout") != LAYOUT:
+        raise BadData(f"{path}: not a model of this version of Intronaut; fit it again")
+    return notes
+
+
+# what a features file says of its input and of its making, not of what its columns mean
+NOT_MEANING = ("input_sha256", "version", "store", "dtype")
+
+
+def matching_columns(notes, features):
+    """The columns of a features file that a model was fitted on.
+
+    A model of a feature group finds its columns in the file that holds all groups. Raises BadData when the columns are
+    not there, or were made with other weights or options.
+    """
+    both = (notes["features"], features.provenance)
+    was, now = ({key: made[key] for key in made if key not in NOT_MEANING} for made in both)
+    differing = sorted(key for key in was.keys() | now.keys() if was.get(key) != now.get(key))
+    if was and now and differing:
+        told = "; ".join(f"{key} was {was.get(key)!r}, is {now.get(key)!r}" for key in differing)
+        raise BadData(f"{features.path}: not made as the features of the model: {told}")
+    wanted = pd.Index(features.var.index)
+    if names_digest(wanted) == notes["names_sha256"]:
+        return np.arange(len(wanted))
+    if notes.get("feature_group", "all") != "all":
+        columns = group_columns(features, notes["feature_group"])
+        if names_digest(wanted[columns]) == notes["names_sha256"]:
+            return columns
+    raise BadData(
+        f"{features.path}: its {len(wanted)} feature names are not the {notes['n_features']} the model was fitted on; "
+        "make the features with the same tool, release and options"
+    )
+
+
+def group_columns(features, group):
+    """Column numbers of a feature group of the features' ``var`` table.
+
+    ``all``, ``COLUMN=VALUE[,VALUE…]``, or ``VALUE[,VALUE…]`` of the column ``kind``, such as tf, histone or access.
+    """
+    if group == "all":
+        return np.arange(len(features.var))
+    column, _, values = group.partition("=") if "=" in group else ("kind", "=", group)
+    if column not in features.var or not values:
+        known = ", ".join(features.var.columns) or "none"
+        raise BadData(f"{features.path}: feature group {group!r}: give COLUMN=VALUE; its columns are {known}")
+    chosen = np.flatnonzero(features.var[column].isin(values.split(",")))
+    if not len(chosen):
+        some = ", ".join(map(str, features.var[column].value_counts().index[:10]))
+        raise BadData(f"{features.path}: no feature has {column} {values}; it holds {some} …")
+    return chosen

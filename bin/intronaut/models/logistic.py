@@ -1,0 +1,211 @@
+"""L2-penalised logistic regression of many weighted problems on one matrix at once.
+
+The folds of a cross-validation and the resamples of a bootstrap differ only in the weights of their rows. Fitting them
+side by side turns their matrix-vector products into one matrix-matrix product, so that a single pass over the rows
+serves all of them.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit
+from threadpoolctl import threadpool_limits
+
+HISTORY = 10
+ARMIJO = 1e-4
+# float32 products leave the loss uncertain in its seventh digit
+LOSS_NOISE = 1e-7
+SHORTEST_STEP = 1e-8
+NARROW, RANK, SUBSPACE_PASSES = 1024, 128, 3
+# rows that tell the leading directions as well as all do
+SPECTRUM_ROWS = 12_000
+
+
+@dataclass
+class Solution:
+    """Coefficients of ``k`` problems on the standardised columns, and how well each converged.
+
+    ``weights`` ``(d, k)`` and ``intercept`` ``(k,)`` float64; ``loss`` the penalised mean loss, ``gradient`` its
+    largest absolute derivative, ``iterations`` the steps taken, ``converged`` bool, ``(k,)`` each.
+    """
+
+    weights: np.ndarray
+    intercept: np.ndarray
+    loss: np.ndarray
+    gradient: np.ndarray
+    iterations: np.ndarray
+    converged: np.ndarray
+
+
+def spectrum(matrix):
+    """The leading eigenvectors ``(d, r)`` float32 and eigenvalues ``(r,)`` of the columns' correlation matrix.
+
+    By randomised subspace iteration (Halko, Martinsson & Tropp 2011, SIAM Rev. 53:217): three passes over the rows, or
+    over evenly spaced blocks of them where they are many. None for matrices too narrow to gain from it.
+    """
+    if matrix.d < NARROW:
+        return None
+    blocks = matrix.blocks[:: max(1, matrix.n // SPECTRUM_ROWS)]
+    with threadpool_limits(1):
+        basis = np.linalg.qr(np.random.default_rng(0).normal(size=(matrix.d, RANK)))[0]
+        for _ in range(SUBSPACE_PASSES):
+            thin, product = basis.astype(np.float32), np.zeros((matrix.d, RANK))
+            for part in matrix.map(lambda rows, values, thin=thin: values.T @ (values @ thin), blocks):
+                product += part
+            last, basis = basis, np.linalg.qr(product)[0]
+        values, vectors = np.linalg.eigh(last.T @ product / sum(rows.stop - rows.start for rows in blocks))
+        return (last @ vectors).astype(np.float32), np.maximum(values, 0)
+
+
+def fit(matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-5, max_iterations=500, spectrum=None):
+    """Minimise ``sum_i s_i log-loss_i / sum(s) + sum_j ridge_j w_j^2 / (2 c sum(s))`` for each column of row weights.
+
+    ``c`` is scikit-learn's C. L-BFGS (Nocedal & Wright, Numerical Optimization 2006, algorithm 7.4) with backtracking,
+    every problem with its own step; a problem is done when no derivative exceeds ``tolerance``. Sums over rows run
+    in a fixed order, so the result does not depend on the number of threads.
+
+    Args:
+        matrix: a :class:`intronaut.models.design_matrix.Matrix`.
+        labels: ``(n,)``, 1 or 0; or ``(n, k)``, where every problem has its own.
+        row_weights: ``(n, k)``, 0 for rows that a problem must not see.
+        ridge: ``(d,)`` relative penalty of each column; all 1 when None.
+        start: a Solution to begin from, such as the one of the smaller C.
+        spectrum: of :func:`spectrum`, which saves most steps on wide correlated columns: the first guess of the inverse
+            Hessian is then that of the leading directions (Frangella, Tropp & Udell 2023, SIMAX 44:718).
+    """
+    objective = Objective(matrix, labels, row_weights, c, ridge)
+    k = row_weights.shape[1]
+    if start is None:
+        point = np.vstack([np.zeros((matrix.d, k)), base_rates(labels, row_weights)])
+    else:
+        point = np.vstack([start.weights, start.intercept])
+    with threadpool_limits(1):
+        guess = _inverse_hessian(objective, labels, spectrum)
+        point, loss, gradient, iterations = _minimise(objective, guess, point, tolerance, max_iterations)
+    largest = np.abs(gradient).max(axis=0)
+    return Solution(point[:-1], point[-1], loss, largest, iterations, largest <= tolerance)
+
+
+def base_rates(labels, row_weights):
+    """The intercept ``(k,)`` of each problem when every coefficient is 0."""
+    share = np.clip(_retained(labels, row_weights) / row_weights.sum(axis=0), 1e-6, 1 - 1e-6)
+    return np.log(share / (1 - share))
+
+
+def _retained(labels, row_weights):
+    """The weight of retained rows in every problem, ``(k,)``."""
+    labels = np.asarray(labels, float)
+    return labels @ row_weights if labels.ndim == 1 else (labels * row_weights).sum(axis=0)
+
+
+def repeated(weights, intercept, k):
+    """One fitted model ``(d,)`` as the starting point of ``k`` problems."""
+    unknown = np.full(k, np.nan)
+    return Solution(np.repeat(weights[:, None], k, axis=1), np.full(k, float(intercept)), *[unknown] * 4)
+
+
+def logits(matrix, solution):
+    """Predicted logits of every row by every problem's solution, ``(n, k)`` float64."""
+    slope = solution.weights.astype(np.float32)
+    with threadpool_limits(1):
+        products = list(matrix.map(lambda rows, values: values @ slope))
+    return np.concatenate(products).astype(float) + solution.intercept
+
+
+class Objective:
+    """Penalised mean loss and gradient of ``k`` problems; the last row of a point is the intercept."""
+
+    def __init__(self, matrix, labels, row_weights, c, ridge):
+        self.matrix = matrix
+        self.labels = np.asarray(labels, float).reshape(len(row_weights), -1)
+        self.row_weights = row_weights
+        self.total = row_weights.sum(axis=0)
+        ridge = np.ones(matrix.d) if ridge is None else ridge
+        self.ridge = np.append(ridge, 0.0)[:, None] / (c * self.total)
+
+    def __call__(self, point, which):
+        """``(loss (k,), gradient (d + 1, k))`` of the problems ``which`` at ``point`` ``(d + 1, k)``."""
+        slope, intercept = point[:-1].astype(np.float32), point[-1]
+        row_weights = self.row_weights[:, which]
+        labels = self.labels if self.labels.shape[1] == 1 else self.labels[:, which]
+
+        def work(rows, values):
+            logit = (values @ slope).astype(float) + intercept
+            label = labels[rows]
+            loss = (row_weights[rows] * (np.logaddexp(0, logit) - label * logit)).sum(axis=0)
+            residual = row_weights[rows] * (expit(logit) - label)
+            return loss, values.T @ residual.astype(np.float32), residual.sum(axis=0)
+
+        loss, gradient = np.zeros(len(which)), np.zeros_like(point)
+        for block_loss, block_slope, block_intercept in self.matrix.map(work):
+            loss += block_loss
+            gradient[:-1] += block_slope
+            gradient[-1] += block_intercept
+        ridge = self.ridge[:, which]
+        loss = loss / self.total[which] + (ridge * point**2).sum(axis=0) / 2
+        return loss, gradient / self.total[which] + ridge * point
+
+
+def _inverse_hessian(objective, labels, spectrum):
+    """A function ``(problem, vector (d + 1,))`` that applies a guess of the inverse Hessian, or None."""
+    if spectrum is None:
+        return None
+    vectors, values = spectrum
+    share = _retained(labels, objective.row_weights) / objective.total
+    curvature = share * (1 - share)
+
+    def apply(problem, vector):
+        ridge, own = objective.ridge[:-1, problem], curvature[problem]
+        # the directions that are not kept are taken to be as steep as the flattest of those that are
+        flattest = own * values[0] + ridge.max()
+        gain = 1 / (own * values + ridge.max()) - 1 / flattest
+        slope = vector[:-1] / (own * values[0] + ridge) + vectors @ (gain * (vectors.T @ vector[:-1]))
+        return np.append(slope, vector[-1] / own)
+
+    return apply
+
+
+def _minimise(objective, guess, point, tolerance, max_iterations):
+    """Batched L-BFGS: one call of the objective a round, at the trial point of every problem not yet done."""
+    k = point.shape[1]
+    loss, gradient = objective(point, np.arange(k))
+    pairs = [deque(maxlen=HISTORY) for _ in range(k)]
+    direction = np.stack([_direction(gradient[:, problem], [], guess, problem) for problem in range(k)], axis=1)
+    iterations, step = np.zeros(k, int), np.ones(k)
+    while True:
+        unfinished = (np.abs(gradient).max(axis=0) > tolerance) & (iterations < max_iterations) & (step > SHORTEST_STEP)
+        if not unfinished.any():
+            return point, loss, gradient, iterations
+        active = np.flatnonzero(unfinished)
+        trial = point[:, active] + step[active] * direction[:, active]
+        trial_loss, trial_gradient = objective(trial, active)
+        slope = (gradient[:, active] * direction[:, active]).sum(axis=0)
+        enough = trial_loss <= loss[active] + ARMIJO * step[active] * slope + LOSS_NOISE * np.abs(loss[active])
+        step[active[~enough]] *= 0.3
+        for at in np.flatnonzero(enough):
+            problem = active[at]
+            pairs[problem].append((trial[:, at] - point[:, problem], trial_gradient[:, at] - gradient[:, problem]))
+            point[:, problem], gradient[:, problem], loss[problem] = trial[:, at], trial_gradient[:, at], trial_loss[at]
+            direction[:, problem] = _direction(gradient[:, problem], pairs[problem], guess, problem)
+            iterations[problem] += 1
+            step[problem] = 1.0
+
+
+def _direction(gradient, pairs, guess, problem):
+    """Minus the inverse Hessian, as the guess and the last steps and gradient changes imply it, times the gradient."""
+    usable = [(step, change, 1 / curvature) for step, change in pairs if (curvature := step @ change) > 0]
+    if not usable and guess is None:
+        return -gradient / max(np.linalg.norm(gradient), 1.0)
+    result, shares = -gradient, []
+    for step, change, inverse in reversed(usable):
+        shares.append(inverse * (step @ result))
+        result = result - shares[-1] * change
+    if guess is None:
+        step, change, inverse = usable[-1]
+        result = result / (inverse * (change @ change))
+    else:
+        result = guess(problem, result)
+    for (step, change, inverse), share in zip(usable, reversed(shares), strict=True):
+        result = result + (share - inverse * (change @ result)) * step
+    return result

@@ -1,0 +1,1 @@
+"""PWMs, sites, similarity, families."""

@@ -1,0 +1,204 @@
+"""Sites of motifs with exact p-values, in the manner of FIMO (Grant, Bailey & Noble 2011, Bioinformatics 27:1017).
+
+Log-odds are rounded to whole steps of 1/128 bit. Of these the null distribution is computed exactly by dynamic
+programming, and the windows are scanned with the very same numbers, so that a site's p-value is that of its score: the
+chance that a site of background bases scores as high or higher. Bases are in the order A, C, G, T.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from intronaut.core.dna import OTHER
+from intronaut.motifs.pwm import log_odds
+
+STEPS_PER_BIT = 128
+NEVER = np.float32(np.inf)
+
+
+def strand_symmetric(background):
+    """Base frequencies in which A is as common as T and C as G: a motif and its other strand then have one null."""
+    background = np.asarray(background, float)
+    return (background + background[::-1]) / 2 / background.sum()
+
+
+def base_frequencies(windows):
+    """Frequencies of A, C, G, T among the known bases of code arrays, float64, strand-symmetric."""
+    counts = sum(np.bincount(codes, minlength=OTHER + 1)[:OTHER] for codes in windows)
+    return strand_symmetric(counts)
+
+
+def score_steps(motif, pseudocount, background):
+    """A motif's log-odds in whole steps of 1/128 bit, ``(width, 4)`` int64."""
+    return np.rint(log_odds(motif, pseudocount, background) * STEPS_PER_BIT).astype(np.int64)
+
+
+def survival(steps, background):
+    """The null distribution of a matrix of whole numbers, by dynamic programming over its positions.
+
+    Args:
+        steps: ``(width, 4)`` int64; ``background``: ``(4,)`` base frequencies.
+
+    Returns:
+        ``(lowest, p)``: ``p[s - lowest]`` is the probability of a score of at least ``s``, float64.
+    """
+    lowest = int(steps.min(axis=1).sum())
+    chance = np.ones(1)
+    for row in steps - steps.min(axis=1, keepdims=True):
+        longer = np.zeros(len(chance) + row.max())
+        for more, share in zip(row, background, strict=True):
+            longer[more : more + len(chance)] += share * chance
+        chance = longer
+    # from the highest score down, so that the smallest terms are added first
+    return lowest, np.minimum(np.cumsum(chance[::-1])[::-1], 1.0)
+
+
+@dataclass
+class Sites:
+    """Sites found, one element each: ``window`` and ``motif`` (row numbers), ``start`` (in the window, reading
+    direction), ``minus`` (bool: on the other strand), ``bits`` (float64 log-odds), ``p`` (float64)."""
+
+    window: np.ndarray
+    motif: np.ndarray
+    start: np.ndarray
+    minus: np.ndarray
+    bits: np.ndarray
+    p: np.ndarray
+
+    def of_motif(self):
+        """Yield for each motif that has sites ``(motif, the places of its sites)``."""
+        order = np.argsort(self.motif, kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(self.motif[order])) + 1):
+            if len(places):
+                yield int(self.motif[places[0]]), places
+
+
+class SiteScanner:
+    """Finds every site with a p-value of at most ``threshold``, on both strands.
+
+    A site with a base other than A, C, G or T is none. ``reachable`` is bool, one value a motif: whether its best
+    possible site has such a p-value at all; that of a short motif may not.
+    """
+
+    def __init__(self, motifs, pseudocount, background, threshold):
+        background = strand_symmetric(background)
+        self.widths = np.array([len(motif.counts) for motif in motifs])
+        steps = [score_steps(motif, pseudocount, background) for motif in motifs]
+        self.tails = [_tail(one, background, threshold) for one in steps]
+        self.reachable = np.array([len(p) > 0 for _, p in self.tails])
+        self.groups = [self._group(width, steps) for width in map(int, np.unique(self.widths))]
+
+    def _group(self, width, steps):
+        places = np.flatnonzero(self.widths == width)
+        least = np.array([lowest for lowest, _ in self.tails], np.float32)
+        least[~self.reachable] = NEVER
+        return width, places, both_strands([steps[k] for k in places]), torch.from_numpy(np.tile(least[places], 2))
+
+    def scan(self, codes, keep=None):
+        """Scan one window.
+
+        Args:
+            codes: ``(length,)`` uint8 base codes; ``keep``: bool of the same shape, or None for all. The middle of a
+                site must be kept for the site to count.
+
+        Returns:
+            ``(found, best, tested)``: found ``(4, sites)`` int32 of motif, start, strand (1 is minus), score in steps;
+            best ``(motifs,)`` float32, the highest score in bits, NaN without any site; tested ``(motifs,)`` int64,
+            the number of sites looked at.
+        """
+        bases = one_hot(codes)
+        unknown = np.r_[0, np.cumsum(codes == OTHER)]
+        best, tested = np.full(len(self.widths), np.nan, np.float32), np.zeros(len(self.widths), np.int64)
+        found = [np.empty((4, 0), np.int32)]
+        for width, places, terms, least in self.groups:
+            positions = len(codes) - width + 1
+            if positions < 1:
+                continue
+            usable = unknown[width:] == unknown[:-width]
+            if keep is not None:
+                usable = usable & keep[(width - 1) // 2 :][:positions] & keep[width // 2 :][:positions]
+            rows = np.flatnonzero(usable)
+            if not len(rows):
+                continue
+            scores = bases.as_strided((positions, 4 * width), (4, 1)) @ terms
+            if len(rows) < positions:
+                scores = scores[torch.from_numpy(rows)]
+            tested[places] = 2 * len(rows)
+            highest = scores.amax(dim=0)
+            best[places] = highest.view(2, -1).amax(dim=0).numpy() / STEPS_PER_BIT
+            # few columns hold a site at all; only those are looked through
+            columns = torch.nonzero(highest >= least)[:, 0]
+            held = scores[:, columns]
+            row, column = torch.nonzero(held >= least[columns]).numpy().T
+            strand, motif = np.divmod(columns.numpy()[column], len(places))
+            found.append(np.stack([places[motif], rows[row], strand, held.numpy()[row, column]]).astype(np.int32))
+        return np.concatenate(found, axis=1), best, tested
+
+    def scan_all(self, windows, keeps=None, *, threads=1, progress=None):
+        """Scan code arrays in order: ``(Sites, best (n, motifs) float32, tested (motifs,) int64)``.
+
+        The sites are in order of window, motif, start and strand, and the same for any number of threads.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        keeps = [None] * len(windows) if keeps is None else keeps
+        best, tested = np.empty((len(windows), len(self.widths)), np.float32), np.zeros(len(self.widths), np.int64)
+        found, sizes = [], []
+        # one window a thread: the threads of torch itself have nothing to gain on products this small
+        torch.set_num_threads(1)
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for row, (sites, scores, looked_at) in enumerate(pool.map(self.scan, windows, keeps)):
+                sites = sites[:, np.lexsort((sites[2], sites[1], sites[0]))]
+                best[row], tested = scores, tested + looked_at
+                found.append(sites)
+                sizes.append(sites.shape[1])
+                if progress is not None:
+                    progress.add(1)
+        return self._sites(np.concatenate(found, axis=1), sizes), best, tested
+
+    def _sites(self, found, sizes):
+        motif, start, strand, score = found
+        window = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        sites = Sites(window, motif, start, strand == 1, score / STEPS_PER_BIT, np.empty(len(motif)))
+        for one, places in sites.of_motif():
+            lowest, p = self.tails[one]
+            sites.p[places] = p[score[places] - lowest]
+        return sites
+
+
+def _tail(steps, background, threshold):
+    """``(lowest, p)`` of :func:`survival`, from the lowest score whose p-value is at most ``threshold``."""
+    lowest, p = survival(steps, background)
+    first = int(np.searchsorted(-p, -threshold))
+    # scores that no site can have repeat the p-value of the next one that can: they do no harm
+    return lowest + first, p[first:]
+
+
+def one_hot(codes):
+    """``(length, 4)`` float32 tensor; a row of zeros for an unknown base."""
+    bases = np.zeros((len(codes), 4), np.float32)
+    known = np.flatnonzero(codes != OTHER)
+    bases[known, codes[known]] = 1
+    return torch.from_numpy(bases)
+
+
+def both_strands(matrices):
+    """Matrices of one width as the columns of ``(4 · width, 2 · m)`` float32: first all as they are, then all reversed
+    and complemented."""
+    columns = [matrix.ravel() for matrix in matrices] + [matrix[::-1, ::-1].ravel() for matrix in matrices]
+    return torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
+
+
+def site_q_values(sites, tested):
+    """Benjamini-Hochberg q-values of each motif's sites among all that were looked at, float64.
+
+    Only the sites at hand are ranked, those below the p-value threshold; a q-value can be too high by that, not too
+    low.
+    """
+    q = np.empty(len(sites.p))
+    for motif, places in sites.of_motif():
+        order = places[np.argsort(sites.p[places], kind="stable")]
+        ratio = sites.p[order] * tested[motif] / np.arange(1, len(order) + 1)
+        q[order] = np.minimum(np.minimum.accumulate(ratio[::-1])[::-1], 1.0)
+    return q

@@ -1,0 +1,90 @@
+"""Motif scores of windows: TRAP occupancy and best site."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+
+from intronaut.core.dna import OTHER, base_codes
+from intronaut.motifs.pwm import log_odds
+
+# Roider et al. 2007 (Bioinformatics 23:134), with the fit of R0 to motif width in the authors' R package tRap
+TRAP_LAMBDA = 0.7
+
+
+TRAP_LOG_R0_PER_BASE, TRAP_LOG_R0_AT_0 = 0.584, -5.66
+
+
+MEASURES = ("best", "occupancy")
+
+
+FLOAT32_BITS = 24
+
+
+def feature_table(motifs):
+    """``var``: one row a motif and measure, indexed by name."""
+    rows = [
+        (f"{motif.motif_id}_{motif.tf}_{measure}", motif.motif_id, motif.tf, motif.family, motif.tf_class, measure)
+        for motif in motifs
+        for measure in MEASURES
+    ]
+    return pd.DataFrame(rows, columns=["name", "motif_id", "tf", "family", "class", "measure"]).set_index("name")
+
+
+class Scanner:
+    """Scores windows with all motifs at once, on both strands.
+
+    A site is scored in TRAP's log odds of being bound, x = ln R0 - (Smax - S)·ln2/λ for a log-odds of S bits. Each
+    term is rounded to a power of two at which float32 sums of them are exact, so x is the same number in whatever
+    order it is summed; and a window is scored alone, so that nothing depends on its neighbours or on threads.
+    """
+
+    def __init__(self, motifs, pseudocount, background):
+        self.n = len(motifs)
+        matrices = [log_odds(motif, pseudocount, np.asarray(background, float)) for motif in motifs]
+        widths = np.array([len(matrix) for matrix in matrices])
+        self.widest = int(widths.max())
+        self.groups = [
+            (width, torch.from_numpy(places), *_trap_terms([matrices[place] for place in places]))
+            for width in map(int, np.unique(widths))
+            for places in [np.flatnonzero(widths == width)]
+        ]
+
+    def scan(self, sequence):
+        """``(2, motifs)`` float32: the best log-odds site in bits, and the expected number of bound sites.
+
+        The occupancy is the sum of 1 / (1 + exp(-x)) over all sites of both strands. A base other than A, C, G and T
+        is as likely in the motif as in the background (log-odds 0), and a window shorter than a motif is scored as if
+        such bases followed.
+        """
+        codes = base_codes(sequence)
+        bases = np.zeros((max(len(codes), self.widest), 4), np.float32)
+        known = np.flatnonzero(codes != OTHER)
+        bases[known, codes[known]] = 1
+        bases = torch.from_numpy(bases)
+        scores = torch.empty(2, self.n)
+        for width, places, terms, constant in self.groups:
+            positions = max(len(codes) - width + 1, 1)
+            x = torch.addmm(constant, bases.as_strided((positions, 4 * width), (4, 1)), terms)
+            best = (x.amax(dim=0) - constant).view(2, -1).amax(dim=0)
+            scores[0, places] = best * (TRAP_LAMBDA / math.log(2))
+            scores[1, places] = torch.sigmoid_(x).sum(dim=0).view(2, -1).sum(dim=0)
+        return scores.numpy()
+
+
+def _trap_terms(matrices):
+    """For ``m`` matrices of one width: ``(4 · width, 2 · m)`` terms of x, plus strand first, and its constant."""
+    energies = [matrix * (math.log(2) / TRAP_LAMBDA) for matrix in matrices]
+    log_r0 = TRAP_LOG_R0_PER_BASE * len(matrices[0]) + TRAP_LOG_R0_AT_0
+    rounded = [_in_exact_steps(energy, log_r0 - energy.max(axis=1).sum()) for energy in energies]
+    both = [one.ravel() for one, _ in rounded] + [one[::-1, ::-1].ravel() for one, _ in rounded]
+    constants = [constant for _, constant in rounded]
+    return torch.from_numpy(np.stack(both, axis=1).astype(np.float32)), torch.tensor(constants * 2, dtype=torch.float32)
+
+
+def _in_exact_steps(matrix, constant):
+    """Round both so that the constant plus one entry of each row is exact in float32, in whatever order added."""
+    largest_sum = np.abs(matrix).max(axis=1).sum() + abs(constant) + len(matrix)
+    step = 2.0 ** (math.ceil(math.log2(largest_sum)) - FLOAT32_BITS)
+    return np.round(matrix / step) * step, round(constant / step) * step

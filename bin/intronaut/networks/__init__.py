@@ -1,0 +1,1 @@
+"""Sei, DNABERT-2, trainable classifiers, training, device."""

@@ -1,0 +1,246 @@
+"""A network for every fold, trained without it and judged on it, beside linear models of the same rows.
+
+Written as fit writes its own: the same files, with the same names in them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from intronaut.core.log import Log
+from intronaut.io import tables
+from intronaut.models import logistic as linear
+from intronaut.models.cross_validation import UNUSED, Plan, cross_fit
+from intronaut.models.design_matrix import Matrix, covariates
+from intronaut.networks import classifiers as networks
+from intronaut.networks import training
+from intronaut.stats import metrics as evaluation
+
+# penalties of the linear models, those of fit
+C_VALUES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0, 10.0)
+
+
+@dataclass
+class Study:
+    """What all trainings of a run share.
+
+    ``table`` is the labels table and ``examples`` the windows of its rows; ``new_network(seed)`` gives the network
+    before training; with ``frozen``, the examples are what its trunk has made of the windows. ``folder`` holds the
+    checkpoints, ``bootstrap`` and ``seed`` are of the intervals.
+    """
+
+    name: str
+    table: pd.DataFrame
+    plan: Plan
+    examples: training.Examples
+    new_network: Callable
+    frozen: bool
+    settings: training.Settings
+    at_once: int | None
+    device: object
+    bootstrap: int
+    seed: int
+    log: Log
+    folder: Path | None = None
+
+    @property
+    def labels(self):
+        """0 and 1 of every row."""
+        return self.table["label"].to_numpy()
+
+
+@dataclass
+class Result:
+    """What one model, or the trainings from one seed, came to.
+
+    ``predictions`` of the judged rows, their ``summary`` for metrics.json, and the ``scores`` that pair them with those
+    of another model. ``logits`` ``(n,)`` are the judged rows', NaN elsewhere. Of networks also: ``valid``, by judged
+    fold, the logits ``(n,)`` of the validation rows of its training; its ``states``; the ``path`` of all epochs; and
+    the ``network`` that is kept, as trained (None if none is).
+    """
+
+    logits: np.ndarray
+    predictions: pd.DataFrame
+    summary: dict
+    scores: tuple
+    valid: dict | None = None
+    states: dict | None = None
+    path: pd.DataFrame | None = None
+    network: networks.Network | None = None
+
+
+def tell_rows(table, plan, counts, log):
+    """Say which rows are left out and why; returns the counts that the plan adds."""
+    found = {
+        "rows_trained": int(plan.known.sum()),
+        "rows_judged": int(plan.judged.sum()),
+        "rows_without_split": int((plan.fold == UNUSED).sum()),
+        "groups_in_several_folds": plan.torn_groups(),
+    }
+    reasons = {
+        "label missing": counts["label_missing"],
+        "labelled without a sequence": counts["labelled_without_features"],
+        "sequence without a line in the labels": counts["features_without_label_row"],
+        "split missing": found["rows_without_split"],
+    }
+    for reason, count in reasons.items():
+        if count:
+            log.note(f"{count:,} windows left out: {reason}")
+    if torn := found["groups_in_several_folds"]:
+        log.warn(f"{torn:,} leakage groups lie in several folds: the metrics flatter the model")
+    if "group" not in table:
+        log.warn("labels have no column group: every row is taken as independent")
+    log.note(f"{found['rows_trained']:,} windows train, {found['rows_judged']:,} are judged")
+    return found
+
+
+def train_all(study, seed, keep):
+    """Train a network for every fold that is judged, and with ``keep`` the one that is kept; returns their Result."""
+    logits, valid, states, path, kept = np.full(len(study.table), np.nan), {}, {}, [], None
+    for outer in study.plan.outers:
+        if outer is None and study.plan.nested and not keep:
+            continue
+        network, state, found = _train_without(study, outer, seed)
+        if outer is None:
+            kept = network
+        judged = study.plan.judged_by(outer)
+        logits[judged], valid[outer], states[outer] = found[judged], np.where(judged, np.nan, found), state
+        about = {"seed": seed, "judged_fold": outer}
+        path += [about | row | {"chosen": row["epoch"] == state.best_epoch} for row in state.history]
+    result = judge(study, logits, "features")
+    result.summary["seed"] = seed
+    result.valid, result.states, result.path, result.network = valid, states, pd.DataFrame(path), kept
+    return result
+
+
+def estimate(study, seeds):
+    """Train for a few seconds; returns lines that say how long the whole run takes, and its memory."""
+    network, (train, _) = study.new_network([study.seed]).to(study.device), training_rows(study.plan, None)
+    rows, outers, settings = np.flatnonzero(train), study.plan.outers, study.settings
+    parameters = networks.n_parameters(network)
+    rate = training.trial(network, study.examples, rows, settings, log=study.log, at_once=study.at_once)
+    trainings = len(outers) + (seeds - 1) * (len(outers) - study.plan.nested)
+    hours = len(rows) * (2 if settings.strands == "both" else 1) / rate / 3600
+    memory = training.peak_memory(study.device)
+    return [
+        f"parameters\t{parameters}",
+        f"windows_trained\t{len(rows)}",
+        f"trainings\t{trainings}",
+        f"windows_per_second\t{rate:.4g}",
+        f"hours_per_epoch\t{hours:.3g}",
+        f"hours_at_most\t{hours * settings.epochs * trainings:.3g}",
+        f"device\t{memory['device']}",
+        f"memory_GB\t{memory['memory_GB']:.3g}",
+    ]
+
+
+def _train_without(study, outer, seed):
+    """Train without fold ``outer``: the network, its State, its logits ``(n,)`` of validation and judged rows."""
+    plan, settings, log = study.plan, study.settings, study.log
+    train, valid = training_rows(plan, outer)
+    seed = [seed, outer or 0]
+    network = study.new_network(seed)
+    trained = (network.on_features() if study.frozen else network).to(study.device)
+    name = "the final network" if outer is None else f"the network for fold {outer}"
+    log.detail(f"training {name}: {networks.n_parameters(trained):,} parameters, {train.sum():,} windows")
+    state = training.train(
+        trained, study.examples, np.flatnonzero(train), np.flatnonzero(valid), settings, seed=seed,
+        path=study.folder / f"seed{seed[0]}_fold{seed[1]}.safetensors", log=log, at_once=study.at_once,
+    )  # fmt: skip
+    best = state.history[state.best_epoch - 1]
+    log.note(
+        f"{name}: best of {state.epoch} epochs {state.best_epoch}, validation log loss {best['inner_log_loss']:.3f}, "
+        f"AUROC {best['inner_auroc']:.3f}; {state.seconds:.0f} s"
+    )
+    asked = np.flatnonzero(valid | plan.judged_by(outer))
+    logits, strands = np.full(len(study.table), np.nan), study.examples.rows(asked)
+    logits[asked] = networks.predict(
+        trained, study.examples.collate, strands, size=state.at_once, dtype=settings.dtype, log=log
+    )
+    return network, state, logits
+
+
+def training_rows(plan, outer):
+    """The rows that train without fold ``outer``, and those whose loss ends it, of the next held-out fold; bool."""
+    following = [fold for fold in plan.held_out if outer is None or fold > outer]
+    valid = plan.fold == (following or plan.held_out)[0]
+    return plan.trains({outer}) & ~valid, valid
+
+
+def judge(study, logits, columns):
+    """The Result of logits ``(n,)``; ``columns`` says what the model read: features, covariates or combined."""
+    plan, of_network = study.plan, columns == "features"
+    predictions = evaluation.prediction_table(study.table, logits, plan.fold_names(), plan.judged)
+    groups = plan.groups[plan.judged]
+    summary, point, replicated = evaluation.evaluate(predictions, groups, study.bootstrap, study.seed)
+    summary |= {"model": study.name if of_network else "logistic", "columns": columns}
+    summary["judged"] = "out-of-fold" if plan.nested else "test rows"
+    auroc, ap = summary["metrics"]["auroc"], summary["metrics"]["average_precision"]
+    study.log.note(
+        f"{study.name if of_network else columns}: AUROC {auroc['value']:.3f} ({auroc['low']:.3f}–{auroc['high']:.3f})"
+        f", average precision {ap['value']:.3f} ({ap['low']:.3f}–{ap['high']:.3f}) at prevalence "
+        f"{summary['prevalence']:.3f}"
+    )
+    return Result(logits, predictions, summary, (point, replicated))
+
+
+def linear_models(study, result, threads):
+    """Beside the network: a linear model of the covariates alone, and one of that model's logit and the network's.
+
+    The second is learnt on the validation rows, on which neither was trained. Empty where no covariate varies.
+    """
+    plan, labels, extra = study.plan, study.labels, covariates(study.table, study.plan.known)
+    if not extra.shape[1]:
+        study.log.warn("no covariate column varies: there is no baseline to compare with")
+        return {}
+    matrix = Matrix(None, None, None, extra, known=plan.known, threads=threads)
+
+    def solve(row_weights, c, start):
+        return linear.fit(matrix, labels, row_weights, c, ridge=np.ones(matrix.d), start=start)
+
+    found = cross_fit(matrix, labels, plan, C_VALUES, solve)
+    combined, judged_logits = np.full(len(labels), np.nan), np.stack([result.logits, found.logits], axis=1)
+    for outer in plan.outers:
+        judged, (_, valid) = plan.judged_by(outer), training_rows(plan, outer)
+        if judged.any():
+            unseen = np.stack([result.valid[outer], found.inner[outer]], axis=1)
+            learnt = LogisticRegression(C=np.inf).fit(unseen[valid], labels[valid])
+            combined[judged] = learnt.decision_function(judged_logits[judged])
+    return {"covariates": judge(study, found.logits, "covariates"), "combined": judge(study, combined, "combined")}
+
+
+def write_evaluations(folder, study, results, beside, counts):
+    """The four tables and metrics.json of the first seed; folders of the other seeds and of the models ``beside``."""
+    first, judged = results[0], study.plan.judged
+    for name, result in (beside | {f"seed{more.summary['seed']}": more for more in results[1:]}).items():
+        (folder / name).mkdir()
+        evaluation.write_evaluation(folder / name, result.predictions, result.summary)
+    summary = first.summary | {"baseline": None, "gain": None, "rows": counts}
+    if beside:
+        summary["baseline"] = {name: result.summary["metrics"] for name, result in beside.items()}
+        base, n_groups = beside["covariates"].scores, summary["n_groups"]
+        summary["gain"] = {
+            "combined_minus_covariates": evaluation.gain(beside["combined"].scores, base, n_groups),
+            "features_minus_covariates": evaluation.gain(first.scores, base, n_groups),
+        }
+    if len(results) > 1:
+        summary["seeds"] = _over_seeds(results)
+    table, groups = study.table[judged].reset_index(drop=True), study.plan.groups[judged]
+    within, strata = evaluation.stratified_auroc(first.predictions, table, groups, study.bootstrap, study.seed)
+    tables.write_table(folder / "strata.tsv", strata)
+    evaluation.write_evaluation(folder, first.predictions, summary | {"auroc_within_strata": within})
+    tables.write_table(folder / "path.tsv", pd.concat([result.path for result in results]))
+
+
+def _over_seeds(results):
+    """Every metric of each seed, their mean and standard deviation."""
+    points = pd.DataFrame([result.scores[0] for result in results])
+    each = [
+        {"seed": result.summary["seed"]} | point
+        for result, point in zip(results, points.to_dict("records"), strict=True)
+    ]
+    return {"each": each, "mean": points.mean().to_dict(), "sd": points.std().to_dict()}

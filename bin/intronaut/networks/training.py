@@ -1,0 +1,387 @@
+"""How finetune trains a network: learning rates, epochs, early stopping, checkpoints that go on to the bit.
+
+Everything random in an epoch (order, strands, dropout) is drawn from the seed and the number of the epoch, so a run
+that was killed goes on from its last whole epoch as if nothing had happened.
+"""
+
+import itertools
+import json
+import math
+import resource
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.utils import parametrize
+
+from intronaut.core.errors import TryAgain, UsageError
+from intronaut.core.files import whole_file
+from intronaut.io.checkpoints import open_checkpoint
+from intronaut.networks.classifiers import precision, predict
+from intronaut.networks.device import compute_halving, unless_out_of_memory
+from intronaut.stats.metrics import log_losses, rank_auroc
+
+# windows whose trunk features share a file
+BLOCK = 512
+TRIAL_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train.
+
+    ``rates``: the learning rate at the start, at its peak after ``warm_up`` epochs, and after the last of ``epochs``;
+    the trunk's is ``trunk_factor`` of it. ``patience``: epochs without a lower validation loss after which training
+    ends. ``batch``: windows in a step. ``strands``: each epoch reads every window on ``both`` strands, on one at
+    ``random``, or on its own (``forward``). ``clip``: the largest norm of a step's gradient, or None.
+    """
+
+    optimiser: str
+    rates: tuple
+    warm_up: int
+    epochs: int
+    patience: int
+    batch: int
+    decay: float = 0.01
+    momentum: float = 0.9
+    trunk_factor: float = 1.0
+    strands: str = "random"
+    clip: float | None = 1.0
+    dtype: str = "float32"
+
+    def rate(self, epoch):
+        """The learning rate after ``epoch`` epochs, a real number: a straight line up, then half a cosine down."""
+        first, peak, last = self.rates
+        if epoch < self.warm_up:
+            return first + (peak - first) * epoch / self.warm_up
+        share = (epoch - self.warm_up) / (self.epochs - self.warm_up)
+        return last + (peak - last) * (1 + math.cos(math.pi * share)) / 2
+
+
+_SCRATCH = {"optimiser": "adamw", "rates": (1e-4, 1e-3, 1e-5), "warm_up": 2, "epochs": 50, "patience": 8, "batch": 64}
+_GENTLE = {"warm_up": 1, "patience": 3, "trunk_factor": 0.1}
+_PUBLISHED = {"warm_up": 5, "patience": 10, "batch": 512, "epochs": 100, "strands": "both", "clip": None}
+_PUBLISHED_SGD = _PUBLISHED | {"optimiser": "sgd", "momentum": 0.95}
+_PUBLISHED_ADAMW = _PUBLISHED | {"optimiser": "adamw"}
+# Settings by preset and network; "frozen" is any head on a trunk that stays. In paper, those of Daoud & Ben-Hur 2025,
+# who tell neither AttentionConv's peak rate nor the warm-up of any network but Sei: there it is as of the others.
+PRESETS = {
+    "default": {
+        "sei": _SCRATCH | _GENTLE | {"epochs": 20},
+        "dnabert2": _SCRATCH | _GENTLE | {"rates": (3e-5, 3e-4, 3e-6), "epochs": 10, "batch": 32},
+        "basset": _SCRATCH,
+        "basenji": _SCRATCH | {"rates": (5e-5, 5e-4, 5e-6)},
+        "attentionconv": _SCRATCH | {"rates": (5e-5, 5e-4, 5e-6)},
+        "frozen": _SCRATCH | {"epochs": 100, "patience": 10},
+    },
+    "paper": {
+        "sei": _PUBLISHED_SGD | {"rates": (1e-4, 1e-3, 1e-5), "epochs": 50},
+        "dnabert2": _PUBLISHED_SGD | {"rates": (1e-4, 5e-4, 1e-5), "batch": 128},
+        "basset": _PUBLISHED_ADAMW | {"rates": (1e-4, 1e-3, 1e-5)},
+        "basenji": _PUBLISHED_ADAMW | {"rates": (1e-4, 5e-4, 1e-5)},
+        "attentionconv": _PUBLISHED_ADAMW | {"rates": (1e-4, 1e-3, 1e-5)},
+    },
+}
+
+
+def settings_of(preset, network, *, frozen=False, peak=None, **changes):
+    """The Settings of a preset; ``peak`` scales its rates, ``changes`` that are not None replace its fields."""
+    chosen = PRESETS[preset]["frozen" if frozen and preset == "default" else network]
+    if peak:
+        chosen = chosen | {"rates": tuple(rate * peak / chosen["rates"][1] for rate in chosen["rates"])}
+    chosen = chosen | {name: value for name, value in changes.items() if value is not None}
+    # a run shorter than the warm-up reaches its peak all the same
+    return Settings(**chosen | {"warm_up": min(chosen["warm_up"], chosen["epochs"] - 1)})
+
+
+@dataclass
+class Examples:
+    """Windows to learn from: for each strand that is read, one encoded window a row; labels float32 ``(n,)``."""
+
+    strands: list
+    labels: np.ndarray
+    collate: Callable
+
+    def rows(self, rows):
+        """The encoded windows of some rows, by strand."""
+        return [[strand[row] for row in rows] for strand in self.strands]
+
+
+@dataclass
+class State:
+    """How far a training is, as JSON can hold it. ``at_once``: windows computed together, fewer than a batch where
+    memory does not hold one. ``scale``: of the losses in float16.
+    """
+
+    at_once: int
+    epoch: int = 0
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    seconds: float = 0.0
+    finished: bool = False
+    scale: dict = field(default_factory=dict)
+    history: list = field(default_factory=list)
+
+    def judge(self, losses, settings):
+        """Take the log losses of the validation rows after one more epoch; returns whether they are the least yet."""
+        self.epoch += 1
+        better = (loss := float(losses.mean())) < self.best_loss
+        if better:
+            self.best_loss, self.best_epoch = loss, self.epoch
+        self.finished = self.epoch == settings.epochs or self.epoch - self.best_epoch >= settings.patience
+        return better
+
+
+def train(network, examples, train_rows, valid_rows, settings, *, seed, path, log, at_once=None):
+    """Train a network on some rows until others no longer gain; it ends with the weights of its best epoch.
+
+    Args:
+        network: a networks.Network on its device; only parameters that require a gradient are changed.
+        train_rows, valid_rows: row numbers in ``examples``.
+        seed: whole numbers that no other training of the run has.
+        path: the checkpoint, written after every epoch; a training that finds one goes on from it.
+        at_once: windows to compute together [all of a batch]; the gradients of a batch add up.
+
+    Returns the State. Raises TryAgain when one window does not fit into memory, UsageError when the loss is no number.
+    """
+    optimiser, scaler = _optimiser(network, settings)
+    state, best = State(at_once or settings.batch), {}
+    if Path(path).exists():
+        state, best = _load(path, network, optimiser, scaler)
+    labels = examples.labels[valid_rows].astype(float)
+    total = settings.epochs * len(train_rows) * (2 if settings.strands == "both" else 1)
+    with log.progress(total, "windows at most") as progress:
+        progress.add(total // settings.epochs * state.epoch)
+        while not state.finished:
+            started, rng = monotonic(), np.random.default_rng([*seed, state.epoch])
+            torch.manual_seed(int(rng.integers(2**62)))
+            loss = _epoch(network, optimiser, scaler, examples, train_rows, settings, state, rng, log, progress)
+            rows = examples.rows(valid_rows)
+            logits = predict(network, examples.collate, rows, size=state.at_once, dtype=settings.dtype, log=log)
+            if not (math.isfinite(loss) and np.isfinite(logits).all()):
+                raise UsageError(f"the loss is not a number in epoch {state.epoch + 1}; lower --learning-rate")
+            losses = log_losses(labels, logits)
+            if state.judge(losses, settings):
+                best = {name: tensor.detach().cpu().clone() for name, tensor in _changing(network).items()}
+            told = {"epoch": state.epoch, "train_log_loss": loss, "inner_log_loss": float(losses.mean())}
+            state.history.append(told | {"inner_auroc": float(rank_auroc(labels, logits))})
+            state.seconds += monotonic() - started
+            _save(path, state, network, best, optimiser, scaler)
+            log.detail(", ".join(f"{name} {value:.4g}" for name, value in state.history[-1].items()))
+    network.load_state_dict(best, strict=False)
+    return state
+
+
+def _optimiser(network, settings):
+    """The optimiser of the parameters that may change, and the scaler of losses, idle but for float16."""
+    parts = ((network.trunk, settings.trunk_factor), (network.head, 1.0))
+    groups = [
+        {"params": [one for one in part.parameters() if one.requires_grad], "factor": factor} for part, factor in parts
+    ]
+    groups = [group for group in groups if group["params"]]
+    if settings.optimiser == "sgd":
+        made = torch.optim.SGD(groups, settings.rates[0], settings.momentum, weight_decay=settings.decay)
+    else:
+        made = torch.optim.AdamW(groups, settings.rates[0], weight_decay=settings.decay)
+    # float16 has so few exponents that small gradients would be lost
+    device = next(network.parameters()).device
+    return made, torch.amp.GradScaler(device.type, enabled=settings.dtype == "float16")
+
+
+def _epoch(network, optimiser, scaler, examples, rows, settings, state, rng, log, progress):
+    """One pass over the rows in batches of equal size; returns the mean loss of the windows read."""
+    network.train()
+    places = _reading(rows, settings.strands, rng)
+    batches = _batches(places, settings.batch)
+    total = 0.0
+    for number, batch in enumerate(batches):
+        rate = settings.rate(state.epoch + number / len(batches))
+        total = total + _step(network, optimiser, scaler, examples, batch, rate, settings, state, log) * len(batch)
+        progress.add(len(batch))
+    return float(total) / len(places)
+
+
+def _batches(places, size):
+    """As few parts of nearly equal size as hold at most ``size`` each."""
+    return np.array_split(places, -(-len(places) // size))
+
+
+def _step(network, optimiser, scaler, examples, batch, rate, settings, state, log):
+    """One step of the optimiser; returns the mean loss of the batch, a tensor."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["factor"]
+    loss = _gradient(network, optimiser, scaler, examples, batch, settings, state, log)
+    scaler.unscale_(optimiser)
+    if settings.clip:
+        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+    scaler.step(optimiser)
+    scaler.update()
+    return loss
+
+
+def trial(network, examples, rows, settings, *, log, at_once=None):
+    """Windows that training reads in a second, from the steps of TRIAL_SECONDS; the network is changed by them."""
+    optimiser, scaler = _optimiser(network, settings)
+    state = State(at_once or settings.batch)
+    batches = itertools.cycle(_batches(_reading(rows, settings.strands, np.random.default_rng(0)), settings.batch))
+    network.train()
+
+    def step():
+        batch = next(batches)
+        # waiting for the loss is waiting for the device
+        float(_step(network, optimiser, scaler, examples, batch, settings.rates[0], settings, state, log))
+        return len(batch)
+
+    step()
+    started, done = monotonic(), 0
+    while done == 0 or monotonic() - started < TRIAL_SECONDS:
+        done += step()
+    return done / (monotonic() - started)
+
+
+def _reading(rows, strands, rng):
+    """``(m, 2)``: which row is read on which strand (0 its own, 1 the other), in random order."""
+    if strands == "both":
+        places = np.array([(row, strand) for strand in (0, 1) for row in rows])
+    else:
+        places = np.stack([rows, rng.integers(2, size=len(rows)) if strands == "random" else 0 * rows], axis=1)
+    return rng.permutation(places)
+
+
+def _gradient(network, optimiser, scaler, examples, batch, settings, state, log):
+    """Leave the gradient of a batch's mean loss in the network; returns that loss, a tensor. Halves ``at_once``."""
+    device = next(network.parameters()).device
+
+    def accumulate(places):
+        optimiser.zero_grad()
+        total = torch.zeros((), device=device)
+        for piece in _batches(places, state.at_once):
+            inputs = examples.collate([examples.strands[strand][row] for row, strand in piece]).to(device)
+            labels = torch.from_numpy(examples.labels[piece[:, 0]]).to(device)
+            with precision(device, settings.dtype), parametrize.cached():
+                logits = network(inputs)
+            loss = binary_cross_entropy_with_logits(logits, labels, reduction="sum") / len(places)
+            scaler.scale(loss).backward()
+            total += loss.detach()
+        return total
+
+    while (loss := unless_out_of_memory(accumulate, batch)) is None:
+        if state.at_once == 1:
+            raise TryAgain("one window does not fit into memory; use a machine or GPU with more")
+        state.at_once = -(-min(state.at_once, len(batch)) // 2)
+        log.warn(f"out of memory; {state.at_once} windows at once from here on")
+    return loss
+
+
+def _changing(network):
+    """The tensors that training changes: what requires a gradient, and the running means of BatchNorm."""
+    fixed = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+    tensors = network.state_dict().items()
+    return {name: tensor for name, tensor in tensors if tensor.is_floating_point() and name not in fixed}
+
+
+def _save(path, state, network, best, optimiser, scaler):
+    """Write the checkpoint whole; of a finished training only the best weights."""
+    state.scale = scaler.state_dict()
+    tensors = {f"best.{name}": tensor for name, tensor in best.items()}
+    if not state.finished:
+        tensors |= {f"network.{name}": tensor for name, tensor in _changing(network).items()}
+        slots = optimiser.state_dict()["state"].items()
+        tensors |= {f"optimiser.{number}.{name}": value for number, slot in slots for name, value in slot.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if tensor is not None}
+    with whole_file(path, "wb") as out:
+        out.write(save(tensors, {"note": json.dumps(asdict(state))}))
+
+
+def _load(path, network, optimiser, scaler):
+    """Take up a checkpoint; returns its State and the best weights."""
+    checkpoint = open_checkpoint(path)
+    state = State(**json.loads(checkpoint.note))
+    parts = defaultdict(dict)
+    for name, tensor in checkpoint.tensors.items():
+        part, name = name.split(".", 1)
+        parts[part][name] = tensor.clone()
+    if not state.finished:
+        network.load_state_dict(parts["network"], strict=False)
+        slots = defaultdict(dict)
+        for name, tensor in parts["optimiser"].items():
+            number, key = name.split(".", 1)
+            slots[int(number)][key] = tensor
+        optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
+        scaler.load_state_dict(state.scale)
+    return state, parts["best"]
+
+
+class Blocks:
+    """Rows that lie in numbered files of BLOCK rows each, mapped into memory."""
+
+    def __init__(self, paths):
+        self.parts = [np.load(path, mmap_mode="r") for path in paths]
+
+    def __getitem__(self, row):
+        block, place = divmod(int(row), BLOCK)
+        return self.parts[block][place]
+
+
+def trunk_features(network, examples, folder, *, size, dtype, log):
+    """The Examples whose windows are what a frozen trunk makes of them, computed once into files of ``folder``.
+
+    Files that a killed run left are not computed again.
+    """
+    device, n = next(network.parameters()).device, len(examples.labels)
+    network.eval()
+
+    def compute(rows):
+        with torch.inference_mode(), precision(device, dtype):
+            return network.trunk(examples.collate(rows).to(device)).float().cpu().numpy()
+
+    made = []
+    with log.progress(len(examples.strands) * n, "windows through the frozen trunk") as progress:
+        for strand, rows in enumerate(examples.strands):
+            paths = []
+            for first in range(0, n, BLOCK):
+                block = [rows[row] for row in range(first, min(first + BLOCK, n))]
+                paths.append(Path(folder) / f"trunk_{strand}_{first // BLOCK}.npy")
+                if not paths[-1].exists():
+                    some = (block[at : at + size] for at in range(0, len(block), size))
+                    with whole_file(paths[-1], "wb") as out:
+                        np.save(out, np.concatenate([compute_halving(compute, few, log) for few in some]))
+                progress.add(len(block))
+            made.append(Blocks(paths))
+    return Examples(made, examples.labels, lambda rows: torch.from_numpy(np.stack(rows)))
+
+
+def checkpoint_folder(output, identity, log):
+    """The folder of checkpoints beside ``output``: that of a killed run of the same ``identity``, or a new one."""
+    output = Path(output).absolute()
+    folder = output.with_name(f".{output.name}.part")
+    path, text = folder / "run.json", json.dumps(identity, indent=1, sort_keys=True)
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        log.note(f"going on from the checkpoints in {folder}")
+        return folder
+    if folder.exists():
+        log.warn(f"{folder}: checkpoints of other options or inputs; starting anew")
+        shutil.rmtree(folder)
+    with whole_file(path) as out:
+        out.write(text)
+    return folder
+
+
+def peak_memory(device):
+    """The device and the most memory that this process held on it, in GB."""
+    if device.type == "cuda":
+        return {
+            "device": torch.cuda.get_device_name(device),
+            "memory_GB": torch.cuda.max_memory_allocated(device) / 1e9,
+        }
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {"device": device.type, "memory_GB": peak / 1e9}

@@ -1,0 +1,1 @@
+"""Sentences, sections and templates of the report."""

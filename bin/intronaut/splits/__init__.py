@@ -1,0 +1,1 @@
+"""Leakage groups, folds, homology."""

@@ -1,0 +1,1 @@
+"""Metrics, bootstrap, model comparison, association."""

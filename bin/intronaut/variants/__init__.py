@@ -1,0 +1,1 @@
+"""Alleles and their scores."""
