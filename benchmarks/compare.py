@@ -15,9 +15,11 @@ import numpy as np
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bin"))
-from intronaut.stats import bootstrap
-from intronaut.stats import metrics as evaluation  # noqa: E402
-from intronaut.stats import model_comparison as paired  # noqa: E402
+from intronaut.stats import (
+    bootstrap,
+    metrics,  # noqa: E402
+    model_comparison,  # noqa: E402
+)
 
 
 def simulated(n, models, seed=0):
@@ -37,7 +39,7 @@ def timed(work):
 def bootstrap_ours(labels, groups, scores, replicates):
     draws = bootstrap.resampler(groups, replicates, seed=1)
     for row in scores:
-        evaluation.replicate_metrics(labels, 1 / (1 + np.exp(-row)), row, draws)
+        metrics.replicate_metrics(labels, 1 / (1 + np.exp(-row)), row, draws)
 
 
 def bootstrap_plain(labels, groups, scores, replicates):
@@ -68,8 +70,8 @@ def main():
     told = f"{ours:.2f} s (plain: {plain:.0f} s, {plain / ours:.0f}×)"
     print(f"bootstrap, 2,000 replicates × 15,198 rows × 8 models: {told}")
     labels, groups, scores = simulated(100_000, 2)
-    ours = min(timed(lambda: paired.delong(labels, scores)) for _ in range(repeats))
-    grouped = min(timed(lambda: paired.delong(labels, scores, groups)) for _ in range(repeats))
+    ours = min(timed(lambda: model_comparison.delong(labels, scores)) for _ in range(repeats))
+    grouped = min(timed(lambda: model_comparison.delong(labels, scores, groups)) for _ in range(repeats))
     # the kernel grows with the square of the rows
     plain = timed(lambda: kernel_delong(labels[:10_000], scores[:, :10_000])) * 100
     told = f"{ours:.3f} s, grouped {grouped:.3f} s (kernel: {plain:.0f} s, {plain / ours:.0f}×)"

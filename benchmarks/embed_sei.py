@@ -352,7 +352,7 @@ def share_around_the_model(args, folder):
 
 def share_outside(args, windows, output):
     import embed_sei
-    from intronaut.features import embed as embedding
+    from intronaut.features import embed
     from intronaut.features.sei import Model
 
     spent = {}
@@ -368,7 +368,7 @@ def share_outside(args, windows, output):
         return run
 
     Model.features_of = timed("model", Model.features_of)
-    embedding.embed = timed("all", embedding.embed)
+    embed.embed = timed("all", embed.embed)
     words = [windows, "--weights", args.checkpoint / "sei.pth", "--targets", args.checkpoint / "target.names",
              "--quiet", "--threads", args.threads, "--device", args.device, "-o", output]  # fmt: skip
     embed_sei.main([str(word) for word in words])

@@ -23,17 +23,16 @@ PREVALENCE_LOGIT = -2.3
 
 
 def main(argv):
-    from intronaut.interpret import stability_selection as stability
+    from intronaut.interpret import stability_selection
     from intronaut.interpret.contributions import group_of
-    from intronaut.io import h5ad as store
-    from intronaut.io import tables
+    from intronaut.io import h5ad, tables
     from intronaut.models.design_matrix import Matrix, join
 
-    features = store.open_features(argv[0])
+    features = h5ad.open_features(argv[0])
     table, rows, _ = join(features, tables.read_labels(argv[1]))
     group, groups = group_of(features.var, "tf", features.path), table["group"].to_numpy()
     matrix = Matrix(features, rows)
-    units = stability.make_units(matrix, group, matrix.values(), np.ones(len(table), bool))
+    units = stability_selection.make_units(matrix, group, matrix.values(), np.ones(len(table), bool))
     axes = units.z[units.first]
     planted = [group.categories.get_loc(name) for name in PLANTED]
     signal = axes[planted].astype(float).T @ [1, -1, 1]
@@ -41,8 +40,10 @@ def main(argv):
     for effect in EFFECTS:
         rng = np.random.default_rng(1)
         labels = (rng.random(len(table)) < 1 / (1 + np.exp(-PREVALENCE_LOGIT - effect * signal))).astype(int)
-        inside = stability.halves(groups, labels, 25, seed=1)
-        found, told = stability.select_stably(units, labels, groups, inside, np.empty((len(table), 0)), 0.75, 1)
+        inside = stability_selection.halves(groups, labels, 25, seed=1)
+        found, told = stability_selection.select_stably(
+            units, labels, groups, inside, np.empty((len(table), 0)), 0.75, 1
+        )
         chosen = np.flatnonzero(found["selected"])
         alike = pd.Series(np.abs(np.corrcoef(axes)[planted]).max(axis=0))
         others = [f"{group.categories[k]} ({alike[k]:.2f})" for k in chosen if k not in planted]

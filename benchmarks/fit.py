@@ -27,10 +27,10 @@ from machine import clock, processor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bin"))
 from intronaut.io.h5ad import FeatureWriter, open_features  # noqa: E402
-from intronaut.models import logistic as linear  # noqa: E402
+from intronaut.models import logistic  # noqa: E402
 from intronaut.models.cross_validation import cross_fit, make_plan  # noqa: E402
 from intronaut.models.design_matrix import Matrix, Scale  # noqa: E402
-from intronaut.paper import logistic as adamw  # noqa: E402
+from intronaut.paper import logistic as paper_logistic  # noqa: E402
 from intronaut.stats.metrics import log_losses  # noqa: E402
 
 ROWS, COLUMNS, RANK = 60_794, 21_907, 200
@@ -64,7 +64,7 @@ def penalised(matrix, labels, model, c, sd=1.0):
 
     ``sd`` turns the weights of raw columns into those of standardised ones, which the penalty is about.
     """
-    logits, weights = adamw.predict(matrix, *model), model[0] * sd
+    logits, weights = paper_logistic.predict(matrix, *model), model[0] * sd
     return log_losses(labels, logits).mean() + weights @ weights / (2 * c * len(labels))
 
 
@@ -90,7 +90,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory", type=float, default=8, help="GB of features kept in memory")
     parser.add_argument("--tolerance", type=float, default=1e-5, help="largest gradient of the mean loss")
-    parser.add_argument("--epochs", type=int, default=adamw.EPOCHS, help="most epochs of the recipe")
+    parser.add_argument("--epochs", type=int, default=paper_logistic.EPOCHS, help="most epochs of the recipe")
     parser.add_argument("--folder", help="where to put the features [a temporary folder]")
     parser.add_argument("--skip", nargs="*", default=[], choices=["scikit-learn", "adamw"])
     args = parser.parse_args()
@@ -123,14 +123,14 @@ def path(features, rows, table, args):
     matrix, read = timed(lambda: Matrix(features, rows, **size))
     told = {"rows": matrix.n, "columns": matrix.d, "threads": args.threads, "read_seconds": read}
     everyone = np.ones((matrix.n, 1))
-    loss = linear.Objective(matrix, labels, everyone, 1.0, None)
+    loss = logistic.Objective(matrix, labels, everyone, 1.0, None)
     _, told["one_pass_seconds"] = timed(lambda: loss(np.zeros((matrix.d + 1, 1)), [0]))
     told["pass_share_of_bandwidth"] = 4 * matrix.n * matrix.d / told["one_pass_seconds"] / bandwidth()
 
-    spectrum, told["spectrum_seconds"] = timed(lambda: linear.spectrum(matrix))
+    spectrum, told["spectrum_seconds"] = timed(lambda: logistic.spectrum(matrix))
 
     def solve(weights, c, start):
-        return linear.fit(matrix, labels, weights, c, start=start, tolerance=args.tolerance, spectrum=spectrum)
+        return logistic.fit(matrix, labels, weights, c, start=start, tolerance=args.tolerance, spectrum=spectrum)
 
     found, told["path_seconds"] = timed(lambda: cross_fit(matrix, labels, make_plan(table, 5), C_VALUES, solve))
     c_values = found.path["c"].unique()
@@ -171,7 +171,7 @@ def recipe(features, rows, labels, sd, c, args):
     scale, memory = Scale.identity(len(sd)), args.memory * 2**30
     raw = Matrix(features, rows, scale=scale, memory=memory, threads=args.threads)
     valid = np.arange(raw.n) >= 0.9 * raw.n
-    (model, history), seconds = timed(lambda: adamw.fit(raw, labels, ~valid, valid, 1, epochs=args.epochs))
+    (model, history), seconds = timed(lambda: paper_logistic.fit(raw, labels, ~valid, valid, 1, epochs=args.epochs))
     told = {"recipe_seconds": seconds, "recipe_epochs": history[-1]["epoch"]}
     return told | {"recipe_loss": penalised(raw, labels, model, c, sd)}
 
@@ -183,11 +183,11 @@ def as_low_as(wanted, features, rows, labels, c, args):
     """
     matrix = Matrix(features, rows, memory=args.memory * 2**30, threads=args.threads)
     everyone, steps, loss = np.ones((matrix.n, 1)), 0, np.inf
-    spectrum, led = timed(lambda: linear.spectrum(matrix))
+    spectrum, led = timed(lambda: logistic.spectrum(matrix))
     while loss > wanted:
         steps += 1
         how = {"tolerance": args.tolerance, "max_iterations": steps, "spectrum": spectrum}
-        solution, seconds = timed(partial(linear.fit, matrix, labels, everyone, c, **how))
+        solution, seconds = timed(partial(logistic.fit, matrix, labels, everyone, c, **how))
         loss = penalised(matrix, labels, (solution.weights[:, 0], solution.intercept[0]), c)
     return {
         "as_low_as_recipe_seconds": led + seconds,

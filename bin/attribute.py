@@ -233,20 +233,20 @@ def agreement(table):
 def write_tracks(folder, windows, kept, observed, sizes, log):
     """attributions.bedgraph, and attributions.bw where chromosome sizes are given."""
     from intronaut.core.files import whole_file
-    from intronaut.io import bedgraph as tracks
+    from intronaut.io import bedgraph
 
     placed = [number for number, window in enumerate(windows) if window.chrom is not None and kept[number]]
     if lacking := sum(window.chrom is None for window in windows):
         log.warn(f"{lacking:,} windows have no coordinates in their headers: not in the tracks")
 
     def rows():
-        blocks = tracks.merged_blocks([windows[number] for number in placed], lambda at: observed[placed[at]])
-        return tracks.bedgraph_rows(blocks)
+        blocks = bedgraph.merged_blocks([windows[number] for number in placed], lambda at: observed[placed[at]])
+        return bedgraph.bedgraph_rows(blocks)
 
     with whole_file(folder / "attributions.bedgraph") as out:
         out.writelines(f"{chrom}\t{start}\t{end}\t{value}\n" for chrom, start, end, value in rows())
     if sizes is not None and placed:
-        tracks.write_bigwig(folder / "attributions.bw", rows(), sizes)
+        bedgraph.write_bigwig(folder / "attributions.bw", rows(), sizes)
 
 
 def draw(folder, windows, table, observed, shown, args):

@@ -53,7 +53,7 @@ def main(argv):
 
     from intronaut.io import tables
     from intronaut.paper import claims
-    from intronaut.stats import model_comparison as paired
+    from intronaut.stats import model_comparison
 
     models = read_models(args.folders)
     table, left_out = common_rows(models, log)
@@ -62,8 +62,10 @@ def main(argv):
     n_groups = len(set(groups))
     labels = table["label"].to_numpy()
     logits = np.stack([model["predictions"]["logit"].to_numpy() for model in models])
-    aurocs = paired.delong(labels, logits, groups)
-    comparison = paired.compare_pairs(aurocs, paired.delong(labels, logits), point, replicated, n_groups, args.margin)
+    aurocs = model_comparison.delong(labels, logits, groups)
+    comparison = model_comparison.compare_pairs(
+        aurocs, model_comparison.delong(labels, logits), point, replicated, n_groups, args.margin
+    )
     names = [model["name"] for model in models]
     comparison = with_sentences(comparison, names, aurocs.values, len(table), args.margin)
     table_of_models = model_table(names, point, replicated, n_groups)
@@ -100,7 +102,7 @@ def read_models(folders):
 
 def read_model(name, folder):
     from intronaut.io import tables
-    from intronaut.models import folder as models
+    from intronaut.models.folder import read_notes
 
     path = folder / "predictions.tsv"
     table = tables.read_table(path, tables.PREDICTION_COLUMNS)
@@ -112,7 +114,7 @@ def read_model(name, folder):
         raise BadData(f"{path}: name {table['name'][table['name'].duplicated()].iloc[0]!r} occurs twice")
     if table[["label", "p_retained", "logit"]].isna().any(axis=None) or not table["label"].isin([0, 1]).all():
         raise BadData(f"{path}: label must be 0 or 1, p_retained and logit must be numbers, in every line")
-    notes = models.read_notes(folder) if (folder / "model.json").exists() else {}
+    notes = read_notes(folder) if (folder / "model.json").exists() else {}
     return {"name": name, "path": path, "notes": notes, "predictions": table.set_index("name")}
 
 
@@ -173,16 +175,15 @@ def groups_of(names, labels, log):
 
 def score(models, table, groups, args):
     """Every metric of each model: of the data, and of bootstrap replicates drawn alike for all models."""
-    from intronaut.stats import bootstrap
-    from intronaut.stats import metrics as evaluation
+    from intronaut.stats import bootstrap, metrics
 
     labels = table["label"].to_numpy()
     draws, whole = bootstrap.resampler(groups, args.bootstrap, args.seed), bootstrap.observed(len(labels))
     point, replicated = [], []
     for predictions in (model["predictions"] for model in models):
         p, logit = predictions["p_retained"].to_numpy(), predictions["logit"].to_numpy()
-        point.append(evaluation.replicate_metrics(labels, p, logit, whole).iloc[0])
-        replicated.append(evaluation.replicate_metrics(labels, p, logit, draws))
+        point.append(metrics.replicate_metrics(labels, p, logit, whole).iloc[0])
+        replicated.append(metrics.replicate_metrics(labels, p, logit, draws))
     return point, replicated
 
 

@@ -79,14 +79,14 @@ def main(argv):
     from intronaut.features.sei_targets import annotate
     from intronaut.interpret.contributions import group_of
     from intronaut.interpret.explanation import add_stability, describe
-    from intronaut.io import h5ad as store
-    from intronaut.models import folder as models
+    from intronaut.io import h5ad
     from intronaut.models.design_matrix import every_locus
+    from intronaut.models.folder import matching_columns, read_model
 
-    model = models.read_model(args.model)
+    model = read_model(args.model)
     labels = read_own_labels(args, model) if args.labels else None
-    features = store.open_features(args.features)
-    columns = models.matching_columns(model.notes, features)
+    features = h5ad.open_features(args.features)
+    columns = matching_columns(model.notes, features)
     var = features.var.iloc[columns]
     if {"target", "cell_type"} <= set(var.columns):
         var = annotate(var, args.grouping)

@@ -58,14 +58,13 @@ def main(argv):
 
     from intronaut.features.sei_targets import annotate
     from intronaut.interpret.contributions import Contributions, group_of, membership
-    from intronaut.io import h5ad as store
-    from intronaut.io import tables
-    from intronaut.models import folder as models
+    from intronaut.io import h5ad, tables
     from intronaut.models.design_matrix import every_locus
+    from intronaut.models.folder import matching_columns, read_model
 
-    model = models.read_model(args.model)
-    features = store.open_features(args.features)
-    columns = models.matching_columns(model.notes, features)
+    model = read_model(args.model)
+    features = h5ad.open_features(args.features)
+    columns = matching_columns(model.notes, features)
     var = features.var.iloc[columns]
     if {"target", "cell_type"} <= set(var.columns):
         var = annotate(var, args.grouping)

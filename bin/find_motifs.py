@@ -144,7 +144,7 @@ def as_paper(folder, study, motifs, attributions, args, log):
     """paper.tsv and its figures; returns what summary.json is to tell."""
     from intronaut.io.tables import PREDICTION_COLUMNS, read_table, write_table
     from intronaut.paper.motifs import FAULTS, compare_as_paper
-    from intronaut.plots import motifs as motif_figures
+    from intronaut.plots.motifs import gc_scatter, volcano
     from intronaut.plots.svg import save_both
     from intronaut.stats.association import spearman
 
@@ -163,7 +163,7 @@ def as_paper(folder, study, motifs, attributions, args, log):
     log.note(f"Spearman's correlation of motif GC with its difference of proportions: {rho:.2f}")
     log.warn(f"faults of the procedure: {'; '.join(FAULTS)}. The test without --preset has none of them")
     panel = [("paper's procedure", table, "difference", "p_bonferroni")]
-    for name, figure in (("volcano", motif_figures.volcano), ("gc", motif_figures.gc_scatter)):
+    for name, figure in (("volcano", volcano), ("gc", gc_scatter)):
         save_both(figure(panel, "difference of proportions"), folder / name)
     return {"preset": "paper", "faults": FAULTS, "significant": n, "gc_correlation": round(rho, 6)}
 
@@ -171,10 +171,10 @@ def as_paper(folder, study, motifs, attributions, args, log):
 def tested(folder, study, motifs, attributions, args, log):
     """Scan, test and write all but summary.json; returns what that is to tell."""
     from intronaut.io.tables import write_table
-    from intronaut.motifs import tables as t
+    from intronaut.motifs import tables
     from intronaut.motifs.similarity import families
     from intronaut.motifs.sites import SiteScanner, base_frequencies, strand_symmetric
-    from intronaut.plots import motifs as motif_figures
+    from intronaut.plots.motifs import draw_tests
 
     spliced = [codes for codes, label in zip(study.codes, study.label, strict=True) if label == 0]
     background = strand_symmetric(args.background) if args.background else base_frequencies(spliced)
@@ -187,18 +187,18 @@ def tested(folder, study, motifs, attributions, args, log):
     sites, _, looked_at = found
     family = families(motifs)
     by_motif, by_family = test_all(study, motifs, family, scanner, found, control, args, log)
-    attribution = t.write_sites(folder / "sites.tsv.gz", study, motifs, sites, looked_at, observed)
+    attribution = tables.write_sites(folder / "sites.tsv.gz", study, motifs, sites, looked_at, observed)
     if attribution is not None:
         ids = [motif.motif_id for motif in motifs]
         by_motif["attribution"] = by_motif["motif_id"].map(dict(zip(ids, attribution, strict=True)))
     write_table(folder / "motifs.tsv", by_motif)
     write_table(folder / "families.tsv", by_family)
     drawn = by_family["family"][by_family["p"].notna()].head(DRAWN_FAMILIES)
-    members = {name: (t.family_names(motifs, family)[family] == name).nonzero()[0] for name in drawn}
-    positions = t.position_table(study, sites, scanner.widths, members) if members else None
+    members = {name: (tables.family_names(motifs, family)[family] == name).nonzero()[0] for name in drawn}
+    positions = tables.position_table(study, sites, scanner.widths, members) if members else None
     if members:
         write_table(folder / "positions.tsv", positions)
-    motif_figures.draw_tests(folder, study, motifs, by_motif, positions, list(members))
+    draw_tests(folder, study, motifs, by_motif, positions, list(members))
     name_motifs(folder, study, motifs, attributions, args)
     return tell(log, by_motif, by_family, sites, background, args)
 
@@ -239,7 +239,7 @@ def test_all(study, motifs, family, scanner, found, control, args, log):
     """motifs.tsv and families.tsv."""
     import numpy as np
 
-    from intronaut.motifs import tables as t
+    from intronaut.motifs import tables
     from intronaut.stats.association import AdjustedTest, design_matrix
 
     design, left_out = design_matrix(study.covariates)
@@ -249,17 +249,17 @@ def test_all(study, motifs, family, scanner, found, control, args, log):
     tests = AdjustedTest(study.label, design, groups), AdjustedTest(study.label, np.ones((len(design), 1)), groups)
     if not tests[0].grouped:
         log.warn(f"{args.labels} has no column group, or few groups in it: all windows count as independent")
-    hit, shuffled = (None if one is None else t.windows_hit(one[0], *one[1].shape) for one in (found, control))
-    about = t.describe_motifs(motifs, family)
+    hit, shuffled = (None if one is None else tables.windows_hit(one[0], *one[1].shape) for one in (found, control))
+    about = tables.describe_motifs(motifs, family)
     if args.measure == "best":
         best = found[1], None if control is None else control[1]
-        by_motif = t.best_score_table(about, tests, study, hit, *best)
+        by_motif = tables.best_score_table(about, tests, study, hit, *best)
     else:
-        by_motif = t.motif_table(about, tests, study, hit, shuffled, scanner.reachable, args.min_windows)
-    any_hit, any_shuffled = (None if one is None else t.any_of_family(one, family) for one in (hit, shuffled))
-    about = t.describe_families(motifs, family, by_motif)
-    reachable = t.any_of_family(scanner.reachable, family)[0]
-    return by_motif, t.motif_table(about, tests, study, any_hit, any_shuffled, reachable, args.min_windows)
+        by_motif = tables.motif_table(about, tests, study, hit, shuffled, scanner.reachable, args.min_windows)
+    any_hit, any_shuffled = (None if one is None else tables.any_of_family(one, family) for one in (hit, shuffled))
+    about = tables.describe_families(motifs, family, by_motif)
+    reachable = tables.any_of_family(scanner.reachable, family)[0]
+    return by_motif, tables.motif_table(about, tests, study, any_hit, any_shuffled, reachable, args.min_windows)
 
 
 def name_motifs(folder, study, motifs, attributions, args):
@@ -279,9 +279,13 @@ def name_motifs(folder, study, motifs, attributions, args):
 
 def tell(log, motif_table, family_table, sites, background, args):
     """Say what was found, the part of GC in it first; returns the same for summary.json."""
-    from intronaut.motifs import tables as t
+    from intronaut.motifs import tables
 
-    rho, n, of_families = t.gc_correlations(motif_table), t.significant(motif_table), t.significant(family_table)
+    rho, n, of_families = (
+        tables.gc_correlations(motif_table),
+        tables.significant(motif_table),
+        tables.significant(family_table),
+    )
     status = motif_table["status"].value_counts().to_dict()
     log.note(f"{len(sites.p):,} sites; motifs: " + ", ".join(f"{n:,} {why}" for why, n in status.items()))
     log.note(

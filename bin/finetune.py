@@ -153,21 +153,19 @@ def work(args, device, log):
     from intronaut.io import tables
     from intronaut.io.fasta import read_windows
     from intronaut.io.h5ad import window_obs
-    from intronaut.models import folder as models
     from intronaut.models.cross_validation import make_plan
     from intronaut.models.design_matrix import join
-    from intronaut.networks import classifiers as networks
-    from intronaut.networks import cross_training as crosstrain
-    from intronaut.networks import training
+    from intronaut.models.folder import MODEL_FILES
+    from intronaut.networks import classifiers, cross_training, training
 
     windows = list(read_windows(args.windows))
     read = SimpleNamespace(path=args.windows, obs=window_obs(windows))
     labels, labels_sha256 = tables.read_labels_and_digest(args.labels)
     table, rows, counts = join(read, labels)
     plan = make_plan(table, args.folds)
-    counts |= crosstrain.tell_rows(table, plan, counts, log)
+    counts |= cross_training.tell_rows(table, plan, counts, log)
     sequences = [windows[row].sequence for row in rows[:, 0]]
-    pretrained = networks.open_pretrained(args.network, args.weights) if args.weights else None
+    pretrained = classifiers.open_pretrained(args.network, args.weights) if args.weights else None
     if pretrained and pretrained.note:
         log.warn(f"{args.weights}: {pretrained.note}")
     spec = spec_of(args, pretrained, sequences)
@@ -175,14 +173,14 @@ def work(args, device, log):
     provenance = provenance_of(args, read.obs, pretrained, sequences) | {"labels_sha256": labels_sha256}
 
     def new_network(seed):
-        return networks.start(spec, pretrained, seed, frozen=frozen(args), lora=args.lora)
+        return classifiers.start(spec, pretrained, seed, frozen=frozen(args), lora=args.lora)
 
-    study = crosstrain.Study(
+    study = cross_training.Study(
         args.network, table, plan, read_examples(sequences, table, spec, settings, args), new_network, frozen(args),
         settings, args.at_once, device, args.bootstrap, args.seed, log,
     )  # fmt: skip
     if args.estimate:
-        print(*crosstrain.estimate(study, args.seeds), sep="\n")
+        print(*cross_training.estimate(study, args.seeds), sep="\n")
         return
     identity = provenance | {"settings": asdict(settings), "at_once": args.at_once}
     study.folder = training.checkpoint_folder(args.output, identity, log)
@@ -191,10 +189,10 @@ def work(args, device, log):
         study.examples = training.trunk_features(
             network, study.examples, study.folder, size=size, dtype=args.dtype, log=log
         )
-    results = [crosstrain.train_all(study, args.seed + more, keep=more == 0) for more in range(args.seeds)]
-    beside = crosstrain.linear_models(study, results[0], args.threads)
-    with whole_folder(args.output, models.MODEL_FILES) as folder:
-        crosstrain.write_evaluations(folder, study, results, beside, counts)
+    results = [cross_training.train_all(study, args.seed + more, keep=more == 0) for more in range(args.seeds)]
+    beside = cross_training.linear_models(study, results[0], args.threads)
+    with whole_folder(args.output, MODEL_FILES) as folder:
+        cross_training.write_evaluations(folder, study, results, beside, counts)
         write_model(folder, args, study, results, provenance)
     shutil.rmtree(study.folder)
 
@@ -235,14 +233,14 @@ def read_examples(sequences, table, spec, settings, args):
     import numpy as np
 
     from intronaut.core.dna import reverse_complement
-    from intronaut.networks import classifiers as networks
+    from intronaut.networks import classifiers
     from intronaut.networks.dnabert2 import Tokenizer
     from intronaut.networks.training import Examples
 
     if args.network == "dnabert2":
-        reader = networks.token_reader(Tokenizer(args.tokenizer, spec["config"]["vocab_size"]), max_tokens(args))
+        reader = classifiers.token_reader(Tokenizer(args.tokenizer, spec["config"]["vocab_size"]), max_tokens(args))
     else:
-        reader = networks.base_reader(spec["length"])
+        reader = classifiers.base_reader(spec["length"])
     strands = [[reader.encode(sequence) for sequence in sequences]]
     if settings.strands != "forward":
         strands.append([reader.encode(reverse_complement(sequence)) for sequence in sequences])
@@ -285,13 +283,12 @@ def provenance_of(args, obs, pretrained, sequences):
 
 def write_model(folder, args, study, results, provenance):
     """model.json and the tensors of the network that is kept, and its tokenizer."""
-    from intronaut.networks import classifiers as networks
-    from intronaut.networks import layers
+    from intronaut.networks import classifiers, layers
     from intronaut.networks.cross_training import training_rows
     from intronaut.networks.training import peak_memory
 
     network, states = results[0].network, results[0].states
-    n_parameters = networks.n_parameters(network)
+    n_parameters = classifiers.n_parameters(network)
     if args.lora:
         layers.merge_lora(network.trunk)
     train, valid = training_rows(study.plan, None)
@@ -309,7 +306,7 @@ def write_model(folder, args, study, results, provenance):
         "prevalence_trained": float(study.labels[train].mean()),
         "cost": {"windows_at_once": states[None].at_once} | cost | peak_memory(study.device),
     }
-    networks.write_network(folder, notes, network)
+    classifiers.write_network(folder, notes, network)
     if args.tokenizer:
         shutil.copyfile(args.tokenizer, folder / "tokenizer.json")
 

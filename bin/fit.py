@@ -96,14 +96,13 @@ def main(argv):
     args = made.parse_args(argv)
     check_options(made, args)
     log = Log("fit", args)
-    from intronaut.io import h5ad as store
-    from intronaut.io import tables
-    from intronaut.models import folder as models
+    from intronaut.io import h5ad, tables
     from intronaut.models.cross_validation import make_plan
     from intronaut.models.design_matrix import Matrix, Scale, covariates, join
+    from intronaut.models.folder import MODEL_FILES, group_columns
 
-    features = store.open_features(args.features)
-    columns = models.group_columns(features, args.feature_groups)
+    features = h5ad.open_features(args.features)
+    columns = group_columns(features, args.feature_groups)
     labels, labels_sha256 = tables.read_labels_and_digest(args.labels)
     table, rows, counts = join(features, labels)
     plan = make_plan(table, args.folds)
@@ -125,7 +124,7 @@ def main(argv):
     if args.shuffle_control:
         shuffled = table.assign(label=shuffle(table["label"].to_numpy(), plan.fold, args.seed))
         results["shuffled"] = fit_one("shuffled", matrices["features"], shuffled, plan, args, log)
-    with whole_folder(args.output, models.MODEL_FILES) as folder:
+    with whole_folder(args.output, MODEL_FILES) as folder:
         write_evaluations(folder, table, plan, results, counts)
         trained = table["label"][plan.known]
         scale = matrices["features"].scale
@@ -181,7 +180,7 @@ def tell_rows(table, plan, counts, log):
 def fit_one(name, matrix, table, plan, args, log):
     """Fit, calibrate and judge one set of columns; returns a dict of all that was found."""
     from intronaut.models.calibration import calibrate, is_flat
-    from intronaut.stats import metrics as evaluation
+    from intronaut.stats.metrics import evaluate, prediction_table
 
     labels = table["label"].to_numpy()
     found = learn(name, matrix, labels, plan, args)
@@ -193,8 +192,8 @@ def fit_one(name, matrix, table, plan, args, log):
             f"{name}: --calibrate {args.calibrate} has slope 0 for {flat} of {len(maps)} models, which give every "
             "intron the base rate: on inner folds retention does not rise with their logit"
         )
-    predictions = evaluation.prediction_table(table, logits, plan.fold_names(), plan.judged)
-    summary, point, replicated = evaluation.evaluate(predictions, plan.groups[plan.judged], args.bootstrap, args.seed)
+    predictions = prediction_table(table, logits, plan.fold_names(), plan.judged)
+    summary, point, replicated = evaluate(predictions, plan.groups[plan.judged], args.bootstrap, args.seed)
     summary |= {"model": args.model, "columns": name, "judged": "out-of-fold" if plan.nested else "test rows"}
     auroc, ap = summary["metrics"]["auroc"], summary["metrics"]["average_precision"]
     log.note(
@@ -211,25 +210,24 @@ def learn(name, matrix, labels, plan, args):
 
     import numpy as np
 
-    from intronaut.models import elastic_net as sparse
-    from intronaut.models import logistic as linear
+    from intronaut.models import elastic_net, logistic
     from intronaut.models.cross_validation import cross_fit
 
     balance = args.class_weight == "balanced"
     if args.model == "lightgbm":
-        from intronaut.models import lightgbm as trees
+        from intronaut.models import lightgbm
 
         how = {"preset": args.preset, "trials": args.trials, "threads": args.threads, "seed": args.seed}
-        return trees.cross_fit(matrix, labels, plan, balance=balance, **how)
+        return lightgbm.cross_fit(matrix, labels, plan, balance=balance, **how)
     if args.preset == "paper":
-        from intronaut.paper import logistic as adamw
+        from intronaut.paper.logistic import cross_fit as cross_fit_as_paper
 
-        return adamw.cross_fit(matrix, labels, plan, args.seed)
+        return cross_fit_as_paper(matrix, labels, plan, args.seed)
     covariate = np.array([name == "combined" and column.startswith("covariate:") for column in matrix.names])
     if args.model == "logistic":
-        solver = partial(linear.fit, spectrum=linear.spectrum(matrix))
+        solver = partial(logistic.fit, spectrum=logistic.spectrum(matrix))
     else:
-        solver = partial(sparse.fit, l1_ratio=args.l1_ratio)
+        solver = partial(elastic_net.fit, l1_ratio=args.l1_ratio)
 
     def solve(row_weights, c, start):
         ridge = np.where(covariate, c / COVARIATE_C, 1.0)
@@ -251,18 +249,18 @@ def shuffle(labels, fold, seed):
 def write_evaluations(folder, table, plan, results, counts):
     """predictions.tsv and metrics.json of every model, path.tsv and strata.tsv of the main one."""
     from intronaut.io import tables
-    from intronaut.stats import metrics as evaluation
+    from intronaut.stats.metrics import gain, stratified_auroc, write_evaluation
 
     main_one = results["features"]
     for name in results.keys() - {"features"}:
         (folder / name).mkdir()
-        evaluation.write_evaluation(folder / name, results[name]["predictions"], results[name]["summary"])
+        write_evaluation(folder / name, results[name]["predictions"], results[name]["summary"])
     beside = {"baseline": None, "gain": None}
     if "covariates" in results:
         metrics = {name: results[name]["summary"]["metrics"] for name in ("covariates", "combined")}
         base, n_groups = results["covariates"]["scores"], main_one["summary"]["n_groups"]
         gains = {
-            f"{name}_minus_covariates": evaluation.gain(results[name]["scores"], base, n_groups)
+            f"{name}_minus_covariates": gain(results[name]["scores"], base, n_groups)
             for name in ("combined", "features")
         }
         beside = {"baseline": metrics, "gain": gains}
@@ -270,19 +268,19 @@ def write_evaluations(folder, table, plan, results, counts):
         beside["label_shuffle"] = results["shuffled"]["summary"]["metrics"]
     judged = table[plan.judged].reset_index(drop=True)
     draws = main_one["summary"]["bootstrap"]
-    within, strata = evaluation.stratified_auroc(
+    within, strata = stratified_auroc(
         main_one["predictions"], judged, plan.groups[plan.judged], draws["replicates"], draws["seed"]
     )
     tables.write_table(folder / "strata.tsv", strata)
     summary = main_one["summary"] | beside | {"rows": counts, "auroc_within_strata": within}
-    evaluation.write_evaluation(folder, main_one["predictions"], summary)
+    write_evaluation(folder, main_one["predictions"], summary)
     tables.write_table(folder / "path.tsv", main_one["found"].path)
 
 
 def write_model(folder, args, features, columns, scale, result, trained, labels_sha256):
     """model.json and the numbers of the final model, fitted on all rows that are not test rows."""
     from intronaut import __version__
-    from intronaut.models import folder as models
+    from intronaut.models.folder import LinearModel, write_linear, write_trees
 
     found = result["found"]
     notes = {
@@ -304,10 +302,10 @@ def write_model(folder, args, features, columns, scale, result, trained, labels_
     }
     var = features.var.iloc[columns]
     if args.model == "lightgbm":
-        models.write_trees(folder, notes, *found.final, var)
+        write_trees(folder, notes, *found.final, var)
         return
     notes |= {"tolerance": args.tolerance, "l1_ratio": args.l1_ratio if args.model == "elasticnet" else 0.0}
-    models.write_linear(folder, models.LinearModel(notes, *found.final, scale.mean, scale.sd), var)
+    write_linear(folder, LinearModel(notes, *found.final, scale.mean, scale.sd), var)
 
 
 if __name__ == "__main__":

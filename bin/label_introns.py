@@ -206,25 +206,35 @@ def labelled_by_calls(args, genes, introns, genome, aliases):
     """The introns with label, label_reason, evidence, ir_value by the callers; the calls that match none; all calls."""
     import pandas as pd
 
-    from intronaut.labels import calls as c
+    from intronaut.labels.calls import (
+        calls_table,
+        check_against_annotation,
+        check_splice_sites,
+        collapse,
+        consensus,
+        evidence_text,
+        match_calls,
+        read_calls,
+        retention_level,
+    )
 
     options = call_options(args)
-    read = [c.read_calls(path, options, genes) for path in args.calls]
+    read = [read_calls(path, options, genes) for path in args.calls]
     calls = pd.concat(read, ignore_index=True)
     names = known_chroms(calls["chrom"], introns["chrom"], aliases, ", ".join(args.calls), args)
     for path, rows in zip(args.calls, read, strict=True):
         if genome is not None:
-            c.check_splice_sites(path, rows, genome, args.min_splice_sites, args.shift)
+            check_splice_sites(path, rows, genome, args.min_splice_sites, args.shift)
         else:
-            c.check_against_annotation(path, rows, introns, names, args.shift)
-    calls, lost = c.match_calls(calls, introns, names)
-    said = c.collapse(calls, args.samples)
-    label, reason = c.consensus(said, len(introns), args.consensus)
+            check_against_annotation(path, rows, introns, names, args.shift)
+    calls, lost = match_calls(calls, introns, names)
+    said = collapse(calls, args.samples)
+    label, reason = consensus(said, len(introns), args.consensus)
     introns = introns.assign(
-        label=label, label_reason=reason, evidence=c.evidence_text(said, len(introns)),
-        ir_value=c.retention_level(said, len(introns)),
+        label=label, label_reason=reason, evidence=evidence_text(said, len(introns)),
+        ir_value=retention_level(said, len(introns)),
     )  # fmt: skip
-    return introns, lost.assign(source=lost["caller"]), c.calls_table(said, introns)
+    return introns, lost.assign(source=lost["caller"]), calls_table(said, introns)
 
 
 def call_options(args):
@@ -271,7 +281,7 @@ def known_chroms(chroms, own, aliases, source, args):
 def labelled_peaks(args, annotation, introns, aliases):
     """The peaks with label and covariates of the intron under them, and the ones that are left out."""
     from intronaut.io.peaks import read_peaks
-    from intronaut.labels import peaks as p
+    from intronaut.labels.peaks import flanking_exons, label_peaks, peak_rows, touching
     from intronaut.paper.peaks import label_peaks_as_paper
 
     peaks = read_peaks(args.peaks)
@@ -280,20 +290,20 @@ def labelled_peaks(args, annotation, introns, aliases):
     reason = own["chrom"].isna().map({True: "chrom_not_annotated", False: None})
     reason[own["chrom"].notna() & own.duplicated(["chrom", "start", "end"])] = "duplicate"
     near = own[reason.isna()]
-    flanks = p.flanking_exons(annotation, introns[introns["label"] == 1])
+    flanks = flanking_exons(annotation, introns[introns["label"] == 1])
     if args.paper:
         retained = (introns["label"] == 1).to_numpy()
         found = label_peaks_as_paper(near, introns, retained, flanks, annotation.genes, args.negatives, args.seed)
         near = near.assign(strand="+")
     else:
-        found = p.label_peaks(near, introns, introns["label"].to_numpy(), args.min_overlap, args.summit)
+        found = label_peaks(near, introns, introns["label"].to_numpy(), args.min_overlap, args.summit)
         if not args.keep_flanking:
-            found.loc[(found["label"] == 0) & p.touching(near, flanks), "ledger"] = "on_flanking_exon"
+            found.loc[(found["label"] == 0) & touching(near, flanks), "ledger"] = "on_flanking_exon"
     found = found.set_index(near.index)
     reason[near.index] = found["ledger"]
     stay = found["ledger"].isna()
     lost = peaks[reason.notna()].assign(reason=reason.dropna(), source=args.peaks)
-    return p.peak_rows(near[stay], introns, found[stay]), lost
+    return peak_rows(near[stay], introns, found[stay]), lost
 
 
 def finished(args, table, genes, genome, chroms):

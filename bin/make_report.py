@@ -68,8 +68,8 @@ def main(argv):
     args = make_parser().parse_args(argv)
     log = Log("make_report", args)
     from intronaut.io import tables
-    from intronaut.report import text as words
     from intronaut.report.sections import read_explanation, read_json, read_section, section_findings
+    from intronaut.report.text import added_words, judged_words, label_words, leak_findings, methods_words
 
     labels = tables.read_labels(args.labels)
     counts = read_told(args.counts, "label_introns", ("unit", "labels", "unlabelled", "n_input"))
@@ -88,22 +88,22 @@ def main(argv):
     shares = {model["metrics"]["prevalence"] for model in models}
     page = {
         "findings": [
-            *words.leak_findings(models, counts["unit"], audit),
+            *leak_findings(models, counts["unit"], audit),
             label_sentence(counts, matched_numbers),
             *model_sentences(models),
             *section_findings(sections),
         ],
         "counts": counts,
-        "label_words": words.label_words(counts, settings),
+        "label_words": label_words(counts, settings),
         "matched_numbers": matched_numbers,
         "ledger": ledger["reason"].value_counts().to_dict(),
         "metrics": METRICS,
         "models": model_rows(models),
         "gains": [gain_row(model) for model in models if model["metrics"].get("gain")],
-        "judged": words.judged_words(models, counts["unit"], grouped, audit),
+        "judged": judged_words(models, counts["unit"], grouped, audit),
         "prevalence": shares.pop() if len(shares) == 1 else None,
-        "methods": list(words.methods_words(models, counts, settings)),
-        "added": words.added_words(models, grouped, audit),
+        "methods": list(methods_words(models, counts, settings)),
+        "added": added_words(models, grouped, audit),
         "audit": audit,
         "balance": records(args.balance, ("covariate", "smd_before", "smd_after")) if args.balance else [],
         "matched": read_json(args.matched).get("covariates_auroc") if args.matched else None,
@@ -118,7 +118,7 @@ def main(argv):
     }
     written = drawn | {name: svg for section in sections for name, (svg, _) in section["figures"].items()}
     with whole_file(args.output) as out:
-        out.write(render(page))
+        out.write(render_page(page))
     with whole_folder(args.figures) as folder:
         for name, svg in written.items():
             (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
@@ -201,19 +201,19 @@ def read_comparison(folder):
 
 def draw_figures(labels, models, explanations):
     """Every figure of the page as SVG by name, in reading order."""
-    from intronaut.plots import report as figures
+    from intronaut.plots import report
 
-    drawn = {"confounds": figures.covariates_by_label(labels)}
+    drawn = {"confounds": report.covariates_by_label(labels)}
     # without leakage groups every row is its own
     groups = labels.get("group", labels["name"]).set_axis(labels["name"])
     for model in models:
-        drawn[f"curves_{model['name']}"] = figures.roc_and_pr(model["predictions"], groups)
-        drawn[f"calibration_{model['name']}"] = figures.calibration(model["metrics"]["calibration"])
+        drawn[f"curves_{model['name']}"] = report.roc_and_pr(model["predictions"], groups)
+        drawn[f"calibration_{model['name']}"] = report.calibration(model["metrics"]["calibration"])
     aurocs = [(row["model"], row["metrics"]["auroc"]) for row in model_rows(models)]
-    drawn["auroc"] = figures.metric_forest(aurocs, "AUROC", at=0.5)
+    drawn["auroc"] = report.metric_forest(aurocs, "AUROC", at=0.5)
     for name, explanation in explanations.items():
-        drawn[f"groups_{name}"] = figures.group_effects(explanation["groups"])
-    return {name: figures.inline_svg(figure) for name, figure in drawn.items()}
+        drawn[f"groups_{name}"] = report.group_effects(explanation["groups"])
+    return {name: report.inline_svg(figure) for name, figure in drawn.items()}
 
 
 def count_matched(labels):
@@ -327,13 +327,13 @@ def links(models, explanations):
     return listed + [("pipeline_info/", "time and memory of every task, of each run")]
 
 
-def render(page):
-    from intronaut.report import render as pages
+def render_page(page):
+    from intronaut.report.render import render
     from intronaut.report.sections import TOP_INTRONS
     from intronaut.report.text import file_names
 
     filters = {"interval": with_interval, "file_names": file_names}
-    return pages.render("report.html", filters=filters, **page, top_introns=TOP_INTRONS)
+    return render("report.html", filters=filters, **page, top_introns=TOP_INTRONS)
 
 
 def write_multiqc(folder, page):

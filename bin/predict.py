@@ -53,9 +53,9 @@ def main(argv):
     from scipy.special import expit, logit
 
     from intronaut.io import tables
-    from intronaut.models import folder as models
+    from intronaut.models import folder
 
-    tool, needed = models.read_notes(args.model).get("tool"), "windows" if args.windows else "features"
+    tool, needed = folder.read_notes(args.model).get("tool"), "windows" if args.windows else "features"
     if tool in READS and needed != READS[tool]:
         raise UsageError(f"{args.model} is a model of {tool}: give --{READS[tool]}")
     names, logits, notes = from_features(args) if args.features else from_windows(args, log)
@@ -70,14 +70,14 @@ def from_features(args):
     """Names of all loci, their calibrated logits float64, and the notes of the model."""
     import numpy as np
 
-    from intronaut.io import h5ad as store
-    from intronaut.models import folder as models
+    from intronaut.io import h5ad
+    from intronaut.models import folder
     from intronaut.models.calibration import apply_calibration
     from intronaut.models.design_matrix import Matrix, Scale, every_locus
 
-    model = models.read_model(args.model)
-    features = store.open_features(args.features)
-    columns = models.matching_columns(model.notes, features)
+    model = folder.read_model(args.model)
+    features = h5ad.open_features(args.features)
+    columns = folder.matching_columns(model.notes, features)
     rows, names = every_locus(features)
     matrix = Matrix(features, rows, columns, scale=Scale.identity(len(columns)), memory=0, threads=args.threads)
     logits = np.concatenate(list(matrix.map(lambda block, values: model.logits(values.astype(float)))))
@@ -92,11 +92,11 @@ def from_windows(args, log):
     from intronaut.core.errors import Problems
     from intronaut.features.embed import ahead
     from intronaut.io.fasta import read_windows
-    from intronaut.networks import classifiers as networks
+    from intronaut.networks import classifiers
     from intronaut.networks.device import pick_device, prepare_torch
 
-    network, notes = networks.read_network(args.model)
-    reader = networks.reader_of(notes, args.model)
+    network, notes = classifiers.read_network(args.model)
+    reader = classifiers.reader_of(notes, args.model)
     prepare_torch(args.threads)
     network.to(pick_device(args.device))
     forward_only, size = notes["settings"]["strands"] == "forward", notes["cost"]["windows_at_once"]
@@ -104,7 +104,7 @@ def from_windows(args, log):
 
     def encoded():
         for window in read_windows(args.windows):
-            if told := networks.length_problem(notes, len(window.sequence)):
+            if told := classifiers.length_problem(notes, len(window.sequence)):
                 problems.add(f"record {window.name!r} {told}")
             read = [window.sequence] if forward_only else [window.sequence, reverse_complement(window.sequence)]
             yield window.name, [reader.encode(sequence) for sequence in read]
@@ -114,7 +114,7 @@ def from_windows(args, log):
         if not problems.count:
             strands = [list(strand) for strand in zip(*(read for _, read in batch), strict=True)]
             dtype = notes["settings"]["dtype"]
-            logits.append(networks.predict(network, reader.collate, strands, size=size, dtype=dtype, log=log))
+            logits.append(classifiers.predict(network, reader.collate, strands, size=size, dtype=dtype, log=log))
     problems.raise_if_any()
     return names, np.concatenate(logits), notes
 

@@ -5,8 +5,7 @@ from dataclasses import asdict
 import torch
 from torch import nn
 
-from intronaut.networks import classifiers as networks
-from intronaut.networks import dnabert2
+from intronaut.networks import classifiers, dnabert2
 from random_checkpoints import dnabert2_tokenizer
 
 NARROW = dnabert2.Config(41, 128, 2, 2, 160)
@@ -22,7 +21,7 @@ SPECS = {
 def drawn(spec, seed=1):
     """A network of random weights and of BatchNorm statistics that training could have left, ready to predict."""
     torch.manual_seed(seed)
-    network = networks.build(spec)
+    network = classifiers.build(spec)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d):
             nn.init.normal_(module.running_mean, std=0.1)
@@ -42,7 +41,7 @@ def write_folder(folder, network, *, strands="random", padded=None, max_tokens=N
     kind = network.spec["network"]
     notes = {"kind": kind, "settings": {"strands": strands, "dtype": "float32"}, "window_lengths": list(lengths),
              "padded_or_cut_to": padded, "max_tokens": max_tokens, "cost": {"windows_at_once": 8}}  # fmt: skip
-    networks.write_network(folder, notes, network)
+    classifiers.write_network(folder, notes, network)
     if kind == "dnabert2":
         dnabert2_tokenizer().save(str(folder / "tokenizer.json"))
     return folder

@@ -18,10 +18,10 @@ from intronaut.core.errors import BadData, UsageError
 from intronaut.interpret.attribution import BaseModel, Settings
 from intronaut.interpret.attribution import attribute as attribution_of
 from intronaut.interpret.sequence_models import open_model
-from intronaut.io import bedgraph as tracks
-from intronaut.io import h5ad as store
+from intronaut.io import h5ad
+from intronaut.io.bedgraph import bedgraph_rows, merged_blocks
 from intronaut.io.fasta import Window
-from intronaut.models import folder as models
+from intronaut.models.folder import LinearModel, write_linear
 from intronaut.networks.classifiers import base_reader
 from intronaut.plots.attributions import peaks_near
 from networks_by_hand import SPECS, drawn, write_folder
@@ -229,12 +229,12 @@ def test_linear_models_on_sei_embedded_anew(features, strands, context, tmp_path
     files += ["--projection", sei / "projvec_targets.npy"]
     embed_sei.main([*map(str, [tmp_path / "w.fa", "-o", tmp_path / "f.h5ad", *files]), "--features", features,
                     "--strands", strands, "--context", context, "--threads", "1"])  # fmt: skip
-    read_features = store.open_features(tmp_path / "f.h5ad")
+    read_features = h5ad.open_features(tmp_path / "f.h5ad")
     values, rng = read_features.x[:].astype(float), np.random.default_rng(3)
     d = values.shape[1]
     notes = {"tool": "fit", "kind": "lr", "features": read_features.provenance, "feature_group": "all"}
-    model = models.LinearModel(notes, rng.normal(size=d), 0.7, rng.normal(size=d), rng.uniform(0.5, 2, d))
-    models.write_linear(tmp_path / "m", model, read_features.var)
+    model = LinearModel(notes, rng.normal(size=d), 0.7, rng.normal(size=d), rng.uniform(0.5, 2, d))
+    write_linear(tmp_path / "m", model, read_features.var)
     logits = dict(zip(["own", *mutants], model.logits(values), strict=True))
     attribute.main([*map(str, [tmp_path / "w.fa", "--model", tmp_path / "m", "-o", tmp_path / "out", *files]),
                     "--method", "ism", "--figures", "0", "--threads", "1"])  # fmt: skip
@@ -269,15 +269,15 @@ def test_every_value_is_at_its_base_of_the_genome():
         return codes if WINDOWS[number].strand == "+" else 3 - codes
 
     covered = {"chr2": [], "chr10": []}
-    for chrom, start, values in tracks.merged_blocks(WINDOWS, code_on_the_forward_strand):
+    for chrom, start, values in merged_blocks(WINDOWS, code_on_the_forward_strand):
         assert values.tolist() == base_codes(GENOME[chrom])[start : start + len(values)].tolist()
         covered[chrom] += range(start, start + len(values))
     assert covered == {"chr2": list(range(100, 310)), "chr10": [*range(60), *range(250, 300)]}
 
 
 def test_overlapping_windows_have_their_mean():
-    blocks = list(tracks.merged_blocks(WINDOWS[:3], lambda number: np.full(80, float(number))))
-    rows = list(tracks.bedgraph_rows(blocks))
+    blocks = list(merged_blocks(WINDOWS[:3], lambda number: np.full(80, float(number))))
+    rows = list(bedgraph_rows(blocks))
     assert rows == [
         ("chr10", 0, 60, "1"), ("chr2", 100, 150, "0"), ("chr2", 150, 180, "1"), ("chr2", 180, 230, "2"),
     ]  # fmt: skip
@@ -408,12 +408,12 @@ def test_models_without_a_gradient_are_refused(tmp_path):
     with pytest.raises(UsageError, match="use ig or ism"):
         attribute.main([*args, "--method", "gradient"])
     notes = {"tool": "fit", "kind": "lr", "features": {"tool": "embed_kmers"}}
-    linear = models.LinearModel(notes, np.ones(1), 0.0, np.zeros(1), np.ones(1))
-    models.write_linear(tmp_path / "m", linear, pd.DataFrame(index=["AAA"]))
+    linear = LinearModel(notes, np.ones(1), 0.0, np.zeros(1), np.ones(1))
+    write_linear(tmp_path / "m", linear, pd.DataFrame(index=["AAA"]))
     with pytest.raises(BadData, match="features of embed_kmers"):
         attribute.main(args)
     made = {"tool": "embed_sei", "features": "tf", "strands": "mean", "context": "native", "iupac": "quarter"}
     linear.notes = notes | {"features": made}
-    models.write_linear(tmp_path / "m", linear, pd.DataFrame(index=["AAA"]))
+    write_linear(tmp_path / "m", linear, pd.DataFrame(index=["AAA"]))
     with pytest.raises(UsageError, match="--weights is needed"):
         attribute.main(args)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from intronaut.core.errors import BadData
 from intronaut.genome.annotation import read_annotation
-from intronaut.io import text as seqio
+from intronaut.io import text
 from intronaut.io.delimited import Column, Lines, read_lines
 
 CELLS = st.text(st.sampled_from("0129a+é\0 "), max_size=3) | st.integers(0, 2**70).map(str)
@@ -42,14 +42,14 @@ def test_a_column_without_rows():
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.sampled_from("ab\r\n\té\ufeff")), st.integers(1, 9), st.booleans())
-def test_lines_are_those_of_python_wherever_the_blocks_end(tmp_path_factory, text, size, packed):
+def test_lines_are_those_of_python_wherever_the_blocks_end(tmp_path_factory, content, size, packed):
     path = tmp_path_factory.mktemp("lines") / "lines"
-    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    path.write_bytes(gzip.compress(content.encode()) if packed else content.encode())
     with open(path, encoding="utf-8-sig") if not packed else gzip.open(path, "rt", encoding="utf-8-sig") as handle:
         wanted = [line.rstrip("\n") for line in handle]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seqio, "_BLOCK", size)
-        assert list(seqio.numbered_lines(path)) == list(enumerate(wanted, 1))
+        patch.setattr(text, "_BLOCK", size)
+        assert list(text.numbered_lines(path)) == list(enumerate(wanted, 1))
         blocks = list(read_lines(path))
     assert [(b.first + row, b.line(row)) for b in blocks for row in range(len(b.start))] == list(enumerate(wanted, 1))
 
@@ -57,9 +57,9 @@ def test_lines_are_those_of_python_wherever_the_blocks_end(tmp_path_factory, tex
 def test_text_that_is_not_utf8_is_named_by_its_line(tmp_path, monkeypatch):
     (tmp_path / "lines").write_bytes(b"one\ntwo\nthree \xff\nfour\n")
     for size in (1, 1 << 20):
-        monkeypatch.setattr(seqio, "_BLOCK", size)
+        monkeypatch.setattr(text, "_BLOCK", size)
         with pytest.raises(BadData, match="line 3: not UTF-8"):
-            list(seqio.numbered_lines(tmp_path / "lines"))
+            list(text.numbered_lines(tmp_path / "lines"))
 
 
 def test_an_annotation_and_its_faults_are_the_same_in_blocks_of_any_size(tmp_path, monkeypatch):
@@ -70,7 +70,7 @@ def test_an_annotation_and_its_faults_are_the_same_in_blocks_of_any_size(tmp_pat
     (tmp_path / "broken.gtf").write_text("".join(broken))
     found, refused = [], []
     for size in (1, 200, 1 << 20):
-        monkeypatch.setattr(seqio, "_BLOCK", size)
+        monkeypatch.setattr(text, "_BLOCK", size)
         annotation = read_annotation(tmp_path / "good.gtf")
         found.append([table.to_dict() for table in (annotation.genes, annotation.transcripts, annotation.exons)])
         with pytest.raises(BadData) as refusal:

@@ -9,7 +9,7 @@ import compare
 from intronaut.core.errors import BadData
 from intronaut.io.tables import write_table
 from intronaut.paper import claims
-from intronaut.stats import model_comparison as paired
+from intronaut.stats import model_comparison
 from simulated import introns, write_labels
 
 LOGISTIC = {"kind": "logistic", "features": {"tool": "embed_sei"}, "n_parameters": 21908}
@@ -76,7 +76,7 @@ def test_claims_are_decided_from_what_the_models_are(models, tmp_path):
 def test_equal_feature_groups_support_c5_and_a_worse_one_does_not():
     def judged(values):
         notes = [LOGISTIC | {"feature_group": group} for group in ("tf", "histone", "all")]
-        aurocs = paired.Aurocs(np.array(values), 1e-6 * np.eye(3))
+        aurocs = model_comparison.Aurocs(np.array(values), 1e-6 * np.eye(3))
         names = ["tf", "hm", "all"]
         metrics = pd.DataFrame({"model": names, "auroc": values, "auroc_low": values, "auroc_high": values})
         return claims.Judged(names, notes, aurocs, metrics, 0.01)

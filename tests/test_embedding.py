@@ -10,7 +10,6 @@ import torch
 from intronaut.core.dna import base_codes
 from intronaut.core.errors import BadData, TryAgain, UsageError
 from intronaut.core.log import Log
-from intronaut.features import embed as embedding
 from intronaut.features.embed import (
     READ_AHEAD,
     Embedder,
@@ -173,7 +172,7 @@ def test_further_columns_are_written(tmp_path, fasta, sequences):
 
 
 def test_estimate_counts_and_scales(fasta, monkeypatch):
-    monkeypatch.setattr(embedding, "TRIAL_SECONDS", 0)
+    monkeypatch.setattr("intronaut.features.embed.TRIAL_SECONDS", 0)
     lines = dict(line.split("\t") for line in estimate(fasta, embedder(), 3, log=LOG))
     assert lines["windows"] == "1300" and lines["distinct_windows"] == "1298" and lines["batch_size"] == "100"
     assert float(lines["disk_GB"]) == pytest.approx(1300 * 3 * 4 / 1e9, rel=1e-2)

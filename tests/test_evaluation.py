@@ -3,8 +3,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from intronaut.stats import bootstrap
-from intronaut.stats import metrics as evaluation
+from intronaut.stats import bootstrap, metrics
 
 
 def scored(n=400, seed=0, ties=False):
@@ -23,7 +22,7 @@ def precision_at_recall(labels, scores, recall):
 @pytest.mark.parametrize("ties", [False, True])
 def test_metrics_equal_scikit_learn(ties):
     labels, p, scores = scored(ties=ties)
-    found = evaluation.replicate_metrics(labels, p, scores, bootstrap.observed(len(labels))).iloc[0]
+    found = metrics.replicate_metrics(labels, p, scores, bootstrap.observed(len(labels))).iloc[0]
     expected = {
         "auroc": reference.roc_auc_score(labels, scores),
         "average_precision": reference.average_precision_score(labels, scores),
@@ -42,7 +41,7 @@ def test_replicates_equal_scikit_learn_on_the_rows_they_drew():
     labels, p, scores = scored(120, ties=True)
     groups = np.arange(120) // 4
     draws = bootstrap.resampler(groups, 20, seed=3)
-    found = evaluation.replicate_metrics(labels, p, scores, draws)
+    found = metrics.replicate_metrics(labels, p, scores, draws)
     for replicate in range(20):
         rows = np.repeat(np.arange(120), draws.counts[replicate, groups])
         assert found["auroc"][replicate] == pytest.approx(reference.roc_auc_score(labels[rows], scores[rows]))
@@ -61,12 +60,12 @@ def test_ece_of_a_hand_worked_case():
     # ten rows predicted 0.1 of which 2 are retained, ten predicted 0.8 of which 5 are: (1 + 3) / 20
     labels = np.array([1] * 2 + [0] * 8 + [1] * 5 + [0] * 5, float)
     p = np.repeat([0.1, 0.8], 10)
-    found = evaluation.replicate_metrics(labels, p, p, bootstrap.observed(20)).iloc[0]
+    found = metrics.replicate_metrics(labels, p, p, bootstrap.observed(20)).iloc[0]
     assert found["ece"] == pytest.approx(0.2)
 
 
 def test_one_class_gives_no_auroc_rather_than_a_number():
-    found = evaluation.replicate_metrics(np.zeros(5), np.full(5, 0.5), np.zeros(5), bootstrap.observed(5)).iloc[0]
+    found = metrics.replicate_metrics(np.zeros(5), np.full(5, 0.5), np.zeros(5), bootstrap.observed(5)).iloc[0]
     assert np.isnan(found["auroc"]) and np.isnan(found["average_precision"])
 
 
@@ -83,7 +82,7 @@ def test_strata_of_a_replicate_count_by_the_pairs_it_drew():
     table = pd.DataFrame({"gc": rng.random(60)})
     label, logit = (rng.random(60) < 0.15).astype(int), rng.normal(size=60).round(1)
     predictions, groups = pd.DataFrame({"label": label, "logit": logit}), np.arange(60) // 2
-    found, strata = evaluation.stratified_auroc(predictions, table, groups, 300, seed=1)
+    found, strata = metrics.stratified_auroc(predictions, table, groups, 300, seed=1)
     stratum = pd.qcut(table["gc"], 3, labels=False).to_numpy()
 
     def within(rows):
@@ -105,7 +104,7 @@ def test_strata_of_a_replicate_count_by_the_pairs_it_drew():
 def test_strata_without_any_pair_have_no_auroc():
     table = pd.DataFrame({"gc": [0.1, 0.2, 0.8, 0.9]})
     predictions = pd.DataFrame({"label": [0, 0, 1, 1], "logit": [0.0, 1, 2, 3]})
-    found, _ = evaluation.stratified_auroc(predictions, table, np.arange(4), 50, seed=1, bins=2)
+    found, _ = metrics.stratified_auroc(predictions, table, np.arange(4), 50, seed=1, bins=2)
     assert found == {"value": None, "low": None, "high": None, "without_both_classes": 50}
 
 
@@ -120,7 +119,7 @@ def test_group_bootstrap_covers_where_the_row_bootstrap_does_not():
         groups, labels, scores = clustered_scores(rng)
         for kind, drawn in (("groups", groups), ("rows", np.arange(len(groups)))):
             draws = bootstrap.resampler(drawn, 200, seed=run)
-            aurocs = evaluation.replicate_metrics(labels, labels, scores, draws)["auroc"]
+            aurocs = metrics.replicate_metrics(labels, labels, scores, draws)["auroc"]
             found = bootstrap.interval(aurocs.to_numpy(), len(set(drawn)))
             covered[kind] += found["low"] <= truth <= found["high"]
     # 200 runs: a true 95 % gives 92 to 98 % in 19 of 20 seeds

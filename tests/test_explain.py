@@ -11,7 +11,7 @@ import explain
 import fit
 from intronaut.interpret.explanation import GROUP_COLUMNS
 from intronaut.interpret.stability_selection import halves
-from intronaut.models import folder as models
+from intronaut.models import folder
 from simulated import FIT, write_features
 
 pytest_plugins = ["fitted"]
@@ -25,7 +25,7 @@ def read(path):
 
 def test_contributions_add_up_to_the_logit(tmp_path, fitted):
     explain.main([*EXPLAIN, "--group-by", "family", "--full-matrix", "--per-intron", "20"])
-    model = models.read_model(tmp_path / "m")
+    model = folder.read_model(tmp_path / "m")
     expected = fitted.astype(float) @ model.per_unit()[0] + model.per_unit()[1]
     for name in ("contributions.h5ad", "group_contributions.h5ad"):
         with h5py.File(tmp_path / "e" / name) as file:
@@ -59,7 +59,7 @@ def test_planted_families_lead_with_their_signs_and_are_selected(tmp_path, fitte
 
 def test_intervals_come_from_scikit_learn_refits_on_halves(tmp_path, fitted):
     explain.main([*EXPLAIN, "--labels", "labels.tsv", "--pairs", "2", "--seed", "4"])
-    labels, model = read(tmp_path / "labels.tsv"), models.read_model(tmp_path / "m")
+    labels, model = read(tmp_path / "labels.tsv"), folder.read_model(tmp_path / "m")
     inside = halves(labels["group"], labels["label"], 2, seed=4)
     z = (fitted - model.mean) / model.sd
     refits = [
@@ -75,7 +75,7 @@ def test_intervals_come_from_scikit_learn_refits_on_halves(tmp_path, fitted):
 
 def test_shuffling_costs_what_scikit_learn_finds_on_the_same_folds(tmp_path, fitted):
     explain.main([*EXPLAIN, "--group-by", "family", "--labels", "labels.tsv", "--pairs", "2"])
-    labels, model = read(tmp_path / "labels.tsv"), models.read_model(tmp_path / "m")
+    labels, model = read(tmp_path / "labels.tsv"), folder.read_model(tmp_path / "m")
     z, y = (fitted - model.mean) / model.sd, labels["label"].to_numpy()
     rises, rng = [], np.random.default_rng(0)
     for fold, c in model.notes["setting_of_fold"].items():
@@ -101,7 +101,7 @@ def trees(fitted, tmp_path):
 
 def test_contributions_of_trees_add_up_to_the_margin(tmp_path, trees):
     explain.main([*EXPLAIN, "--group-by", "family", "--full-matrix"])
-    model = models.read_model(tmp_path / "m")
+    model = folder.read_model(tmp_path / "m")
     margin = model.booster.predict(trees, raw_score=True) + model.offset
     for name in ("contributions.h5ad", "group_contributions.h5ad"):
         with h5py.File(tmp_path / "e" / name) as file:

@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 import explain
 import explain_intron
 import fit
-from intronaut.models import folder as models
+from intronaut.models.folder import read_model
 from simulated import FIT, write_features, write_labels
 
 pytest_plugins = ["fitted"]
@@ -26,7 +26,7 @@ def cards(folder):
 
 def test_a_card_adds_up_to_the_logit_and_says_what_is_known(tmp_path, fitted):
     explain_intron.main([*CARDS, "--introns", "i7", "i3", "--labels", "labels.tsv", "--groups", "3"])
-    model = models.read_model(tmp_path / "m")
+    model = read_model(tmp_path / "m")
     logits = model.logits(fitted.astype(float))
     parts = (fitted - model.mean) / model.sd * model.weights
     labels = pd.read_csv(tmp_path / "labels.tsv", sep="\t").set_index("name")
@@ -47,7 +47,7 @@ def test_a_card_adds_up_to_the_logit_and_says_what_is_known(tmp_path, fitted):
 def test_the_table_holds_what_the_cards_hold(tmp_path, fitted):
     explain_intron.main([*CARDS, "--top", "2", "--group-by", "family"])
     table = pd.read_csv(tmp_path / "c/cards.tsv", sep="\t")
-    logits = models.read_model(tmp_path / "m").logits(fitted.astype(float))
+    logits = read_model(tmp_path / "m").logits(fitted.astype(float))
     for card, name in zip(cards(tmp_path), [f"i{k}" for k in np.argsort(-logits)[:2]], strict=True):
         own = table[table["name"] == name]
         assert card["name"] == name and card["gene"] is None and card["label"] == "unknown"
@@ -68,7 +68,7 @@ def test_neighbours_are_the_nearest_by_standardised_features(tmp_path, fitted):
 def test_trees_have_cards_too(tmp_path, fitted):
     fit.main([*FIT, "--model", "lightgbm"])
     explain_intron.main([*CARDS, "--introns", "i0"])
-    model = models.read_model(tmp_path / "m")
+    model = read_model(tmp_path / "m")
     card = cards(tmp_path)[0]
     moves = sum(part["contribution"] for part in card["for"] + card["against"]) + card["other"]
     assert card["baseline"] + moves == pytest.approx(float(model.logits(fitted[:1].astype(float))[0]), abs=1e-5)

@@ -23,8 +23,7 @@ from conftest import ROOT
 from intronaut.core.dna import reverse_complement
 from intronaut.core.errors import BadData, TryAgain, UsageError
 from intronaut.core.log import Log
-from intronaut.networks import classifiers as networks
-from intronaut.networks import training
+from intronaut.networks import classifiers, training
 from random_checkpoints import write_dnabert2, write_sei
 from simulated import introns, write_features, write_labels
 
@@ -157,14 +156,14 @@ def test_predict_gives_the_judged_logits_in_any_order_and_on_either_strand(learn
 def test_a_prediction_does_not_depend_on_the_windows_computed_with_it(name, published, small):
     _, sequences = small
     tuned(*published.get(name, BASSET), "--epochs", 1)
-    network, notes = networks.read_network("m")
-    reader = networks.reader_of(notes, "m")
+    network, notes = classifiers.read_network("m")
+    reader = classifiers.reader_of(notes, "m")
     rows = [reader.encode(sequence[: 60 - row % 3 * (name == "dnabert2")]) for row, sequence in enumerate(sequences)]
-    whole = networks.predict(network, reader.collate, [rows], size=60, log=QUIET)
+    whole = classifiers.predict(network, reader.collate, [rows], size=60, log=QUIET)
     for size in (1, 7):
-        assert np.abs(networks.predict(network, reader.collate, [rows], size=size, log=QUIET) - whole).max() <= 1e-6
+        assert np.abs(classifiers.predict(network, reader.collate, [rows], size=size, log=QUIET) - whole).max() <= 1e-6
     order = np.random.default_rng(2).permutation(len(rows))
-    turned = networks.predict(network, reader.collate, [[rows[row] for row in order]], size=60, log=QUIET)
+    turned = classifiers.predict(network, reader.collate, [[rows[row] for row in order]], size=60, log=QUIET)
     assert np.abs(turned - whole[order]).max() <= 1e-6
 
 
@@ -187,7 +186,7 @@ def test_every_way_of_training_changes_what_it_should_and_is_read_back(way, publ
     predict.main(["--model", "m", "--windows", "windows.fa", "-o", "new.tsv", "--threads", "1"])
     bound = 1e-2 if "bfloat16" in WAYS[way] else 1e-5
     assert (table_of("new.tsv").set_index("name")["logit"][judged.index] - judged).abs().max() < bound
-    before = networks.open_pretrained(name, published[name][3]).tensors
+    before = classifiers.open_pretrained(name, published[name][3]).tensors
     after = {
         tensor: value for tensor, value in load_file("m/weights.safetensors").items() if tensor.startswith("trunk.")
     }
@@ -210,7 +209,7 @@ def test_every_way_of_training_changes_what_it_should_and_is_read_back(way, publ
 
 def test_the_trunk_learns_at_its_share_of_the_rate(published, small):
     tuned(*published["sei"], "--epochs", 1, "--trunk-factor", 1e-6, "--weight-decay", 0)
-    before = networks.open_pretrained("sei", published["sei"][3]).tensors
+    before = classifiers.open_pretrained("sei", published["sei"][3]).tensors
     after = load_file("m/weights.safetensors")
     # a step of AdamW is about as long as the learning rate, here at most 1e-3 for the head
     moved = max((after[f"trunk.{name}"] - value).abs().max() for name, value in before.items())
@@ -316,7 +315,7 @@ def test_pieces_of_a_batch_add_up_to_its_gradient(published, small):
 
 def crowded(limit):
     """A Network.forward that has memory for ``limit`` windows."""
-    forward = networks.Network.forward
+    forward = classifiers.Network.forward
 
     def limited(self, batch):
         if len(batch) > limit:
@@ -327,13 +326,13 @@ def crowded(limit):
 
 
 def test_a_batch_that_memory_does_not_hold_is_halved(small, monkeypatch):
-    monkeypatch.setattr(networks.Network, "forward", crowded(5))
+    monkeypatch.setattr(classifiers.Network, "forward", crowded(5))
     tuned(*BASSET, "--epochs", 1)
     assert notes_of("m")["cost"]["windows_at_once"] == 5
 
 
 def test_a_window_that_memory_does_not_hold_is_worth_another_try(small, monkeypatch):
-    monkeypatch.setattr(networks.Network, "forward", crowded(0))
+    monkeypatch.setattr(classifiers.Network, "forward", crowded(0))
     with pytest.raises(TryAgain, match="one window does not fit"):
         tuned(*BASSET, "--epochs", 1)
     assert TryAgain.code == 75

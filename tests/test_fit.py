@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import fit
-from intronaut.models import folder as models
+from intronaut.models.folder import read_model
 from simulated import FIT, draw_labels, introns, write_features, write_labels
 
 
@@ -57,7 +57,7 @@ def test_each_fold_is_predicted_by_scikit_learn_trained_without_it(tmp_path, stu
 def test_the_final_model_gives_w_x_plus_b(tmp_path, study):
     _, values = study
     fit.main(FIT)
-    model = models.read_model(tmp_path / "m")
+    model = read_model(tmp_path / "m")
     written = read(tmp_path / "m", "coefficients.tsv")
     logits = values @ written["coefficient_per_unit"].to_numpy() + model.per_unit()[1]
     np.testing.assert_allclose(model.logits(values), logits, atol=1e-4)
@@ -193,10 +193,10 @@ def test_trees_find_what_no_line_can_separate(tmp_path, study):
     assert read(tmp_path / "m")["metrics"]["auroc"]["low"] > 0.7
     importance = read(tmp_path / "m", "importance.tsv")
     assert importance["feature"][importance["gain"].idxmax()] == "f0"
-    model = models.read_model(tmp_path / "m")
+    model = read_model(tmp_path / "m")
     written = model.logits(values)
     fit.main([*FIT, "--model", "lightgbm", "--threads", "2"])
-    np.testing.assert_array_equal(models.read_model(tmp_path / "m").logits(values), written)
+    np.testing.assert_array_equal(read_model(tmp_path / "m").logits(values), written)
 
 
 def test_the_elastic_net_keeps_the_signal_and_drops_noise(tmp_path, study):
@@ -289,13 +289,13 @@ def test_random_labels_show_no_signal(tmp_path, study):
 
 
 def test_the_paper_recipe_reaches_the_signal_on_raw_features(tmp_path, study, monkeypatch):
-    from intronaut.paper import logistic as adamw
+    from intronaut.paper import logistic
 
-    monkeypatch.setattr(adamw, "PEAK_RATE", 0.03)
-    monkeypatch.setattr(adamw, "EPOCHS", 200)
+    monkeypatch.setattr(logistic, "PEAK_RATE", 0.03)
+    monkeypatch.setattr(logistic, "EPOCHS", 200)
     fit.main([*FIT, "--preset", "paper"])
     assert read(tmp_path / "m")["metrics"]["auroc"]["value"] > 0.9
-    model = models.read_model(tmp_path / "m")
+    model = read_model(tmp_path / "m")
     assert (model.mean == 0).all() and (model.sd == 1).all()
 
 

@@ -4,7 +4,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from intronaut.io.h5ad import open_features
-from intronaut.models import logistic as linear
+from intronaut.models import logistic
 from intronaut.models.design_matrix import Matrix, covariates, join, locus_rows
 from simulated import introns, write_features
 
@@ -21,7 +21,7 @@ def test_every_weighted_problem_equals_scikit_learn(c):
     x, labels = problem()
     row_weights = np.random.default_rng(1).integers(0, 3, size=(300, 4)).astype(float)
     matrix = Matrix(extra=x)
-    found = linear.fit(matrix, labels, row_weights, c, tolerance=1e-6)
+    found = logistic.fit(matrix, labels, row_weights, c, tolerance=1e-6)
     for k in range(4):
         reference = LogisticRegression(C=c, tol=1e-9, max_iter=10000)
         reference.fit(matrix.values().astype(float), labels, sample_weight=row_weights[:, k])
@@ -33,7 +33,7 @@ def test_unpenalised_columns_are_those_of_a_rescaled_fit():
     x, labels = problem(d=4)
     matrix, everyone = Matrix(extra=x), np.ones((300, 1))
     ridge = np.array([1.0, 1.0, 0.01, 0.01])
-    found = linear.fit(matrix, labels, everyone, 0.05, ridge=ridge, tolerance=1e-7).weights[:, 0]
+    found = logistic.fit(matrix, labels, everyone, 0.05, ridge=ridge, tolerance=1e-7).weights[:, 0]
     scaled = matrix.values().astype(float) / np.sqrt(ridge)
     reference = LogisticRegression(C=0.05, tol=1e-9, max_iter=10000).fit(scaled, labels).coef_[0] / np.sqrt(ridge)
     np.testing.assert_allclose(found, reference, atol=1e-4)
@@ -41,7 +41,7 @@ def test_unpenalised_columns_are_those_of_a_rescaled_fit():
 
 def test_the_same_bytes_for_any_number_of_threads():
     x, labels = problem(3000, 400)
-    fits = [linear.fit(Matrix(extra=x, threads=threads), labels, np.ones((3000, 2)), 0.01) for threads in (1, 3)]
+    fits = [logistic.fit(Matrix(extra=x, threads=threads), labels, np.ones((3000, 2)), 0.01) for threads in (1, 3)]
     assert fits[0].weights.tobytes() == fits[1].weights.tobytes()
 
 
@@ -79,7 +79,7 @@ def test_a_missing_covariate_becomes_the_training_median_and_is_marked():
 @pytest.fixture(params=[400, 100], ids=["all", "sampled"])
 def spectrum_rows(request, monkeypatch):
     """How many of 400 rows the spectrum is taken from."""
-    monkeypatch.setattr(linear, "SPECTRUM_ROWS", request.param)
+    monkeypatch.setattr(logistic, "SPECTRUM_ROWS", request.param)
     monkeypatch.setattr("intronaut.models.design_matrix.BLOCK_BYTES", 50 * 4 * 1100)
     return request.param
 
@@ -88,8 +88,8 @@ def test_a_wide_fit_led_by_its_spectrum_equals_scikit_learn(spectrum_rows):
     x, labels = problem(400, 1100)
     matrix = Matrix(extra=x)
     ridge = np.r_[np.full(2, 0.01), np.ones(1098)]
-    found = linear.fit(
-        matrix, labels, np.ones((400, 1)), 1e-2, ridge=ridge, tolerance=1e-6, spectrum=linear.spectrum(matrix)
+    found = logistic.fit(
+        matrix, labels, np.ones((400, 1)), 1e-2, ridge=ridge, tolerance=1e-6, spectrum=logistic.spectrum(matrix)
     )
     scaled = matrix.values().astype(float) / np.sqrt(ridge)
     reference = LogisticRegression(C=1e-2, tol=1e-9, max_iter=10000).fit(scaled, labels).coef_[0] / np.sqrt(ridge)
@@ -98,7 +98,7 @@ def test_a_wide_fit_led_by_its_spectrum_equals_scikit_learn(spectrum_rows):
 
 def test_the_spectrum_is_that_of_the_correlation_matrix_of_evenly_spaced_rows(spectrum_rows):
     matrix = Matrix(extra=problem(400, 1100)[0])
-    vectors, values = linear.spectrum(matrix)
+    vectors, values = logistic.spectrum(matrix)
     rows = matrix.values().astype(float).reshape(8, 50, 1100)[:: 400 // spectrum_rows].reshape(-1, 1100)
     expected = np.linalg.eigvalsh(rows.T @ rows / spectrum_rows)[-5:]
     np.testing.assert_allclose(values[-5:], expected, rtol=1e-3)

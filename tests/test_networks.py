@@ -9,8 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from intronaut.core.dna import reverse_complement
 from intronaut.core.errors import BadData
-from intronaut.networks import classifiers as networks
-from intronaut.networks import dnabert2, layers, sei
+from intronaut.networks import classifiers, dnabert2, layers, sei
 from random_checkpoints import dnabert2_tokenizer, write_dnabert2, write_sei
 
 NARROW = dnabert2.Config(41, 128, 2, 2, 160)
@@ -27,7 +26,7 @@ SPECS = {
 
 def built(name):
     torch.manual_seed(1)
-    network = networks.build(SPECS[name])
+    network = classifiers.build(SPECS[name])
     if name.startswith("dnabert2"):
         # an untrained embedding is 0: every token would be alike
         for parameter in network.trunk.parameters():
@@ -42,9 +41,9 @@ def sequences(n, length=180, seed=1):
 
 def reader_of(name, tmp_path, length=180):
     if not name.startswith("dnabert2"):
-        return networks.base_reader(length)
+        return classifiers.base_reader(length)
     dnabert2_tokenizer().save(str(tmp_path / "tokenizer.json"))
-    return networks.token_reader(dnabert2.Tokenizer(tmp_path / "tokenizer.json", NARROW.vocab_size))
+    return classifiers.token_reader(dnabert2.Tokenizer(tmp_path / "tokenizer.json", NARROW.vocab_size))
 
 
 def size(module):
@@ -65,9 +64,9 @@ def size(module):
 )
 def test_published_sizes(spec, head, whole):
     with torch.device("meta"):
-        network = networks.build(spec)
+        network = classifiers.build(spec)
     assert size(network.head) == head
-    assert whole is None or size(network) == networks.n_parameters(network) == whole
+    assert whole is None or size(network) == classifiers.n_parameters(network) == whole
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -120,11 +119,11 @@ def test_loss_of_the_logit_is_the_cross_entropy_of_two_outputs():
 def test_spline_features_are_the_published_ones(golden):
     tensors = load_file(golden / "sei_tiny.safetensors")
     arrays = np.load(golden / "sei_tiny_L600.npz")
-    pretrained = networks.open_pretrained("sei", golden / "sei_tiny.safetensors")
+    pretrained = classifiers.open_pretrained("sei", golden / "sei_tiny.safetensors")
     assert len(pretrained.tensors) == 34 and pretrained.tensors.keys() < tensors.keys()
-    network = networks.build({"network": "sei", "head": "classification", **pretrained.spec}).eval()
+    network = classifiers.build({"network": "sei", "head": "classification", **pretrained.spec}).eval()
     network.trunk.load_state_dict(pretrained.tensors)
-    reader = networks.base_reader(600)
+    reader = classifiers.base_reader(600)
     # U is as unknown as N to the published encoder, whose reverse strand is the complement of what it made of it
     texts = [bytes(row).decode().upper().replace("U", "N") for row in arrays["seqs"]]
     for strand, read in (("fwd", texts), ("rc", [reverse_complement(text) for text in texts])):
@@ -138,24 +137,24 @@ def test_spline_features_are_the_published_ones(golden):
 def test_pooled_states_are_the_published_ones(golden, head, pooled):
     config = dnabert2.read_config(golden / "dnabert2_tiny_h4_config.json")
     arrays, tensors = np.load(golden / "dnabert2_tiny_h4.npz"), load_file(golden / "dnabert2_tiny_h4.safetensors")
-    network = networks.build({"network": "dnabert2", "head": head, "config": asdict(config)}).eval()
+    network = classifiers.build({"network": "dnabert2", "head": head, "config": asdict(config)}).eval()
     network.trunk.load_state_dict({name: tensors[name] for name in network.trunk.state_dict()})
     rows = [
         ids[mask == 1].astype(np.int32) for ids, mask in zip(arrays["input_ids"], arrays["attention_mask"], strict=True)
     ]
     with torch.no_grad():
-        found = network.trunk(networks.token_reader(None).collate(rows)).numpy()
+        found = network.trunk(classifiers.token_reader(None).collate(rows)).numpy()
     assert np.linalg.norm(found - arrays[pooled]) <= 2e-6 * np.linalg.norm(arrays[pooled])
 
 
 def test_windows_are_padded_with_n_or_cut_to_their_centre():
-    assert networks.base_reader(6).encode("ACGT").tolist() == [4, 0, 1, 2, 3, 4]
-    assert networks.base_reader(2).encode("ACGT").tolist() == [1, 2]
+    assert classifiers.base_reader(6).encode("ACGT").tolist() == [4, 0, 1, 2, 3, 4]
+    assert classifiers.base_reader(2).encode("ACGT").tolist() == [1, 2]
 
 
 def test_float_channels_reach_the_trunk_as_codes_do():
     network = built("basset")
-    codes = torch.tensor(np.stack([networks.base_reader(180).encode(text) for text in sequences(2)]))
+    codes = torch.tensor(np.stack([classifiers.base_reader(180).encode(text) for text in sequences(2)]))
     channels = torch.nn.functional.one_hot(codes.long(), 4).float().transpose(1, 2).requires_grad_()
     assert torch.equal(network(codes), network(channels))
     network(channels).sum().backward()
@@ -180,14 +179,14 @@ def test_a_published_trunk_with_a_tensor_amiss_is_refused(network, write, change
         tensors[name][0] = torch.nan
     save_file(tensors, tmp_path / "amiss.safetensors")
     with pytest.raises(BadData, match=name.replace(".", r"\.")):
-        networks.open_pretrained(network, tmp_path / "amiss.safetensors")
+        classifiers.open_pretrained(network, tmp_path / "amiss.safetensors")
 
 
 @pytest.mark.parametrize("name", ["sei", "dnabert2-probe", "basset"])
 def test_a_model_folder_gives_the_network_back(name, tmp_path):
     network, reader = built(name), reader_of(name, tmp_path)
-    networks.write_network(tmp_path, {"kind": name}, network)
-    again, notes = networks.read_network(tmp_path)
+    classifiers.write_network(tmp_path, {"kind": name}, network)
+    again, notes = classifiers.read_network(tmp_path)
     assert notes["kind"] == name and notes["tool"] == "finetune"
     batch = reader.collate([reader.encode(text) for text in sequences(3)])
     assert torch.equal(network(batch), again(batch))
@@ -195,7 +194,7 @@ def test_a_model_folder_gives_the_network_back(name, tmp_path):
 
 @pytest.mark.parametrize("change", ["lacks", "extra"])
 def test_a_model_folder_with_a_tensor_amiss_is_refused(change, tmp_path):
-    networks.write_network(tmp_path, {"kind": "basset"}, built("basset"))
+    classifiers.write_network(tmp_path, {"kind": "basset"}, built("basset"))
     tensors = load_file(tmp_path / "weights.safetensors")
     if change == "lacks":
         del tensors["head.1.bias"]
@@ -203,12 +202,12 @@ def test_a_model_folder_with_a_tensor_amiss_is_refused(change, tmp_path):
         tensors["head.1.more"] = torch.zeros(2)
     save_file(tensors, tmp_path / "weights.safetensors")
     with pytest.raises(BadData, match="head.1"):
-        networks.read_network(tmp_path)
+        classifiers.read_network(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["sei", "basset", "basenji", "attentionconv"])
 def test_the_shortest_window_is_the_shortest_that_can_be_read(name):
-    length = networks.SHORTEST[name]
+    length = classifiers.SHORTEST[name]
     codes = torch.zeros((2, length), dtype=torch.uint8)
     spec = SPECS[name] | ({"length": length} if name == "basset" else {})
-    assert networks.build(spec).eval()(codes).isfinite().all()
+    assert classifiers.build(spec).eval()(codes).isfinite().all()

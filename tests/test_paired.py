@@ -4,7 +4,7 @@ from scipy.stats import kstest
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from intronaut.stats import model_comparison as paired
+from intronaut.stats import model_comparison
 
 
 def kernel(labels, scores):
@@ -26,10 +26,10 @@ def test_delong_equals_the_brute_force_u_statistic(digits):
     labels = (rng.random(90) < 0.3).astype(int)
     scores = np.round(rng.normal(size=(3, 90)) + labels, digits)
     values, covariance = brute_force(labels, scores)
-    found = paired.delong(labels, scores)
+    found = model_comparison.delong(labels, scores)
     np.testing.assert_allclose(found.values, values, rtol=0, atol=1e-10)
     np.testing.assert_allclose(found.covariance, covariance, rtol=0, atol=1e-10)
-    singletons = paired.delong(labels, scores, np.arange(90))
+    singletons = model_comparison.delong(labels, scores, np.arange(90))
     np.testing.assert_allclose(singletons.covariance, covariance, rtol=0, atol=1e-10)
 
 
@@ -39,7 +39,7 @@ def test_p_values_are_uniform_when_models_are_equally_good():
     for _ in range(400):
         labels = (rng.random(300) < 0.3).astype(int)
         scores = labels + rng.normal(size=300) + rng.normal(size=(2, 300))
-        p.append(paired.two_sided_p(*paired.delong(labels, scores).difference(0, 1)))
+        p.append(model_comparison.two_sided_p(*model_comparison.delong(labels, scores).difference(0, 1)))
     assert kstest(p, "uniform").pvalue > 0.01
 
 
@@ -52,31 +52,33 @@ def test_groups_keep_the_error_rate_where_independent_rows_do_not():
         own = np.repeat(rng.normal(size=(2, 60)), 8, axis=1)
         scores = labels + own + 0.5 * rng.normal(size=(2, 480))
         for kind, groups in enumerate((group, None)):
-            rejected[kind] += paired.two_sided_p(*paired.delong(labels, scores, groups).difference(0, 1)) < 0.05
+            rejected[kind] += (
+                model_comparison.two_sided_p(*model_comparison.delong(labels, scores, groups).difference(0, 1)) < 0.05
+            )
     assert rejected[0] / 300 < 0.09
     assert rejected[1] / 300 > 0.2
 
 
 def test_a_model_does_not_differ_from_itself():
     labels, score = np.array([1, 0, 1, 0, 0]), np.array([3.0, 1, 2, 2, 0])
-    found = paired.delong(labels, np.stack([score, 2 * score]))
-    assert paired.two_sided_p(*found.difference(0, 1)) == 1.0
-    assert paired.equivalence_p(*found.difference(0, 1), 0.01) == 0.0
+    found = model_comparison.delong(labels, np.stack([score, 2 * score]))
+    assert model_comparison.two_sided_p(*found.difference(0, 1)) == 1.0
+    assert model_comparison.equivalence_p(*found.difference(0, 1), 0.01) == 0.0
 
 
 def test_holm_and_benjamini_hochberg_equal_statsmodels():
     p = np.random.default_rng(3).random(25) ** 3
-    np.testing.assert_allclose(paired.holm(p), multipletests(p, method="holm")[1])
-    np.testing.assert_allclose(paired.benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1])
+    np.testing.assert_allclose(model_comparison.holm(p), multipletests(p, method="holm")[1])
+    np.testing.assert_allclose(model_comparison.benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1])
 
 
 def test_equivalence_equals_statsmodels():
     x = np.random.default_rng(4).normal(0.1, 1, size=5000)
     expected = ttost_paired(x, np.zeros(5000), -0.15, 0.15)[0]
-    found = paired.equivalence_p(x.mean(), x.std(ddof=1) / np.sqrt(5000), 0.15)
+    found = model_comparison.equivalence_p(x.mean(), x.std(ddof=1) / np.sqrt(5000), 0.15)
     assert found == pytest.approx(expected, rel=0.05)
 
 
 def test_bootstrap_p_of_a_worked_case():
-    assert paired.bootstrap_p(np.array([0.1] * 98 + [-0.1] * 1)) == pytest.approx(2 * 2 / 100)
-    assert paired.bootstrap_p(np.zeros(50)) == 1.0
+    assert model_comparison.bootstrap_p(np.array([0.1] * 98 + [-0.1] * 1)) == pytest.approx(2 * 2 / 100)
+    assert model_comparison.bootstrap_p(np.zeros(50)) == 1.0

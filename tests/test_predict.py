@@ -6,7 +6,7 @@ from scipy.special import expit, logit
 
 import fit
 import predict
-from intronaut.models import folder as models
+from intronaut.models import folder
 from simulated import FIT, write_features
 
 pytest_plugins = ["fitted"]
@@ -21,7 +21,7 @@ def predicted(tmp_path, *args):
 
 def test_predictions_are_w_x_plus_b(fitted, tmp_path):
     found = predicted(tmp_path)
-    weights, intercept = models.read_model(tmp_path / "m").per_unit()
+    weights, intercept = folder.read_model(tmp_path / "m").per_unit()
     np.testing.assert_allclose(found["logit"], fitted @ weights + intercept, atol=1e-4)
     np.testing.assert_allclose(found["p_retained"], expit(found["logit"]), atol=1e-5)
     assert found["label"].isna().all()
@@ -36,7 +36,7 @@ def test_order_and_number_of_threads_change_nothing(fitted, tmp_path):
 
 
 def test_a_shift_of_prevalence_is_a_shift_of_log_odds(fitted, tmp_path):
-    trained = models.read_model(tmp_path / "m").notes["prevalence_trained"]
+    trained = folder.read_model(tmp_path / "m").notes["prevalence_trained"]
     shift = predicted(tmp_path, "--prevalence", "0.01")["logit"] - predicted(tmp_path)["logit"]
     np.testing.assert_allclose(shift, logit(0.01) - logit(trained), atol=1e-4)
 
@@ -51,7 +51,7 @@ def test_every_kind_of_model_predicts_what_it_learnt(fitted, tmp_path, kind):
 
 def test_a_model_of_a_group_finds_its_columns_among_all(fitted, tmp_path):
     fit.main([*FIT, "--feature-groups", "family=fam1"])
-    weights, intercept = models.read_model(tmp_path / "m").per_unit()
+    weights, intercept = folder.read_model(tmp_path / "m").per_unit()
     np.testing.assert_allclose(predicted(tmp_path)["logit"], fitted[:, 5:10] @ weights + intercept, atol=1e-4)
 
 

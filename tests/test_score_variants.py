@@ -28,8 +28,8 @@ from intronaut.features.sei_targets import variant_class_scores
 from intronaut.genome.reference import Genome
 from intronaut.genome.windows import NoWindow, Row
 from intronaut.io.h5ad import open_features
-from intronaut.models import folder as models
-from intronaut.networks import classifiers as networks
+from intronaut.models.folder import LinearModel, write_linear, write_trees
+from intronaut.networks import classifiers
 from intronaut.variants.alleles import (
     Allele,
     Context,
@@ -131,9 +131,9 @@ def write_model(path, folder, seed=1, **more):
     } | more  # fmt: skip
     values = features.x[:].astype(float)
     weights = np.random.default_rng(seed).normal(size=d)
-    model = models.LinearModel(notes, weights, -1.0, values.mean(0), values.std(0) + 0.01)
+    model = LinearModel(notes, weights, -1.0, values.mean(0), values.std(0) + 0.01)
     (features.path.parent / folder).mkdir()
-    models.write_linear(features.path.parent / folder, model, features.var)
+    write_linear(features.path.parent / folder, model, features.var)
     return model
 
 
@@ -481,17 +481,17 @@ def test_sequence_classes_are_compared_with_nucleosomes_adjusted(study, bases, e
 
 def test_a_network_gives_the_difference_of_its_predictions(study, bases):
     torch.manual_seed(1)
-    network = networks.build({"network": "basset", "head": "paper", "length": LENGTH}).eval()
+    network = classifiers.build({"network": "basset", "head": "paper", "length": LENGTH}).eval()
     notes = {"features": {"tool": "finetune", "windows_sha256": "other"}, "settings": {"strands": "random"},
              "window_lengths": [LENGTH, LENGTH], "max_tokens": None, "prevalence_trained": 0.3}  # fmt: skip
     (study / "net").mkdir()
-    networks.write_network(study / "net", notes, network)
+    classifiers.write_network(study / "net", notes, network)
     at, one = 120, bases["one"].upper()
     alt = "ACGT".replace(one[at], "")[0]
     write_vcf(study / "v.vcf", variant("one", at + 1, one[at], alt))
     found = score(model="net").iloc[0]
     assert found["name"] == "plus"
-    reader = networks.base_reader(LENGTH)
+    reader = classifiers.base_reader(LENGTH)
     before = (study / "w.fa").read_text().splitlines()[1]
     after = before[:5] + alt + before[6:]  # the window of 100-190 is 115-175
     with torch.inference_mode():
@@ -523,7 +523,7 @@ def test_trees_give_the_difference_of_their_predictions(study, bases, embedders)
         "features": features.provenance,
     }
     (study / "model").mkdir()
-    models.write_trees(study / "model", notes, booster, 0.5, features.var)
+    write_trees(study / "model", notes, booster, 0.5, features.var)
     lines, _ = substitutions(bases, [*SUBSTITUTIONS[0], *SUBSTITUTIONS[1]])
     write_vcf(study / "v.vcf", *lines)
     found = score()
@@ -716,9 +716,9 @@ def test_a_model_of_a_feature_group_reads_its_columns_alone(study, bases, embedd
         "calibration": None,
         "features": features.provenance,
     }
-    model = models.LinearModel(notes, np.array([1.0, -2.0]), 0.0, np.zeros(2), np.ones(2))
+    model = LinearModel(notes, np.array([1.0, -2.0]), 0.0, np.zeros(2), np.ones(2))
     (study / "model").mkdir()
-    models.write_linear(study / "model", model, features.var[chosen])
+    write_linear(study / "model", model, features.var[chosen])
     write_vcf(study / "v.vcf", variant("one", 121, bases["one"][120].upper(), "N"))
     found = score(*files).iloc[0]
     reference = features.x[0][chosen] @ [1.0, -2.0]

@@ -6,7 +6,7 @@ import pytest
 
 from intronaut.core.errors import BadData
 from intronaut.paper.split import paper_split
-from intronaut.splits import leakage as splits
+from intronaut.splits import leakage
 from intronaut.splits.folds import chromosome_split, group_split, grouped_folds
 
 GENES = list("abcdefgh")
@@ -64,23 +64,23 @@ def brute_force_groups(windows, genes, context, links):
 def test_groups_are_the_closure_of_all_links(seed):
     windows, genes = random_case(seed)
     links = {(0, len(windows) - 1)} if seed % 2 else set()
-    found = splits.leakage_groups(windows, genes, 40, list(links))
+    found = leakage.leakage_groups(windows, genes, 40, list(links))
     assert found.tolist() == brute_force_groups(windows, genes, 40, links).tolist()
 
 
 def test_genes_on_opposite_strands_and_touching_intervals():
     windows = pd.DataFrame({"chrom": "1", "start": [0, 500, 2000], "end": [100, 600, 2100], "gene_id": ["a", "b", "c"]})
     genes = pd.DataFrame({"gene_id": ["a", "b", "c"], "chrom": "1", "start": [0, 300, 700], "end": [400, 700, 3000]})
-    assert splits.leakage_groups(windows, genes, 100).tolist() == [1, 1, 2]
-    assert splits.leakage_groups(windows, None, 100).tolist() == [1, 2, 3]
+    assert leakage.leakage_groups(windows, genes, 100).tolist() == [1, 1, 2]
+    assert leakage.leakage_groups(windows, None, 100).tolist() == [1, 2, 3]
     touching = windows.assign(start=[0, 100, 200], end=[100, 200, 300])
-    assert splits.leakage_groups(touching, None, 100).tolist() == [1, 2, 3]
-    assert splits.leakage_groups(touching, None, 102).tolist() == [1, 1, 1]
+    assert leakage.leakage_groups(touching, None, 100).tolist() == [1, 2, 3]
+    assert leakage.leakage_groups(touching, None, 102).tolist() == [1, 1, 1]
 
 
 def test_groups_of_nothing():
     empty = pd.DataFrame({"chrom": [], "start": [], "end": [], "gene_id": []}).astype({"start": int, "end": int})
-    assert len(splits.leakage_groups(empty, None, 100)) == 0
+    assert len(leakage.leakage_groups(empty, None, 100)) == 0
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -5,7 +5,7 @@ import statsmodels.api as sm
 from sklearn.linear_model import LogisticRegression
 
 from intronaut.core.errors import BadData
-from intronaut.interpret import stability_selection as stability
+from intronaut.interpret import stability_selection
 from intronaut.models.design_matrix import Matrix
 
 CAUSAL = 3
@@ -27,19 +27,21 @@ def tracks(seed, n=300, effect=1.5):
     return (values * np.exp(rng.normal(size=len(unit)))).astype(np.float32), labels, unit
 
 
-def units_of(values, unit, most=stability.MOST_AXES):
+def units_of(values, unit, most=stability_selection.MOST_AXES):
     matrix = Matrix(extra=pd.DataFrame(values))
-    return stability.make_units(matrix, pd.Categorical(unit), matrix.values(), np.ones(len(values), bool), most)
+    return stability_selection.make_units(
+        matrix, pd.Categorical(unit), matrix.values(), np.ones(len(values), bool), most
+    )
 
 
 def selected(values, labels, unit, seed, pairs=4, threshold=0.75):
     """Which units are selected on at least ``threshold`` of the halves, and the bound on the false ones."""
     units, groups = units_of(values, unit), np.arange(len(labels)) // 2
-    inside = stability.halves(groups, labels, pairs, seed)
-    q = stability.number_to_select(len(units.size), threshold, most_false=1, events=60)
-    picked, _ = stability.select_forward(units, labels, groups, inside, np.empty((len(labels), 0)), q)
+    inside = stability_selection.halves(groups, labels, pairs, seed)
+    q = stability_selection.number_to_select(len(units.size), threshold, most_false=1, events=60)
+    picked, _ = stability_selection.select_forward(units, labels, groups, inside, np.empty((len(labels), 0)), q)
     often = np.bincount(picked.ravel(), minlength=len(units.size)) / len(inside)
-    return often >= threshold, stability.error_bound(q, len(units.size), threshold)
+    return often >= threshold, stability_selection.error_bound(q, len(units.size), threshold)
 
 
 def test_causal_groups_are_found_and_false_ones_stay_under_the_bound_where_raw_weights_fail():
@@ -75,10 +77,10 @@ def test_one_gene_with_many_introns_decides_nothing():
     values[:60, 0] += 4
     labels[:60] = rng.random(60) < 0.95
     units = units_of(values, np.arange(12))
-    inside = stability.halves(groups, labels, 20, seed=1)
-    table, _ = stability.select_stably(units, labels, groups, inside, np.empty((n, 0)), 0.75, 1)
+    inside = stability_selection.halves(groups, labels, 20, seed=1)
+    table, _ = stability_selection.select_stably(units, labels, groups, inside, np.empty((n, 0)), 0.75, 1)
     assert table["selected"].sum() == 0 and table["selection_probability"][0] < 0.5
-    alone, _ = stability.select_stably(units, labels, np.arange(n), inside, np.empty((n, 0)), 0.75, 1)
+    alone, _ = stability_selection.select_stably(units, labels, np.arange(n), inside, np.empty((n, 0)), 0.75, 1)
     # taken for independent, its introns would have put the feature first wherever they are
     assert alone["selection_probability"][0] >= 0.5
 
@@ -90,17 +92,17 @@ def test_a_feature_that_only_stands_for_a_covariate_is_not_selected_besides_it()
     values = np.column_stack([gc + 0.4 * rng.normal(size=n), rng.normal(size=(n, 15))]).astype(np.float32)
     values[:, 1] += 0.3 * rng.normal(size=n)
     labels = (rng.random(n) < 1 / (1 + np.exp(-1.5 * gc - 1.5 * values[:, 1]))).astype(int)
-    units, inside = units_of(values, np.arange(16)), stability.halves(np.arange(n), labels, 15, seed=1)
+    units, inside = units_of(values, np.arange(16)), stability_selection.halves(np.arange(n), labels, 15, seed=1)
     for base, expected in ((np.empty((n, 0)), [1, 1]), (gc[:, None], [0, 1])):
-        table, _ = stability.select_stably(units, labels, np.arange(n), inside, base, 0.75, 1)
+        table, _ = stability_selection.select_stably(units, labels, np.arange(n), inside, base, 0.75, 1)
         assert table["selected"][:2].tolist() == expected
 
 
 def test_refits_on_held_out_halves_hold_the_true_effect_and_the_fdr_keeps_noise_out():
     values, labels, unit = tracks(11, n=1200)
     units, groups = units_of(values, unit), np.arange(1200) // 3
-    inside = stability.halves(groups, labels, 10, seed=2)
-    table, told = stability.select_stably(units, labels, groups, inside, np.empty((1200, 0)), 0.75, 1)
+    inside = stability_selection.halves(groups, labels, 10, seed=2)
+    table, told = stability_selection.select_stably(units, labels, groups, inside, np.empty((1200, 0)), 0.75, 1)
     causal, rest = table[:CAUSAL], table[CAUSAL:]
     assert causal["selected"].tolist() == [1] * CAUSAL and told["selected"] == table["selected"].sum()
     assert (causal["fdr"] < 0.05).all() and (rest["fdr"] > 0.05).all()
@@ -110,14 +112,14 @@ def test_refits_on_held_out_halves_hold_the_true_effect_and_the_fdr_keeps_noise_
 
 
 def test_held_out_fits_are_those_of_statsmodels_with_group_robust_errors(monkeypatch):
-    monkeypatch.setattr(stability, "RIDGE", 0.0)
+    monkeypatch.setattr(stability_selection, "RIDGE", 0.0)
     rng = np.random.default_rng(1)
     n, groups = 500, np.arange(500) // 5
     values = rng.normal(size=(n, 6)).astype(np.float32)
     labels = (rng.random(n) < 1 / (1 + np.exp(-values[:, 0] - 0.5 * np.repeat(rng.normal(size=100), 5)))).astype(int)
-    units, inside = units_of(values, np.arange(6)), stability.halves(groups, labels, 1, seed=1)
+    units, inside = units_of(values, np.arange(6)), stability_selection.halves(groups, labels, 1, seed=1)
     base, picked = rng.normal(size=(n, 1)), np.array([[0, 3], [4, 0]])
-    p, estimate, error = stability.fit_held_out(units, labels, groups, inside, picked, base)
+    p, estimate, error = stability_selection.fit_held_out(units, labels, groups, inside, picked, base)
     for half in range(2):
         out, own = ~inside[half], picked[half]
         x = sm.add_constant(np.column_stack([base[out], units.z[own][:, out].T]))
@@ -136,13 +138,13 @@ def test_clusters_hold_what_correlates_with_their_leader_and_nothing_chained():
     # b is near a and near c, but a and c are not near each other
     b, c = a + 0.45 * base[:, 1], a + 0.9 * base[:, 1]
     sample = np.column_stack([a, b, c, -b, base[:, 2], np.ones(n)]).astype(np.float32)
-    leader, sign = stability.correlation_clusters(sample, 0.88)
+    leader, sign = stability_selection.correlation_clusters(sample, 0.88)
     correlation = np.corrcoef(sample[:, :5].T)
     assert abs(correlation[0, 2]) < 0.88
     assert leader.tolist() == [1, 1, 1, 1, 4, 5]
     assert sign.tolist() == [1, 1, 1, -1, 1, 1]
     assert (np.abs([correlation[j, leader[j]] for j in range(5)]) > 0.88).all()
-    tight, _ = stability.correlation_clusters(sample, 0.96)
+    tight, _ = stability_selection.correlation_clusters(sample, 0.96)
     assert tight.tolist() == [0, 1, 2, 1, 4, 5]
 
 
@@ -165,35 +167,35 @@ def test_axes_of_a_unit_are_its_principal_components():
 
 def test_halves_split_whole_groups_and_complement_each_other():
     groups, labels = np.repeat(np.arange(20), 5), np.tile([0, 0, 1, 0, 1], 20)
-    inside = stability.halves(groups, labels, 7, seed=1)
+    inside = stability_selection.halves(groups, labels, 7, seed=1)
     assert inside.shape == (14, 100) and (inside[::2] == ~inside[1::2]).all()
     assert all(len(set(groups[half]) & set(groups[~half])) == 0 for half in inside)
     assert (inside.sum(axis=1) == 50).all()
     with pytest.raises(BadData, match="cannot be split"):
-        stability.halves(np.zeros(10), np.tile([0, 1], 5), 3, seed=1)
+        stability_selection.halves(np.zeros(10), np.tile([0, 1], 5), 3, seed=1)
 
 
 def test_the_bound_and_the_combined_p_are_those_of_their_papers():
     # Shah & Samworth 2013, equation 7, worked by hand
-    assert stability.error_bound(10, 100, 0.75) == pytest.approx(2)
-    assert stability.number_to_select(100, 0.75, 2, events=500) == 10
-    assert stability.number_to_select(100, 0.75, 2, events=20) == 4
-    assert stability.number_to_select(100, 0.75, 2, events=3) == 1
+    assert stability_selection.error_bound(10, 100, 0.75) == pytest.approx(2)
+    assert stability_selection.number_to_select(100, 0.75, 2, events=500) == 10
+    assert stability_selection.number_to_select(100, 0.75, 2, events=20) == 4
+    assert stability_selection.number_to_select(100, 0.75, 2, events=3) == 1
 
 
 @pytest.mark.parametrize(("p", "threshold", "most_false"), [(1, 0.75, 1), (5, 0.75, 0.1), (40, 0.9, 0.03)])
 def test_where_one_unit_is_too_many_none_is_selected(p, threshold, most_false):
     """The first two cases: bounds of 1² / (1 · 0.5) = 2 and 1² / (5 · 0.5) = 0.4 with one unit of each half."""
-    assert stability.number_to_select(p, threshold, most_false, events=500) == 0
+    assert stability_selection.number_to_select(p, threshold, most_false, events=500) == 0
     rng = np.random.default_rng(0)
     z = rng.normal(size=(p, 60)).astype(np.float32)
-    units = stability.Units(z, np.arange(p), np.ones(p, int))
+    units = stability_selection.Units(z, np.arange(p), np.ones(p, int))
     labels = (z[0] > 0).astype(float)
-    inside = stability.halves(np.arange(60), labels, 5, seed=1)
+    inside = stability_selection.halves(np.arange(60), labels, 5, seed=1)
     beside = rng.normal(size=(60, 1))
-    table, told = stability.select_stably(units, labels, np.arange(60), inside, beside, threshold, most_false)
+    table, told = stability_selection.select_stably(units, labels, np.arange(60), inside, beside, threshold, most_false)
     assert told["selected_on_each_half"] == told["selected"] == told["false_at_most"] == 0
     assert (table["selected"] == 0).all() and (table["p"] == 1).all() and table["refit"].isna().all()
     # Meinshausen, Meier & Bühlmann 2009: twice the median, 1 where most splits did not select
     p = np.array([[0.01, 1.0, 0.2], [0.03, 0.01, 0.3], [0.05, 1.0, 0.9]])
-    assert stability.combine_p(p).tolist() == pytest.approx([0.06, 1.0, 0.6])
+    assert stability_selection.combine_p(p).tolist() == pytest.approx([0.06, 1.0, 0.6])

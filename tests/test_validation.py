@@ -4,12 +4,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from intronaut.core.errors import BadData
-from intronaut.models import logistic as linear
+from intronaut.models import logistic
 from intronaut.models.calibration import apply_calibration, is_flat, learn_calibration
 from intronaut.models.cross_validation import TEST, UNUSED, cross_fit, make_plan
 from intronaut.models.design_matrix import Matrix
-from intronaut.stats import bootstrap
-from intronaut.stats import metrics as evaluation
+from intronaut.stats import bootstrap, metrics
 from simulated import draw_labels, introns
 
 
@@ -22,7 +21,7 @@ def studied(n=400, d=8, seed=0, signal=1.0):
 
 
 def solver(matrix, labels, tolerance=1e-4):
-    return lambda weights, c, start: linear.fit(matrix, labels, weights, c, start=start, tolerance=tolerance)
+    return lambda weights, c, start: logistic.fit(matrix, labels, weights, c, start=start, tolerance=tolerance)
 
 
 def test_folds_dealt_anew_keep_groups_whole():
@@ -71,7 +70,7 @@ def test_the_penalty_is_chosen_without_the_judged_fold():
         for inner in (2, 3, 4, 5):
             train, held = plan.trains({1, inner}), plan.fold == inner
             model = LogisticRegression(C=c, tol=1e-9, max_iter=1000).fit(z[train], labels[train])
-            rows.append(evaluation.log_losses(labels[held], model.decision_function(z[held])))
+            rows.append(metrics.log_losses(labels[held], model.decision_function(z[held])))
         losses[c] = np.concatenate(rows).mean()
     assert found.setting_of_fold["1"] == min(losses, key=losses.get)
     path = found.path[found.path["judged_fold"] == 1].set_index("c")["inner_log_loss"]
@@ -100,10 +99,10 @@ def test_permuted_labels_give_intervals_that_cover_one_half():
         labels, plan = table["label"].to_numpy(), make_plan(table, None)
         matrix = Matrix(extra=pd.DataFrame(values), known=plan.known)
         logits = cross_fit(matrix, labels, plan, [1e-2], solver(matrix, labels)).logits
-        predictions = evaluation.prediction_table(table, logits, plan.fold_names(), plan.judged)
+        predictions = metrics.prediction_table(table, logits, plan.fold_names(), plan.judged)
         draws = bootstrap.resampler(plan.groups[plan.judged], 300, seed=run)
         scores = predictions[["label", "p_retained", "logit"]].to_numpy().T
-        found = bootstrap.interval(evaluation.replicate_metrics(*scores, draws)["auroc"].to_numpy(), 40)
+        found = bootstrap.interval(metrics.replicate_metrics(*scores, draws)["auroc"].to_numpy(), 40)
         covered.append(found["low"] <= 0.5 <= found["high"])
     assert np.mean(covered) >= 0.93
 

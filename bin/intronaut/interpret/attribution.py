@@ -20,8 +20,7 @@ import torch
 from intronaut.core.dna import reverse_complement
 from intronaut.genome.shuffle import dinucleotide_shuffle
 from intronaut.interpret.ism import BASES, base_changes, sequence_changes
-from intronaut.networks import classifiers as networks
-from intronaut.networks import dnabert2, sei
+from intronaut.networks import classifiers, dnabert2, sei
 
 METHODS = ("ig", "ism", "gradient")
 # bases that go through a network at once, unless the user says how many windows do
@@ -135,11 +134,11 @@ class BaseModel:
     sei.channel_table, centred between N or cut where the network reads another length.
     """
 
-    def __init__(self, networks, encode, device):
-        self.networks, self.encode, self.device = networks, encode, device
-        self.strands = tuple(networks)
+    def __init__(self, classifiers, encode, device):
+        self.networks, self.encode, self.device = classifiers, encode, device
+        self.strands = tuple(classifiers)
         self.table = sei.channel_table().to(device)
-        for network in networks.values():
+        for network in classifiers.values():
             network.to(device).eval().requires_grad_(False)
 
     def baselines(self, sequence, settings, rng):
@@ -223,7 +222,7 @@ class TokenModel:
     def __init__(self, network, tokenizer, max_tokens, strands, device):
         self.network = network.to(device).eval().requires_grad_(False)
         self.tokenizer, self.strands, self.device = tokenizer, strands, device
-        self.reader = networks.token_reader(tokenizer, max_tokens)
+        self.reader = classifiers.token_reader(tokenizer, max_tokens)
         self.mask = tokenizer.reader.token_to_id("[MASK]")
 
     def baselines(self, sequence, settings, rng):

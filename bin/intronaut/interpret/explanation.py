@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from intronaut.interpret import stability_selection as stability
+from intronaut.interpret import stability_selection
 from intronaut.interpret.contributions import membership, unit_effects
 from intronaut.interpret.permutation import can_refit, refit, shuffle_groups
 from intronaut.models.cross_validation import make_plan
@@ -50,7 +50,7 @@ def describe(model, var, group, effects, sample, threshold):
         effects: standard deviation of every feature's and every group's contribution over all introns.
         threshold: correlation from which on features are one cluster, called by the feature that leads it.
     """
-    leader, sign = stability.correlation_clusters(sample, threshold)
+    leader, sign = stability_selection.correlation_clusters(sample, threshold)
     names = var.index[leader]
     cluster = pd.Categorical(names, categories=pd.unique(names))
     by_feature = feature_table(model, var, group, cluster, effects[0])
@@ -121,12 +121,12 @@ def add_stability(found, features, columns, labels, *, pairs, threshold, most_fa
     scale = Scale(model.mean, model.sd) if isinstance(model, LinearModel) else None
     matrix = Matrix(features, rows, columns, known=known, scale=scale, **how)
     base = standardised_covariates(table, known)
-    inside = stability.halves(plan.groups[known], label[known], pairs, seed)
+    inside = stability_selection.halves(plan.groups[known], label[known], pairs, seed)
     told = {"adjusted_for": [name.removeprefix("covariate:") for name in base.columns]}
     for what, unit, into in (("clusters", found.cluster, found.by_cluster), ("groups", found.group, found.by_group)):
-        units = stability.make_units(matrix, unit, found.sample, known)
+        units = stability_selection.make_units(matrix, unit, found.sample, known)
         for adjusted, beside in (("", np.empty((known.sum(), 0))), ("adjusted_", base.to_numpy())):
-            selected, told[f"selection_of_{adjusted}{what}"] = stability.select_stably(
+            selected, told[f"selection_of_{adjusted}{what}"] = stability_selection.select_stably(
                 units, label[known], plan.groups[known], inside, beside, threshold, most_false, threads
             )
             into[[adjusted + name for name in selected]] = selected

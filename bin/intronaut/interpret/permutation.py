@@ -7,8 +7,7 @@ introns of a fold, together, so that what they share is lost too; the other feat
 import numpy as np
 import pandas as pd
 
-from intronaut.models import elastic_net as sparse
-from intronaut.models import logistic as linear
+from intronaut.models import elastic_net, logistic
 from intronaut.models.cross_validation import balanced
 from intronaut.models.folder import LinearModel
 from intronaut.stats import bootstrap
@@ -42,16 +41,16 @@ def refit(model, matrix, labels, row_weights, c=None):
         for problem in range(k):
             own = labels if labels.ndim == 1 else labels[:, problem]
             row_weights[:, [problem]], offset[[problem]] = balanced(row_weights[:, [problem]], own)
-    start = linear.repeated(model.weights, model.intercept, k)
+    start = logistic.repeated(model.weights, model.intercept, k)
     if notes["kind"] != "elasticnet":
-        how = {"start": start, "tolerance": notes["tolerance"], "spectrum": linear.spectrum(matrix)}
-        found = linear.fit(matrix, labels, row_weights, c, **how)
+        how = {"start": start, "tolerance": notes["tolerance"], "spectrum": logistic.spectrum(matrix)}
+        found = logistic.fit(matrix, labels, row_weights, c, **how)
         return found.weights, found.intercept + offset
     how = {"l1_ratio": notes["l1_ratio"], "tolerance": notes["tolerance"]}
     if labels.ndim == 1:
-        found = sparse.fit(matrix, labels, row_weights, c, start=start, **how)
+        found = elastic_net.fit(matrix, labels, row_weights, c, start=start, **how)
         return found.weights, found.intercept + offset
-    alone = [sparse.fit(matrix, own, w[:, None], c, **how) for own, w in zip(labels.T, row_weights.T, strict=True)]
+    alone = [elastic_net.fit(matrix, own, w[:, None], c, **how) for own, w in zip(labels.T, row_weights.T, strict=True)]
     return np.hstack([one.weights for one in alone]), np.hstack([one.intercept for one in alone]) + offset
 
 

@@ -14,8 +14,7 @@ from intronaut.io.checkpoints import BackgroundDigest
 from intronaut.io.fasta import Window
 from intronaut.io.h5ad import Features
 from intronaut.models.folder import LinearModel, matching_columns, read_model, read_notes
-from intronaut.networks import classifiers as networks
-from intronaut.networks import sei
+from intronaut.networks import classifiers, sei
 from intronaut.networks.dnabert2 import Tokenizer
 
 
@@ -37,16 +36,16 @@ def open_model(folder, files, device, log):
 
 
 def _network(folder, device):
-    network, notes = networks.read_network(folder)
+    network, notes = classifiers.read_network(folder)
     strands = ("+",) if notes["settings"]["strands"] == "forward" else ("+", "-")
 
     def problem(sequence):
-        return networks.length_problem(notes, len(sequence))
+        return classifiers.length_problem(notes, len(sequence))
 
     if notes["spec"]["network"] == "dnabert2":
         tokenizer = Tokenizer(Path(folder) / "tokenizer.json", notes["spec"]["config"]["vocab_size"])
         return TokenModel(network, tokenizer, notes["max_tokens"], strands, device), notes, problem
-    encode = networks.reader_of(notes, folder).encode
+    encode = classifiers.reader_of(notes, folder).encode
     return BaseModel(dict.fromkeys(strands, network), encode, device), notes, problem
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData
-from intronaut.models import logistic as linear
+from intronaut.models import logistic
 from intronaut.splits.folds import grouped_folds
 from intronaut.stats.metrics import log_losses, rank_auroc, require_both_classes
 
@@ -170,7 +170,7 @@ def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False):
     solution, solutions, inner, own, path = None, {}, {}, {}, []
     for c in sorted(c_values):
         solution = solve(row_weights, c, solution)
-        logits = linear.logits(matrix, solution) + offsets
+        logits = logistic.logits(matrix, solution) + offsets
         solutions[c] = (solution.weights[:, 0].copy(), solution.intercept[0] + offsets[0])
         for outer in outers:
             place = at[frozenset() if outer is None else frozenset([outer])]

@@ -13,12 +13,11 @@ from sklearn.linear_model import LogisticRegression
 
 from intronaut.core.log import Log
 from intronaut.io import tables
-from intronaut.models import logistic as linear
+from intronaut.models import logistic
 from intronaut.models.cross_validation import UNUSED, Plan, cross_fit
 from intronaut.models.design_matrix import Matrix, covariates
-from intronaut.networks import classifiers as networks
-from intronaut.networks import training
-from intronaut.stats import metrics as evaluation
+from intronaut.networks import classifiers, training
+from intronaut.stats import metrics
 
 # penalties of the linear models, those of fit
 C_VALUES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0, 10.0)
@@ -70,7 +69,7 @@ class Result:
     valid: dict | None = None
     states: dict | None = None
     path: pd.DataFrame | None = None
-    network: networks.Network | None = None
+    network: classifiers.Network | None = None
 
 
 def tell_rows(table, plan, counts, log):
@@ -121,7 +120,7 @@ def estimate(study, seeds):
     """Train for a few seconds; returns lines that say how long the whole run takes, and its memory."""
     network, (train, _) = study.new_network([study.seed]).to(study.device), training_rows(study.plan, None)
     rows, outers, settings = np.flatnonzero(train), study.plan.outers, study.settings
-    parameters = networks.n_parameters(network)
+    parameters = classifiers.n_parameters(network)
     rate = training.trial(network, study.examples, rows, settings, log=study.log, at_once=study.at_once)
     trainings = len(outers) + (seeds - 1) * (len(outers) - study.plan.nested)
     hours = len(rows) * (2 if settings.strands == "both" else 1) / rate / 3600
@@ -146,7 +145,7 @@ def _train_without(study, outer, seed):
     network = study.new_network(seed)
     trained = (network.on_features() if study.frozen else network).to(study.device)
     name = "the final network" if outer is None else f"the network for fold {outer}"
-    log.detail(f"training {name}: {networks.n_parameters(trained):,} parameters, {train.sum():,} windows")
+    log.detail(f"training {name}: {classifiers.n_parameters(trained):,} parameters, {train.sum():,} windows")
     state = training.train(
         trained, study.examples, np.flatnonzero(train), np.flatnonzero(valid), settings, seed=seed,
         path=study.folder / f"seed{seed[0]}_fold{seed[1]}.safetensors", log=log, at_once=study.at_once,
@@ -158,7 +157,7 @@ def _train_without(study, outer, seed):
     )
     asked = np.flatnonzero(valid | plan.judged_by(outer))
     logits, strands = np.full(len(study.table), np.nan), study.examples.rows(asked)
-    logits[asked] = networks.predict(
+    logits[asked] = classifiers.predict(
         trained, study.examples.collate, strands, size=state.at_once, dtype=settings.dtype, log=log
     )
     return network, state, logits
@@ -174,9 +173,9 @@ def training_rows(plan, outer):
 def judge(study, logits, columns):
     """The Result of logits ``(n,)``; ``columns`` says what the model read: features, covariates or combined."""
     plan, of_network = study.plan, columns == "features"
-    predictions = evaluation.prediction_table(study.table, logits, plan.fold_names(), plan.judged)
+    predictions = metrics.prediction_table(study.table, logits, plan.fold_names(), plan.judged)
     groups = plan.groups[plan.judged]
-    summary, point, replicated = evaluation.evaluate(predictions, groups, study.bootstrap, study.seed)
+    summary, point, replicated = metrics.evaluate(predictions, groups, study.bootstrap, study.seed)
     summary |= {"model": study.name if of_network else "logistic", "columns": columns}
     summary["judged"] = "out-of-fold" if plan.nested else "test rows"
     auroc, ap = summary["metrics"]["auroc"], summary["metrics"]["average_precision"]
@@ -200,7 +199,7 @@ def linear_models(study, result, threads):
     matrix = Matrix(None, None, None, extra, known=plan.known, threads=threads)
 
     def solve(row_weights, c, start):
-        return linear.fit(matrix, labels, row_weights, c, ridge=np.ones(matrix.d), start=start)
+        return logistic.fit(matrix, labels, row_weights, c, ridge=np.ones(matrix.d), start=start)
 
     found = cross_fit(matrix, labels, plan, C_VALUES, solve)
     combined, judged_logits = np.full(len(labels), np.nan), np.stack([result.logits, found.logits], axis=1)
@@ -218,21 +217,21 @@ def write_evaluations(folder, study, results, beside, counts):
     first, judged = results[0], study.plan.judged
     for name, result in (beside | {f"seed{more.summary['seed']}": more for more in results[1:]}).items():
         (folder / name).mkdir()
-        evaluation.write_evaluation(folder / name, result.predictions, result.summary)
+        metrics.write_evaluation(folder / name, result.predictions, result.summary)
     summary = first.summary | {"baseline": None, "gain": None, "rows": counts}
     if beside:
         summary["baseline"] = {name: result.summary["metrics"] for name, result in beside.items()}
         base, n_groups = beside["covariates"].scores, summary["n_groups"]
         summary["gain"] = {
-            "combined_minus_covariates": evaluation.gain(beside["combined"].scores, base, n_groups),
-            "features_minus_covariates": evaluation.gain(first.scores, base, n_groups),
+            "combined_minus_covariates": metrics.gain(beside["combined"].scores, base, n_groups),
+            "features_minus_covariates": metrics.gain(first.scores, base, n_groups),
         }
     if len(results) > 1:
         summary["seeds"] = _over_seeds(results)
     table, groups = study.table[judged].reset_index(drop=True), study.plan.groups[judged]
-    within, strata = evaluation.stratified_auroc(first.predictions, table, groups, study.bootstrap, study.seed)
+    within, strata = metrics.stratified_auroc(first.predictions, table, groups, study.bootstrap, study.seed)
     tables.write_table(folder / "strata.tsv", strata)
-    evaluation.write_evaluation(folder, first.predictions, summary | {"auroc_within_strata": within})
+    metrics.write_evaluation(folder, first.predictions, summary | {"auroc_within_strata": within})
     tables.write_table(folder / "path.tsv", pd.concat([result.path for result in results]))
 
 

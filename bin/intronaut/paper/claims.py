@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from intronaut.stats import model_comparison as paired
+from intronaut.stats import model_comparison
 
 ALPHA = 0.05
 SUPPORTED, NOT_SUPPORTED, NOT_TESTABLE = "supported", "not supported", "not testable here"
@@ -40,7 +40,7 @@ class Judged:
 
     names: list
     notes: list
-    aurocs: paired.Aurocs
+    aurocs: model_comparison.Aurocs
     metrics: pd.DataFrame
     margin: float
     stability: dict = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Judged:
     def better(self, pairs):
         """Verdict and numbers on whether the first of every pair has the higher AUROC."""
         found = [self.aurocs.difference(a, b) for a, b in pairs]
-        adjusted = paired.holm([paired.two_sided_p(*one) for one in found])
+        adjusted = model_comparison.holm([model_comparison.two_sided_p(*one) for one in found])
         told = [
             f"{self.names[a]} − {self.names[b]} = {difference:+.3f} (95 % {difference - 1.96 * error:+.3f} to "
             f"{difference + 1.96 * error:+.3f}, Holm p = {p:.2g})"
@@ -134,7 +134,7 @@ def _groups_equal(judged):
         return _lacking("logistic regressions on the groups tf, histone and all of embed_sei features")
     pairs = [(a, b) for place, a in enumerate(found) for b in found[place + 1 :]]
     differences = [judged.aurocs.difference(a, b) for a, b in pairs]
-    adjusted = paired.holm([paired.equivalence_p(*one, judged.margin) for one in differences])
+    adjusted = model_comparison.holm([model_comparison.equivalence_p(*one, judged.margin) for one in differences])
     told = [
         f"{judged.names[a]} − {judged.names[b]} = {difference:+.3f} (equal within {judged.margin}: Holm p = {p:.2g})"
         for (a, b), (difference, _), p in zip(pairs, differences, adjusted, strict=True)
