@@ -32,6 +32,8 @@ OF_CALLS = ("calls_format", "calls_threshold", "calls_spliced", "calls_limits", 
 OF_CALLS += ("calls_columns", "calls_table", "samples", "consensus", "shift", "min_splice_sites")
 OF_OVERLAP = ("min_overlap", "summit", "keep_flanking")
 OF_PAPER = ("negatives",)
+# gaps of a few bases in gene models are no introns: the shortest that vertebrates are known to splice have about 40
+MIN_LENGTH, MIN_LENGTH_OF_PAPER = 30, 1
 
 
 def make_parser():
@@ -43,7 +45,7 @@ def make_parser():
     add("--assembly", metavar="NAME", help="name of the assembly, recorded in counts.json")
     add("--chrom-aliases", metavar="TSV", help="table of chromosome names, one naming scheme a column")
     add("--skip-missing-chroms", action="store_true", help="leave out chromosomes not in the FASTA")
-    add("--min-length", type=positive_int, default=1, metavar="BP", help="leave out shorter introns")
+    add("--min-length", type=positive_int, metavar="BP", help="leave out shorter introns [30; with --paper 1]")
 
     add = made.add_argument_group("labels from the annotation (without --calls)").add_argument
     add(
@@ -106,6 +108,8 @@ def main(argv):
     made = make_parser()
     args = made.parse_args(argv)
     check_options(made, args)
+    if args.min_length is None:
+        args.min_length = MIN_LENGTH_OF_PAPER if args.paper else MIN_LENGTH
     log = Log(TOOL, args)
     import pandas as pd
 

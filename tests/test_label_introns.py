@@ -56,7 +56,7 @@ def small_gtf(tmp_path):
 
 
 def compare_with_brute_force(tool, tmp_path, annotation, *options):
-    tool("label_introns", annotation, "--allow-empty", *options)
+    tool("label_introns", annotation, "--allow-empty", "--min-length", 1, *options)
     table = read_labels(tmp_path / "labels.tsv")
     expected = brute_annotation.label_introns(brute_annotation.read_exons(annotation))
     found = {(row.chrom, row.start, row.end, row.strand): row for row in table.itertuples()}
@@ -97,7 +97,7 @@ def test_other_annotations_agree_with_brute_force(tool, tmp_path, shared_data):
 
 
 def test_any_exon_rule_agrees_with_brute_force(tool, tmp_path):
-    tool("label_introns", DEMO / "chr19_6Mb.gff3.gz", "--annotation-rule", "any-exon")
+    tool("label_introns", DEMO / "chr19_6Mb.gff3.gz", "--annotation-rule", "any-exon", "--min-length", 1)
     table = read_labels(tmp_path / "labels.tsv")
     expected = brute_annotation.label_introns(brute_annotation.read_exons(DEMO / "chr19_6Mb.gff3.gz"))
     assert {row.name: row.label for row in table.itertuples(index=False)} == {
@@ -119,6 +119,16 @@ def test_small_annotation_by_hand(tool, tmp_path, small_gtf):
     assert table["gene_length"].tolist() == [700, 700, 700, 500, 500]
     assert table["group"].tolist() == ["1", "1", "1", "2", "2"]
     assert table["split"].nunique() == 2 and table["gc"].isna().all()
+
+
+def test_gaps_shorter_than_30_bases_are_no_introns(tool, tmp_path):
+    spans = (101, 200), (230, 300), (331, 400), (501, 600)
+    (tmp_path / "a.gtf").write_text("".join(exon("1", *span, "+", "A", "A1") for span in spans))
+    for options, gone in (((), ["1:200-229"]), (("--min-length", 31), ["1:200-229", "1:300-330"])):
+        tool("label_introns", "a.gtf", "--allow-empty", "--window", 100, "--folds", 1, *options)
+        ledger = ledger_of(tmp_path)
+        assert (ledger["name"].str.removesuffix(":+").tolist(), set(ledger["reason"])) == (gone, {"too_short"})
+    assert counts_of(tmp_path)["n_input"] == 3
 
 
 def test_columns_stand_in_their_order(tool, tmp_path, small_gtf):
@@ -148,7 +158,7 @@ def test_eight_tool_table_matches_the_annotation(tool, tmp_path, shared_data):
     calls = folder / "ir_calls.iPSC_8tools_all_introns.tsv.gz"
     tool(
         "label_introns", folder / "annotation.chr19p.ensembl91.gtf.gz", "--calls", calls, "--calls-base", 0,
-        "--calls-value", "*_filtintron_lwm", "--calls-threshold", 1e-9,
+        "--calls-value", "*_filtintron_lwm", "--calls-threshold", 1e-9, "--min-length", 1,
     )  # fmt: skip
     table, counts = read_labels(tmp_path / "labels.tsv"), counts_of(tmp_path)
     measured = table["label"].notna()
