@@ -65,3 +65,13 @@ def test_scripts_do_not_import_each_other():
             if isinstance(node, ast.Import | ast.ImportFrom)
         }
         assert not scripts & names, path.name
+
+
+def test_former_names_import_the_same_modules():
+    from intronaut import evaluation
+    from intronaut.io import h5ad
+    from intronaut.stats import metrics
+    from intronaut.store import FeatureWriter
+
+    assert evaluation is metrics and FeatureWriter is h5ad.FeatureWriter
+    assert metrics.__spec__.name == "intronaut.stats.metrics"

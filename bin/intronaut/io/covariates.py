@@ -1,0 +1,177 @@
+"""Covariates that users bring: columns of labels.tsv by name, or tables with one row per intron or gene."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from intronaut.core.errors import BadData, Problems, UsageError
+from intronaut.io.tables import COVARIATES, LABEL_COLUMNS, read_table
+
+# columns that are made from the reads that the label is made from: with them a model predicts the label from itself
+LABEL_SOURCES = (
+    "label", "evidence", "ir_value", "ir_reads", "ir_total", "ir_ratio", "psi", "psi_n", "psi_weight", "psi_low",
+    "psi_high",
+)  # fmt: skip
+# columns of labels.tsv that say where a window lies and how it is split
+ADMINISTRATIVE = (*LABEL_COLUMNS, "group", "split", "match")
+KEYS = ("name", "intron_id", "gene_id", "gene_name")
+LOG = "log:"
+MOST_LEVELS = 10
+MOST_MISSING = 0.5
+HELP = (
+    "further covariates: a table with a column name, intron_id, gene_id or gene_name and numbers (expression, "
+    "mappability), or columns of the labels; NAME or log:NAME after a table takes only these"
+)
+
+
+@dataclass
+class UserCovariates:
+    """``values`` float64, one row per row of the labels, NaN where unknown, one column per covariate on its scale;
+    ``transforms`` says of each column what was done to it, ``ignored`` lists ``FILE: COLUMN (reason)``."""
+
+    values: pd.DataFrame
+    transforms: dict = field(default_factory=dict)
+    ignored: list = field(default_factory=list)
+
+
+def add_covariates_option(group):
+    """Add ``--covariates`` and ``--allow-missing`` to an argument group."""
+    group.add_argument("--covariates", nargs="+", default=[], metavar="FILE|NAME", help=HELP)
+    group.add_argument("--allow-missing", action="store_true", help="take covariates that most windows lack")
+
+
+def user_covariates(table, sources, allow_missing=False):
+    """The covariates that ``--covariates`` names, for the rows of a labels table.
+
+    Args:
+        table: DataFrame of labels.tsv, text or numbers.
+        sources: files and names. A file holds the column ``name``, ``intron_id``, ``gene_id`` or ``gene_name``, the
+            first of these that it has, and columns of numbers. A name is a column of the files or of ``table``;
+            ``log:NAME`` takes log(1 + x). Without names all columns of the files are taken.
+        allow_missing: take columns of which more than half is missing.
+
+    Raises:
+        UsageError: an unknown name, one of the eight covariates that are always there, or a column that is made from
+            the reads of the label (LABEL_SOURCES).
+        BadData: a table without key, a text column with many levels that was asked for, log of a negative number,
+            a column that most windows lack.
+    """
+    files = [source for source in sources if _is_file(source)]
+    names = _names(source for source in sources if not _is_file(source))
+    result = UserCovariates(pd.DataFrame(index=table.index))
+    columns = {}
+    for path in files:
+        columns |= _joined(path, table, set(names) if names else None, result)
+    known = sorted({*columns, *table.columns} - {*ADMINISTRATIVE, *COVARIATES, *LABEL_SOURCES})
+    for name in names:
+        _refuse(name, [*columns, *table.columns], known)
+    chosen = {name: columns[name] if name in columns else (None, table[name]) for name in names or columns}
+    for name, (path, values) in chosen.items():
+        for column, numbers, transform in _numbers(name, values, names.get(name, False), path, bool(names), result):
+            _check_missing(column, numbers, allow_missing)
+            result.values[column] = numbers
+            result.transforms[column] = transform
+    return result
+
+
+def missing_by_label(values, labels):
+    """Columns whose missingness differs between retained and spliced rows: ``{column: SMD}`` where it exceeds 0.2.
+
+    The standardised mean difference of a share is (p1 - p0) / sqrt((p1 q1 + p0 q0) / 2).
+    """
+    retained, spliced = (values[labels == label].isna().mean() for label in (1, 0))
+    spread = np.sqrt((retained * (1 - retained) + spliced * (1 - spliced)) / 2)
+    difference = (retained - spliced) / spread.where(spread > 0, 1.0)
+    return difference[difference.abs() > 0.2].to_dict()
+
+
+def _is_file(source):
+    return Path(source).is_file() or "/" in source or bool(re.search(r"\.(tsv|txt|tab)(\.gz)?$", source))
+
+
+def _names(sources):
+    """``{name: whether its logarithm is asked for}``."""
+    words = [word for source in sources for word in source.split(",") if word]
+    return {word.removeprefix(LOG): word.startswith(LOG) for word in words}
+
+
+def _refuse(name, present, known):
+    if name in LABEL_SOURCES:
+        raise UsageError(f"--covariates {name}: made from the reads of the label, so that it would predict itself")
+    if name in COVARIATES:
+        raise UsageError(f"--covariates {name}: always a covariate where the labels have it; leave it out")
+    if name not in present or name in ADMINISTRATIVE:
+        raise UsageError(f"--covariates {name}: no such column; there are {', '.join(known) or 'none'}")
+
+
+def _joined(path, table, wanted, result):
+    """The columns of a file in the order of the labels: ``{name: (path, values)}``; others go to ``ignored``."""
+    rows = read_table(path)
+    key = next((name for name in KEYS if name in rows), None)
+    if key is None or key not in table:
+        raise BadData(f"{path}: no column {', '.join(KEYS[:-1])} or {KEYS[-1]}, by which to find an intron or gene")
+    twice = rows[key].duplicated() & rows[key].notna()
+    if twice.any():
+        raise BadData(f"{path}: {key} {rows[key][twice].iloc[0]!r} occurs {twice.sum() + 1} times or more")
+    rows = rows[rows[key].notna()].set_index(key)
+    if not _keys(table[key]).isin(rows.index).any():
+        first = (rows.index[0], table[key].dropna().iloc[0]) if len(rows) and table[key].notna().any() else ("", "")
+        raise BadData(
+            f"{path}: no {key} is one of the labels; it holds names like {first[0]!r}, labels like {first[1]!r}"
+        )
+    columns = {}
+    for name in rows.columns:
+        if name in LABEL_SOURCES or name in COVARIATES or name in KEYS or name in ADMINISTRATIVE:
+            reason = "made from the reads of the label" if name in LABEL_SOURCES else "already a column of the labels"
+            result.ignored.append(f"{path}: {name} ({reason})")
+        elif wanted is not None and name not in wanted:
+            result.ignored.append(f"{path}: {name} (not asked for)")
+        else:
+            columns[name] = path, _of_rows(rows[name], table[key])
+    return columns
+
+
+def _keys(values):
+    """The first of several names joined by a comma, as a peak over several introns has them."""
+    return values.astype(object).where(values.notna()).map(lambda text: str(text).split(",")[0], na_action="ignore")
+
+
+def _of_rows(column, keys):
+    return _keys(keys).map(column.to_dict())
+
+
+def _numbers(name, values, logarithm, path, asked, result):
+    """``(column, float64 values, transform)`` of one covariate: itself, or an indicator per level of a text."""
+    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    where = path or "labels"
+    if (numbers.isna() & values.notna()).any():
+        levels = sorted(map(str, values.dropna().unique()))
+        if len(levels) > MOST_LEVELS or logarithm:
+            if asked:
+                raise BadData(f"{where}: {name} holds text of {len(levels)} kinds, first {levels[0]!r}; give numbers")
+            result.ignored.append(f"{where}: {name} (text of {len(levels)} kinds)")
+            return
+        for level in levels[1:]:
+            indicator = (values.astype(str) == level).astype(float).where(values.notna())
+            yield f"{name}={level}", indicator, f"1 where {name} is {level}"
+        return
+    problems = Problems(where)
+    if logarithm:
+        for row in np.flatnonzero(numbers < 0)[:20]:
+            problems.add(f"{name} is {numbers.iloc[row]:g}; log(1 + x) needs 0 or more", None)
+        problems.raise_if_any()
+        numbers = np.log1p(numbers)
+    if np.isinf(numbers).any():
+        raise BadData(f"{where}: {name} holds an infinite number")
+    yield name, numbers, "log(1 + x)" if logarithm else "x"
+
+
+def _check_missing(name, numbers, allow_missing):
+    share = numbers.isna().mean()
+    if share > MOST_MISSING and not allow_missing:
+        raise BadData(
+            f"--covariates {name}: unknown for {share:.0%} of the windows; --allow-missing takes it all the same"
+        )
