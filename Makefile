@@ -4,7 +4,10 @@
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
+# what the demo needs, without torch (the packages of the core image), and what everything needs
+CORE := .venv/.core
 VENV := .venv/.installed
+PIP := -m pip install --quiet --disable-pip-version-check --require-hashes
 ENGINE := .engine/.installed
 LINTER := .engine/.linter
 MAVEN := mvn --batch-mode --quiet dependency:copy-dependencies
@@ -12,7 +15,7 @@ MAVEN := mvn --batch-mode --quiet dependency:copy-dependencies
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(VENV) $(ENGINE) ## Run the whole study on 6 Mb of human chromosome 19; ends with the report's path
+demo: $(CORE) $(ENGINE) ## Run the whole study on 6 Mb of human chromosome 19; ends with the report's path
 	engine/nextflow run . -profile demo -resume -ansi-log false
 	@echo "Report: results/demo/report.html"
 
@@ -46,10 +49,14 @@ images: ## Build the images of containers/ with docker or podman and print their
 clean: ## Remove what runs leave behind, not the results
 	rm -rf work .nextflow .nextflow.log* .pytest_cache .ruff_cache .hypothesis
 
-$(VENV): requirements.txt
+$(CORE): containers/core/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Intronaut needs Python 3.11 or newer")'
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python $(PIP) -r containers/core/requirements.txt
+	touch $@
+
+$(VENV): requirements.txt $(CORE)
+	$(BIN)/python $(PIP) -r requirements.txt
 	touch $@
 
 $(ENGINE): engine/nextflow-pom.xml

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["biopython>=1.85", "h5py>=3.12", "numpy>=2.0", "pandas>=2.2", "pyjaspar>=4.0", "torch>=2.6"]
+# dependencies = ["biopython>=1.85", "h5py>=3.12", "numpy>=2.0", "pandas>=2.2", "pyjaspar>=4.0", "rich>=13",
+#   "threadpoolctl>=3.5"]
 # ///
 """Embed windows as the binding sites of transcription factors: two features a motif, no download.
 
@@ -63,7 +64,7 @@ def embed(path, args):
     """Score every window and write the features file; rows that a killed run has finished are kept."""
     from concurrent.futures import ThreadPoolExecutor
 
-    import torch
+    from threadpoolctl import threadpool_limits
 
     from intronaut.io.fasta import read_windows
     from intronaut.io.h5ad import FeatureWriter, window_obs
@@ -74,11 +75,11 @@ def embed(path, args):
     obs = window_obs(read_windows(path))
     motifs = read_motifs(args.motifs) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)
     scanner = Scanner(motifs, args.pseudocount, args.background)
-    # one window a thread: the threads of torch itself have nothing to gain on products this small
-    torch.set_num_threads(1)
+    # one window a thread: the threads of BLAS itself have nothing to gain on products this small
     with (
         FeatureWriter(args.output, obs, feature_table(motifs), "float32", provenance(args), resume=True) as writer,
-        ThreadPoolExecutor(args.threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+        threadpool_limits(1),
+        ThreadPoolExecutor(args.threads) as pool,
         log.progress(len(obs), "windows") as progress,
     ):
         for rows, windows in writer.batches(read_windows(path), WRITTEN_ROWS):

@@ -2,7 +2,7 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = ["biopython>=1.85", "h5py>=3.12", "logomaker>=0.8.7", "matplotlib>=3.9", "memelite>=0.5",
-#   "numpy>=2.0", "pandas>=2.2", "pyjaspar>=4.0", "rich>=13", "scipy>=1.13", "torch>=2.6"]
+#   "numpy>=2.0", "pandas>=2.2", "pyjaspar>=4.0", "rich>=13", "scipy>=1.13", "threadpoolctl>=3.5"]
 # ///
 """Find the sites of motifs, and which motifs are more common in retained than in spliced introns.
 

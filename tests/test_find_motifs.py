@@ -10,7 +10,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from statsmodels.stats.proportion import proportions_ztest
 
 import find_motifs
@@ -30,13 +29,6 @@ ADJUST = ("--adjust", "gc,length")
 @pytest.fixture(scope="module")
 def jaspar():
     return {motif.motif_id: motif for motif in jaspar_motifs("JASPAR2024", "vertebrates")}
-
-
-@pytest.fixture(autouse=True)
-def same_torch_threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 def random_sequences(gc, length, rng):

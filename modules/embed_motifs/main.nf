@@ -1,7 +1,7 @@
 process EMBED_MOTIFS {
     tag "${shard.name}"
     label 'small'
-    container "intronaut/torch:${workflow.manifest.version}"
+    container "intronaut/core:${workflow.manifest.version}"
 
     input:
     tuple val(embedder), path(shard)

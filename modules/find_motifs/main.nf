@@ -1,7 +1,7 @@
 process FIND_MOTIFS {
     tag "${name}"
     label 'big'
-    container "intronaut/torch:${workflow.manifest.version}"
+    container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { task.ext.outdir }, mode: 'copy'
 
     input:

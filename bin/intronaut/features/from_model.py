@@ -77,7 +77,7 @@ def _kmers(made, files, threads, device, log):
 
 
 def _motifs(made, files, threads, device, log):
-    import torch
+    from threadpoolctl import threadpool_limits
 
     from intronaut.motifs.pwm import jaspar_motifs, read_motifs
     from intronaut.motifs.trap import Scanner, feature_table
@@ -90,11 +90,11 @@ def _motifs(made, files, threads, device, log):
         release, _, group = made["motifs"].partition(", ")[0].split(" ", 2)
         motifs = jaspar_motifs(release, group)
     scanner = Scanner(motifs, made["pseudocount"], made["background"])
-    torch.set_num_threads(1)  # as embed_motifs: a window a thread
-    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(threads)
 
     def compute(sequences):
-        return np.array([scores.T.ravel() for scores in pool.map(scanner.scan, sequences)])
+        with threadpool_limits(1):  # as embed_motifs: a window a thread
+            return np.array([scores.T.ravel() for scores in pool.map(scanner.scan, sequences)])
 
     return Source(feature_table(motifs), provenance, compute)
 

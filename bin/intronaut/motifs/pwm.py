@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from intronaut.core.dna import OTHER
 from intronaut.core.errors import BadData, UsageError
 from intronaut.io.text import numbered_lines
 
@@ -123,3 +124,25 @@ def log_odds(motif, pseudocount, background):
     """log2 of probability over background, ``(width, 4)`` float64; the pseudocount is shared out by background."""
     smoothed = motif.counts + pseudocount * background
     return np.log2(smoothed / smoothed.sum(axis=1, keepdims=True) / background)
+
+
+def one_hot(codes, at_least=0):
+    """Base codes as ``(length, 4)`` float32, a row of zeros for an unknown base and up to ``at_least`` rows."""
+    bases = np.zeros((max(len(codes), at_least), 4), np.float32)
+    known = np.flatnonzero(codes != OTHER)
+    bases[known, codes[known]] = 1
+    return bases
+
+
+def sites_as_columns(bases, positions, width):
+    """Every site of one-hot bases as a column: ``(4 · width, positions)``, contiguous as BLAS needs it."""
+    step = bases.itemsize
+    overlapping = np.lib.stride_tricks.as_strided(bases, (4 * width, positions), (step, 4 * step), writeable=False)
+    return np.ascontiguousarray(overlapping)
+
+
+def strand_rows(matrices):
+    """Matrices of one width as the rows of ``(2 · m, 4 · width)`` float32: first all as they are, then all reversed and
+    complemented."""
+    rows = [matrix.ravel() for matrix in matrices] + [matrix[::-1, ::-1].ravel() for matrix in matrices]
+    return np.stack(rows).astype(np.float32)

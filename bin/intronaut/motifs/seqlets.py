@@ -13,8 +13,7 @@ import pandas as pd
 
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file
-from intronaut.motifs.pwm import Motif
-from intronaut.motifs.sites import one_hot
+from intronaut.motifs.pwm import Motif, one_hot
 
 WIDTH = 21
 BLOCK = 256
@@ -177,7 +176,7 @@ def discover(windows, hypothetical, path):
     lengths = {len(codes) for codes in windows}
     if lengths != {hypothetical.shape[2]}:
         raise BadData(f"--modisco needs windows of one length; these have {min(lengths)} to {max(lengths)} bases")
-    bases = np.stack([one_hot(codes).numpy() for codes in windows])
+    bases = np.stack([one_hot(codes) for codes in windows])
     patterns = TFMoDISco(one_hot=bases, hypothetical_contribs=hypothetical.transpose(0, 2, 1))
     save_hdf5(str(path), *patterns, WIDTH)
     return [

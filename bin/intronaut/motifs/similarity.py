@@ -1,11 +1,10 @@
 """Which motifs are alike: families of matrices, and the known motifs that a new one resembles."""
 
 import numpy as np
-import torch
 
 # the pair of limits by which RSAT matrix-clustering (Castro-Mondragon et al. 2017, NAR 45:e119) calls matrices alike
 LEAST_CORRELATION, LEAST_NORMALISED = 0.6, 0.4
-ROWS = 64
+SMALLEST = np.float32(1e-9)
 NEUTRAL = 0.25
 
 
@@ -20,36 +19,37 @@ def normalised_correlations(motifs):
     Pearson's correlation of the aligned frequencies times the aligned share of all columns that the two cover (RSAT's
     Ncor); 0 where the correlation itself is below 0.6.
     """
-    widths = torch.tensor([len(motif.counts) for motif in motifs])
-    widest = int(widths.max())
+    widths = np.array([len(motif.counts) for motif in motifs])
     # a row of frequencies has the mean 1/4 whatever it is, so taking that away centres any aligned part
-    centred = torch.zeros(len(motifs), 4, widest)
-    for row, motif in enumerate(motifs):
-        centred[row, :, : len(motif.counts)] = torch.from_numpy(frequencies(motif).T - NEUTRAL)
-    reverse = torch.zeros_like(centred)
-    for row, motif in enumerate(motifs):
-        reverse[row, :, : len(motif.counts)] = centred[row, :, : len(motif.counts)].flip(0, 1)
-    best = torch.zeros(len(motifs), len(motifs))
-    for first in range(0, len(motifs), ROWS):
-        some = slice(first, first + ROWS)
-        for turned in (centred, reverse):
-            best[some] = torch.maximum(best[some], _best_alignment(centred[some], widths[some], turned, widths))
-    return torch.maximum(best, best.T).numpy()
+    centred = np.zeros((len(motifs), widths.max(), 4), np.float32)
+    reverse = np.zeros_like(centred)
+    for row, (motif, width) in enumerate(zip(motifs, widths, strict=True)):
+        centred[row, :width] = frequencies(motif) - NEUTRAL
+        reverse[row, :width] = centred[row, :width][::-1, ::-1]
+    best = np.maximum(_best_alignment(centred, centred, widths), _best_alignment(centred, reverse, widths))
+    return np.maximum(best, best.T)
 
 
-def _best_alignment(some, some_widths, others, widths):
-    reach = some.shape[2] - 1
-    inside = (torch.arange(reach + 1) < some_widths[:, None]).float()[:, None]
-    other_inside = (torch.arange(reach + 1) < widths[:, None]).float()[:, None]
-    shift = {"padding": reach}
-    product = torch.nn.functional.conv1d(some, others, **shift)
-    squares = torch.nn.functional.conv1d((some**2).sum(dim=1, keepdim=True), other_inside, **shift)
-    other_squares = torch.nn.functional.conv1d(inside, (others**2).sum(dim=1, keepdim=True), **shift)
-    shared = torch.nn.functional.conv1d(inside, other_inside, **shift)
-    correlation = product / torch.sqrt(squares * other_squares).clamp(min=1e-9)
-    correlation[correlation < LEAST_CORRELATION] = 0
-    union = some_widths[:, None, None] + widths[None, :, None] - shared
-    return (correlation * shared / union).amax(dim=2)
+def _best_alignment(motifs, others, widths):
+    """The highest normalised correlation of every two over all shifts, ``(m, m)`` float32.
+
+    ``motifs`` and ``others`` are ``(m, widest, 4)``, zeros behind each motif's width.
+    """
+    columns = motifs.shape[1]
+    inside = (np.arange(columns) < widths[:, None]).astype(np.float32)
+    squares, other_squares = (motifs**2).sum(axis=2), (others**2).sum(axis=2)
+    best = np.zeros((len(motifs), len(motifs)), np.float32)
+    for shift in range(1 - columns, columns):
+        # column ``shift + k`` of a motif lies on column ``k`` of the other
+        one = slice(max(shift, 0), columns + min(shift, 0))
+        other = slice(max(-shift, 0), columns + min(-shift, 0))
+        product = motifs[:, one].reshape(len(motifs), -1) @ others[:, other].reshape(len(others), -1).T
+        spread = (squares[:, one] @ inside[:, other].T) * (inside[:, one] @ other_squares[:, other].T)
+        shared = inside[:, one] @ inside[:, other].T
+        correlation = product / np.maximum(np.sqrt(spread), SMALLEST)
+        correlation[correlation < LEAST_CORRELATION] = 0
+        np.maximum(best, correlation * shared / (widths[:, None] + widths - shared), out=best, casting="same_kind")
+    return best
 
 
 def families(motifs):

@@ -8,10 +8,9 @@ chance that a site of background bases scores as high or higher. Bases are in th
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from intronaut.core.dna import OTHER
-from intronaut.motifs.pwm import log_odds
+from intronaut.motifs.pwm import log_odds, one_hot, sites_as_columns, strand_rows
 
 STEPS_PER_BIT = 128
 NEVER = np.float32(np.inf)
@@ -93,7 +92,7 @@ class SiteScanner:
         places = np.flatnonzero(self.widths == width)
         least = np.array([lowest for lowest, _ in self.tails], np.float32)
         least[~self.reachable] = NEVER
-        return width, places, both_strands([steps[k] for k in places]), torch.from_numpy(np.tile(least[places], 2))
+        return width, places, strand_rows([steps[k] for k in places]), np.tile(least[places], 2)
 
     def scan(self, codes, keep=None):
         """Scan one window.
@@ -121,18 +120,19 @@ class SiteScanner:
             rows = np.flatnonzero(usable)
             if not len(rows):
                 continue
-            scores = bases.as_strided((positions, 4 * width), (4, 1)) @ terms
+            # (motifs on both strands, positions), whole numbers that float32 holds exactly
+            scores = terms @ sites_as_columns(bases, positions, width)
             if len(rows) < positions:
-                scores = scores[torch.from_numpy(rows)]
+                scores = scores[:, rows]
             tested[places] = 2 * len(rows)
-            highest = scores.amax(dim=0)
-            best[places] = highest.view(2, -1).amax(dim=0).numpy() / STEPS_PER_BIT
-            # few columns hold a site at all; only those are looked through
-            columns = torch.nonzero(highest >= least)[:, 0]
-            held = scores[:, columns]
-            row, column = torch.nonzero(held >= least[columns]).numpy().T
-            strand, motif = np.divmod(columns.numpy()[column], len(places))
-            found.append(np.stack([places[motif], rows[row], strand, held.numpy()[row, column]]).astype(np.int32))
+            highest = scores.max(axis=1)
+            best[places] = highest.reshape(2, -1).max(axis=0) / STEPS_PER_BIT
+            # few motifs have a site at all; only those are looked through
+            reached = np.flatnonzero(highest >= least)
+            held = scores[reached]
+            row, column = np.nonzero(held >= least[reached, None])
+            strand, motif = np.divmod(reached[row], len(places))
+            found.append(np.stack([places[motif], rows[column], strand, held[row, column]]).astype(np.int32))
         return np.concatenate(found, axis=1), best, tested
 
     def scan_all(self, windows, keeps=None, *, threads=1, progress=None):
@@ -142,12 +142,13 @@ class SiteScanner:
         """
         from concurrent.futures import ThreadPoolExecutor
 
+        from threadpoolctl import threadpool_limits
+
         keeps = [None] * len(windows) if keeps is None else keeps
         best, tested = np.empty((len(windows), len(self.widths)), np.float32), np.zeros(len(self.widths), np.int64)
         found, sizes = [], []
-        # one window a thread: the threads of torch itself have nothing to gain on products this small
-        torch.set_num_threads(1)
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        # one window a thread: the threads of BLAS itself have nothing to gain on products this small
+        with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
             for row, (sites, scores, looked_at) in enumerate(pool.map(self.scan, windows, keeps)):
                 sites = sites[:, np.lexsort((sites[2], sites[1], sites[0]))]
                 best[row], tested = scores, tested + looked_at
@@ -173,21 +174,6 @@ def _tail(steps, background, threshold):
     first = int(np.searchsorted(-p, -threshold))
     # scores that no site can have repeat the p-value of the next one that can: they do no harm
     return lowest + first, p[first:]
-
-
-def one_hot(codes):
-    """``(length, 4)`` float32 tensor; a row of zeros for an unknown base."""
-    bases = np.zeros((len(codes), 4), np.float32)
-    known = np.flatnonzero(codes != OTHER)
-    bases[known, codes[known]] = 1
-    return torch.from_numpy(bases)
-
-
-def both_strands(matrices):
-    """Matrices of one width as the columns of ``(4 · width, 2 · m)`` float32: first all as they are, then all reversed
-    and complemented."""
-    columns = [matrix.ravel() for matrix in matrices] + [matrix[::-1, ::-1].ravel() for matrix in matrices]
-    return torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
 
 
 def site_q_values(sites, tested):

@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 import pandas as pd
-import torch
 
-from intronaut.core.dna import OTHER, base_codes
-from intronaut.motifs.pwm import log_odds
+from intronaut.core.dna import base_codes
+from intronaut.motifs.pwm import log_odds, one_hot, sites_as_columns, strand_rows
 
 # Roider et al. 2007 (Bioinformatics 23:134), with the fit of R0 to motif width in the authors' R package tRap
 TRAP_LAMBDA = 0.7
@@ -46,7 +45,7 @@ class Scanner:
         widths = np.array([len(matrix) for matrix in matrices])
         self.widest = int(widths.max())
         self.groups = [
-            (width, torch.from_numpy(places), *_trap_terms([matrices[place] for place in places]))
+            (width, places, *_trap_terms([matrices[place] for place in places]))
             for width in map(int, np.unique(widths))
             for places in [np.flatnonzero(widths == width)]
         ]
@@ -58,29 +57,33 @@ class Scanner:
         is as likely in the motif as in the background (log-odds 0), and a window shorter than a motif is scored as if
         such bases followed.
         """
-        codes = base_codes(sequence)
-        bases = np.zeros((max(len(codes), self.widest), 4), np.float32)
-        known = np.flatnonzero(codes != OTHER)
-        bases[known, codes[known]] = 1
-        bases = torch.from_numpy(bases)
-        scores = torch.empty(2, self.n)
+        bases = one_hot(base_codes(sequence), at_least=self.widest)
+        scores = np.empty((2, self.n), np.float32)
         for width, places, terms, constant in self.groups:
-            positions = max(len(codes) - width + 1, 1)
-            x = torch.addmm(constant, bases.as_strided((positions, 4 * width), (4, 1)), terms)
-            best = (x.amax(dim=0) - constant).view(2, -1).amax(dim=0)
-            scores[0, places] = best * (TRAP_LAMBDA / math.log(2))
-            scores[1, places] = torch.sigmoid_(x).sum(dim=0).view(2, -1).sum(dim=0)
-        return scores.numpy()
+            x = terms @ sites_as_columns(bases, max(len(sequence) - width + 1, 1), width)
+            best = x.max(axis=1).reshape(2, -1).max(axis=0)
+            scores[0, places] = best * np.float32(TRAP_LAMBDA / math.log(2))
+            x += constant
+            scores[1, places] = _sigmoid(x).sum(axis=1).reshape(2, -1).sum(axis=0)
+        return scores
+
+
+def _sigmoid(x):
+    """1 / (1 + exp(-x)), written over ``x``; where exp(-x) is beyond float32 the site is not bound."""
+    with np.errstate(over="ignore"):
+        np.exp(np.negative(x, out=x), out=x)
+    x += 1
+    return np.reciprocal(x, out=x)
 
 
 def _trap_terms(matrices):
-    """For ``m`` matrices of one width: ``(4 · width, 2 · m)`` terms of x, plus strand first, and its constant."""
+    """For ``m`` matrices of one width: ``(2 · m, 4 · width)`` terms of x, plus strand first, and ``(2 · m, 1)``
+    constants."""
     energies = [matrix * (math.log(2) / TRAP_LAMBDA) for matrix in matrices]
     log_r0 = TRAP_LOG_R0_PER_BASE * len(matrices[0]) + TRAP_LOG_R0_AT_0
     rounded = [_in_exact_steps(energy, log_r0 - energy.max(axis=1).sum()) for energy in energies]
-    both = [one.ravel() for one, _ in rounded] + [one[::-1, ::-1].ravel() for one, _ in rounded]
-    constants = [constant for _, constant in rounded]
-    return torch.from_numpy(np.stack(both, axis=1).astype(np.float32)), torch.tensor(constants * 2, dtype=torch.float32)
+    constants = np.array([constant for _, constant in rounded] * 2, np.float32)[:, None]
+    return strand_rows([one for one, _ in rounded]), constants
 
 
 def _in_exact_steps(matrix, constant):

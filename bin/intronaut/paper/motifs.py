@@ -5,13 +5,12 @@ docs/motifs.md lists the faults. It is here so that its table can be set beside 
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy import stats
 
 from intronaut.core.dna import OTHER
 from intronaut.core.errors import BadData
+from intronaut.motifs.pwm import one_hot, sites_as_columns
 from intronaut.motifs.similarity import frequencies
-from intronaut.motifs.sites import one_hot
 
 WIDTH = 32
 CONFIDENT = 0.8
@@ -74,15 +73,15 @@ def _pieces(codes, hypothetical):
     of its own."""
     bases = one_hot(codes)
     for turned in (False, True):
-        own = bases.flip(0, 1) if turned else bases
+        own = bases[::-1, ::-1] if turned else bases
         if hypothetical is None:
             starts = range(0, len(own) - WIDTH + 1, WIDTH)
         else:
             contributions = hypothetical[:, : len(own)].T
             contributions = contributions[::-1, ::-1] if turned else contributions
-            starts = _hot_starts((own.numpy() - BASELINE) * contributions)
+            starts = _hot_starts((own - BASELINE) * contributions)
         if len(starts):
-            yield torch.stack([own[start : start + WIDTH] for start in starts])
+            yield np.stack([own[start : start + WIDTH] for start in starts])
 
 
 def _hot_starts(scores):
@@ -109,21 +108,17 @@ class _Hits:
             shares = [frequencies(motifs[k]) for k in places]
             odds = [np.log((share + PSEUDO_PROBABILITY) / background)[::-1, ::-1].ravel() for share in shares]
             least = [SCORE_SHARE * share.max() for share in shares]
-            self.groups.append((width, places, _column_tensor(odds), torch.tensor(least, dtype=torch.float32)))
+            self.groups.append((width, places, np.stack(odds).astype(np.float32), np.array(least, np.float32)))
 
     def count(self, tiles):
         found = np.zeros(self.n, np.int64)
-        end_to_end = torch.cat([tiles.reshape(-1, 4), torch.zeros(WIDTH, 4)])
+        end_to_end = np.concatenate([tiles.reshape(-1, 4), np.zeros((WIDTH, 4), np.float32)])
         for width, places, terms, least in self.groups:
             # every site of the tiles laid end to end, as one product; those that reach into the next tile are dropped
-            sites = end_to_end.as_strided((WIDTH * len(tiles), 4 * width), (4, 1))
-            scores = (sites @ terms).view(len(tiles), WIDTH, -1)[:, : WIDTH - width + 1]
-            found[places] = (scores.amax(dim=1) > least).sum(dim=0).numpy()
+            scores = terms @ sites_as_columns(end_to_end, WIDTH * len(tiles), width)
+            highest = scores.reshape(len(terms), len(tiles), WIDTH)[:, :, : WIDTH - width + 1].max(axis=2)
+            found[places] = (highest > least[:, None]).sum(axis=1)
         return found
-
-
-def _column_tensor(columns):
-    return torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
 
 
 def _table(motifs, total, pieces):
