@@ -3,14 +3,11 @@
 import numpy as np
 
 OTHER = 4
-
-
 COMPLEMENT = str.maketrans("ACGTUNRYSWKMBDHVacgtunryswkmbdhv", "TGCAANYRSWMKVHDBtgcaanyrswmkvhdb")
-
-
 _CODE_OF = np.full(256, OTHER, np.uint8)
-
-
+for _code, _letters in enumerate(("Aa", "Cc", "Gg", "Tt")):
+    for _letter in _letters:
+        _CODE_OF[ord(_letter)] = _code
 _NUCLEOTIDES = b"ACGTUNRYSWKMBDHVXacgtunryswkmbdhvx*-"
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from intronaut.core.dna import _CODE_OF
 from intronaut.core.errors import BadData, CannotWrite, ToolError
 from intronaut.core.files import require_file
 
@@ -24,9 +23,6 @@ BGZF_EOF = bytes.fromhex("1f8b08040000000000ff0600424302001b00030000000000000000
 _BLOCK = 1 << 20
 # what gzip raises for a file that is cut or spoilt
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
-for _code, _letters in enumerate(("Aa", "Cc", "Gg", "Tt")):
-    for _letter in _letters:
-        _CODE_OF[ord(_letter)] = _code
 
 
 def numbered_lines(path):
