@@ -85,13 +85,15 @@ def main(argv):
     log = Log(PROG, args)
     for path in filter(None, (args.annotation, args.peaks, args.chrom_sizes)):
         require_file(path)
-    from intronaut.interpret.sequence_models import open_model
+    from intronaut.features.open_model import open_model
+    from intronaut.interpret.sequence_models import differentiable
     from intronaut.io.bedgraph import check_places, read_chrom_sizes
     from intronaut.networks.device import pick_device, prepare_torch
 
     prepare_torch(args.threads)
     files = SimpleNamespace(**{name: getattr(args, name) for name in FILES})
-    model, notes, problem = open_model(args.model, files, pick_device(args.device), log)
+    fitted = open_model(args.model, args.device)
+    model, problem = differentiable(fitted, args.model, files, pick_device(args.device), log)
     if args.method == "gradient" and not hasattr(model, "networks"):
         raise UsageError("--method gradient reads bases; DNABERT-2 reads tokens: use ig or ism")
     windows = read_all(args, problem)
@@ -101,7 +103,7 @@ def main(argv):
         check_places(windows, sizes, args.chrom_sizes)
     with whole_folder(args.output, ["attributions.bw"]) as folder:
         table = attribute_all(folder, windows, model, args, log)
-        write_all(folder, windows, table, provenance(args, notes), sizes, shown, args, log)
+        write_all(folder, windows, table, provenance(args, fitted.notes), sizes, shown, args, log)
 
 
 def read_all(args, problem):

@@ -76,17 +76,14 @@ def main(argv):
     if (Path(args.output) / "model.json").exists():
         raise UsageError(f"--output {args.output}: a model folder, whose coefficients would be lost; name another")
     log = Log("explain", args)
+    from intronaut.features.open_model import open_on_features
     from intronaut.features.sei_targets import annotate
     from intronaut.interpret.contributions import group_of
     from intronaut.interpret.explanation import add_stability, describe
-    from intronaut.io import h5ad
     from intronaut.models.design_matrix import every_locus
-    from intronaut.models.folder import matching_columns, read_model
 
-    model = read_model(args.model)
+    model, features, columns = open_on_features(args.model, args.features)
     labels = read_own_labels(args, model) if args.labels else None
-    features = h5ad.open_features(args.features)
-    columns = matching_columns(model.notes, features)
     var = features.var.iloc[columns]
     if {"target", "cell_type"} <= set(var.columns):
         var = annotate(var, args.grouping)

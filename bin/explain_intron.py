@@ -56,15 +56,13 @@ def main(argv):
 
     import numpy as np
 
+    from intronaut.features.open_model import open_on_features
     from intronaut.features.sei_targets import annotate
     from intronaut.interpret.contributions import Contributions, group_of, membership
-    from intronaut.io import h5ad, tables
+    from intronaut.io import tables
     from intronaut.models.design_matrix import every_locus
-    from intronaut.models.folder import matching_columns, read_model
 
-    model = read_model(args.model)
-    features = h5ad.open_features(args.features)
-    columns = matching_columns(model.notes, features)
+    model, features, columns = open_on_features(args.model, args.features)
     var = features.var.iloc[columns]
     if {"target", "cell_type"} <= set(var.columns):
         var = annotate(var, args.grouping)

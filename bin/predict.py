@@ -52,13 +52,17 @@ def main(argv):
     import pandas as pd
     from scipy.special import expit, logit
 
+    from intronaut.features.open_model import open_on_features
     from intronaut.io import tables
-    from intronaut.models import folder
+    from intronaut.models.folder import read_notes
 
-    tool, needed = folder.read_notes(args.model).get("tool"), "windows" if args.windows else "features"
-    if tool in READS and needed != READS[tool]:
+    tool, given = read_notes(args.model).get("tool"), "windows" if args.windows else "features"
+    if tool in READS and given != READS[tool]:
         raise UsageError(f"{args.model} is a model of {tool}: give --{READS[tool]}")
-    names, logits, notes = from_features(args) if args.features else from_windows(args, log)
+    if args.features:
+        names, logits, notes = from_features(*open_on_features(args.model, args.features), args.threads)
+    else:
+        names, logits, notes = from_windows(args, log)
     if args.prevalence is not None:
         logits = logits + logit(args.prevalence) - logit(notes["prevalence_trained"])
     table = pd.DataFrame({"name": names, "p_retained": expit(logits), "logit": logits})
@@ -66,20 +70,15 @@ def main(argv):
     log.note(f"{len(table):,} windows, mean probability of retention {table['p_retained'].mean():.3f}")
 
 
-def from_features(args):
+def from_features(model, features, columns, threads):
     """Names of all loci, their calibrated logits float64, and the notes of the model."""
     import numpy as np
 
-    from intronaut.io import h5ad
-    from intronaut.models import folder
     from intronaut.models.calibration import apply_calibration
     from intronaut.models.design_matrix import Matrix, Scale, every_locus
 
-    model = folder.read_model(args.model)
-    features = h5ad.open_features(args.features)
-    columns = folder.matching_columns(model.notes, features)
     rows, names = every_locus(features)
-    matrix = Matrix(features, rows, columns, scale=Scale.identity(len(columns)), memory=0, threads=args.threads)
+    matrix = Matrix(features, rows, columns, scale=Scale.identity(len(columns)), memory=0, threads=threads)
     logits = np.concatenate(list(matrix.map(lambda block, values: model.logits(values.astype(float)))))
     return names, apply_calibration(model.notes["calibration"], logits), model.notes
 
@@ -88,42 +87,36 @@ def from_windows(args, log):
     """Names of all windows, their logits float64, and the notes of the network. Raises BadData for other lengths."""
     import numpy as np
 
-    from intronaut.core.dna import reverse_complement
     from intronaut.core.errors import Problems
     from intronaut.features.embed import ahead
+    from intronaut.features.open_model import open_model
     from intronaut.io.fasta import read_windows
-    from intronaut.networks import classifiers
-    from intronaut.networks.device import pick_device, prepare_torch
+    from intronaut.networks.device import prepare_torch
 
-    network, notes = classifiers.read_network(args.model)
-    reader = classifiers.reader_of(notes, args.model)
     prepare_torch(args.threads)
-    network.to(pick_device(args.device))
-    forward_only, size = notes["settings"]["strands"] == "forward", notes["cost"]["windows_at_once"]
+    model = open_model(args.model, args.device)
+    size, dtype = model.notes["cost"]["windows_at_once"], model.notes["settings"]["dtype"]
     names, logits, problems = [], [], Problems(args.windows)
 
     def encoded():
         for window in read_windows(args.windows):
-            if told := classifiers.length_problem(notes, len(window.sequence)):
-                problems.add(f"record {window.name!r} {told}")
-            read = [window.sequence] if forward_only else [window.sequence, reverse_complement(window.sequence)]
-            yield window.name, [reader.encode(sequence) for sequence in read]
+            if problem := model.problem(window.sequence):
+                problems.add(f"record {window.name!r} {problem}")
+            yield window.name, model.encode(window.sequence)
 
     for batch in ahead(batched(encoded(), size), depth=2):
         names += [name for name, _ in batch]
         if not problems.count:
-            strands = [list(strand) for strand in zip(*(read for _, read in batch), strict=True)]
-            dtype = notes["settings"]["dtype"]
-            logits.append(classifiers.predict(network, reader.collate, strands, size=size, dtype=dtype, log=log))
+            logits.append(model.logits([window for _, window in batch], size=size, dtype=dtype, log=log))
     problems.raise_if_any()
-    return names, np.concatenate(logits), notes
+    return names, np.concatenate(logits), model.notes
 
 
 def batched(items, size):
     """Lists of ``size`` items; the last may be shorter."""
     items = iter(items)
-    while some := list(itertools.islice(items, size)):
-        yield some
+    while batch := list(itertools.islice(items, size)):
+        yield batch
 
 
 if __name__ == "__main__":

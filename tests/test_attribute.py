@@ -15,9 +15,10 @@ import attribute
 import embed_sei
 from intronaut.core.dna import base_codes, reverse_complement
 from intronaut.core.errors import BadData, UsageError
+from intronaut.features.open_model import open_model
 from intronaut.interpret.attribution import BaseModel, Settings
 from intronaut.interpret.attribution import attribute as attribution_of
-from intronaut.interpret.sequence_models import open_model
+from intronaut.interpret.sequence_models import differentiable
 from intronaut.io import h5ad
 from intronaut.io.bedgraph import bedgraph_rows, merged_blocks
 from intronaut.io.fasta import Window
@@ -125,7 +126,7 @@ def folder(request, tmp_path):
 
 
 def opened(folder):
-    return open_model(folder, None, CPU, None)[0]
+    return differentiable(open_model(folder, "cpu"), folder, None, CPU, None)[0]
 
 
 def test_integrated_gradients_add_up(folder):

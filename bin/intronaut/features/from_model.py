@@ -1,4 +1,4 @@
-"""Features of any sequence, computed as those that a model was fitted on: an embedder opened again from its provenance.
+"""Features of any sequence, computed as those that a model was fitted on: an embedder reopened from its provenance.
 
 ``files`` are what a provenance tells only the digest or the name of: weights, tokenizer, config, targets, projection,
 class_names and motifs, each a path or None.
@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from intronaut.core.dna import reverse_complement
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import digest_file
 from intronaut.io.fasta import Window
@@ -175,23 +174,10 @@ def in_batches(embedder, log):
 _OPEN = {"embed_kmers": _kmers, "embed_motifs": _motifs, "embed_sei": _sei, "embed_dnabert2": _dnabert2}
 
 
-def open_network(folder, device, log):
-    """``(source, notes)`` of a model folder of finetune; the one value of a window is its logit of retention."""
-    from intronaut.networks.classifiers import base_reader, predict, read_network, token_reader
-    from intronaut.networks.dnabert2 import Tokenizer
-
-    network, notes = read_network(folder)
-    network = network.to(device)
-    if notes["spec"]["network"] == "dnabert2":
-        tokenizer = Tokenizer(Path(folder) / "tokenizer.json", notes["spec"]["config"]["vocab_size"])
-        reader = token_reader(tokenizer, notes["max_tokens"])
-    else:
-        reader = base_reader(notes["spec"]["length"])
-    forward_only = notes["settings"]["strands"] == "forward"
+def source_of_network(model, log):
+    """The Source of a FinetunedNetwork; the one value of a window is its logit of retention."""
 
     def compute(sequences):
-        strands = [sequences] if forward_only else [sequences, list(map(reverse_complement, sequences))]
-        encoded = [[reader.encode(sequence) for sequence in strand] for strand in strands]
-        return predict(network, reader.collate, encoded, size=NETWORK_WINDOWS, log=log)[:, None]
+        return model.logits(list(map(model.encode, sequences)), size=NETWORK_WINDOWS, log=log)[:, None]
 
-    return Source(None, notes["features"], compute), notes
+    return Source(None, model.notes["features"], compute)

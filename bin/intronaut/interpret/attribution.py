@@ -20,7 +20,7 @@ import torch
 from intronaut.core.dna import reverse_complement
 from intronaut.genome.shuffle import dinucleotide_shuffle
 from intronaut.interpret.ism import BASES, base_changes, sequence_changes
-from intronaut.networks import classifiers, dnabert2, sei
+from intronaut.networks import dnabert2, sei
 
 METHODS = ("ig", "ism", "gradient")
 # bases that go through a network at once, unless the user says how many windows do
@@ -134,11 +134,11 @@ class BaseModel:
     sei.channel_table, centred between N or cut where the network reads another length.
     """
 
-    def __init__(self, classifiers, encode, device):
-        self.networks, self.encode, self.device = classifiers, encode, device
-        self.strands = tuple(classifiers)
+    def __init__(self, networks, encode, device):
+        self.networks, self.encode, self.device = networks, encode, device
+        self.strands = tuple(networks)
         self.table = sei.channel_table().to(device)
-        for network in classifiers.values():
+        for network in networks.values():
             network.to(device).eval().requires_grad_(False)
 
     def baselines(self, sequence, settings, rng):
@@ -219,11 +219,10 @@ class TokenModel:
     Its baselines are the window's tokens in random order, or [MASK] in place of each.
     """
 
-    def __init__(self, network, tokenizer, max_tokens, strands, device):
+    def __init__(self, network, reader, strands, device):
         self.network = network.to(device).eval().requires_grad_(False)
-        self.tokenizer, self.strands, self.device = tokenizer, strands, device
-        self.reader = classifiers.token_reader(tokenizer, max_tokens)
-        self.mask = tokenizer.reader.token_to_id("[MASK]")
+        self.reader, self.tokenizer, self.strands, self.device = reader, reader.tokenizer, strands, device
+        self.mask = self.tokenizer.reader.token_to_id("[MASK]")
 
     def baselines(self, sequence, settings, rng):
         """A seed for each baseline: a strand has tokens of its own to shuffle."""

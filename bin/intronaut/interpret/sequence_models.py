@@ -1,6 +1,5 @@
-"""Models whose logit attributions explain, opened from their folders: networks of finetune, linear models on Sei."""
+"""Models whose logit attributions explain: networks of finetune, linear models on Sei."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,20 +12,20 @@ from intronaut.interpret.attribution import BaseModel, TokenModel
 from intronaut.io.checkpoints import BackgroundDigest
 from intronaut.io.fasta import Window
 from intronaut.io.h5ad import Features
-from intronaut.models.folder import LinearModel, matching_columns, read_model, read_notes
-from intronaut.networks import classifiers, sei
-from intronaut.networks.dnabert2 import Tokenizer
+from intronaut.models.folder import LinearModel, matching_columns
+from intronaut.networks import sei
+from intronaut.networks.finetuned import FinetunedNetwork
 
 
-def open_model(folder, files, device, log):
-    """``(model, notes, problem)``: a BaseModel or TokenModel, its model.json, and why it cannot read a sequence.
+def differentiable(model, folder, files, device, log):
+    """``(model, problem)``: a model of open_model as a BaseModel or TokenModel, and why it cannot read a sequence.
 
     ``files`` has the paths weights, targets, projection and class_names, or None. Raises MissingInput; UsageError for
     files that are lacking; BadData for other files than the model's and for models that no sequence goes through.
+    ``folder`` names the model in messages.
     """
-    if read_notes(folder).get("tool") == "finetune":
-        return _network(folder, device)
-    model = read_model(folder)
+    if isinstance(model, FinetunedNetwork):
+        return _of_network(model), model.problem
     if not isinstance(model, LinearModel):
         raise BadData(f"{folder}: trees have no gradient; attribute explains networks and linear models on Sei")
     if model.notes["features"].get("tool") != "embed_sei":
@@ -35,18 +34,10 @@ def open_model(folder, files, device, log):
     return _linear_on_sei(folder, model, files, device, log)
 
 
-def _network(folder, device):
-    network, notes = classifiers.read_network(folder)
-    strands = ("+",) if notes["settings"]["strands"] == "forward" else ("+", "-")
-
-    def problem(sequence):
-        return classifiers.length_problem(notes, len(sequence))
-
-    if notes["spec"]["network"] == "dnabert2":
-        tokenizer = Tokenizer(Path(folder) / "tokenizer.json", notes["spec"]["config"]["vocab_size"])
-        return TokenModel(network, tokenizer, notes["max_tokens"], strands, device), notes, problem
-    encode = classifiers.reader_of(notes, folder).encode
-    return BaseModel(dict.fromkeys(strands, network), encode, device), notes, problem
+def _of_network(model):
+    if model.notes["spec"]["network"] == "dnabert2":
+        return TokenModel(model.network, model.reader, model.strands, model.device)
+    return BaseModel(dict.fromkeys(model.strands, model.network), model.reader.encode, model.device)
 
 
 def _linear_on_sei(folder, model, files, device, log):
@@ -83,7 +74,7 @@ def _linear_on_sei(folder, model, files, device, log):
     def problem(sequence):
         return problem_with(Window("", sequence), made["context"])
 
-    return BaseModel(made_of, encode, device), model.notes, problem
+    return BaseModel(made_of, encode, device), problem
 
 
 def _files_of(features):

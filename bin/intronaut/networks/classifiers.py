@@ -208,10 +208,14 @@ def open_pretrained(network, path):
 
 @dataclass
 class Reader:
-    """How a network reads: ``encode(sequence)`` gives an array, ``collate(arrays)`` what the network takes."""
+    """How a network reads: ``encode(sequence)`` gives an array, ``collate(arrays)`` what the network takes.
+
+    ``tokenizer`` is that of a network that reads tokens.
+    """
 
     encode: Callable
     collate: Callable
+    tokenizer: dnabert2.Tokenizer | None = None
 
 
 def base_reader(length):
@@ -229,7 +233,7 @@ def token_reader(tokenizer, max_tokens=None):
         ids = torch.from_numpy(np.concatenate([rows[at] for at in place])).long()
         return Tokens(ids, [len(rows[at]) for at in place], torch.from_numpy(place))
 
-    return Reader(lambda sequence: np.array(tokenizer(sequence, max_tokens)[0], np.int32), pack)
+    return Reader(lambda sequence: np.array(tokenizer(sequence, max_tokens)[0], np.int32), pack, tokenizer)
 
 
 def reader_of(notes, folder):

@@ -11,12 +11,13 @@ import numpy as np
 from scipy.special import expit, logit
 
 from intronaut.core.errors import BadData, Problems
-from intronaut.features.from_model import open_network, reopen
+from intronaut.features.from_model import reopen, source_of_network
+from intronaut.features.open_model import open_model
 from intronaut.genome.chromosomes import resolve_chrom
 from intronaut.interpret.contributions import group_of
 from intronaut.io.vcf import contig_lengths, left_out, read_header, read_records
 from intronaut.models.calibration import apply_calibration
-from intronaut.models.folder import LinearModel, read_model, read_notes
+from intronaut.models.folder import LinearModel, TreeModel
 from intronaut.networks.device import pick_device, prepare_torch
 from intronaut.networks.sei import WINDOW
 from intronaut.variants.alleles import context_of, is_reference, random_alleles, trimmed
@@ -97,19 +98,18 @@ class Scorer:
 def open_scorer(folder, files, group_by, *, threads, device, kept_bytes, log):
     """The Scorer of a model folder of fit or finetune; ``files`` as for :func:`intronaut.features.from_model.reopen`.
 
-    Raises MissingInput, UsageError and BadData as reopen, read_model and read_network do.
+    Raises MissingInput, UsageError and BadData as reopen and open_model do.
     """
     prepare_torch(threads)
-    device = pick_device(device)
-    if read_notes(folder).get("tool") == "finetune":
-        source, notes = open_network(folder, device, log)
+    model = open_model(folder, device)
+    if not isinstance(model, LinearModel | TreeModel):
+        source, notes = source_of_network(model, log), model.notes
         # the one value of a network is its logit already
         model = LinearModel(notes, np.ones(1), 0.0, np.zeros(1), np.ones(1))
         shortest, longest = notes["window_lengths"]
         length = longest if shortest == longest else notes["spec"].get("length", DEFAULT_LENGTH)
         return Scorer(model, source, np.arange(1), None, length, kept_bytes)
-    model = read_model(folder)
-    source, columns = reopen(model.notes, files, threads=threads, device=device, log=log)
+    source, columns = reopen(model.notes, files, threads=threads, device=pick_device(device), log=log)
     linear = isinstance(model, LinearModel)
     group = group_of(source.var.iloc[columns], group_by, folder) if linear else None
     length = WINDOW if model.notes["features"].get("context") == "genome" else DEFAULT_LENGTH

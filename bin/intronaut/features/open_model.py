@@ -1,0 +1,28 @@
+"""The one way to open a model folder, whichever tool wrote it. Imports torch only for the networks of finetune."""
+
+from intronaut.io.h5ad import open_features
+from intronaut.models.folder import matching_columns, read_model, read_notes
+
+
+def open_model(folder, device="auto"):
+    """The model of a folder: a LinearModel or a TreeModel of fit, or a FinetunedNetwork of finetune on ``device``.
+
+    ``device`` is a name as for ``--device``. Raises MissingInput for a folder that is not there, BadData for one that
+    is broken or of another tool, UsageError for a device that is not there.
+    """
+    if read_notes(folder).get("tool") != "finetune":
+        return read_model(folder)
+    from intronaut.networks.device import pick_device
+    from intronaut.networks.finetuned import FinetunedNetwork
+
+    return FinetunedNetwork(folder, pick_device(device))
+
+
+def open_on_features(folder, path):
+    """``(model, features, columns)``: a model of fit, the features file ``path``, and its columns that the model reads.
+
+    Raises MissingInput; BadData for a network, which reads no features, and for features other than the model's.
+    """
+    model = read_model(folder)
+    features = open_features(path)
+    return model, features, matching_columns(model.notes, features)
