@@ -284,14 +284,13 @@ def provenance_of(args, obs, pretrained, sequences):
 def write_model(folder, args, study, results, provenance):
     """model.json and the tensors of the network that is kept, and its tokenizer."""
     from intronaut.networks import classifiers, layers
-    from intronaut.networks.cross_training import training_rows
     from intronaut.networks.training import peak_memory
 
     network, states = results[0].network, results[0].states
     n_parameters = classifiers.n_parameters(network)
     if args.lora:
         layers.merge_lora(network.trunk)
-    train, valid = training_rows(study.plan, None)
+    train, valid = study.plan.training_and_validation(None)
     all_trainings = sum(state.seconds for result in results for state in result.states.values())
     cost = {"seconds": states[None].seconds, "seconds_of_all_trainings": all_trainings}
     notes = provenance | {

@@ -276,7 +276,7 @@ def test_a_run_interrupted_at_any_checkpoint_goes_on_to_the_same_bytes(
 ):
     options = (*published.get(name, BASSET), *options, "--epochs", 2)
     tuned(*options, output="unbroken")
-    saved, save = [], training._save
+    saved, save = [], training.Training.save
 
     def broken(*given):
         save(*given)
@@ -284,7 +284,7 @@ def test_a_run_interrupted_at_any_checkpoint_goes_on_to_the_same_bytes(
         if len(saved) == at:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "_save", broken)
+    monkeypatch.setattr(training.Training, "save", broken)
     with pytest.raises(KeyboardInterrupt):
         tuned(*options)
     tuned(*options)

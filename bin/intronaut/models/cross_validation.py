@@ -55,6 +55,12 @@ class Plan:
         """Rows that train when the folds ``left_out`` are left out, bool."""
         return self.known & ~np.isin(self.fold, list(left_out))
 
+    def training_and_validation(self, outer):
+        """Rows that train without fold ``outer``, and those of the next held-out fold, whose loss ends training; bool."""
+        following = [fold for fold in self.held_out if outer is None or fold > outer]
+        valid = self.fold == (following or self.held_out)[0]
+        return self.trains({outer}) & ~valid, valid
+
     def torn_groups(self):
         """How many leakage groups lie in more than one fold."""
         used = self.fold > UNUSED

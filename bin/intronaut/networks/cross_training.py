@@ -118,10 +118,10 @@ def train_all(study, seed, keep):
 
 def estimate(study, seeds):
     """Train for a few seconds; returns lines that say how long the whole run takes, and its memory."""
-    network, (train, _) = study.new_network([study.seed]).to(study.device), training_rows(study.plan, None)
+    network, (train, _) = study.new_network([study.seed]).to(study.device), study.plan.training_and_validation(None)
     rows, outers, settings = np.flatnonzero(train), study.plan.outers, study.settings
     parameters = classifiers.n_parameters(network)
-    rate = training.trial(network, study.examples, rows, settings, log=study.log, at_once=study.at_once)
+    rate = training.Training(network, study.examples, settings, log=study.log, at_once=study.at_once).speed(rows)
     trainings = len(outers) + (seeds - 1) * (len(outers) - study.plan.nested)
     hours = len(rows) * (2 if settings.strands == "both" else 1) / rate / 3600
     memory = training.peak_memory(study.device)
@@ -140,16 +140,16 @@ def estimate(study, seeds):
 def _train_without(study, outer, seed):
     """Train without fold ``outer``: the network, its State, its logits ``(n,)`` of validation and judged rows."""
     plan, settings, log = study.plan, study.settings, study.log
-    train, valid = training_rows(plan, outer)
+    train, valid = plan.training_and_validation(outer)
     seed = [seed, outer or 0]
     network = study.new_network(seed)
     trained = (network.on_features() if study.frozen else network).to(study.device)
     name = "the final network" if outer is None else f"the network for fold {outer}"
     log.detail(f"training {name}: {classifiers.n_parameters(trained):,} parameters, {train.sum():,} windows")
-    state = training.train(
-        trained, study.examples, np.flatnonzero(train), np.flatnonzero(valid), settings, seed=seed,
-        path=study.folder / f"seed{seed[0]}_fold{seed[1]}.safetensors", log=log, at_once=study.at_once,
-    )  # fmt: skip
+    path = study.folder / f"seed{seed[0]}_fold{seed[1]}.safetensors"
+    state = training.Training(trained, study.examples, settings, log=log, at_once=study.at_once).run(
+        np.flatnonzero(train), np.flatnonzero(valid), seed=seed, path=path
+    )
     best = state.history[state.best_epoch - 1]
     log.note(
         f"{name}: best of {state.epoch} epochs {state.best_epoch}, validation log loss {best['inner_log_loss']:.3f}, "
@@ -161,13 +161,6 @@ def _train_without(study, outer, seed):
         trained, study.examples.collate, strands, size=state.at_once, dtype=settings.dtype, log=log
     )
     return network, state, logits
-
-
-def training_rows(plan, outer):
-    """The rows that train without fold ``outer``, and those whose loss ends it, of the next held-out fold; bool."""
-    following = [fold for fold in plan.held_out if outer is None or fold > outer]
-    valid = plan.fold == (following or plan.held_out)[0]
-    return plan.trains({outer}) & ~valid, valid
 
 
 def judge(study, logits, columns):
@@ -204,7 +197,7 @@ def linear_models(study, result, threads):
     found = cross_fit(matrix, labels, plan, C_VALUES, solve)
     combined, judged_logits = np.full(len(labels), np.nan), np.stack([result.logits, found.logits], axis=1)
     for outer in plan.outers:
-        judged, (_, valid) = plan.judged_by(outer), training_rows(plan, outer)
+        judged, (_, valid) = plan.judged_by(outer), plan.training_and_validation(outer)
         if judged.any():
             unseen = np.stack([result.valid[outer], found.inner[outer]], axis=1)
             learnt = LogisticRegression(C=np.inf).fit(unseen[valid], labels[valid])

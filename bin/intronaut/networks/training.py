@@ -141,111 +141,178 @@ class State:
         return better
 
 
-def train(network, examples, train_rows, valid_rows, settings, *, seed, path, log, at_once=None):
-    """Train a network on some rows until others no longer gain; it ends with the weights of its best epoch.
+class Training:
+    """One network being trained on examples: its optimiser, how far it is, and its best weights so far.
 
     Args:
-        network: a networks.Network on its device; only parameters that require a gradient are changed.
-        train_rows, valid_rows: row numbers in ``examples``.
-        seed: whole numbers that no other training of the run has.
-        path: the checkpoint, written after every epoch; a training that finds one goes on from it.
+        network: a classifiers.Network on its device; only parameters that require a gradient are changed.
         at_once: windows to compute together [all of a batch]; the gradients of a batch add up.
-
-    Returns the State. Raises TryAgain when one window does not fit into memory, UsageError when the loss is no number.
     """
-    optimiser, scaler = _optimiser(network, settings)
-    state, best = State(at_once or settings.batch), {}
-    if Path(path).exists():
-        state, best = _load(path, network, optimiser, scaler)
-    labels = examples.labels[valid_rows].astype(float)
-    total = settings.epochs * len(train_rows) * (2 if settings.strands == "both" else 1)
-    with log.progress(total, "windows at most") as progress:
-        progress.add(total // settings.epochs * state.epoch)
-        while not state.finished:
-            started, rng = monotonic(), np.random.default_rng([*seed, state.epoch])
-            torch.manual_seed(int(rng.integers(2**62)))
-            loss = _epoch(network, optimiser, scaler, examples, train_rows, settings, state, rng, log, progress)
-            rows = examples.rows(valid_rows)
-            logits = predict(network, examples.collate, rows, size=state.at_once, dtype=settings.dtype, log=log)
-            if not (math.isfinite(loss) and np.isfinite(logits).all()):
-                raise UsageError(f"the loss is not a number in epoch {state.epoch + 1}; lower --learning-rate")
-            losses = log_losses(labels, logits)
-            if state.judge(losses, settings):
-                best = {name: tensor.detach().cpu().clone() for name, tensor in _changing(network).items()}
-            told = {"epoch": state.epoch, "train_log_loss": loss, "inner_log_loss": float(losses.mean())}
-            state.history.append(told | {"inner_auroc": float(rank_auroc(labels, logits))})
-            state.seconds += monotonic() - started
-            _save(path, state, network, best, optimiser, scaler)
-            log.detail(", ".join(f"{name} {value:.4g}" for name, value in state.history[-1].items()))
-    network.load_state_dict(best, strict=False)
-    return state
+
+    def __init__(self, network, examples: Examples, settings: Settings, *, log, at_once: int | None = None):
+        self.network, self.examples, self.settings, self.log = network, examples, settings, log
+        self.device = next(network.parameters()).device
+        self.optimiser = _optimiser(network, settings)
+        # float16 has so few exponents that small gradients would be lost; idle in other types
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.dtype == "float16")
+        self.state, self.best = State(at_once or settings.batch), {}
+
+    def run(self, train_rows, valid_rows, *, seed, path) -> State:
+        """Train on some rows until others no longer gain; the network ends with the weights of its best epoch.
+
+        Args:
+            train_rows, valid_rows: row numbers in the examples.
+            seed: whole numbers that no other training of the run has.
+            path: the checkpoint, written after every epoch; a training that finds one goes on from it.
+
+        Raises TryAgain when one window does not fit into memory, UsageError when the loss is no number.
+        """
+        if Path(path).exists():
+            self.load(path)
+        settings, state = self.settings, self.state
+        total = settings.epochs * len(train_rows) * (2 if settings.strands == "both" else 1)
+        with self.log.progress(total, "windows at most") as progress:
+            progress.add(total // settings.epochs * state.epoch)
+            while not state.finished:
+                started, rng = monotonic(), np.random.default_rng([*seed, state.epoch])
+                torch.manual_seed(int(rng.integers(2**62)))
+                self._judge(self._epoch(train_rows, rng, progress), valid_rows)
+                state.seconds += monotonic() - started
+                self.save(path)
+                self.log.detail(", ".join(f"{name} {value:.4g}" for name, value in state.history[-1].items()))
+        self.network.load_state_dict(self.best, strict=False)
+        return state
+
+    def speed(self, rows) -> float:
+        """Windows that training reads in a second, from the steps of TRIAL_SECONDS; they change the network."""
+        settings = self.settings
+        batches = itertools.cycle(_batches(_reading(rows, settings.strands, np.random.default_rng(0)), settings.batch))
+        self.network.train()
+
+        def step():
+            batch = next(batches)
+            # waiting for the loss is waiting for the device
+            float(self._step(batch, settings.rates[0]))
+            return len(batch)
+
+        step()
+        started, done = monotonic(), 0
+        while done == 0 or monotonic() - started < TRIAL_SECONDS:
+            done += step()
+        return done / (monotonic() - started)
+
+    def _judge(self, train_loss, valid_rows):
+        """Add an epoch to the history by the log loss of the validation rows, and keep its weights if they are best."""
+        settings, state, examples = self.settings, self.state, self.examples
+        labels, strands = examples.labels[valid_rows].astype(float), examples.rows(valid_rows)
+        logits = predict(
+            self.network, examples.collate, strands, size=state.at_once, dtype=settings.dtype, log=self.log
+        )
+        if not (math.isfinite(train_loss) and np.isfinite(logits).all()):
+            raise UsageError(f"the loss is not a number in epoch {state.epoch + 1}; lower --learning-rate")
+        losses = log_losses(labels, logits)
+        if state.judge(losses, settings):
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in _changing(self.network).items()}
+        state.history.append({
+            "epoch": state.epoch, "train_log_loss": train_loss, "inner_log_loss": float(losses.mean()),
+            "inner_auroc": float(rank_auroc(labels, logits)),
+        })  # fmt: skip
+
+    def _epoch(self, rows, rng, progress):
+        """One pass over the rows in batches of equal size; returns the mean loss of the windows read."""
+        self.network.train()
+        places = _reading(rows, self.settings.strands, rng)
+        batches = _batches(places, self.settings.batch)
+        total = 0.0
+        for number, batch in enumerate(batches):
+            rate = self.settings.rate(self.state.epoch + number / len(batches))
+            total = total + self._step(batch, rate) * len(batch)
+            progress.add(len(batch))
+        return float(total) / len(places)
+
+    def _step(self, batch, rate):
+        """One step of the optimiser; returns the mean loss of the batch, a tensor."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["factor"]
+        loss = self._gradient(batch)
+        self.scaler.unscale_(self.optimiser)
+        if self.settings.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        return loss
+
+    def _gradient(self, batch):
+        """Leave the gradient of a batch's mean loss in the network; returns that loss, a tensor. Halves ``at_once``."""
+        while (loss := unless_out_of_memory(self._accumulate, batch)) is None:
+            if self.state.at_once == 1:
+                raise TryAgain("one window does not fit into memory; use a machine or GPU with more")
+            self.state.at_once = -(-min(self.state.at_once, len(batch)) // 2)
+            self.log.warn(f"out of memory; {self.state.at_once} windows at once from here on")
+        return loss
+
+    def _accumulate(self, places):
+        examples = self.examples
+        self.optimiser.zero_grad()
+        total = torch.zeros((), device=self.device)
+        for piece in _batches(places, self.state.at_once):
+            inputs = examples.collate([examples.strands[strand][row] for row, strand in piece]).to(self.device)
+            labels = torch.from_numpy(examples.labels[piece[:, 0]]).to(self.device)
+            with precision(self.device, self.settings.dtype), parametrize.cached():
+                logits = self.network(inputs)
+            loss = binary_cross_entropy_with_logits(logits, labels, reduction="sum") / len(places)
+            self.scaler.scale(loss).backward()
+            total += loss.detach()
+        return total
+
+    def save(self, path):
+        """Write the checkpoint whole; of a finished training only the best weights."""
+        self.state.scale = self.scaler.state_dict()
+        tensors = {f"best.{name}": tensor for name, tensor in self.best.items()}
+        if not self.state.finished:
+            tensors |= {f"network.{name}": tensor for name, tensor in _changing(self.network).items()}
+            slots = self.optimiser.state_dict()["state"].items()
+            tensors |= {f"optimiser.{number}.{name}": value for number, slot in slots for name, value in slot.items()}
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if tensor is not None}
+        with whole_file(path, "wb") as out:
+            out.write(save(tensors, {"note": json.dumps(asdict(self.state))}))
+
+    def load(self, path):
+        """Take up a checkpoint: how far it was, and its weights."""
+        checkpoint = open_checkpoint(path)
+        self.state = State(**json.loads(checkpoint.note))
+        parts = defaultdict(dict)
+        for name, tensor in checkpoint.tensors.items():
+            part, name = name.split(".", 1)
+            parts[part][name] = tensor.clone()
+        self.best = parts["best"]
+        if self.state.finished:
+            return
+        self.network.load_state_dict(parts["network"], strict=False)
+        slots = defaultdict(dict)
+        for name, tensor in parts["optimiser"].items():
+            number, key = name.split(".", 1)
+            slots[int(number)][key] = tensor
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": slots, "param_groups": groups})
+        self.scaler.load_state_dict(self.state.scale)
 
 
 def _optimiser(network, settings):
-    """The optimiser of the parameters that may change, and the scaler of losses, idle but for float16."""
+    """The optimiser of the parameters that may change."""
     parts = ((network.trunk, settings.trunk_factor), (network.head, 1.0))
     groups = [
         {"params": [one for one in part.parameters() if one.requires_grad], "factor": factor} for part, factor in parts
     ]
     groups = [group for group in groups if group["params"]]
     if settings.optimiser == "sgd":
-        made = torch.optim.SGD(groups, settings.rates[0], settings.momentum, weight_decay=settings.decay)
-    else:
-        made = torch.optim.AdamW(groups, settings.rates[0], weight_decay=settings.decay)
-    # float16 has so few exponents that small gradients would be lost
-    device = next(network.parameters()).device
-    return made, torch.amp.GradScaler(device.type, enabled=settings.dtype == "float16")
-
-
-def _epoch(network, optimiser, scaler, examples, rows, settings, state, rng, log, progress):
-    """One pass over the rows in batches of equal size; returns the mean loss of the windows read."""
-    network.train()
-    places = _reading(rows, settings.strands, rng)
-    batches = _batches(places, settings.batch)
-    total = 0.0
-    for number, batch in enumerate(batches):
-        rate = settings.rate(state.epoch + number / len(batches))
-        total = total + _step(network, optimiser, scaler, examples, batch, rate, settings, state, log) * len(batch)
-        progress.add(len(batch))
-    return float(total) / len(places)
+        return torch.optim.SGD(groups, settings.rates[0], settings.momentum, weight_decay=settings.decay)
+    return torch.optim.AdamW(groups, settings.rates[0], weight_decay=settings.decay)
 
 
 def _batches(places, size):
     """As few parts of nearly equal size as hold at most ``size`` each."""
     return np.array_split(places, -(-len(places) // size))
-
-
-def _step(network, optimiser, scaler, examples, batch, rate, settings, state, log):
-    """One step of the optimiser; returns the mean loss of the batch, a tensor."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate * group["factor"]
-    loss = _gradient(network, optimiser, scaler, examples, batch, settings, state, log)
-    scaler.unscale_(optimiser)
-    if settings.clip:
-        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-    scaler.step(optimiser)
-    scaler.update()
-    return loss
-
-
-def trial(network, examples, rows, settings, *, log, at_once=None):
-    """Windows that training reads in a second, from the steps of TRIAL_SECONDS; the network is changed by them."""
-    optimiser, scaler = _optimiser(network, settings)
-    state = State(at_once or settings.batch)
-    batches = itertools.cycle(_batches(_reading(rows, settings.strands, np.random.default_rng(0)), settings.batch))
-    network.train()
-
-    def step():
-        batch = next(batches)
-        # waiting for the loss is waiting for the device
-        float(_step(network, optimiser, scaler, examples, batch, settings.rates[0], settings, state, log))
-        return len(batch)
-
-    step()
-    started, done = monotonic(), 0
-    while done == 0 or monotonic() - started < TRIAL_SECONDS:
-        done += step()
-    return done / (monotonic() - started)
 
 
 def _reading(rows, strands, rng):
@@ -257,68 +324,11 @@ def _reading(rows, strands, rng):
     return rng.permutation(places)
 
 
-def _gradient(network, optimiser, scaler, examples, batch, settings, state, log):
-    """Leave the gradient of a batch's mean loss in the network; returns that loss, a tensor. Halves ``at_once``."""
-    device = next(network.parameters()).device
-
-    def accumulate(places):
-        optimiser.zero_grad()
-        total = torch.zeros((), device=device)
-        for piece in _batches(places, state.at_once):
-            inputs = examples.collate([examples.strands[strand][row] for row, strand in piece]).to(device)
-            labels = torch.from_numpy(examples.labels[piece[:, 0]]).to(device)
-            with precision(device, settings.dtype), parametrize.cached():
-                logits = network(inputs)
-            loss = binary_cross_entropy_with_logits(logits, labels, reduction="sum") / len(places)
-            scaler.scale(loss).backward()
-            total += loss.detach()
-        return total
-
-    while (loss := unless_out_of_memory(accumulate, batch)) is None:
-        if state.at_once == 1:
-            raise TryAgain("one window does not fit into memory; use a machine or GPU with more")
-        state.at_once = -(-min(state.at_once, len(batch)) // 2)
-        log.warn(f"out of memory; {state.at_once} windows at once from here on")
-    return loss
-
-
 def _changing(network):
     """The tensors that training changes: what requires a gradient, and the running means of BatchNorm."""
     fixed = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
     tensors = network.state_dict().items()
     return {name: tensor for name, tensor in tensors if tensor.is_floating_point() and name not in fixed}
-
-
-def _save(path, state, network, best, optimiser, scaler):
-    """Write the checkpoint whole; of a finished training only the best weights."""
-    state.scale = scaler.state_dict()
-    tensors = {f"best.{name}": tensor for name, tensor in best.items()}
-    if not state.finished:
-        tensors |= {f"network.{name}": tensor for name, tensor in _changing(network).items()}
-        slots = optimiser.state_dict()["state"].items()
-        tensors |= {f"optimiser.{number}.{name}": value for number, slot in slots for name, value in slot.items()}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if tensor is not None}
-    with whole_file(path, "wb") as out:
-        out.write(save(tensors, {"note": json.dumps(asdict(state))}))
-
-
-def _load(path, network, optimiser, scaler):
-    """Take up a checkpoint; returns its State and the best weights."""
-    checkpoint = open_checkpoint(path)
-    state = State(**json.loads(checkpoint.note))
-    parts = defaultdict(dict)
-    for name, tensor in checkpoint.tensors.items():
-        part, name = name.split(".", 1)
-        parts[part][name] = tensor.clone()
-    if not state.finished:
-        network.load_state_dict(parts["network"], strict=False)
-        slots = defaultdict(dict)
-        for name, tensor in parts["optimiser"].items():
-            number, key = name.split(".", 1)
-            slots[int(number)][key] = tensor
-        optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
-        scaler.load_state_dict(state.scale)
-    return state, parts["best"]
 
 
 class Blocks:

@@ -24,9 +24,7 @@ def cross_fit(matrix, labels, plan, seed):
     """
     judged, inner, fitted, epochs, path = np.full(len(labels), np.nan), {}, {}, {}, []
     for outer in plan.outers:
-        following = [fold for fold in plan.held_out if outer is None or fold > outer]
-        valid = plan.fold == (following or plan.held_out)[0]
-        train = plan.trains({outer}) & ~valid
+        train, valid = plan.training_and_validation(outer)
         fitted[outer], history = fit(matrix, labels, train, valid, seed)
         logits = predict(matrix, *fitted[outer])
         judged[plan.judged_by(outer)] = logits[plan.judged_by(outer)]
