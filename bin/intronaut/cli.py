@@ -29,16 +29,16 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 class _Parser(argparse.ArgumentParser):
     def parse_args(self, args=None, namespace=None):
-        found = super().parse_args(args, namespace)
-        self._refuse_shared_files(vars(found))
-        return found
+        options = super().parse_args(args, namespace)
+        self._refuse_shared_files(vars(options))
+        return options
 
-    def _refuse_shared_files(self, found):
+    def _refuse_shared_files(self, options):
         """An output must not be an input, which would be gone, nor another output."""
         outputs = [a for a in self._actions if a.dest == "output" or getattr(a.container, "title", "") == "output"]
         named = {}
         for action in sorted(self._actions, key=outputs.__contains__):
-            values = found.get(action.dest)
+            values = options.get(action.dest)
             for value in values if isinstance(values, list) else [values]:
                 if action.type or not isinstance(value, str) or value == "-":
                     continue
@@ -55,16 +55,16 @@ class _Parser(argparse.ArgumentParser):
         self.exit(UsageError.code, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
-def parser(doc, prog):
+def new_parser(doc: str, prog: str) -> argparse.ArgumentParser:
     """An argument parser for the tool ``prog`` that shows ``doc``, defaults, and --version."""
-    made = _Parser(prog=prog, description=doc, formatter_class=_HelpFormatter, allow_abbrev=False)
-    made.add_argument("--version", action="version", version=f"{prog} {__version__}")
-    return made
+    parser = _Parser(prog=prog, description=doc, formatter_class=_HelpFormatter, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"{prog} {__version__}")
+    return parser
 
 
-def add_run_options(made, *, threads=False, device=False, seed=False):
+def add_run_options(parser, *, threads=False, device=False, seed=False) -> None:
     """Add the options that say how to run rather than what to compute."""
-    group = made.add_argument_group("running")
+    group = parser.add_argument_group("running")
     if threads:
         group.add_argument("--threads", type=positive_int, default=default_threads(), metavar="N", help="CPU threads")
     if device:
@@ -72,26 +72,54 @@ def add_run_options(made, *, threads=False, device=False, seed=False):
     if seed:
         group.add_argument("--seed", type=seed_number, default=1, metavar="N", help="seed of every random choice")
     noise = group.add_mutually_exclusive_group()
-    noise.add_argument("--quiet", action="store_true", help="say nothing but errors")
-    noise.add_argument("--verbose", action="store_true", help="say more")
+    noise.add_argument("--quiet", action="store_true", help="print only errors")
+    noise.add_argument("--verbose", action="store_true", help="print details too")
 
 
-def refuse_without_effect(made, args, names, why):
-    """Raise UsageError when options of the parser ``made`` differ from their defaults though they would do nothing."""
-    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) != made.get_default(name)]
+def refuse_without_effect(parser, args, names, why) -> None:
+    """Raise UsageError when options of the parser differ from their defaults though they would do nothing."""
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) != parser.get_default(name)]
     if given:
         raise UsageError(f"{', '.join(given)}: without effect {why}")
 
 
-def add_embedding_options(made, unit="windows"):
+def add_embedding_options(parser, unit="windows") -> None:
     """Add the options that all neural embedders share; ``unit`` is what a batch counts."""
-    group = made.add_argument_group("precision and speed")
+    group = parser.add_argument_group("precision and speed")
     group.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="to compute in")
     group.add_argument("--store", choices=("float32", "float16"), default="float32",
                        help="to write in; float16 halves the file and rounds to 1 part in 2,048")  # fmt: skip
     group.add_argument("--batch-size", type=batch_size, default="auto", metavar="N", help=f"{unit} in a batch, or auto")
     group.add_argument("--estimate", action="store_true",
-                       help="only say, after a few batches, how long the run takes, its disk and memory")  # fmt: skip
+                       help="only estimate, from a few batches, the time, disk and memory of the run")  # fmt: skip
+
+
+def add_windows(group) -> None:
+    """Add the windows to read, a FASTA file, to a parser or a group of options."""
+    group.add_argument("windows", metavar="FASTA", help="windows of fetch_sequences, plain or gzip, or -")
+
+
+def add_chrom_aliases(group) -> None:
+    """Add the table of chromosome names, for tools that match inputs from different sources."""
+    group.add_argument(
+        "--chrom-aliases", metavar="FILE", help="names of each chromosome: UCSC chromAlias or NCBI assembly report"
+    )
+
+
+def add_window_options(parser, title="windows", *, length: int | None = 600, length_help="bases in a window") -> None:
+    """Add how windows are cut from the genome: anchor, length, strand and edge."""
+    group = parser.add_argument_group(title)
+    group.add_argument(
+        "--anchor", choices=("centre", "donor", "acceptor"), default="centre", help="what the window is centred on"
+    )
+    group.add_argument("--length", type=positive_int, default=length, metavar="N", help=length_help)
+    group.add_argument(
+        "--strand", choices=("aware", "forward"), default="aware", help="read minus rows as reverse complement, or not"
+    )
+    group.add_argument(
+        "--edge", choices=("pad", "shift", "drop"), default="pad",
+        help="a window past a chromosome's end: fill with N, move it inside, or leave it out",
+    )  # fmt: skip
 
 
 def batch_size(text):

@@ -56,7 +56,7 @@ class Plan:
         return self.known & ~np.isin(self.fold, list(left_out))
 
     def training_and_validation(self, outer):
-        """Rows that train without fold ``outer``, and those of the next held-out fold, whose loss ends training; bool."""
+        """Rows that train without fold ``outer``; those of the next held-out fold, whose loss ends training; bool."""
         following = [fold for fold in self.held_out if outer is None or fold > outer]
         valid = self.fold == (following or self.held_out)[0]
         return self.trains({outer}) & ~valid, valid
