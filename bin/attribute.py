@@ -34,7 +34,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from intronaut import __version__
-from intronaut.cli import add_run_options, parser, positive_float, positive_int, run, whole_number
+from intronaut.cli import add_run_options, add_windows, new_parser, positive_float, positive_int, run, whole_number
 from intronaut.core.errors import BadData, Problems, TryAgain, UsageError
 from intronaut.core.files import digest_file, require_file, whole_folder
 from intronaut.core.log import Log
@@ -44,15 +44,15 @@ FILES = ("weights", "targets", "projection", "class_names")
 
 
 def make_parser():
-    made = parser(__doc__, PROG)
-    made.add_argument("windows", metavar="FASTA", help="windows of fetch_sequences, plain or gzip, or -")
-    model = made.add_argument_group("model")
+    parser = new_parser(__doc__, PROG)
+    add_windows(parser)
+    model = parser.add_argument_group("model")
     model.add_argument("--model", required=True, metavar="FOLDER", help="model folder of finetune, or of fit on Sei")
     model.add_argument("--weights", metavar="FILE", help="sei.pth or model.safetensors, for a model of fit")
     model.add_argument("--targets", metavar="FILE", help="target.names of Sei, for a model of fit")
     model.add_argument("--projection", metavar="FILE", help="projvec_targets.npy, for sequence classes")
     model.add_argument("--class-names", metavar="FILE", help="seqclass.names, for sequence classes")
-    how = made.add_argument_group("method")
+    how = parser.add_argument_group("method")
     how.add_argument("--method", choices=("ig", "ism", "gradient"), default="ig", help="how to attribute")
     how.add_argument("--baseline", choices=("shuffled", "flat"), default="shuffled", help="what ig starts from")
     how.add_argument("--baselines", type=positive_int, default=20, metavar="N", help="shuffles of each window")
@@ -61,7 +61,7 @@ def make_parser():
     how.add_argument("--max-gap", type=positive_float, default=0.01, metavar="F",
                      help="larger completeness gaps are told, and their windows kept out of the tracks")  # fmt: skip
     how.add_argument("--centre", type=positive_int, metavar="BP", help="ism changes so many bases amid a window [all]")
-    out = made.add_argument_group("output")
+    out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
     out.add_argument("--chrom-sizes", metavar="FILE", help="chrom.sizes or .fai: write a bigWig too")
     out.add_argument("--figure", action="append", default=[], metavar="NAME", help="draw this window; may be repeated")
@@ -71,11 +71,11 @@ def make_parser():
     out.add_argument("--annotation", metavar="FILE", help="GTF or GFF3: gene models in the figures")
     out.add_argument("--peaks", metavar="BED", help="BED or narrowPeak: peaks in the figures")
     out.add_argument("--logo", type=positive_int, default=60, metavar="BP", help="bases in a figure's logo")
-    speed = made.add_argument_group("speed")
+    speed = parser.add_argument_group("speed")
     speed.add_argument("--batch-size", type=positive_int, metavar="N",
                        help="windows or mutants to compute at once [by their length]")  # fmt: skip
-    add_run_options(made, threads=True, device=True, seed=True)
-    return made
+    add_run_options(parser, threads=True, device=True, seed=True)
+    return parser
 
 
 def main(argv):

@@ -22,7 +22,7 @@ limit.
 
 import json
 
-from intronaut.cli import add_run_options, fraction, parser, positive_int, run
+from intronaut.cli import add_run_options, fraction, new_parser, positive_int, run
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file, whole_file
 from intronaut.core.log import Log
@@ -35,24 +35,24 @@ COLUMNS = (
 
 
 def make_parser():
-    made = parser(__doc__, TOOL)
-    add = made.add_argument_group("input").add_argument
+    parser = new_parser(__doc__, TOOL)
+    add = parser.add_argument_group("input").add_argument
     add("--labels", required=True, metavar="LABELS", help="labels.tsv with the split to judge")
     add("--windows", required=True, metavar="FASTA", help="the sequences that the model reads, by fetch_sequences")
-    add = made.add_argument_group("homology").add_argument
+    add = parser.add_argument_group("homology").add_argument
     add("--identity", type=fraction, default=0.8, metavar="X", help="least identity")
     add("--coverage", type=fraction, default=0.8, metavar="X", help="least aligned share of the shorter window")
     add("--partners", type=positive_int, default=20, metavar="N", help="others that a window is aligned to, at most")
-    add = made.add_argument_group("limits: share of held-out windows that may be touched").add_argument
+    add = parser.add_argument_group("limits: share of held-out windows that may be touched").add_argument
     add("--max-bases", type=fraction, default=0, metavar="X", help="by shared bases [0]")
     add("--max-twin", type=fraction, default=0, metavar="X", help="by equal sequences [0]")
     add("--max-homology", type=fraction, default=0, metavar="X", help="by homologous sequences [0]")
     add("--max-gene", type=fraction, default=0, metavar="X", help="by genes on both sides [0]")
-    add = made.add_argument_group("output").add_argument
+    add = parser.add_argument_group("output").add_argument
     add("-o", "--output", default="audit.tsv", metavar="FILE", help="every pair found")
     add("--json", metavar="FILE", help="the counts")
-    add_run_options(made, threads=True)
-    return made
+    add_run_options(parser, threads=True)
+    return parser
 
 
 def main(argv):

@@ -22,28 +22,28 @@ Output, a folder:
 import json
 from pathlib import Path
 
-from intronaut.cli import add_run_options, parser, positive_float, positive_int, run
+from intronaut.cli import add_run_options, new_parser, positive_float, positive_int, run
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import require_file, whole_folder
 from intronaut.core.log import Log
 
 
 def make_parser():
-    made = parser(__doc__, "compare")
-    data = made.add_argument_group("input")
+    parser = new_parser(__doc__, "compare")
+    data = parser.add_argument_group("input")
     data.add_argument("folders", nargs="+", metavar="FOLDER", help="folders with predictions.tsv, two or more models")
     data.add_argument("--labels", metavar="TSV", help="labels.tsv, for the leakage groups")
     data.add_argument("--explain", metavar="FOLDER", help="folder of explain on Sei features by target, for claim C6")
     data.add_argument("--motifs", metavar="FOLDER", help="folder of find_motifs --attributions, for claim C7")
-    how = made.add_argument_group("tests")
+    how = parser.add_argument_group("tests")
     how.add_argument(
         "--margin", type=positive_float, default=0.01, metavar="D", help="AUROC difference that does not matter"
     )
     how.add_argument("--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates")
-    out = made.add_argument_group("output")
+    out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
-    add_run_options(made, seed=True)
-    return made
+    add_run_options(parser, seed=True)
+    return parser
 
 
 def main(argv):

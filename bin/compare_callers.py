@@ -18,7 +18,7 @@ calls an intron spliced has no kappa.
 import itertools
 import json
 
-from intronaut.cli import add_run_options, parser, run
+from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import BadData
 from intronaut.core.files import whole_file
 from intronaut.core.log import Log
@@ -27,14 +27,14 @@ TOOL = "compare_callers"
 
 
 def make_parser():
-    made = parser(__doc__, TOOL)
-    made.add_argument("calls", metavar="CALLS", help="what label_introns writes with --calls-table")
-    add = made.add_argument_group("output").add_argument
+    parser = new_parser(__doc__, TOOL)
+    parser.add_argument("calls", metavar="CALLS", help="what label_introns writes with --calls-table")
+    add = parser.add_argument_group("output").add_argument
     add("-o", "--output", default="agreement.tsv", metavar="FILE", help="every two callers")
     add("--summary", default="agreement.json", metavar="FILE", help="all callers together")
     add("--figure", default="agreement.svg", metavar="FILE", help="the matrix drawn")
-    add_run_options(made)
-    return made
+    add_run_options(parser)
+    return parser
 
 
 def main(argv):

@@ -20,7 +20,7 @@ Writes: the features file of --output (.h5ad); with --estimate only a table on s
 
 import argparse
 
-from intronaut.cli import add_embedding_options, add_run_options, parser, positive_int, run
+from intronaut.cli import add_embedding_options, add_run_options, add_windows, new_parser, positive_int, run
 from intronaut.core.errors import UsageError
 from intronaut.core.log import Log
 
@@ -29,20 +29,20 @@ POOLINGS = ("mean", "mean-no-special", "first", "max", "layers")
 
 
 def make_parser():
-    made = parser(__doc__, PROG)
-    made.add_argument("windows", metavar="FASTA", help="windows, plain or gzip, or -")
-    made.add_argument("-o", "--output", metavar="FILE", help="features file to write, .h5ad")
-    model = made.add_argument_group("model")
+    parser = new_parser(__doc__, PROG)
+    add_windows(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", help="features file to write, .h5ad")
+    model = parser.add_argument_group("model")
     model.add_argument("--weights", required=True, metavar="FILE", help="pytorch_model.bin or model.safetensors")
     model.add_argument("--tokenizer", required=True, metavar="FILE", help="tokenizer.json")
     model.add_argument("--config", metavar="FILE", help="config.json [what the weights' shapes say, heads 64 wide]")
-    features = made.add_argument_group("features")
+    features = parser.add_argument_group("features")
     features.add_argument("--pooling", choices=POOLINGS, default="mean", help="how tokens become one vector")
     features.add_argument("--strands", choices=("forward", "mean", "both"), default="forward", help="what is read")
     features.add_argument("--max-tokens", type=enough_tokens, metavar="N", help="cut longer windows to N tokens")
-    add_embedding_options(made, "tokens")
-    add_run_options(made, threads=True, device=True)
-    return made
+    add_embedding_options(parser, "tokens")
+    add_run_options(parser, threads=True, device=True)
+    return parser
 
 
 def enough_tokens(text):

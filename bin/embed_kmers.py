@@ -15,7 +15,7 @@ Writes: the features file of --output (.h5ad), with the kind of each feature and
 import argparse
 
 from intronaut import __version__
-from intronaut.cli import add_run_options, parser, positive_int, run
+from intronaut.cli import add_run_options, add_windows, new_parser, positive_int, run
 from intronaut.core.log import Log
 
 PROG = "embed_kmers"
@@ -24,13 +24,13 @@ WRITTEN_ROWS = 1024
 
 
 def make_parser():
-    made = parser(__doc__, PROG)
-    made.add_argument("windows", metavar="FASTA", help="windows, plain or gzip, or -")
-    made.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
-    features = made.add_argument_group("features")
+    parser = new_parser(__doc__, PROG)
+    add_windows(parser)
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
+    features = parser.add_argument_group("features")
     features.add_argument("--k", type=small_k, default=6, metavar="K", help=f"bases in a k-mer, 1 to {LARGEST_K}")
-    add_run_options(made)
-    return made
+    add_run_options(parser)
+    return parser
 
 
 def small_k(text):

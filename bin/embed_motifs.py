@@ -16,7 +16,7 @@ Writes: the features file of --output (.h5ad), with motif_id, tf, family, class 
 """
 
 from intronaut import __version__
-from intronaut.cli import add_run_options, parser, positive_float, run
+from intronaut.cli import add_run_options, add_windows, new_parser, positive_float, run
 from intronaut.core.errors import UsageError
 from intronaut.core.files import digest_file, require_file
 from intronaut.core.log import Log
@@ -26,16 +26,16 @@ WRITTEN_ROWS = 64
 
 
 def make_parser():
-    made = parser(__doc__, PROG)
-    made.add_argument("windows", metavar="FASTA", help="windows, plain or gzip, or -")
-    made.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
-    motifs = made.add_argument_group("motifs")
+    parser = new_parser(__doc__, PROG)
+    add_windows(parser)
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
+    motifs = parser.add_argument_group("motifs")
     motifs.add_argument("--motifs", metavar="FILE", help="motifs in MEME or JASPAR format instead of JASPAR CORE")
     motifs.add_argument("--jaspar-release", default="JASPAR2024", metavar="NAME", help="release of JASPAR CORE")
     motifs.add_argument(
         "--tax-group", default="vertebrates", metavar="NAME", help="vertebrates, plants, fungi, insects, nematodes …"
     )
-    scoring = made.add_argument_group("scoring")
+    scoring = parser.add_argument_group("scoring")
     scoring.add_argument(
         "--pseudocount", type=positive_float, default=0.8, metavar="N",
         help="sites added to each matrix column, shared out by background (Nishida et al. 2009)",
@@ -44,8 +44,8 @@ def make_parser():
         "--background", type=positive_float, nargs=4, default=[0.25] * 4, metavar=("A", "C", "G", "T"),
         help="base frequencies outside of motifs",
     )  # fmt: skip
-    add_run_options(made, threads=True)
-    return made
+    add_run_options(parser, threads=True)
+    return parser
 
 
 def main(argv):

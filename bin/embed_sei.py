@@ -30,7 +30,7 @@ A killed run is taken up by the same command.
 Writes: the features file of --output (.h5ad); with --estimate only a table on standard output.
 """
 
-from intronaut.cli import add_embedding_options, add_run_options, parser, run
+from intronaut.cli import add_embedding_options, add_run_options, add_windows, new_parser, run
 from intronaut.core.errors import UsageError
 from intronaut.core.log import Log
 
@@ -38,15 +38,15 @@ PROG = "embed_sei"
 
 
 def make_parser():
-    made = parser(__doc__, PROG)
-    made.add_argument("windows", metavar="FASTA", help="windows, plain or gzip, or -")
-    made.add_argument("-o", "--output", metavar="FILE", help="features file to write, .h5ad")
-    model = made.add_argument_group("model")
+    parser = new_parser(__doc__, PROG)
+    add_windows(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", help="features file to write, .h5ad")
+    model = parser.add_argument_group("model")
     model.add_argument("--weights", required=True, metavar="FILE", help="sei.pth or model.safetensors")
     model.add_argument("--targets", metavar="FILE", help="target.names, for profiles")
     model.add_argument("--projection", metavar="FILE", help="projvec_targets.npy, for seqclass")
     model.add_argument("--class-names", metavar="FILE", help="seqclass.names, for seqclass [class_01 …]")
-    features = made.add_argument_group("features")
+    features = parser.add_argument_group("features")
     features.add_argument("--context", choices=("genome", "npad", "native"), default="genome", help="around the window")
     features.add_argument("--strands", choices=("mean", "forward", "both"), default="mean", help="what is read")
     features.add_argument(
@@ -54,9 +54,9 @@ def make_parser():
         help="all, tf, histone, access, logits, seqclass, spline, trunk, or a FILE of names",
     )  # fmt: skip
     features.add_argument("--iupac", choices=("quarter", "expand"), default="quarter", help="what R, Y, … are")
-    add_embedding_options(made)
-    add_run_options(made, threads=True, device=True)
-    return made
+    add_embedding_options(parser)
+    add_run_options(parser, threads=True, device=True)
+    return parser
 
 
 def main(argv):

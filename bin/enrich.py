@@ -26,7 +26,7 @@ Writes a folder:
 import json
 
 from intronaut import __version__
-from intronaut.cli import add_run_options, fraction, parser, positive_int, run, whole_number
+from intronaut.cli import add_chrom_aliases, add_run_options, fraction, new_parser, positive_int, run, whole_number
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import require_file, whole_folder
 from intronaut.core.log import Log
@@ -38,26 +38,27 @@ DRAWN = 40
 
 
 def make_parser():
-    made = parser(__doc__, TOOL)
-    data = made.add_argument_group("input").add_argument
+    parser = new_parser(__doc__, TOOL)
+    inputs = parser.add_argument_group("input")
+    data = inputs.add_argument
     data("labels", metavar="LABELS", help="labels.tsv")
     data("--peaks", required=True, nargs="+", metavar="BED", help="peaks of a mark: BED, narrowPeak, plain or gzip")
     data("--names", metavar="A,B,…", help="names of the marks, one a file [file names]")
     data("--by-name", action="store_true", help="column four tells the marks apart, not the file")
-    data("--chrom-aliases", metavar="FILE", help="names of each chromosome: UCSC chromAlias or NCBI assembly report")
-    over = made.add_argument_group("overlap").add_argument
+    add_chrom_aliases(inputs)
+    over = parser.add_argument_group("overlap").add_argument
     over("--min-bases", type=positive_int, default=1, metavar="BP", help="of the intron under peaks of the mark")
     over("--min-fraction", type=fraction, default=0.0, metavar="F", help="of the intron under peaks of the mark")
     over("--flank", type=whole_number, default=0, metavar="BP", help="bases on either side of an intron that count too")
-    test = made.add_argument_group("test").add_argument
+    test = parser.add_argument_group("test").add_argument
     test("--adjust", default="length,gc", metavar="COLS", help="columns of the labels to adjust for")
     test("--expression", metavar="TSV", help="adjust for expression: a table with name, gene_id or gene_name …")
     test("--expression-column", metavar="NAME", help="its column of expression [the first of numbers]")
     test("--min-introns", type=positive_int, default=10, metavar="N", help="introns with and without the mark")
-    out = made.add_argument_group("output").add_argument
+    out = parser.add_argument_group("output").add_argument
     out("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
-    add_run_options(made)
-    return made
+    add_run_options(parser)
+    return parser
 
 
 def main(argv):

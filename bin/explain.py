@@ -26,7 +26,7 @@ Output, a folder; docs/explain.md explains every column and figure:
 import json
 from pathlib import Path
 
-from intronaut.cli import add_run_options, fraction, not_negative, parser, positive_float, positive_int, run
+from intronaut.cli import add_run_options, fraction, new_parser, not_negative, positive_float, positive_int, run
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import whole_file, whole_folder
 from intronaut.core.log import Log
@@ -41,32 +41,32 @@ FILES += tuple(f"{name}.{end}" for name in ("groups", "volcano", "features", "ti
 
 
 def make_parser():
-    made = parser(__doc__, "explain")
-    data = made.add_argument_group("input")
+    parser = new_parser(__doc__, "explain")
+    data = parser.add_argument_group("input")
     data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit")
     data.add_argument("--features", required=True, metavar="H5AD", help="features file, same columns as the model")
     data.add_argument("--labels", metavar="TSV", help="labels the model was fitted on, for everything about stability")
-    what = made.add_argument_group("groups")
+    what = parser.add_argument_group("groups")
     what.add_argument("--group-by", metavar="COLUMN", help="column of the feature table to gather by [each feature]; "
                       "for Sei also factor, class and tissue")  # fmt: skip
     what.add_argument("--grouping", default="curated", choices=["curated", "paper"],
                       help="factor and class of Sei: curated, or the paper's names and three kinds")  # fmt: skip
     what.add_argument("--cluster", type=fraction, default=0.9, metavar="R", help="correlation of a cluster's features")
-    stable = made.add_argument_group("stability (with --labels)")
+    stable = parser.add_argument_group("stability (with --labels)")
     stable.add_argument("--pairs", type=positive_int, default=50, metavar="N", help="splits into two halves")
     stable.add_argument(
         "--threshold", type=fraction, default=0.75, metavar="P", help="selected on this share of halves"
     )
     stable.add_argument("--max-false", type=positive_float, default=1.0, metavar="N", help="false selections to expect")
-    out = made.add_argument_group("output")
+    out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
     out.add_argument("--per-intron", type=positive_int, default=10, metavar="N", help="features listed an intron")
     out.add_argument("--full-matrix", action="store_true", help="write contributions.h5ad too")
     out.add_argument(
         "--memory", type=not_negative, default=8, metavar="GB", help="keep features in memory up to this size"
     )
-    add_run_options(made, threads=True, seed=True)
-    return made
+    add_run_options(parser, threads=True, seed=True)
+    return parser
 
 
 def main(argv):

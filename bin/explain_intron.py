@@ -18,7 +18,7 @@ Output, a folder:
 
 import json
 
-from intronaut.cli import add_run_options, parser, positive_int, run
+from intronaut.cli import add_run_options, new_parser, positive_int, run
 from intronaut.core.errors import BadData
 from intronaut.core.files import whole_folder
 from intronaut.core.log import Log
@@ -29,24 +29,24 @@ NOWHERE = {"chrom": "", "start": -1, "end": -1, "strand": "."}
 
 
 def make_parser():
-    made = parser(__doc__, "explain_intron")
-    data = made.add_argument_group("input")
+    parser = new_parser(__doc__, "explain_intron")
+    data = parser.add_argument_group("input")
     data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit")
     data.add_argument("--features", required=True, metavar="H5AD", help="features file, same columns as the model")
     data.add_argument("--labels", metavar="TSV", help="labels.tsv, for genes, labels and the introns' own coordinates")
-    which = made.add_argument_group("introns").add_mutually_exclusive_group(required=True)
+    which = parser.add_argument_group("introns").add_mutually_exclusive_group(required=True)
     which.add_argument("--introns", nargs="+", metavar="NAME", help="introns by their names in the features file")
     which.add_argument("--top", type=positive_int, metavar="N", help="the N introns of highest predicted retention")
-    what = made.add_argument_group("cards")
+    what = parser.add_argument_group("cards")
     what.add_argument("--group-by", metavar="COLUMN", help="column of the feature table to gather by [each feature]")
     what.add_argument("--grouping", default="curated", choices=["curated", "paper"],
                       help="factor and class of Sei: curated, or the paper's names and three kinds")  # fmt: skip
     what.add_argument("--groups", type=positive_int, default=8, metavar="N", help="groups shown on either side")
     what.add_argument("--neighbours", type=positive_int, default=5, metavar="N", help="introns alike shown")
-    out = made.add_argument_group("output")
+    out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
-    add_run_options(made, threads=True)
-    return made
+    add_run_options(parser, threads=True)
+    return parser
 
 
 def main(argv):

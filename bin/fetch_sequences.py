@@ -27,7 +27,7 @@ from collections import Counter
 from contextlib import ExitStack, nullcontext
 from itertools import groupby
 
-from intronaut.cli import add_run_options, parser, positive_int, run
+from intronaut.cli import add_chrom_aliases, add_run_options, add_window_options, new_parser, positive_int, run
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import whole_file, whole_folder
 from intronaut.core.log import Log
@@ -37,33 +37,18 @@ SHARD_NAME, STALE = "windows.{:05d}.fa.gz", "windows.*.fa.gz"
 
 
 def make_parser():
-    made = parser(__doc__, PROG)
-    made.add_argument("input", metavar="INPUT", help="labels.tsv or BED, plain or gzip, or -")
-    made.add_argument("--fasta", required=True, metavar="FILE", help="the genome: FASTA (plain, bgzf, gzip) or 2bit")
-    made.add_argument(
-        "--chrom-aliases", metavar="FILE", help="names of each chromosome: UCSC chromAlias or NCBI assembly report"
-    )
-    windows = made.add_argument_group("windows")
-    windows.add_argument(
-        "--anchor", choices=("centre", "donor", "acceptor"), default="centre", help="what the window is centred on"
-    )
-    windows.add_argument("--length", type=positive_int, default=600, metavar="N", help="bases in a window")
-    windows.add_argument(
-        "--strand", choices=("aware", "forward"), default="aware", help="read minus rows as reverse complement, or not"
-    )
-    windows.add_argument(
-        "--edge",
-        choices=("pad", "shift", "drop"),
-        default="pad",
-        help="a window past a chromosome's end: fill with N, move it inside, or leave it out",
-    )
-    output = made.add_argument_group("output")
+    parser = new_parser(__doc__, PROG)
+    parser.add_argument("input", metavar="INPUT", help="labels.tsv or BED, plain or gzip, or -")
+    parser.add_argument("--fasta", required=True, metavar="FILE", help="the genome: FASTA (plain, bgzf, gzip) or 2bit")
+    add_chrom_aliases(parser)
+    add_window_options(parser)
+    output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", metavar="FILE", help="FASTA of all windows, or -")
     output.add_argument("--dropped", metavar="FILE", help="table of the rows without a window, and why")
     output.add_argument("--shard-dir", metavar="DIR", help="also, or only, write the windows in pieces here")
     output.add_argument("--shard-size", type=positive_int, metavar="N", help="windows in a piece")
-    add_run_options(made)
-    return made
+    add_run_options(parser)
+    return parser
 
 
 def main(argv):

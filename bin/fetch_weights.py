@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from intronaut.cli import add_run_options, parser, run
+from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import BadData, CannotWrite, MissingInput, UsageError
 from intronaut.core.files import digest_file, whole_folder
 from intronaut.core.log import Log
@@ -132,20 +132,20 @@ RELEASES = {
 
 
 def make_parser():
-    made = parser(__doc__, "fetch_weights")
-    made.add_argument("model", choices=RELEASES, help="which model")
-    group = made.add_argument_group("where from")
+    parser = new_parser(__doc__, "fetch_weights")
+    parser.add_argument("model", choices=RELEASES, help="which model")
+    group = parser.add_argument_group("where from")
     group.add_argument("--from", dest="source", type=Path, metavar="PATH",
                        help="a local copy, not a download: the weights, the archive, or their folder")  # fmt: skip
     group.add_argument("--url", metavar="ADDRESS", help="another folder address that has the published files")
     group.add_argument("--sha256", action="append", type=pin, metavar="[FILE=]HEX",
                        help="demand this sha256 (or any) of the weights, or of FILE; repeatable")  # fmt: skip
     group.add_argument("--offline", action="store_true", help="make no connection; use the cache or --from")
-    group = made.add_argument_group("where to")
+    group = parser.add_argument_group("where to")
     group.add_argument("--cache-dir", type=Path, metavar="FOLDER", help="[intronaut in the user's cache folder]")
     group.add_argument("--accept-licence", action="store_true", help="accept the terms that are shown")
-    add_run_options(made)
-    return made
+    add_run_options(parser)
+    return parser
 
 
 def pin(text):

@@ -35,8 +35,9 @@ from math import isfinite
 from intronaut.cli import (
     __version__,
     add_run_options,
+    add_windows,
     fraction,
-    parser,
+    new_parser,
     positive_float,
     positive_int,
     refuse_without_effect,
@@ -58,18 +59,19 @@ FILES += tuple(f"{name}.{end}" for name in ("volcano", "gc", "positions", "logos
 
 
 def make_parser():
-    made = parser(__doc__, TOOL)
-    data = made.add_argument_group("input").add_argument
-    data("windows", metavar="FASTA", help="windows, plain or gzip, or -")
+    parser = new_parser(__doc__, TOOL)
+    inputs = parser.add_argument_group("input")
+    add_windows(inputs)
+    data = inputs.add_argument
     data("--labels", required=True, metavar="TSV", help="labels.tsv: label, covariates, leakage groups")
     data("--attributions", metavar="H5", help="attributions of the windows, to look in seqlets only")
-    motifs = made.add_argument_group("motifs").add_argument
+    motifs = parser.add_argument_group("motifs").add_argument
     motifs("--motifs", metavar="FILE", help="motifs in MEME or JASPAR format instead of JASPAR CORE")
     motifs("--jaspar-release", default="JASPAR2024", metavar="NAME", help="release of JASPAR CORE")
     motifs("--tax-group", default="vertebrates", metavar="NAME", help="vertebrates, plants, fungi, insects …")
     motifs("--tomtom", action="store_true", help="name the known motifs that --motifs resemble")
     motifs("--modisco", action="store_true", help="make motifs of the attributions with TF-MoDISco, if installed")
-    sites = made.add_argument_group("sites").add_argument
+    sites = parser.add_argument_group("sites").add_argument
     sites("--p-value", type=positive_float, default=1e-4, metavar="P", help="largest p-value of a site")
     sites("--pseudocount", type=positive_float, default=0.8, metavar="N", help="sites added to each matrix column")
     sites(
@@ -78,30 +80,30 @@ def make_parser():
     )  # fmt: skip
     sites("--seqlet-fdr", type=fraction, default=0.05, metavar="F", help="share of seqlets that chance may make")
     sites("--seqlets", choices=("both", "retained", "spliced"), default="both", help="that speak for which outcome")
-    test = made.add_argument_group("test").add_argument
+    test = parser.add_argument_group("test").add_argument
     test("--measure", choices=("hit", "best"), default="hit", help="of a window: has a site, or its best score")
     test("--adjust", default="gc,length", metavar="COLS", help="gc (of the window) and columns of labels.tsv")
     test("--min-windows", type=positive_int, default=10, metavar="N", help="windows with and without a site")
     test("--no-shuffle", action="store_true", help="leave the shuffled control out; half the time")
     test("--preset", choices=("paper",), help="do as Daoud & Ben-Hur 2025 did, faults included")
     test("--predictions", metavar="TSV", help="with --preset paper: take confident right predictions only")
-    out = made.add_argument_group("output").add_argument
+    out = parser.add_argument_group("output").add_argument
     out("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
-    add_run_options(made, threads=True, seed=True)
-    return made
+    add_run_options(parser, threads=True, seed=True)
+    return parser
 
 
 def main(argv):
-    made = make_parser()
-    args = made.parse_args(argv)
-    check_options(made, args)
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    check_options(parser, args)
     from intronaut.io.text import rereadable
 
     with rereadable(args.windows) as path:
         find(path, args, Log(TOOL, args))
 
 
-def check_options(made, args):
+def check_options(parser, args):
     """Refuse options that do not fit together, and inputs that are not there, before any work."""
     if args.background and abs(sum(args.background) - 1) > 1e-6:
         raise UsageError(f"--background adds up to {sum(args.background):g}, not 1")
@@ -111,7 +113,7 @@ def check_options(made, args):
         if getattr(args, option) and not getattr(args, needed):
             raise UsageError(f"--{option} needs --{needed}")
     if args.preset:
-        refuse_without_effect(made, args, NOT_OF_PAPER, "with --preset paper, which has settings of its own")
+        refuse_without_effect(parser, args, NOT_OF_PAPER, "with --preset paper, which has settings of its own")
     for path in (args.labels, args.attributions, args.motifs, args.predictions):
         if path is not None:
             require_file(path)

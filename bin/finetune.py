@@ -35,7 +35,7 @@ import shutil
 from dataclasses import asdict
 from types import SimpleNamespace
 
-from intronaut.cli import add_run_options, not_negative, parser, positive_float, positive_int, run, whole_number
+from intronaut.cli import add_run_options, new_parser, not_negative, positive_float, positive_int, run, whole_number
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import whole_folder
 from intronaut.core.log import Log
@@ -47,14 +47,14 @@ PAPER_TOKENS = 150
 
 
 def make_parser():
-    made = parser(__doc__, PROG)
-    data = made.add_argument_group("input")
+    parser = new_parser(__doc__, PROG)
+    data = parser.add_argument_group("input")
     data.add_argument("--windows", required=True, metavar="FASTA", help="windows of fetch_sequences, plain or gzip")
     data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv of label_introns")
     data.add_argument("--length", type=positive_int, metavar="BP",
                       help="pad windows with N to this, or cut them to their centre")  # fmt: skip
     data.add_argument("--max-tokens", type=positive_int, metavar="N", help="dnabert2: cut longer windows to N tokens")
-    model = made.add_argument_group("network")
+    model = parser.add_argument_group("network")
     model.add_argument("--network", required=True, choices=NETWORKS, help="what to train")
     model.add_argument("--weights", metavar="FILE", help="sei.pth, or DNABERT-2's pytorch_model.bin, or safetensors")
     model.add_argument("--tokenizer", metavar="FILE", help="tokenizer.json of DNABERT-2")
@@ -62,7 +62,7 @@ def make_parser():
                        help="on top of the trunk; linear-probe is one layer on a frozen trunk")  # fmt: skip
     model.add_argument("--freeze", action="store_true", help="leave the trunk as it is: its features are computed once")
     model.add_argument("--lora", type=positive_int, metavar="RANK", help="dnabert2: only train attention, at low rank")
-    how = made.add_argument_group("training", "What is not given is as the preset has it; docs/finetune.md lists both.")
+    how = parser.add_argument_group("training", "The preset decides what is not given; docs/finetune.md lists both.")
     how.add_argument("--preset", choices=("default", "paper"), default="default",
                      help="settings of Daoud & Ben-Hur 2025 if paper")  # fmt: skip
     how.add_argument("--optimiser", choices=("adamw", "sgd"), help="how weights follow gradients")
@@ -79,21 +79,21 @@ def make_parser():
     how.add_argument("--batch-size", type=positive_int, metavar="N", help="windows in a step")
     how.add_argument("--strands", choices=("random", "both", "forward"),
                      help="what an epoch reads of a window: one at random, both, or its own only")  # fmt: skip
-    judging = made.add_argument_group("judging")
+    judging = parser.add_argument_group("judging")
     judging.add_argument("--folds", type=positive_int, metavar="N", help="deal groups to N folds; ignore column split")
     judging.add_argument("--seeds", type=positive_int, default=1, metavar="N", help="train from N seeds, --seed and up")
     judging.add_argument("--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates")
-    out = made.add_argument_group("output")
+    out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", metavar="FOLDER", help="model folder to write")
-    speed = made.add_argument_group("precision and speed")
+    speed = parser.add_argument_group("precision and speed")
     speed.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="to compute in")
     speed.add_argument("--at-once", type=positive_int, metavar="N",
                        help="windows to compute together; gradients add up [a batch, halved if need be]")  # fmt: skip
     speed.add_argument("--estimate", action="store_true",
                        help="only say, after a few steps, how long the run takes and its memory")  # fmt: skip
     speed.add_argument("--deterministic", action="store_true", help="on a GPU: the same weights every time, but slower")
-    add_run_options(made, threads=True, device=True, seed=True)
-    return made
+    add_run_options(parser, threads=True, device=True, seed=True)
+    return parser
 
 
 def main(argv):

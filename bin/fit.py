@@ -28,8 +28,8 @@ Output, a folder:
 from intronaut.cli import (
     add_run_options,
     fraction,
+    new_parser,
     not_negative,
-    parser,
     positive_float,
     positive_int,
     refuse_without_effect,
@@ -48,8 +48,8 @@ COVARIATE_C = 1.0
 
 
 def make_parser():
-    made = parser(__doc__, "fit")
-    data = made.add_argument_group("input")
+    parser = new_parser(__doc__, "fit")
+    data = parser.add_argument_group("input")
     data.add_argument("--features", required=True, metavar="H5AD", help="features file of any embed_* tool")
     data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv of label_introns")
     data.add_argument(
@@ -58,7 +58,7 @@ def make_parser():
         metavar="GROUP",
         help="all; tf, histone, access or another kind; or COLUMN=VALUE[,VALUE] of the feature table",
     )
-    model = made.add_argument_group("model")
+    model = parser.add_argument_group("model")
     kinds = ["logistic", "elasticnet", "lightgbm"]
     model.add_argument("--model", default="logistic", choices=kinds, help="logistic (L2), elastic net or trees")
     model.add_argument(
@@ -78,23 +78,23 @@ def make_parser():
     model.add_argument(
         "--calibrate", default="none", choices=["none", "platt", "isotonic"], help="calibration, learnt on inner folds"
     )
-    judging = made.add_argument_group("judging")
+    judging = parser.add_argument_group("judging")
     judging.add_argument("--folds", type=positive_int, metavar="N", help="deal groups to N folds; ignore column split")
     judging.add_argument("--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates")
     judging.add_argument("--shuffle-control", action="store_true", help="fit random labels too: AUROC must be 0.5")
-    out = made.add_argument_group("output")
+    out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="model folder to write")
     out.add_argument(
         "--memory", type=not_negative, default=8, metavar="GB", help="keep features in memory up to this size"
     )
-    add_run_options(made, threads=True, seed=True)
-    return made
+    add_run_options(parser, threads=True, seed=True)
+    return parser
 
 
 def main(argv):
-    made = make_parser()
-    args = made.parse_args(argv)
-    check_options(made, args)
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    check_options(parser, args)
     log = Log("fit", args)
     from intronaut.io import h5ad, tables
     from intronaut.models.cross_validation import make_plan
@@ -131,7 +131,7 @@ def main(argv):
         write_model(folder, args, features, columns, scale, results["features"], trained, labels_sha256)
 
 
-def check_options(made, args):
+def check_options(parser, args):
     """Refuse a model that the paper has not, and options of which the model that was asked for would take no notice."""
     paper = args.preset == "paper"
     if paper and args.model == "elasticnet":
@@ -146,7 +146,7 @@ def check_options(made, args):
         "class_weight": not paper,
     }
     model = f"--model {args.model}{' --preset paper' if paper else ''}"
-    refuse_without_effect(made, args, [name for name, heeds in heeded.items() if not heeds], f"with {model}")
+    refuse_without_effect(parser, args, [name for name, heeds in heeded.items() if not heeds], f"with {model}")
 
 
 def reads_raw(args):

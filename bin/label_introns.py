@@ -20,7 +20,15 @@ All coordinates written are 0-based and half-open.
 import contextlib
 import json
 
-from intronaut.cli import add_run_options, fraction, parser, positive_float, positive_int, refuse_without_effect, run
+from intronaut.cli import (
+    add_run_options,
+    fraction,
+    new_parser,
+    positive_float,
+    positive_int,
+    refuse_without_effect,
+    run,
+)
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import require_file, whole_file
 from intronaut.core.log import Log
@@ -37,24 +45,26 @@ MIN_LENGTH, MIN_LENGTH_OF_PAPER = 30, 1
 
 
 def make_parser():
-    made = parser(__doc__, TOOL)
-    made.add_argument("annotation", metavar="ANNOTATION", help="GTF or GFF3 (Ensembl, GENCODE, NCBI …), plain or gzip")
+    parser = new_parser(__doc__, TOOL)
+    parser.add_argument(
+        "annotation", metavar="ANNOTATION", help="GTF or GFF3 of Ensembl, GENCODE, NCBI …, plain or gzip"
+    )
 
-    add = made.add_argument_group("genome").add_argument
+    add = parser.add_argument_group("genome").add_argument
     add("--fasta", metavar="FILE", help="genome, for the covariates gc and cpg and for checks")
     add("--assembly", metavar="NAME", help="name of the assembly, recorded in counts.json")
     add("--chrom-aliases", metavar="TSV", help="table of chromosome names, one naming scheme a column")
     add("--skip-missing-chroms", action="store_true", help="leave out chromosomes not in the FASTA")
     add("--min-length", type=positive_int, metavar="BP", help="leave out shorter introns [30; with --paper 1]")
 
-    add = made.add_argument_group("labels from the annotation (without --calls)").add_argument
+    add = parser.add_argument_group("labels from the annotation (without --calls)").add_argument
     add(
         "--annotation-rule", choices=RULES, default=RULES[0],
         help="whose exons make an intron retained: those of retained_intron transcripts; the same, but introns in "
         "other exons are NA (strict); those of any transcript of the gene (any-exon)",
     )  # fmt: skip
 
-    add = made.add_argument_group("labels from callers' tables").add_argument
+    add = parser.add_argument_group("labels from callers' tables").add_argument
     add("--calls", nargs="+", default=[], metavar="FILE", help="tables of IRFinder, rMATS …, or your own")
     add("--calls-format", default="auto", metavar="NAME", help="auto, generic, or a caller of docs/labels.md")
     add("--calls-threshold", type=float, metavar="X", help="retained from this value up; default: the caller's")
@@ -71,7 +81,7 @@ def make_parser():
         help="refuse calls when fewer of their introns are GT-AG, GC-AG or AT-AC in the FASTA",
     )  # fmt: skip
 
-    add = made.add_argument_group("peaks").add_argument
+    add = parser.add_argument_group("peaks").add_argument
     add("--peaks", metavar="BED", help="label these peaks by the introns under them, not the introns")
     add("--min-overlap", type=fraction, default=0.5, metavar="F", help="part of the peak to be covered")
     add("--summit", action="store_true", help="the base at the peak's summit decides, not the overlap")
@@ -79,18 +89,18 @@ def make_parser():
     add("--paper", action="store_true", help="label peaks as Daoud & Ben-Hur 2025 did, faults included")
     add("--negatives", type=positive_float, default=2, metavar="N", help="with --paper: negatives for each positive")
 
-    add = made.add_argument_group("splits").add_argument
+    add = parser.add_argument_group("splits").add_argument
     add("--window", type=positive_int, default=4096, metavar="BP", help="context no split may share")
     add("--folds", type=positive_int, default=5, metavar="N", help="number of folds")
 
-    add = made.add_argument_group("output").add_argument
+    add = parser.add_argument_group("output").add_argument
     add("-o", "--output", default="labels.tsv", metavar="FILE", help="labels")
     add("--ledger", default="ledger.tsv", metavar="FILE", help="what was left out and why")
     add("--counts", default="counts.json", metavar="FILE", help="how many of each")
     add("--calls-table", metavar="FILE", help="also what every caller says of every intron")
     add("--allow-empty", action="store_true", help="accept labels that lack one of the two classes")
-    add_run_options(made, seed=True)
-    return made
+    add_run_options(parser, seed=True)
+    return parser
 
 
 def sample_rule(text):
@@ -105,9 +115,9 @@ def two_numbers(text):
 
 
 def main(argv):
-    made = make_parser()
-    args = made.parse_args(argv)
-    check_options(made, args)
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    check_options(parser, args)
     if args.min_length is None:
         args.min_length = MIN_LENGTH_OF_PAPER if args.paper else MIN_LENGTH
     log = Log(TOOL, args)
@@ -164,18 +174,18 @@ def main(argv):
     log.note(f"{len(ledger):,} left out, by reason in {args.ledger}")
 
 
-def check_options(made, args):
+def check_options(parser, args):
     """Refuse options that do not fit together, and inputs that are not there, before any work."""
     if args.calls:
-        refuse_without_effect(made, args, ["annotation_rule"], "with --calls")
+        refuse_without_effect(parser, args, ["annotation_rule"], "with --calls")
     else:
-        refuse_without_effect(made, args, OF_CALLS, "without --calls")
+        refuse_without_effect(parser, args, OF_CALLS, "without --calls")
     if not args.peaks:
-        refuse_without_effect(made, args, [*OF_OVERLAP, *OF_PAPER, "paper"], "without --peaks")
+        refuse_without_effect(parser, args, [*OF_OVERLAP, *OF_PAPER, "paper"], "without --peaks")
     elif args.paper:
-        refuse_without_effect(made, args, OF_OVERLAP, "with --paper, which has rules of its own")
+        refuse_without_effect(parser, args, OF_OVERLAP, "with --paper, which has rules of its own")
     else:
-        refuse_without_effect(made, args, OF_PAPER, "without --paper")
+        refuse_without_effect(parser, args, OF_PAPER, "without --paper")
     if None not in (args.calls_spliced, args.calls_threshold) and args.calls_spliced >= args.calls_threshold:
         raise UsageError("--calls-spliced must be below --calls-threshold")
     for path in (args.fasta, args.peaks, args.chrom_aliases, *args.calls):

@@ -18,7 +18,7 @@ Output:
 import json
 from pathlib import Path
 
-from intronaut.cli import add_run_options, parser, run
+from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import BadData
 from intronaut.core.files import whole_file, whole_folder
 from intronaut.core.log import Log
@@ -40,8 +40,8 @@ COVARIATES = "covariates only"
 
 
 def make_parser():
-    made = parser(__doc__, "make_report")
-    data = made.add_argument_group("input")
+    parser = new_parser(__doc__, "make_report")
+    data = parser.add_argument_group("input")
     data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv that the models were fitted on")
     data.add_argument("--ledger", required=True, metavar="TSV", help="ledger.tsv of label_introns")
     data.add_argument("--counts", required=True, metavar="JSON", help="counts.json of label_introns")
@@ -56,12 +56,12 @@ def make_parser():
     data.add_argument("--enrich", default=[], nargs="+", metavar="FOLDER", help="folders of enrich")
     data.add_argument("--variants", default=[], nargs="+", metavar="FOLDER", help="folders of score_variants")
     data.add_argument("--settings", metavar="JSON", help="params of a pipeline, to be shown, with links to its files")
-    out = made.add_argument_group("output")
+    out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", default="report.html", metavar="FILE", help="the page")
     out.add_argument("--figures", default="figures", metavar="FOLDER", help="the figures as SVG")
     out.add_argument("--multiqc", metavar="FOLDER", help="the tables for MultiQC")
-    add_run_options(made)
-    return made
+    add_run_options(parser)
+    return parser
 
 
 def main(argv):

@@ -26,7 +26,7 @@ lengths and distances as log10(1 + x). Aim at |SMD| up to 0.1 (Austin 2009, Stat
 
 import json
 
-from intronaut.cli import add_run_options, parser, positive_float, positive_int, run
+from intronaut.cli import add_run_options, new_parser, positive_float, positive_int, run
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import whole_file
 from intronaut.core.log import Log
@@ -40,21 +40,21 @@ REPLICATES = 1000
 
 
 def make_parser():
-    made = parser(__doc__, TOOL)
-    made.add_argument("labels", metavar="LABELS", help="labels.tsv")
-    add = made.add_argument_group("matching").add_argument
+    parser = new_parser(__doc__, TOOL)
+    parser.add_argument("labels", metavar="LABELS", help="labels.tsv")
+    add = parser.add_argument_group("matching").add_argument
     add("--match", default="length,gc", metavar="COLS", help="covariates to balance, joined by commas")
     add("--method", choices=("cem", "propensity"), default="cem", help="cells of all covariates, or of one score")
     add("--bins", type=positive_int, default=3, metavar="N", help="bins of each covariate")
     add("--ratio", type=positive_int, default=1, metavar="N", help="spliced introns for each retained one")
     add("--caliper", type=positive_float, default=0.25, metavar="SD", help="furthest apart, in any covariate")
-    add = made.add_argument_group("output").add_argument
+    add = parser.add_argument_group("output").add_argument
     add("-o", "--output", default="matched.tsv", metavar="FILE", help="matched labels")
     add("--balance", default="balance.tsv", metavar="FILE", help="differences before and after")
     add("--json", default="matched.json", metavar="FILE", help="numbers, and AUROC of the covariates")
     add("--ledger", default="ledger.tsv", metavar="FILE", help="what was left out and why")
-    add_run_options(made, seed=True)
-    return made
+    add_run_options(parser, seed=True)
+    return parser
 
 
 def main(argv):

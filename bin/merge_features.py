@@ -13,7 +13,7 @@ Writes: the features file of --output (.h5ad).
 
 from dataclasses import replace
 
-from intronaut.cli import add_run_options, parser, run
+from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import Problems
 from intronaut.core.log import Log
 
@@ -21,11 +21,11 @@ PROG = "merge_features"
 
 
 def make_parser():
-    made = parser(__doc__, PROG)
-    made.add_argument("shards", nargs="+", metavar="SHARD", help="features files of one embedder")
-    made.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
-    add_run_options(made)
-    return made
+    parser = new_parser(__doc__, PROG)
+    parser.add_argument("shards", nargs="+", metavar="SHARD", help="features files of one embedder")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
+    add_run_options(parser)
+    return parser
 
 
 def main(argv):

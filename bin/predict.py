@@ -21,7 +21,7 @@ logits are shifted by the difference of the log odds.
 
 import itertools
 
-from intronaut.cli import add_run_options, fraction, parser, run
+from intronaut.cli import add_run_options, fraction, new_parser, run
 from intronaut.core.errors import UsageError
 from intronaut.core.log import Log
 
@@ -30,18 +30,18 @@ READS = {"fit": "features", "finetune": "windows"}
 
 
 def make_parser():
-    made = parser(__doc__, "predict")
-    data = made.add_argument_group("input")
+    parser = new_parser(__doc__, "predict")
+    data = parser.add_argument_group("input")
     data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit or finetune")
     given = data.add_mutually_exclusive_group(required=True)
     given.add_argument("--features", metavar="H5AD", help="features of the new windows, for a model of fit")
     given.add_argument("--windows", metavar="FASTA", help="the new windows, plain, gzip or -, for a model of finetune")
-    how = made.add_argument_group("prediction")
+    how = parser.add_argument_group("prediction")
     how.add_argument("--prevalence", type=fraction, metavar="P", help="share of retained introns where these come from")
-    out = made.add_argument_group("output")
+    out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", default="-", metavar="TSV", help="predictions to write")
-    add_run_options(made, threads=True, device=True)
-    return made
+    add_run_options(parser, threads=True, device=True)
+    return parser
 
 
 def main(argv):

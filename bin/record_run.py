@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from intronaut import __version__
-from intronaut.cli import add_run_options, parser, run
+from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import BadData, MissingInput
 from intronaut.core.files import digest_file, require_file, whole_file
 from intronaut.core.log import Log
@@ -45,8 +45,8 @@ NEXTFLOW = "https://w3id.org/workflowhub/workflow-ro-crate#nextflow"
 
 
 def make_parser():
-    made = parser(__doc__, TOOL)
-    data = made.add_argument_group("input")
+    parser = new_parser(__doc__, TOOL)
+    data = parser.add_argument_group("input")
     data.add_argument("folder", metavar="FOLDER", help="folder of results, laid out as it will be kept")
     data.add_argument("--inputs", nargs="+", default=[], metavar="FILE", help="files that the run read")
     data.add_argument("--settings", metavar="JSON", help="params of the run and what ran it, one object")
@@ -54,10 +54,10 @@ def make_parser():
         "--locks", nargs="+", default=[], metavar="FILE", help="IMAGE/requirements.txt, its pinned packages"
     )
     data.add_argument("--workflow", metavar="FILE", help="the main.nf that was run")
-    out = made.add_argument_group("output")
+    out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", metavar="FOLDER", help="folder to write into [the folder of results]")
-    add_run_options(made)
-    return made
+    add_run_options(parser)
+    return parser
 
 
 def main(argv):

@@ -31,7 +31,16 @@ Writes:
 """
 
 from intronaut import __version__
-from intronaut.cli import add_run_options, fraction, parser, positive_int, run, whole_number
+from intronaut.cli import (
+    add_chrom_aliases,
+    add_run_options,
+    add_window_options,
+    fraction,
+    new_parser,
+    positive_int,
+    run,
+    whole_number,
+)
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import whole_file
 from intronaut.core.log import Log
@@ -56,23 +65,21 @@ RECORDS, KEPT_BYTES = 4096, 256 << 20
 
 
 def make_parser():
-    made = parser(__doc__, PROG)
-    data = made.add_argument_group("input")
+    parser = new_parser(__doc__, PROG)
+    data = parser.add_argument_group("input")
     data.add_argument("variants", metavar="VCF", help="variants, plain or gzip, or -")
     data.add_argument("--fasta", required=True, metavar="FILE", help="the genome: FASTA (plain, bgzf, gzip) or 2bit")
     data.add_argument("--introns", required=True, metavar="FILE", help="labels.tsv or BED")
     data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit or finetune")
-    data.add_argument("--chrom-aliases", metavar="FILE", help="names of each chromosome, as for fetch_sequences")
+    add_chrom_aliases(data)
     data.add_argument(
         "--ref-mismatch", choices=("refuse", "skip"), default="refuse", help="what to do when REF is not in the genome"
     )
-    windows = made.add_argument_group("windows, as fetch_sequences was told for the model")
-    windows.add_argument("--anchor", choices=("centre", "donor", "acceptor"), default="centre", help="centred on what")
-    windows.add_argument("--length", type=positive_int, metavar="N",
-                         help="bases in a window [a network's; 4096 for Sei in its own context; else 600]")  # fmt: skip
-    windows.add_argument("--strand", choices=("aware", "forward"), default="aware", help="minus rows: reverse or not")
-    windows.add_argument("--edge", choices=("pad", "shift", "drop"), default="pad", help="past a chromosome's end")
-    files = made.add_argument_group("what the model's features were made with")
+    add_window_options(
+        parser, "windows, cut as fetch_sequences cut those of the model", length=None,
+        length_help="bases in a window [a network's; 4096 for Sei in its own context; else 600]",
+    )  # fmt: skip
+    files = parser.add_argument_group("what the model's features were parser with")
     files.add_argument("--weights", metavar="FILE", help="of Sei or DNABERT-2")
     files.add_argument("--targets", metavar="FILE", help="target.names of Sei")
     files.add_argument("--projection", metavar="FILE", help="projvec_targets.npy, for Sei's sequence classes")
@@ -80,7 +87,7 @@ def make_parser():
     files.add_argument("--tokenizer", metavar="FILE", help="tokenizer.json of DNABERT-2")
     files.add_argument("--config", metavar="FILE", help="config.json of DNABERT-2, where embed_dnabert2 was given it")
     files.add_argument("--motifs", metavar="FILE", help="motifs, where embed_motifs was given a file")
-    scores = made.add_argument_group("scores")
+    scores = parser.add_argument_group("scores")
     scores.add_argument(
         "--null", type=whole_number, default=99, metavar="N", help="random changes a context; 0 for none"
     )
@@ -88,13 +95,13 @@ def make_parser():
     scores.add_argument("--group-by", metavar="COLUMN", help="column of the features to sum by [each feature]")
     scores.add_argument("--top-groups", type=positive_int, default=10, metavar="N", help="groups named an allele and "
                         "intron; the others are one line")  # fmt: skip
-    output = made.add_argument_group("output")
+    output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", required=True, metavar="TSV", help="scores")
     output.add_argument("--groups", metavar="TSV", help="contributions of feature groups")
     output.add_argument("--vcf", metavar="VCF", help="annotated VCF")
     output.add_argument("--summary", metavar="JSON", help="counts")
-    add_run_options(made, threads=True, device=True, seed=True)
-    return made
+    add_run_options(parser, threads=True, device=True, seed=True)
+    return parser
 
 
 def main(argv):

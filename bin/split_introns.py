@@ -19,7 +19,7 @@ Writes one file:
   OUTPUT   LABELS with the columns group and split made anew; every row, in the same order
 """
 
-from intronaut.cli import add_run_options, fraction, parser, positive_int, run
+from intronaut.cli import add_run_options, fraction, new_parser, positive_int, run
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import require_file
 from intronaut.core.log import Log
@@ -28,22 +28,22 @@ TOOL = "split_introns"
 
 
 def make_parser():
-    made = parser(__doc__, TOOL)
-    made.add_argument("labels", metavar="LABELS", help="labels.tsv")
-    add = made.add_argument_group("split").add_argument
+    parser = new_parser(__doc__, TOOL)
+    parser.add_argument("labels", metavar="LABELS", help="labels.tsv")
+    add = parser.add_argument_group("split").add_argument
     add("--scheme", choices=("chromosome", "groups", "folds", "paper"), default="chromosome", help="how to part")
     add("--test-chromosomes", default="8,9", metavar="NAMES", help="joined by commas, with or without chr")
     add("--valid-chromosomes", default="10", metavar="NAMES", help="the same; '' for none")
     add("--folds", type=positive_int, default=5, metavar="N", help="number of folds")
-    add = made.add_argument_group("leakage groups").add_argument
+    add = parser.add_argument_group("leakage groups").add_argument
     add("--context", type=positive_int, default=4096, metavar="BP", help="bases a model reads around the middle")
     add("--windows", metavar="FASTA", help="sequences of the introns, to keep homologous ones together")
     add("--identity", type=fraction, default=0.8, metavar="X", help="least identity of homologous windows")
     add("--coverage", type=fraction, default=0.8, metavar="X", help="least aligned share of the shorter window")
-    add = made.add_argument_group("output").add_argument
+    add = parser.add_argument_group("output").add_argument
     add("-o", "--output", default="split.tsv", metavar="FILE", help="labels with the new split")
-    add_run_options(made, threads=True)
-    return made
+    add_run_options(parser, threads=True)
+    return parser
 
 
 def main(argv):

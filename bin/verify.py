@@ -18,7 +18,7 @@ import os
 from pathlib import Path
 from urllib.parse import unquote
 
-from intronaut.cli import add_run_options, parser, run
+from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import BadData
 from intronaut.core.files import digest_file, require_file
 from intronaut.core.log import Log
@@ -30,12 +30,12 @@ NOT_RECORDED = ("pipeline_info",)
 
 
 def make_parser():
-    made = parser(__doc__, TOOL)
-    data = made.add_argument_group("input")
+    parser = new_parser(__doc__, TOOL)
+    data = parser.add_argument_group("input")
     data.add_argument("folder", metavar="FOLDER", help="folder of results")
     data.add_argument("--inputs", nargs="+", default=[], metavar="FILE", help="files that the run read")
-    add_run_options(made)
-    return made
+    add_run_options(parser)
+    return parser
 
 
 def main(argv):

@@ -105,11 +105,11 @@ def test_number_options(kind, text, value):
 
 
 def test_wrong_use_is_one_line(capsys):
-    made = cli.parser("Does it.", "tool")
-    cli.add_run_options(made, threads=True, device=True, seed=True)
+    parser = cli.new_parser("Does it.", "tool")
+    cli.add_run_options(parser, threads=True, device=True, seed=True)
     for argv in (["--no-such"], ["--threads", "0"], ["--quiet", "--verbose"], ["--thread", "1"]):
         with pytest.raises(SystemExit) as left:
-            made.parse_args(argv)
+            parser.parse_args(argv)
         assert left.value.code == 2
         said = capsys.readouterr().err
         assert said.startswith("tool: error: ") and len(said.splitlines()) == 1
@@ -192,17 +192,17 @@ def test_an_output_that_is_an_input_or_another_output_is_refused(tmp_path, monke
     (tmp_path / "in.fa").touch()
     (tmp_path / "link.fa").symlink_to("in.fa")
     (tmp_path / "folder").mkdir()
-    made = cli.parser("", "t")
-    made.add_argument("windows")
-    made.add_argument("--more", nargs="+")
-    out = made.add_argument_group("output")
+    parser = cli.new_parser("", "t")
+    parser.add_argument("windows")
+    parser.add_argument("--more", nargs="+")
+    out = parser.add_argument_group("output")
     out.add_argument("-o", "--output")
     out.add_argument("--log")
     if clash is None:
-        made.parse_args(given)
+        parser.parse_args(given)
         return
     with pytest.raises(SystemExit) as stopped:
-        made.parse_args(given)
+        parser.parse_args(given)
     assert stopped.value.code == 2 and clash in capsys.readouterr().err
 
 

@@ -122,32 +122,32 @@ def add_window_options(parser, title="windows", *, length: int | None = 600, len
     )  # fmt: skip
 
 
-def batch_size(text):
+def batch_size(text: str) -> int | str:
     """argparse type: auto, or a whole number of at least 1."""
     return text if text == "auto" else positive_int(text)
 
 
-def default_threads():
+def default_threads() -> int:
     """Up to four of the processors this process may use: never the whole machine unasked."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(4, usable)
 
 
-def positive_int(text):
+def positive_int(text: str) -> int:
     """argparse type: a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 
-def whole_number(text):
+def whole_number(text: str) -> int:
     """argparse type: a whole number of at least 0."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
 
 
-def seed_number(text):
+def seed_number(text: str) -> int:
     """argparse type: a seed that every library takes."""
     seed = whole_number(text)
     if seed > LARGEST_SEED:
@@ -155,7 +155,7 @@ def seed_number(text):
     return seed
 
 
-def positive_float(text):
+def positive_float(text: str) -> float:
     """argparse type: a finite number above 0."""
     value = _number(text)
     if not 0 < value < float("inf"):
@@ -163,7 +163,7 @@ def positive_float(text):
     return value
 
 
-def not_negative(text):
+def not_negative(text: str) -> float:
     """argparse type: a finite number of at least 0."""
     value = _number(text)
     if not 0 <= value < float("inf"):
@@ -171,7 +171,7 @@ def not_negative(text):
     return value
 
 
-def fraction(text):
+def fraction(text: str) -> float:
     """argparse type: a number from 0 to 1."""
     value = _number(text)
     if not 0 <= value <= 1:

@@ -13,7 +13,7 @@ from pathlib import Path
 from intronaut.core.errors import CannotWrite, MissingInput
 
 
-def require_file(path):
+def require_file(path: str | Path) -> str | Path:
     """Return ``path`` as a Path when it is a readable file (or ``-``), else raise MissingInput."""
     if str(path) == "-":
         if sys.stdin is None:
@@ -21,23 +21,23 @@ def require_file(path):
         return path
     path = Path(path)
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError as problem:
         raise MissingInput(f"{path}: {problem.strerror}") from problem
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         raise MissingInput(f"{path}: is a folder, not a file")
     if not os.access(path, os.R_OK):
         raise MissingInput(f"{path}: cannot be read; check its permissions")
     return path
 
 
-def digest_file(path):
+def digest_file(path: str | Path) -> str:
     """The sha256 of a file's bytes, as hex."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def part_path(path):
+def part_path(path: str | Path) -> Path:
     """Where an unfinished output lives: beside its final name, hidden."""
     path = Path(path)
     return path.with_name(f".{path.name}.{os.getpid()}.part")

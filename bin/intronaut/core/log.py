@@ -7,25 +7,25 @@ LOG_EVERY_SECONDS = 60
 
 
 class Log:
-    """What a tool tells its user on stderr: notes, warnings, progress with rate and ETA."""
+    """What a tool reports on stderr: notes, warnings, progress with rate and ETA."""
 
     def __init__(self, prog, args):
         self.prog = prog
         self.quiet = getattr(args, "quiet", False)
-        self.chatty = getattr(args, "verbose", False)
+        self.verbose = getattr(args, "verbose", False)
 
     def note(self, text):
-        """Say what was done."""
+        """Report what was done."""
         if not self.quiet:
             print(f"{self.prog}: {text}", file=sys.stderr)
 
     def detail(self, text):
-        """Say it only with --verbose."""
-        if self.chatty:
+        """Report it only with --verbose."""
+        if self.verbose:
             self.note(text)
 
     def warn(self, text):
-        """Say what the user should look at."""
+        """Report what the user should look at."""
         self.note(f"warning: {text}")
 
     def progress(self, total, unit):
@@ -41,7 +41,7 @@ class _Progress:
         self.done = 0
 
     def __enter__(self):
-        self.started = self.told = time.monotonic()
+        self.started = self.reported = time.monotonic()
         self.bar = None
         if sys.stderr.isatty() and not self.log.quiet:
             self.bar = _rich_bar(self.unit)
@@ -58,8 +58,8 @@ class _Progress:
         now = time.monotonic()
         if self.bar:
             self.bar.update(self.task, completed=self.done)
-        elif now - self.told >= LOG_EVERY_SECONDS:
-            self.told = now
+        elif now - self.reported >= LOG_EVERY_SECONDS:
+            self.reported = now
             rate = self.done / (now - self.started)
             left = (self.total - self.done) / rate if rate else float("inf")
             self.log.note(f"{self.done:,} of {self.total:,} {self.unit}, {rate:.3g}/s, {left / 60:.0f} min left")
