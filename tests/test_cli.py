@@ -15,7 +15,7 @@ import pytest
 
 from conftest import ROOT
 from intronaut import cli
-from intronaut.core import errors, files
+from intronaut.core import errors, files, log
 from intronaut.core.log import Log
 
 
@@ -287,7 +287,7 @@ def test_inputs_that_are_not_files(tmp_path):
 
 def test_progress_is_one_line_a_minute_in_a_log(monkeypatch, capsys):
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(cli.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(log.time, "monotonic", lambda: clock.now)
     with Log("tool", SimpleNamespace(quiet=False, verbose=False)).progress(1000, "windows") as progress:
         for _ in range(100):
             clock.now += 3
