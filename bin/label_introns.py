@@ -52,6 +52,7 @@ def make_parser():
 
     add = parser.add_argument_group("genome").add_argument
     add("--fasta", metavar="FILE", help="genome, for the covariates gc and cpg and for checks")
+    add("--maxent-tables", metavar="FOLDER", help="tables of MaxEntScan, for its scores as splice-site strengths")
     add("--assembly", metavar="NAME", help="name of the assembly, recorded in counts.json")
     add("--chrom-aliases", metavar="TSV", help="table of chromosome names, one naming scheme a column")
     add("--skip-missing-chroms", action="store_true", help="leave out chromosomes not in the FASTA")
@@ -125,10 +126,13 @@ def main(argv):
 
     from intronaut.genome.annotation import distinct_introns, read_annotation
     from intronaut.genome.chromosomes import read_aliases
+    from intronaut.genome.maxentscan import Tables
     from intronaut.genome.reference import Genome
     from intronaut.io.tables import write_table
     from intronaut.labels.annotation import MEANING, count_labels, ledger_table, loci, why_unusable
+    from intronaut.labels.splice_sites import splice_site_columns
 
+    tables = Tables(args.maxent_tables) if args.maxent_tables else None
     annotation = read_annotation(args.annotation)
     introns, genes = distinct_introns(annotation)
     introns["intron_id"] = loci(introns) + ":" + introns["strand"]
@@ -144,6 +148,8 @@ def main(argv):
         reason = why_unusable(introns, chroms, args.min_length)
         unusable = introns[reason.notna()].assign(reason=reason.dropna(), source="annotation")
         introns = introns[reason.isna()].reset_index(drop=True)
+        sites, about_sites = splice_site_columns(introns, annotation.genes, genome, chroms, tables, args.seed)
+        introns = introns.assign(**sites)
         of_introns, unit, rows = count_labels(introns), "intron", introns
         ledger = pd.concat([unusable, left_out])
         if args.peaks:
@@ -159,6 +165,7 @@ def main(argv):
             "genes": len(annotation.genes), "transcripts": len(annotation.transcripts),
             "exons": len(annotation.exons), "introns_of_genes": len(genes),
         },
+        "splice_sites": about_sites,
     }  # fmt: skip
     counts["reasons"] = {reason: MEANING[reason] for reason in (*counts["unlabelled"], *counts["ledger"])}
     require_classes(args, counts)
@@ -176,6 +183,8 @@ def main(argv):
 
 def check_options(parser, args):
     """Refuse options that do not fit together, and inputs that are not there, before any work."""
+    if not args.fasta:
+        refuse_without_effect(parser, args, ["maxent_tables"], "without --fasta")
     if args.calls:
         refuse_without_effect(parser, args, ["annotation_rule"], "with --calls")
     else:

@@ -44,6 +44,7 @@ LEFT_OUT = {
         "c_values": "the default penalties span all that can be best; the path that was tried is in the model",
         "tolerance": "a numerical detail of convergence, which the model reports",
     },
+    "label_introns": {"maxent_tables": "a folder of tables that no Galaxy data type holds"},
     "make_report": {"settings": "the pipeline's own params; Galaxy shows those of every job"},
 }
 

@@ -10,7 +10,7 @@ import label_introns
 import match_introns
 from conftest import DEMO
 from intronaut.core.errors import BadData, UsageError
-from intronaut.io.tables import COVARIATES, read_labels
+from intronaut.io.tables import COVARIATE_BLOCKS, COVARIATES, read_labels
 
 
 def label(folder, annotation, fasta):
@@ -127,7 +127,10 @@ def test_covariates_cannot_tell_matched_introns_apart(demo_labels, match, tmp_pa
         assert [told[side]["low"], told[side]["high"]] == pytest.approx(expected, abs=0.04)
 
 
-@pytest.mark.parametrize("options", [[], ["--method", "propensity", "--match", ",".join(COVARIATES)]])
+PLACE_AND_BASES = (*COVARIATE_BLOCKS["architecture"], *COVARIATE_BLOCKS["composition"])
+
+
+@pytest.mark.parametrize("options", [[], ["--method", "propensity", "--match", ",".join(PLACE_AND_BASES)]])
 def test_matching_on_chr19p_leaves_the_covariates_nothing_to_tell(chr19p_labels, match, tmp_path, options):
     table, balance = match(chr19p_labels, *options)
     wanted = balance[balance["matched"] == "yes"]

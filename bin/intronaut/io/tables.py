@@ -15,8 +15,15 @@ _WHOLE = re.compile(r"-?[0-9]+\Z")
 _BREAKS = re.compile(r"[\t\r\n]")
 BED_COLUMNS = ("chrom", "start", "end", "name", "score", "strand")
 LABEL_COLUMNS = (*BED_COLUMNS, "label", "unit", "gene_id", "gene_name", "intron_id")
-# what a window's place and base content tell without any model; the baseline that every model must beat
-COVARIATES = ("length", "gc", "cpg", "rank", "n_introns", "dist_tss", "dist_tes", "gene_length")
+SPLICE_SITES = ("donor_strength", "acceptor_strength", "ppt_y", "bp_score", "bp_distance", "agez", "u12")
+# what is known of an intron without any model of its chromatin; the baseline that every model must beat
+COVARIATES = ("length", "gc", "cpg", "rank", "n_introns", "dist_tss", "dist_tes", "gene_length", *SPLICE_SITES)
+# the same by what kind of knowledge they are, each beyond the ones before it
+COVARIATE_BLOCKS = {
+    "architecture": ("length", "rank", "n_introns", "dist_tss", "dist_tes", "gene_length"),
+    "composition": ("gc", "cpg"),
+    "splice_sites": SPLICE_SITES,
+}
 PREDICTION_COLUMNS = ("name", "label", "split", "fold", "p_retained", "logit")
 
 
