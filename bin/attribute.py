@@ -96,7 +96,7 @@ def main(argv):
     model, problem = differentiable(fitted, args.model, files, pick_device(args.device), log)
     if args.method == "gradient" and not hasattr(model, "networks"):
         raise UsageError("--method gradient reads bases; DNABERT-2 reads tokens: use ig or ism")
-    windows = read_all(args, problem)
+    windows = read_all(args, problem, fitted.notes.get("features", {}), log)
     shown = read_shown(args)
     sizes = read_chrom_sizes(args.chrom_sizes) if args.chrom_sizes else None
     if sizes:
@@ -106,16 +106,20 @@ def main(argv):
         write_all(folder, windows, table, provenance(args, fitted.notes), sizes, shown, args, log)
 
 
-def read_all(args, problem):
-    """All windows. Raises BadData for those the model cannot read, and for figures of none of them."""
+def read_all(args, problem, features, log):
+    """All windows. Raises BadData for those the model cannot read, for windows that were cut otherwise than those it
+    learnt from, as the provenance of its ``features`` says, and for figures of none of them."""
     from intronaut.io.fasta import read_windows
+    from intronaut.io.window_cut import CutRecord, refuse_different_cut
 
-    windows, problems = [], Problems(args.windows)
-    for window in read_windows(args.windows):
+    windows, problems, cut = [], Problems(args.windows), CutRecord()
+    for window in cut.watch(read_windows(args.windows)):
         if told := problem(window.sequence):
             problems.add(f"record {window.name!r} {told}")
         windows.append(window)
     problems.raise_if_any()
+    for text in refuse_different_cut(features, cut.provenance(), args.windows):
+        log.warn(text)
     names = {window.name for window in windows}
     if unknown := [name for name in args.figure if name not in names]:
         raise BadData(f"{args.windows}: --figure {unknown[0]!r}: no such window")

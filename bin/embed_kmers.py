@@ -53,12 +53,13 @@ def embed(path, args):
     """Count the k-mers of every window and write the features file."""
     from intronaut.features.kmers import canonical_kmers, feature_table, features_of
     from intronaut.io.fasta import read_windows
-    from intronaut.io.h5ad import FeatureWriter, window_obs
+    from intronaut.io.h5ad import FeatureWriter
+    from intronaut.io.window_cut import obs_and_cut
 
     log = Log(PROG, args)
-    obs = window_obs(read_windows(path))
+    obs, cut = obs_and_cut(read_windows(path))
     column_of, kmers = canonical_kmers(args.k)
-    provenance = {"tool": PROG, "version": __version__, "k": args.k}
+    provenance = {"tool": PROG, "version": __version__, "k": args.k, **cut}
     with (
         FeatureWriter(args.output, obs, feature_table(kmers), "float32", provenance, resume=True) as writer,
         log.progress(len(obs), "windows") as progress,

@@ -67,17 +67,19 @@ def embed(path, args):
     from threadpoolctl import threadpool_limits
 
     from intronaut.io.fasta import read_windows
-    from intronaut.io.h5ad import FeatureWriter, window_obs
+    from intronaut.io.h5ad import FeatureWriter
+    from intronaut.io.window_cut import obs_and_cut
     from intronaut.motifs.pwm import jaspar_motifs, read_motifs
     from intronaut.motifs.trap import Scanner, feature_table
 
     log = Log(PROG, args)
-    obs = window_obs(read_windows(path))
+    obs, cut = obs_and_cut(read_windows(path))
+    source = provenance(args) | cut
     motifs = read_motifs(args.motifs) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)
     scanner = Scanner(motifs, args.pseudocount, args.background)
     # one window a thread: the threads of BLAS itself have nothing to gain on products this small
     with (
-        FeatureWriter(args.output, obs, feature_table(motifs), "float32", provenance(args), resume=True) as writer,
+        FeatureWriter(args.output, obs, feature_table(motifs), "float32", source, resume=True) as writer,
         threadpool_limits(1),
         ThreadPoolExecutor(args.threads) as pool,
         log.progress(len(obs), "windows") as progress,

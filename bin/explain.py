@@ -82,7 +82,7 @@ def main(argv):
     from intronaut.interpret.explanation import add_stability, describe
     from intronaut.models.design_matrix import every_locus
 
-    model, features, columns = open_on_features(args.model, args.features)
+    model, features, columns = open_on_features(args.model, args.features, log)
     labels = read_own_labels(args, model) if args.labels else None
     var = features.var.iloc[columns]
     if {"target", "cell_type"} <= set(var.columns):

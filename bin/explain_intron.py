@@ -62,7 +62,7 @@ def main(argv):
     from intronaut.io import tables
     from intronaut.models.design_matrix import every_locus
 
-    model, features, columns = open_on_features(args.model, args.features)
+    model, features, columns = open_on_features(args.model, args.features, log)
     var = features.var.iloc[columns]
     if {"target", "cell_type"} <= set(var.columns):
         var = annotate(var, args.grouping)

@@ -8,10 +8,12 @@
 INPUT is labels.tsv, or BED with 3 to 6 columns or more, or - for standard input. Every row becomes one FASTA record, in
 the same order, or is listed with the reason in the table of --dropped:
 
-  >NAME CHROM:START-END(STRAND) anchor= length= edge= pad_left= pad_right= shift= row=
+  >NAME CHROM:START-END(STRAND) anchor= length= strand= edge= pad_left= pad_right= shift= row= genome=
 
 CHROM:START-END is the window, 0-based and half-open on the forward strand, in the genome's own chromosome names; row=
-is the row it was made from. Letters are upper case; N and the other IUPAC letters are kept.
+is the row it was made from, genome= a digest of the genome's chromosome lengths. The embedders keep anchor, length,
+strand, edge and genome with the features, so that no model reads windows that were cut another way. Letters are upper
+case; N and the other IUPAC letters are kept.
 
 Where a window lies, counted in the reading direction of the row's strand (. as +); both strands follow one rule:
   donor     the first intron base is base LENGTH // 2 (from 0): an even window is half exon, half intron
@@ -104,6 +106,7 @@ def windows_of(rows, chroms, genome, args, dropped, counts, progress):
     from intronaut.genome.windows import NoWindow, cut_window
 
     how = {"anchor": args.anchor, "length": args.length, "edge": args.edge, "strand": args.strand}
+    digest = genome.digest()
     for row in rows:
         try:
             window = cut_window(genome, row, chroms[row.chrom], **how)
@@ -114,6 +117,7 @@ def windows_of(rows, chroms, genome, args, dropped, counts, progress):
                 counts["padded"] += 1
             if window.fields["shift"]:
                 counts["shifted"] += 1
+            window.fields["genome"] = digest
             yield f">{window.header()}\n{window.sequence}\n"
         progress.add(1)
 

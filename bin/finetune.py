@@ -152,14 +152,15 @@ def work(args, device, log):
     """Read, train, judge and write."""
     from intronaut.io import tables
     from intronaut.io.fasta import read_windows
-    from intronaut.io.h5ad import window_obs
+    from intronaut.io.window_cut import obs_and_cut
     from intronaut.models.cross_validation import make_plan
     from intronaut.models.design_matrix import join
     from intronaut.models.folder import MODEL_FILES
     from intronaut.networks import classifiers, cross_training, training
 
     windows = list(read_windows(args.windows))
-    read = SimpleNamespace(path=args.windows, obs=window_obs(windows))
+    obs, cut = obs_and_cut(windows)
+    read = SimpleNamespace(path=args.windows, obs=obs)
     labels, labels_sha256 = tables.read_labels_and_digest(args.labels)
     table, rows, counts = join(read, labels)
     plan = make_plan(table, args.folds)
@@ -170,7 +171,7 @@ def work(args, device, log):
         log.warn(f"{args.weights}: {pretrained.note}")
     spec = spec_of(args, pretrained, sequences)
     settings = settings_of(args)
-    provenance = provenance_of(args, read.obs, pretrained, sequences) | {"labels_sha256": labels_sha256}
+    provenance = provenance_of(args, obs, cut, pretrained, sequences) | {"labels_sha256": labels_sha256}
 
     def new_network(seed):
         return classifiers.start(spec, pretrained, seed, frozen=frozen(args), lora=args.lora)
@@ -253,7 +254,7 @@ def max_tokens(args):
     return args.max_tokens or published
 
 
-def provenance_of(args, obs, pretrained, sequences):
+def provenance_of(args, obs, cut, pretrained, sequences):
     """What a training depends on besides its settings and labels."""
     from intronaut import __version__
     from intronaut.core.files import digest_file
@@ -277,6 +278,7 @@ def provenance_of(args, obs, pretrained, sequences):
             "windows_sha256": input_digest(obs),
             "weights_sha256": digest_file(args.weights) if args.weights else None,
             "weights_note": pretrained.note if pretrained else "",
+            **cut,
         },
     }
 

@@ -277,6 +277,12 @@ def write_evaluations(folder, table, plan, results, counts):
     tables.write_table(folder / "path.tsv", main_one["found"].path)
 
 
+def window_lengths(features):
+    """Bases in the shortest and the longest window, or None where the features do not say."""
+    lengths = features.obs.get("length")
+    return None if lengths is None else [int(lengths.min()), int(lengths.max())]
+
+
 def write_model(folder, args, features, columns, scale, result, trained, labels_sha256):
     """model.json and the numbers of the final model, fitted on all rows that are not test rows."""
     from intronaut import __version__
@@ -299,6 +305,7 @@ def write_model(folder, args, features, columns, scale, result, trained, labels_
         "seed": args.seed,
         "labels_sha256": labels_sha256,
         "features": features.provenance,
+        "window_lengths": window_lengths(features),
     }
     var = features.var.iloc[columns]
     if args.model == "lightgbm":

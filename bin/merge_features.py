@@ -18,6 +18,7 @@ from intronaut.core.errors import Problems
 from intronaut.core.log import Log
 
 PROG = "merge_features"
+OF_A_SHARD = ("input_sha256", "window", "genome")
 
 
 def make_parser():
@@ -34,13 +35,14 @@ def main(argv):
     import pandas as pd
 
     from intronaut.io.h5ad import FeatureWriter, open_features
+    from intronaut.io.window_cut import joined_cut
 
     log = Log(PROG, args)
     first = open_features(args.shards[0])
-    tables = refuse_mixed(args.shards, first)
-    obs = pd.concat(tables)
+    tables, provenances = refuse_mixed(args.shards, first)
+    obs, provenance = pd.concat(tables), shared_provenance(first) | joined_cut(provenances)
     with (
-        FeatureWriter(args.output, obs, first.var, first.x.dtype, shared_provenance(first)) as writer,
+        FeatureWriter(args.output, obs, first.var, first.x.dtype, provenance) as writer,
         log.progress(len(obs), "windows") as progress,
     ):
         done = 0
@@ -55,13 +57,13 @@ def main(argv):
 
 
 def refuse_mixed(paths, first):
-    """The ``obs`` of each shard, which is opened for that alone: thousands at once are more than a system lets open.
+    """The ``obs`` and the provenance of each shard; one is open at a time, since systems limit how many may be.
 
     Raises BadData that lists every shard which does not go with the first, and every window that occurs twice.
     """
     from intronaut.io.h5ad import open_features
 
-    problems, seen, tables = Problems(PROG), {}, []
+    problems, seen, tables, provenances = Problems(PROG), {}, [], []
     for path in paths:
         shard = open_features(path)
         if "digest" not in shard.obs:
@@ -80,14 +82,15 @@ def refuse_mixed(paths, first):
                 problems.add(f"window {name!r} occurs in {seen[name]} and {path}")
             seen[name] = path
         tables.append(shard.obs)
+        provenances.append(shard.provenance)
         shard.x.file.close()
     problems.raise_if_any()
-    return tables
+    return tables, provenances
 
 
 def shared_provenance(shard):
-    """The provenance less what is a shard's own."""
-    return {key: value for key, value in shard.provenance.items() if key != "input_sha256"}
+    """The provenance less what is a shard's own: its input, and how its windows were cut, which is joined."""
+    return {key: value for key, value in shard.provenance.items() if key not in OF_A_SHARD}
 
 
 if __name__ == "__main__":

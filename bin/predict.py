@@ -60,7 +60,7 @@ def main(argv):
     if tool in READS and given != READS[tool]:
         raise UsageError(f"{args.model} is a model of {tool}: give --{READS[tool]}")
     if args.features:
-        names, logits, notes = from_features(*open_on_features(args.model, args.features), args.threads)
+        names, logits, notes = from_features(*open_on_features(args.model, args.features, log), args.threads)
     else:
         names, logits, notes = from_windows(args, log)
     if args.prevalence is not None:
@@ -91,15 +91,16 @@ def from_windows(args, log):
     from intronaut.features.embed import ahead
     from intronaut.features.open_model import open_model
     from intronaut.io.fasta import read_windows
+    from intronaut.io.window_cut import CutRecord, refuse_different_cut
     from intronaut.networks.device import prepare_torch
 
     prepare_torch(args.threads)
     model = open_model(args.model, args.device)
     size, dtype = model.notes["cost"]["windows_at_once"], model.notes["settings"]["dtype"]
-    names, logits, problems = [], [], Problems(args.windows)
+    names, logits, problems, cut = [], [], Problems(args.windows), CutRecord()
 
     def encoded():
-        for window in read_windows(args.windows):
+        for window in cut.watch(read_windows(args.windows)):
             if problem := model.problem(window.sequence):
                 problems.add(f"record {window.name!r} {problem}")
             yield window.name, model.encode(window.sequence)
@@ -109,6 +110,8 @@ def from_windows(args, log):
         if not problems.count:
             logits.append(model.logits([window for _, window in batch], size=size, dtype=dtype, log=log))
     problems.raise_if_any()
+    for text in refuse_different_cut(model.notes.get("features", {}), cut.provenance(), args.windows):
+        log.warn(text)
     return names, np.concatenate(logits), model.notes
 
 

@@ -10,7 +10,8 @@ Reads a VCF (plain, gzip, bgzf, or -), a genome, introns (labels.tsv or BED) and
 every alternative allele and every intron whose window holds it, the window is read with the reference and with the
 alternative allele, features are computed from both as those the model was fitted on, and the logits are compared.
 Covariates (length, GC …) have no part in this. Give the labels.tsv and the window options that fetch_sequences was
-given for the model: then the windows are checked against those that it learnt from, base by base.
+given for the model: then the windows are checked against those that it learnt from, base by base. Window options that
+differ from what the model's features record of theirs are refused.
 
 A window keeps its length and its anchor: insertions and deletions move its end on their own side of the anchor. An
 allele that spans the anchor moves as docs/variants.md says. REF must be what the genome holds.
@@ -77,9 +78,9 @@ def make_parser():
     )
     add_window_options(
         parser, "windows, cut as fetch_sequences cut those of the model", length=None,
-        length_help="bases in a window [a network's; 4096 for Sei in its own context; else 600]",
+        length_help="bases in a window [the model's; 4096 for Sei in its own context; else 600]",
     )  # fmt: skip
-    files = parser.add_argument_group("what the model's features were parser with")
+    files = parser.add_argument_group("what the model's features were made with")
     files.add_argument("--weights", metavar="FILE", help="of Sei or DNABERT-2")
     files.add_argument("--targets", metavar="FILE", help="target.names of Sei")
     files.add_argument("--projection", metavar="FILE", help="projvec_targets.npy, for Sei's sequence classes")
@@ -140,10 +141,14 @@ def scorer_of(args, log):
 
 def introns_of(genome, scorer, args, log):
     """The introns and their windows; says so when these are not those that the model learnt from."""
+    from intronaut.io.window_cut import refuse_different_options
     from intronaut.variants.alleles import Introns
 
-    length = args.length or scorer.length
+    features = scorer.model.notes["features"]
+    recorded = features.get("window", {}).get("length")
+    length = args.length or (recorded if isinstance(recorded, int) else scorer.length)
     how = {"anchor": args.anchor, "length": length, "edge": args.edge, "strand": args.strand}
+    refuse_different_options(features, how)
     introns = Introns(args.introns, genome, how)
     if problem := scorer.source.problem(introns.reference(0)):
         raise BadData(f"{args.introns}: a window {problem}")

@@ -36,13 +36,16 @@ def write_labels(path, table):
     write_table(path, table[columns + [name for name in table.columns if name not in columns]])
 
 
-def write_features(path, names, values, var=None, dtype=np.float32):
-    """A features file of rows ``names``; ``var`` defaults to features f0, f1 … with a family each five."""
+def write_features(path, names, values, var=None, dtype=np.float32, provenance=None, length=1):
+    """A features file of rows ``names``; ``var`` defaults to features f0, f1 … with a family each five.
+
+    ``length`` is that of the windows, one or each row's.
+    """
     if var is None:
         var = pd.DataFrame({"family": [f"fam{j // 5}" for j in range(values.shape[1])]})
         var.index = pd.Index([f"f{j}" for j in range(values.shape[1])], name="name")
-    obs = pd.DataFrame({"chrom": "1", "start": 0, "end": 1, "strand": "+", "length": 1, "n_unknown": 0, "digest": "0"},
-                       index=pd.Index(names, name="name"))  # fmt: skip
-    with FeatureWriter(path, obs, var, dtype, {"tool": "simulated"}) as writer:
+    obs = pd.DataFrame({"chrom": "1", "start": 0, "end": 1, "strand": "+", "length": length, "n_unknown": 0,
+                        "digest": "0"}, index=pd.Index(names, name="name"))  # fmt: skip
+    with FeatureWriter(path, obs, var, dtype, {"tool": "simulated"} if provenance is None else provenance) as writer:
         writer.write(np.arange(len(names)), values)
         writer.finish()

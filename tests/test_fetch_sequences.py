@@ -423,8 +423,10 @@ def test_aliases_are_used_and_headers_tell_the_genomes_own_names(tool, tmp_path,
     header, sequence, other, _ = said.splitlines()
     window = parse_header(header[1:])
     assert (window.name, window.chrom, window.start, window.end) == ("x", "chr2", 100, 110)
-    assert window.fields == {"anchor": "centre", "length": "10", "edge": "pad", "pad_left": "0", "pad_right": "0",
-                             "shift": "0", "row": "100-110(+)"}  # fmt: skip
+    with Genome(fasta) as genome:
+        digest = genome.digest()
+    assert window.fields == {"anchor": "centre", "length": "10", "strand": "aware", "edge": "pad", "pad_left": "0",
+                             "pad_right": "0", "shift": "0", "row": "100-110(+)", "genome": digest}  # fmt: skip
     assert sequence == bases["chr2"][100:110].upper()
     assert other.startswith(">1:5-15:. chr1:5-15(.) ")
 

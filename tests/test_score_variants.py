@@ -686,6 +686,14 @@ def test_a_window_not_cut_as_the_models_is_said(kmers, bases, capsys):
     score()
     assert "not the windows" not in capsys.readouterr().err
     for options in (["--length", "50"], ["--anchor", "donor"], ["--strand", "forward"], ["--edge", "drop"]):
+        told = f"{options[0][2:]} was .*, is '?{options[1]}"
+        with pytest.raises(UsageError, match=f"cut otherwise: {told}"):
+            score(*options)
+    # a model of before windows were recorded
+    notes = json.loads((kmers / "model/model.json").read_text())
+    del notes["features"]["window"]
+    (kmers / "model/model.json").write_text(json.dumps(notes))
+    for options in (["--length", "50"], ["--anchor", "donor"], ["--strand", "forward"], ["--edge", "drop"]):
         score(*options)
         assert "not the windows that the model learnt from" in capsys.readouterr().err
         assert json.loads((kmers / "summary.json").read_text())["windows_of_the_model"] is False

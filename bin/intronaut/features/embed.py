@@ -19,7 +19,8 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, Problems, TryAgain, UsageError
 from intronaut.io.fasta import read_windows
-from intronaut.io.h5ad import FeatureWriter, window_obs
+from intronaut.io.h5ad import FeatureWriter
+from intronaut.io.window_cut import obs_and_cut
 from intronaut.networks.device import compute_halving, unless_out_of_memory
 
 READ_AHEAD = 512
@@ -55,9 +56,9 @@ def embed(path, output, embedder, var, provenance, *, store="float32", batch_siz
     the dtype on disk. Returns the ``obs`` table. Raises BadData for windows the model cannot take, CannotWrite,
     TryAgain when one window alone does not fit into memory.
     """
-    obs = survey(path, embedder)
+    obs, cut = survey(path, embedder)
     work = Work(obs)
-    with FeatureWriter(output, obs, var, store, provenance, resume=True) as writer:
+    with FeatureWriter(output, obs, var, store, provenance | cut, resume=True) as writer:
         pending = writer.done[:] == 0
         if taken_up := int((~pending).sum()):
             log.note(f"{taken_up:,} of {len(obs):,} windows were already done")
@@ -89,7 +90,10 @@ def embed(path, output, embedder, var, provenance, *, store="float32", batch_siz
 
 
 def survey(path, embedder):
-    """The ``obs`` table of every window in the input. Raises BadData that lists the windows the model cannot take."""
+    """The ``obs`` table of every window in the input, and how they were cut, as provenance records it.
+
+    Raises BadData that lists the windows the model cannot take.
+    """
     if str(path) == "-":
         raise UsageError("the windows are read twice: give a file, not standard input")
     problems = Problems(path)
@@ -102,9 +106,9 @@ def survey(path, embedder):
             further.append(embedder.describe(window))
             yield window
 
-    obs = window_obs(checked())
+    obs, cut = obs_and_cut(checked())
     problems.raise_if_any()
-    return obs.join(pd.DataFrame(further, index=obs.index)) if further[0] else obs
+    return (obs.join(pd.DataFrame(further, index=obs.index)) if further[0] else obs), cut
 
 
 class Work:
@@ -230,7 +234,7 @@ def _write(writer, rows, values, source, new):
 
 def estimate(path, embedder, d, *, store="float32", batch_size="auto", log):
     """Time a few batches and return lines that say how long the whole input takes, its disk and memory."""
-    obs = survey(path, embedder)
+    obs, _ = survey(path, embedder)
     work = Work(obs)
     first, encoded = next(work.chunks(path, embedder.encode, np.ones(len(obs), bool)))
     size = _starting_size(embedder, obs, encoded, log) if batch_size == "auto" else batch_size

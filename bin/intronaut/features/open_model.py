@@ -18,11 +18,12 @@ def open_model(folder, device="auto"):
     return FinetunedNetwork(folder, pick_device(device))
 
 
-def open_on_features(folder, path):
+def open_on_features(folder, path, log=None):
     """``(model, features, columns)``: a model of fit, the features file ``path``, and its columns that the model reads.
 
-    Raises MissingInput; BadData for a network, which reads no features, and for features other than the model's.
+    ``log`` warns where the features do not record how their windows were cut. Raises MissingInput; BadData for a
+    network, which reads no features, and for features or windows other than the model's.
     """
     model = read_model(folder)
     features = open_features(path)
-    return model, features, matching_columns(model.notes, features)
+    return model, features, matching_columns(model.notes, features, log)

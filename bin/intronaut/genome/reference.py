@@ -7,6 +7,7 @@ import bisect
 import codecs
 import contextlib
 import gzip
+import hashlib
 import mmap
 import os
 import shutil
@@ -62,6 +63,14 @@ class Genome:
         self._close()
         if self._temporary:
             self._temporary.cleanup()
+
+    def digest(self):
+        """12 hex digits that tell this genome from another: a sha256 over the sorted lengths of its chromosomes.
+
+        Names have no part in it, which differ between sources of one assembly.
+        """
+        lengths = ",".join(map(str, sorted(self.lengths.values())))
+        return hashlib.sha256(lengths.encode()).hexdigest()[:12]
 
     def resolve(self, chrom, length=None):
         """This genome's name for ``chrom``; raises BadData that shows both names when there is none."""

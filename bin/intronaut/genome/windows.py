@@ -134,6 +134,7 @@ def cut_window(genome, row, chrom, *, anchor, length, edge, strand):
     fields = {
         "anchor": anchor,
         "length": length,
+        "strand": strand,
         "edge": edge,
         "pad_left": before,
         "pad_right": after,

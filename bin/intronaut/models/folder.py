@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file, whole_file
 from intronaut.io.tables import write_table
+from intronaut.io.window_cut import refuse_different_cut
 from intronaut.models.design_matrix import names_digest
 
 LAYOUT = 1
@@ -145,14 +146,18 @@ def read_notes(folder):
 
 
 # what a features file says of its input and of its making, not of what its columns mean
-NOT_MEANING = ("input_sha256", "version", "store", "dtype")
+NOT_MEANING = ("input_sha256", "version", "store", "dtype", "window", "genome", "cost")
 
 
-def matching_columns(notes, features):
+def matching_columns(notes, features, log=None):
     """The columns of a features file that a model was fitted on.
 
-    A model of a feature group finds its columns in the file that holds all groups. Raises BadData when the columns are
-    not there, or were made with other weights or options.
+    A model of a feature group finds its columns in the file that holds all groups. Where the features or the model do
+    not record how their windows were cut, ``log`` warns.
+
+    Raises:
+        BadData: columns that are not there, or were made with other weights or options, or of windows that were cut
+            otherwise than the model's or have another length than all of those that it learnt from.
     """
     both = (notes["features"], features.provenance)
     was, now = ({key: made[key] for key in made if key not in NOT_MEANING} for made in both)
@@ -160,6 +165,10 @@ def matching_columns(notes, features):
     if was and now and differing:
         told = "; ".join(f"{key} was {was.get(key)!r}, is {now.get(key)!r}" for key in differing)
         raise BadData(f"{features.path}: not made as the features of the model: {told}")
+    warnings = refuse_different_cut(*both, features.path)
+    refuse_other_lengths(notes, features)
+    for text in warnings if log and features.obs is not None else ():
+        log.warn(text)
     wanted = pd.Index(features.var.index)
     if names_digest(wanted) == notes["names_sha256"]:
         return np.arange(len(wanted))
@@ -171,6 +180,20 @@ def matching_columns(notes, features):
         f"{features.path}: its {len(wanted)} feature names are not the {notes['n_features']} the model was fitted on; "
         "make the features with the same tool, release and options"
     )
+
+
+def refuse_other_lengths(notes, features):
+    """Raise BadData for a window of another length than all that the model learnt from had, where these had one."""
+    shortest, longest = notes.get("window_lengths") or (None, None)
+    if shortest is None or shortest != longest or features.obs is None or "length" not in features.obs:
+        return
+    other = features.obs["length"] != longest
+    if other.any():
+        name, length = other.idxmax(), features.obs["length"][other].iloc[0]
+        raise BadData(
+            f"{features.path}: {other.sum():,} windows are not {longest:,} bases long as all of the model's were: "
+            f"{name!r} has {length:,}"
+        )
 
 
 def group_columns(features, group):
