@@ -12,9 +12,11 @@ from intronaut.genome.intervals import inside_any
 
 # why an intron or peak has no label, or is not in labels.tsv at all
 MEANING = {
-    "unmeasured": "no caller has a value for it",
+    "unmeasured": "no caller has a value for it, or no read tells",
     "low_evidence": "beyond a threshold, but with too few reads",
     "grey_zone": "between the thresholds for spliced and retained",
+    "uneven": "retained by its ends, but its middle or one end has too few reads",
+    "body_covered": "spliced by its ends, but reads cover its middle",
     "samples_disagree": "some samples of the caller say retained, but too few",
     "callers_disagree": "fewer callers than asked for say the same",
     "only_retained_intron_transcripts": "no transcript splices it but those of biotype retained_intron",

@@ -1,0 +1,53 @@
+"""Whether alignments are of the genome that the annotation and the FASTA describe."""
+
+import hashlib
+
+from intronaut.core.errors import BadData, Problems
+from intronaut.genome.chromosomes import resolve_chrom, resolve_chroms
+
+
+def alignment_chroms(alignments, introns, aliases, annotation, genome=None):
+    """A dict from the annotation's chromosome names to those of the alignments, None where they lack one.
+
+    Args:
+        alignments: object with ``source`` and ``lengths`` (name → bases).
+        introns: DataFrame chrom, end. ``annotation``: its file, for the message.
+        genome: a Genome, or None; its lengths must be those of the alignments.
+
+    Raises:
+        BadData: no chromosome in common, an intron beyond the end of its chromosome, or another length in the FASTA.
+    """
+    last = introns.groupby("chrom", sort=False)["end"].max()
+    names = {chrom: resolve_chrom(chrom, alignments.lengths, aliases) for chrom in last.index}
+    if not any(names.values()):
+        resolve_chroms(names, alignments.lengths, aliases, source=annotation, genome=alignments.source)
+    problems = Problems(alignments.source)
+    for chrom, name in names.items():
+        length = None if name is None else alignments.lengths[name]
+        if length is not None and last[chrom] > length:
+            problems.add(f"{name} has {length:,} bases, but {annotation} has an intron that ends at {last[chrom]:,}: "
+                         "another assembly?")  # fmt: skip
+        in_fasta = None if genome is None else resolve_chrom(chrom, genome.lengths, genome.aliases)
+        if None not in (length, in_fasta) and genome.lengths[in_fasta] != length:
+            problems.add(f"{name} has {length:,} bases, but {in_fasta} of {genome.path} has "
+                         f"{genome.lengths[in_fasta]:,}: another assembly?")  # fmt: skip
+    problems.raise_if_any()
+    return names
+
+
+def check_cram_reference(alignments, genome):
+    """Raise BadData where a chromosome of a CRAM has another length or checksum (M5) in the genome."""
+    problems = Problems(alignments.source)
+    for entry in alignments.header["SQ"]:
+        name, length = entry["SN"], entry["LN"]
+        if name not in genome.lengths:
+            continue
+        if genome.lengths[name] != length:
+            problems.add(f"{name} has {length:,} bases, but {genome.lengths[name]:,} in {genome.path}")
+        elif "M5" in entry:
+            digest = hashlib.md5(genome.fetch(name, 0, length).encode(), usedforsecurity=False).hexdigest()
+            if digest != entry["M5"].lower():
+                problems.add(f"{name} is another sequence in {genome.path}; give the FASTA that the CRAM was made with")
+    problems.raise_if_any()
+    if not set(genome.lengths) & set(alignments.lengths):
+        raise BadData(f"{alignments.source}: {genome.path} has none of its chromosomes; give the right FASTA")

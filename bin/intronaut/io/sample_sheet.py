@@ -1,0 +1,81 @@
+"""The sheet of samples: the files with the reads of each sample, its condition, and how its library was made."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from intronaut.core.errors import BadData, Problems
+from intronaut.io.tables import read_table
+
+NAME = re.compile(r"[A-Za-z0-9._-]+\Z")
+# columns of files: a row has one of these sets
+SOURCES = (("reads",), ("junctions", "coverage"), ("junctions", "coverage_plus", "coverage_minus"), ("counts",))
+FILES = ("reads", "junctions", "coverage", "coverage_plus", "coverage_minus", "counts")
+SYNONYMS = {"path": "reads", "strandedness": "strand"}
+STRANDS = ("auto", "forward", "reverse", "unstranded")
+KINDS = ("auto", "short", "long")
+
+
+@dataclass
+class SheetRow:
+    """One row: the ``sample`` that its reads count for, its files by column, and what it says of the library.
+
+    ``condition``, ``strand`` and ``kind`` are None where the sheet says nothing.
+    """
+
+    sample: str
+    files: dict
+    condition: str | None = None
+    strand: str | None = None
+    kind: str | None = None
+
+
+def read_sheet(path):
+    """Read a sheet of samples into a list of SheetRow; rows with ``replicate_of`` count for the sample that it names.
+
+    Relative paths are relative to the sheet. Raises BadData that lists every fault: names that occur twice or hold
+    other signs than letters, digits, ``. _ -``; rows without files or with those of two kinds; files that are not
+    there; words that mean no strand or kind of reads; a sample with two conditions.
+    """
+    table = read_table(path, ("sample",)).rename(columns=SYNONYMS)
+    if not set(FILES) & set(table.columns):
+        raise BadData(f"{path}: no column of files; it has {', '.join(table.columns)}, and needs reads, counts, or "
+                      "junctions and coverage")  # fmt: skip
+    if table.empty:
+        raise BadData(f"{path}: no sample in it")
+    problems, rows = Problems(path), []
+    twice = table["sample"].duplicated(keep=False) & table["sample"].notna()
+    for line, (row, repeated) in enumerate(zip(table.to_dict("records"), twice, strict=True), 2):
+        cells = {name: value for name, value in row.items() if not pd.isna(value) and value != ""}
+        if repeated:
+            problems.add(f"sample {cells['sample']} is named twice; name lanes apart and give replicate_of", line)
+        _check_row(cells, Path(path).parent, problems, line)
+        files = {name: str(Path(path).parent / cells[name]) for name in FILES if name in cells}
+        sample = cells.get("replicate_of", cells.get("sample", ""))
+        rows.append(SheetRow(sample, files, cells.get("condition"), cells.get("strand"), cells.get("reads_kind")))
+    conditions = {}
+    for row in rows:
+        if row.condition is not None and conditions.setdefault(row.sample, row.condition) != row.condition:
+            problems.add(f"sample {row.sample} has two conditions, {conditions[row.sample]} and {row.condition}")
+    problems.raise_if_any()
+    return rows
+
+
+def _check_row(cells, folder, problems, line):
+    for name in ("sample", "replicate_of", "condition"):
+        if name in cells and not NAME.match(cells[name]):
+            problems.add(f"{name} is {cells[name]!r}; use letters, digits and . _ -", line)
+    if "sample" not in cells:
+        problems.add("no sample", line)
+    named = tuple(name for name in FILES if name in cells)
+    if named not in SOURCES:
+        has = " and ".join(named) or "no file"
+        problems.add(f"{has}; a row has reads, or counts, or junctions and coverage (or coverage_plus, _minus)", line)
+    for name in named:
+        if not (folder / cells[name]).is_file():
+            problems.add(f"{name} is {cells[name]!r}, and there is no such file", line)
+    for name, words in (("strand", STRANDS), ("reads_kind", KINDS)):
+        if cells.get(name, words[0]) not in words:
+            problems.add(f"{name} is {cells[name]!r}, not one of {', '.join(words)}", line)

@@ -1,0 +1,169 @@
+"""What of every annotated intron reads can measure: its body without other exons, its two ends, and what is beside it.
+
+Coordinates are 0-based, half-open, on the forward strand; ``left`` is the end with the lower coordinate.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from intronaut.genome.intervals import overlapping_pairs
+
+# bases beside an exon that are not measured
+PADDING = 5
+STRANDS = "+-"
+
+
+@dataclass
+class Bodies:
+    """What can be measured of the introns of a chromosome.
+
+    ``intron, start, end``: the parts of the bodies, sorted by intron (row) and start. One value an intron: ``measured``
+    (bases of the body), ``left``, ``right`` (whether an exon masks that end).
+    """
+
+    intron: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    measured: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+
+
+class ChromIntrons:
+    """The introns of one chromosome, their genes' spans, and the exons and excluded regions over them.
+
+    Args:
+        introns: rows of ``annotation.distinct_introns`` of one chromosome, each with a strand.
+        genes: DataFrame intron (row of ``introns``), gene (row of ``annotation.genes``).
+        exons: rows of :func:`distinct_exons` of the chromosome.
+        spans: dict from strand to the (starts, ends) of its genes, merged and sorted.
+        excluded: DataFrame start, end of the regions not to measure.
+        overhang: least aligned bases on either side of a crossed position.
+    """
+
+    def __init__(self, introns, genes, exons, spans, excluded, overhang):
+        self.start, self.end = introns["start"].to_numpy(np.int64), introns["end"].to_numpy(np.int64)
+        self.minus = (introns["strand"] == "-").to_numpy()
+        self.points = np.unique(np.concatenate([self.start, self.end]))
+        self.left, self.right = (np.searchsorted(self.points, ends) for ends in (self.start, self.end))
+        self.spans = spans
+        reach = max(PADDING, overhang)
+        wide = pd.DataFrame({"chrom": "", "start": self.start - reach, "end": self.end + reach})
+        pairs = overlapping_pairs(wide, exons.assign(chrom=""))
+        self._overhang = overhang
+        self._exon_pairs(pairs["left"].to_numpy(), exons.iloc[pairs["right"]], genes)
+        pairs = overlapping_pairs(wide, excluded.assign(chrom=""))
+        excluded = excluded.iloc[pairs["right"]]
+        self._excluded = pairs["left"].to_numpy(), *(excluded[name].to_numpy(np.int64) for name in ("start", "end"))
+
+    def _exon_pairs(self, intron, exons, genes):
+        """Keep the exons that can mask an intron, and set the flags that tell which exons lie about it."""
+        n = len(self.start)
+        a, b = exons["start"].to_numpy(np.int64), exons["end"].to_numpy(np.int64)
+        start, end = self.start[intron], self.end[intron]
+        strand, minus = exons["strand"].to_numpy(object), self.minus[intron]
+        same = np.where(minus, strand == "-", strand == "+")
+        other = np.where(minus, strand == "+", strand == "-")
+        of_gene = (genes["intron"].to_numpy(np.int64) << 32) + genes["gene"].to_numpy(np.int64)
+        own = np.isin((intron << 32) + exons["gene"].to_numpy(np.int64), of_gene)
+        # a model of the retention itself: it reaches over the intron, or a loose end of it lies inside
+        over_left = (a < start) | (exons["loose_left"].to_numpy(bool) & (a < end))
+        over_right = (b > end) | (exons["loose_right"].to_numpy(bool) & (b > start))
+        shows = own & over_left & over_right
+        beside = (a < end + self._overhang) & (b > start - self._overhang) & ~shows
+        self.inside_exon = np.bincount(intron[shows], minlength=n) > 0
+        self.antisense = np.bincount(intron[beside & other], minlength=n) > 0
+        self.other_gene = np.bincount(intron[beside & same & ~own], minlength=n) > 0
+        self._masking = tuple(column[~shows] for column in (intron, a, b, same))
+
+    def bodies(self, unstranded):
+        """The Bodies where exons of the intron's own strand mask, or where those of all strands do."""
+        intron, a, b, same = self._masking
+        if not unstranded:
+            intron, a, b = intron[same], a[same], b[same]
+        masked = []
+        for ends in (self.start, self.end):
+            at = ends[intron]
+            covered = (a <= at - self._overhang) & (at + self._overhang <= b)
+            masked.append(np.bincount(intron[covered], minlength=len(self.start)) > 0)
+        hidden = zip((intron, a - PADDING, b + PADDING), self._excluded, strict=True)
+        parts = _gaps(self.start, self.end, *(np.concatenate(columns) for columns in hidden))
+        row, start, end = parts
+        measured = np.bincount(row, end - start, minlength=len(self.start)).astype(np.int64)
+        return Bodies(*parts, measured, *masked)
+
+    def measurable(self):
+        """The (starts, ends) of all bases that are in the body of some intron, whatever the library: merged, sorted."""
+        bodies = self.bodies(unstranded=False)
+        return merged_spans(bodies.start, bodies.end)
+
+
+def _gaps(start, end, row, a, b):
+    """The parts of each ``[start, end)`` that no interval ``[a, b)`` of its ``row`` covers: row, start, end arrays."""
+    a, b = np.clip(a, start[row], end[row]), np.clip(b, start[row], end[row])
+    every = np.arange(len(start))
+    row, a, b = np.concatenate([every, row, every]), np.concatenate([start, a, end]), np.concatenate([start, b, end])
+    order = np.argsort((row << 32) + a, kind="stable")
+    row, a, b = row[order], a[order], b[order]
+    # the row in the high bits makes one running maximum start afresh with every intron
+    reach = np.maximum.accumulate((row << 32) + b)
+    before = np.concatenate([[-1], reach[:-1]])
+    is_gap = (before >> 32 == row) & ((row << 32) + a > before)
+    return row[is_gap], before[is_gap] & (2**32 - 1), a[is_gap]
+
+
+def merged_spans(start, end):
+    """The (starts, ends) of the union of intervals, sorted; intervals that touch become one."""
+    order = np.argsort(start, kind="stable")
+    start, reach = start[order], np.maximum.accumulate(end[order])
+    first = np.flatnonzero(np.concatenate([[True], start[1:] > reach[:-1]])[: len(start)])
+    return start[first], reach[np.append(first[1:], len(start))[: len(first)] - 1]
+
+
+def distinct_exons(annotation):
+    """The distinct exons of every gene: chrom, start, end, strand, gene (row), and whether either edge is loose.
+
+    An edge is loose where a ``retained_intron`` transcript begins or ends: its model is a fragment, and its edge no
+    splice site.
+    """
+    of = annotation.transcripts.iloc[annotation.exons["transcript"]].reset_index(drop=True)
+    exons = annotation.exons[["start", "end"]].reset_index(drop=True).join(of[["chrom", "strand", "gene"]])
+    exons["loose_left"] = of["retained"] & (exons["start"] == of["start"])
+    exons["loose_right"] = of["retained"] & (exons["end"] == of["end"])
+    return exons.drop_duplicates().sort_values(["chrom", "start", "end"], kind="stable", ignore_index=True)
+
+
+def gene_spans(annotation):
+    """Per chromosome, a dict from strand (``+``, ``-``, and ``.`` for any other) to merged (starts, ends) of genes."""
+    genes = annotation.genes.assign(
+        strand=annotation.genes["strand"].where(annotation.genes["strand"].isin([*STRANDS]), ".")
+    )
+    spans = {}
+    for (chrom, strand), rows in genes.groupby(["chrom", "strand"]):
+        merged = merged_spans(rows["start"].to_numpy(np.int64), rows["end"].to_numpy(np.int64))
+        spans.setdefault(chrom, {})[strand] = merged
+    return spans
+
+
+def chrom_introns(annotation, introns, genes, excluded, overhang):
+    """Yield ``(chrom, rows of introns, ChromIntrons)`` for every chromosome, in the order of ``introns``.
+
+    Args:
+        annotation: an Annotation; ``introns``, ``genes`` are those of its ``distinct_introns``.
+        excluded: DataFrame chrom, start, end, in the annotation's names.
+    """
+    exons, spans = distinct_exons(annotation), gene_spans(annotation)
+    exons, excluded = (dict(list(table.groupby("chrom"))) for table in (exons, excluded))
+    nothing = pd.DataFrame({"start": [], "end": []}, dtype="int64")
+    stranded = introns["strand"].isin([*STRANDS]).to_numpy()
+    chrom_of = introns["chrom"].to_numpy(object)
+    for chrom in introns["chrom"].unique():
+        rows = np.flatnonzero(stranded & (chrom_of == chrom))
+        if not len(rows):
+            continue
+        own = genes[genes["intron"].isin(rows)]
+        own = own.assign(intron=np.searchsorted(rows, own["intron"]))
+        about = exons[chrom], spans[chrom], excluded.get(chrom, nothing)
+        yield chrom, rows, ChromIntrons(introns.iloc[rows], own, *about, overhang)

@@ -1,0 +1,217 @@
+"""The table of a sample, what there is to say of its reads, its novel junctions and its track."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from intronaut.genome.annotation import chrom_order
+from intronaut.io.fragments import REASONS
+from intronaut.labels.fragment_counts import ANY, MINUS, PLUS, ChromCounts, read_keys, strands_of_classes
+from intronaut.labels.intron_bodies import STRANDS
+from intronaut.labels.retention import (
+    LIMITS,
+    body_depth,
+    counts_of_introns,
+    depth_of_strand,
+    finished_table,
+    flags,
+    retention,
+    unmeasured,
+)
+
+NOVEL_COLUMNS = ("chrom", "start", "end", "name", "score", "strand", "sample", "fragments", "known_ends", "inside")
+FEWEST_NOVEL = 5
+# shares beyond which a sample is not what RNA-seq of mRNA looks like
+FEWEST_SPLICED, MOST_DROPPED, MOST_UNSPLICED_DEPTH, MIXED = 0.05, 0.5, 0.3, (0.2, 0.8)
+UNIQUE_OR_UNKNOWN = 255
+
+
+def measured_table(introns, counts, present, sample):
+    """The table of one sample (``retention.COLUMNS``), in the order of the introns.
+
+    Args:
+        introns: Introns; ``counts``: SampleCounts.
+        present: chromosomes of the annotation that the alignments have, reads or none.
+    """
+    rows, tables = [], []
+    for chrom, (row, about) in introns.chroms(counts.overhang).items():
+        bodies = about.bodies(counts.library == "unstranded")
+        if chrom in present:
+            chrom_counts = counts.chroms.get(chrom) or ChromCounts(len(about.points))
+            columns = counts_of_introns(about, chrom_counts, counts.library)
+            tables.append(with_depth(about, bodies, columns, chrom_counts, counts.library))
+        else:
+            tables.append(unmeasured(about, bodies))
+        rows.append(row)
+    return finished_table(introns.table.iloc[np.concatenate(rows)], pd.concat(tables), sample)
+
+
+def with_depth(about, bodies, columns, counts, library):
+    """The columns of a chromosome from its counts: levels, body, balance and flags."""
+    depths = np.full((3, len(about.start)), np.nan)
+    for strand in (PLUS, MINUS):
+        chosen = about.minus == (strand == MINUS)
+        measured = body_depth(bodies, depth_of_strand(counts, library, strand), chosen)
+        depths = np.where(chosen, measured, depths)
+    table = retention(columns, bodies, depths)
+    return table.assign(flags=flags(table, about))
+
+
+def sample_counts(sample, counts, table):
+    """What goes to ``counts.json`` of a sample: reads left out by reason, fragments, library, calls."""
+    reads, fragments = counts.reads, counts.fragments
+    numbers = {f"dropped_{name}": reads.dropped[name] for name in REASONS if reads.dropped[name]}
+    numbers |= {
+        "records": reads.records, "kept": reads.kept, "introns": len(table), "fragments": fragments.fragments,
+        "pairs": fragments.pairs, "spliced_fragments": fragments.spliced_fragments,
+        "anchored_spliced_fragments": fragments.anchored_spliced_fragments,
+    }  # fmt: skip
+    return {
+        "sample": sample.name, "library": counts.library, "strand_same": fragments.same,
+        "strand_opposite": fragments.opposite, "strand_share": counts.share, "reads": counts.kind,
+        "overhang": counts.overhang, "wobble": counts.wobble, **dict(sorted(numbers.items())), **count_calls(table),
+        "condition": sample.condition, "kept_duplicates": reads.duplicates,
+    }  # fmt: skip
+
+
+def count_calls(table):
+    """How many introns have each call, and each reason for none."""
+    calls = table["call"].map({1: "1", 0: "0"}).fillna("NA")
+    reasons = table.loc[table["reason"] != ".", "reason"]
+    return {"calls": dict(Counter(calls)), "reasons": dict(Counter(reasons))}
+
+
+def warnings(about, counts, table, strand_given):
+    """What the user should look at in a sample, a list of texts.
+
+    Args:
+        about: as from :func:`sample_counts`; ``strand_given``: whether the user says how the library was made.
+    """
+    texts, share, n = [], about["strand_share"], about["strand_same"] + about["strand_opposite"]
+    if not strand_given and n < 50:
+        texts.append(f"only {n} fragments on genes of one strand: the library is taken as unstranded; see --strand")
+    elif share is not None and (MIXED[0] < share < 0.4 or 0.6 < share < MIXED[1]):
+        texts.append(f"strand_mixed: {share:.0%} of fragments show the gene's strand by read 1: two libraries, or DNA?")
+    fragments, records = max(about["fragments"], 1), max(about["records"], 1)
+    if about["spliced_fragments"] / fragments < FEWEST_SPLICED:
+        texts.append(f"{about['spliced_fragments'] / fragments:.1%} of fragments are spliced: is it RNA-seq of mRNA?")
+    for name, number in counts.reads.dropped.items():
+        if number / records > MOST_DROPPED:
+            texts.append(f"{number / records:.0%} of the records are left out as {name}")
+    share = unspliced_depth(table)
+    if share > MOST_UNSPLICED_DEPTH:
+        texts.append(f"{share:.0%} of the depth of introns is in genes without one junction: genomic DNA?")
+    if about["kept"] and not counts.reads.has_nh and counts.reads.qualities <= {0, UNIQUE_OR_UNKNOWN}:
+        texts.append("no record has NH and no mapping quality is known: multimapped reads cannot be left out")
+    return texts
+
+
+def unspliced_depth(table):
+    """The share of the introns' depth that lies in genes of which no intron has a junction."""
+    depth = table["depth_mean"].fillna(0) * table["measured"]
+    spliced = (table["sj_left"].fillna(0) + table["sj_right"].fillna(0)).astype(float)
+    of_gene = spliced.groupby(table["gene_id"].fillna(".")).transform("sum")
+    return float(depth[of_gene == 0].sum() / depth.sum()) if depth.sum() > 0 else 0.0
+
+
+def novel_junctions(introns, counts, sample):
+    """The junctions with at least five fragments at which no intron is annotated: DataFrame of NOVEL_COLUMNS.
+
+    ``known_ends`` says which of the ends are those of annotated introns; ``inside`` is the shortest annotated intron of
+    the strand that has the junction strictly inside, ``.`` for none.
+    """
+    parts = []
+    for chrom, chrom_counts in [*counts.chroms.items(), *counts.others.items()]:
+        about = introns.chroms(counts.overhang)[chrom][1] if chrom in counts.chroms else None
+        start, end, kind = read_keys(chrom_counts.junctions.total()[0])
+        strand = strands_of_classes(counts.library)[kind]
+        table = pd.DataFrame({"start": start, "end": end, "strand": strand})
+        table["fragments"] = chrom_counts.junctions.total()[1]
+        table = table.groupby(["start", "end", "strand"], as_index=False)["fragments"].sum()
+        table = table[table["fragments"] >= FEWEST_NOVEL]
+        rows = [_novel(about, chrom, *row) for row in table.itertuples(index=False)]
+        parts.append(
+            pd.DataFrame([row for row in rows if row], columns=["chrom", *table.columns, "known_ends", "inside"])
+        )
+    table = pd.concat(parts) if parts else pd.DataFrame(columns=["chrom", "start", "end", "strand", "fragments"])
+    table["strand"] = table["strand"].map({PLUS: "+", MINUS: "-", ANY: "."})
+    table["name"] = (
+        table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str) + ":" + table["strand"]
+    )
+    table = table.assign(score=table["fragments"].clip(upper=1000), sample=sample, order=chrom_order(table["chrom"]))
+    table = table.sort_values(["order", "start", "end", "strand"], kind="stable", ignore_index=True)
+    return table.reindex(columns=NOVEL_COLUMNS)
+
+
+def _novel(about, chrom, start, end, strand, fragments):
+    """The row of a junction, or None when an intron is annotated there."""
+    if about is None:
+        return chrom, start, end, strand, fragments, "none", "."
+    same = np.ones(len(about.start), bool) if strand == ANY else about.minus == (strand == MINUS)
+    if np.any(same & (about.start == start) & (about.end == end)):
+        return None
+    left, right = np.any(same & (about.start == start)), np.any(same & (about.end == end))
+    ends = "both" if left and right else "left" if left else "right" if right else "none"
+    over = np.flatnonzero(same & (about.start < start) & (about.end > end))
+    inside = "."
+    if len(over):
+        best = over[np.argmin((about.end - about.start)[over])]
+        inside = f"{chrom}:{about.start[best]}-{about.end[best]}:{STRANDS[int(about.minus[best])]}"
+    return chrom, start, end, strand, fragments, ends, inside
+
+
+def retention_track(table):
+    """psi along the genome, of introns with enough reads: ``(chrom, start, end, psi)``, sorted, without overlaps.
+
+    Where introns overlap, a base has the psi of the shortest one: the most particular that is measured there.
+    """
+    known = table[table["n"] >= LIMITS["n"]]
+    for chrom, rows in known.groupby("chrom", sort=False):
+        rows = rows.assign(length=rows["end"] - rows["start"]).sort_values("length", ascending=False, kind="stable")
+        cuts = np.unique(np.concatenate([rows["start"], rows["end"]]))
+        level = np.full(len(cuts), np.nan)
+        starts, ends = (np.searchsorted(cuts, rows[name]) for name in ("start", "end"))
+        for start, end, psi in zip(starts, ends, rows["psi"], strict=True):
+            level[start:end] = psi
+        for place in np.flatnonzero(~np.isnan(level)):
+            yield chrom, int(cuts[place]), int(cuts[place + 1]), float(level[place])
+
+
+def multiqc_tables(samples):
+    """The two MultiQC custom-content tables, texts: what was measured of each sample, and the records left out.
+
+    ``samples``: list of (dict as from :func:`sample_counts`, table of the sample).
+    """
+    measured = ["sample\tfragments\tdropped_percent\tspliced_percent\tlibrary\tstrand_share\tintrons_measured\t"
+                "median_psi\tretained\tspliced\tuncalled"]  # fmt: skip
+    dropped = ["\t".join(["sample", "kept", *REASONS])]
+    for about, table in samples:
+        records, known = about.get("records", 0), table[table["n"] >= LIMITS["n"]]
+        left_out = sum(about.get(f"dropped_{name}", 0) for name in REASONS)
+        fragments, spliced = about.get("fragments", 0), about.get("spliced_fragments", 0)
+        calls = [about["calls"].get(name, 0) for name in ("1", "0", "NA")]
+        shares = _percent(left_out, records), _percent(spliced, fragments)
+        cells = [about["sample"], fragments, *shares, about["library"], _digits(about.get("strand_share"))]
+        cells += [len(known), _digits(known["psi"].median()), *calls]
+        measured.append("\t".join(map(str, cells)))
+        if records:
+            numbers = [about["kept"], *(about.get(f"dropped_{name}", 0) for name in REASONS)]
+            dropped.append("\t".join(map(str, [about["sample"], *numbers])))
+    return {
+        "quantify_introns": _multiqc("quantify_introns", "table", "Retention measured from reads", measured),
+        "quantify_introns_dropped": _multiqc("quantify_introns_dropped", "bargraph", "Records left out", dropped),
+    }
+
+
+def _multiqc(name, kind, title, lines):
+    head = {"id": name, "section_name": f"Intron retention: {title}", "plot_type": kind}
+    return "".join(f"{line}\n" for line in [*(f"# {key}: '{text}'" for key, text in head.items()), *lines])
+
+
+def _percent(part, whole):
+    return f"{100 * part / whole:.2f}" if whole else "NA"
+
+
+def _digits(value):
+    return "NA" if value is None or value != value else f"{value:.4f}"

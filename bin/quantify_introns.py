@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "numpy>=1.26", "pandas>=2.2", "pyranges>=0.1.7,<1", "pysam>=0.22", "biopython>=1.83", "scipy>=1.11",
+#   "pybigtools>=0.2",
+# ]
+# ///
+"""Measure from RNA-seq reads how much of every annotated intron is retained, in every sample.
+
+Reads are alignments (BAM, CRAM or SAM, sorted or not, of short or long reads), or, by the sheet, STAR's junctions with
+coverage, or a table of counts. Every annotated intron is a row of every sample; what cannot be measured is NA with a
+reason, never absent and never 0. psi is retained / (retained + spliced) by the fragments at the two ends of the intron.
+
+Writes into the folder of --output:
+  SAMPLE.introns.tsv.gz   BED6, psi with its interval, the counts it comes from, depth and coverage, call, flags
+  SAMPLE.counts.json      records left out by reason, fragments, library, calls
+  ledger.tsv              every intron, or row of a table of counts, that is in no table, with the reason
+  counts.json             all samples, and how many introns were annotated, measured and left out
+  quantify_introns_mqc.tsv, quantify_introns_dropped_mqc.tsv   for MultiQC
+
+docs/quantify.md says what every column is. All coordinates written are 0-based and half-open.
+"""
+
+import contextlib
+import json
+
+from intronaut.cli import add_chrom_aliases, add_run_options, new_parser, positive_int, run, whole_number
+from intronaut.core.errors import BadData, UsageError
+from intronaut.core.files import require_file, whole_file, whole_folder
+from intronaut.core.log import Log
+
+TOOL = "quantify_introns"
+STRANDS = ("auto", "forward", "reverse", "unstranded")
+OUTPUTS = ("*.introns.tsv.gz", "*.counts.json", "counts.json", "ledger.tsv", "quantify_introns*_mqc.tsv", "*.psi.bw")
+
+
+def make_parser():
+    parser = new_parser(__doc__, TOOL)
+    parser.add_argument("annotation", metavar="ANNOTATION", help="GTF or GFF3, plain or gzip")
+    parser.add_argument("reads", nargs="*", metavar="READS", help="BAM, CRAM or SAM files, each a sample; - is stdin")
+
+    group = parser.add_argument_group("samples and genome")
+    add = group.add_argument
+    add("--samples", metavar="TSV", help="sheet: sample, reads, and as wanted condition, strand, replicate_of …")
+    add("--fasta", metavar="FILE", help="genome; needed for CRAM, else its lengths are compared")
+    add_chrom_aliases(group)
+
+    add = parser.add_argument_group("which reads count, and where").add_argument
+    add("--strand", choices=STRANDS, default="auto", help="how read 1 lies to the transcript; auto asks the reads")
+    add("--reads-kind", choices=("auto", "short", "long"), default="auto", help="auto asks header and read lengths")
+    add("--overhang", type=positive_int, metavar="BP", help="aligned bases on both sides of an end [5; long 20]")
+    add("--wobble", type=whole_number, metavar="BP", help="how far a junction may be from its intron [0; long 5]")
+    add("--min-mapq", type=whole_number, default=10, metavar="N", help="least mapping quality; 255 passes")
+    add("--multimapped", choices=("drop", "keep"), default="drop", help="records with NH above 1; keep: primary ones")
+    add("--duplicates", choices=("keep", "drop"), default="keep", help="marked duplicates; in RNA most are real copies")
+    add("--exclude", nargs="+", default=[], metavar="BED", help="regions not to measure, as of low mappability")
+
+    add = parser.add_argument_group("introns").add_argument
+    add("--min-length", type=positive_int, default=1, metavar="BP", help="leave out shorter introns")
+
+    add = parser.add_argument_group("output").add_argument
+    add("-o", "--output", default="quantified", metavar="DIR", help="folder for all files")
+    add("--novel-junctions", metavar="FILE", help="also the junctions at which no intron is annotated, as BED")
+    add("--tracks", action="store_true", help="also SAMPLE.psi.bw: psi along the genome, for a browser")
+    add_run_options(parser, threads=True)
+    return parser
+
+
+def main(argv):
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    check_options(parser, args)
+    log = Log(TOOL, args)
+    from intronaut.genome.chromosomes import read_aliases
+    from intronaut.genome.reference import Genome
+
+    introns, ledger = read_introns(args)
+    aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
+    with contextlib.ExitStack() as stack:
+        genome = stack.enter_context(Genome(args.fasta, args.chrom_aliases)) if args.fasta else None
+        samples = opened_samples(args, introns, aliases, genome, stack)
+        folder = stack.enter_context(whole_folder(args.output, OUTPUTS))
+        reports = list(measured(args, introns, samples, folder, log))
+        write_summaries(folder, introns, ledger, reports)
+    for about, _ in reports:
+        calls = [about["calls"].get(name, 0) for name in ("1", "0", "NA")]
+        log.note("{}: {:,} introns retained, {:,} spliced, {:,} without a call".format(about["sample"], *calls))
+
+
+def check_options(parser, args):
+    """Refuse options that do not fit together, and inputs that are not there, before any work."""
+    if bool(args.reads) == bool(args.samples):
+        parser.error("give the files with reads, or the sheet of samples (--samples): one of the two")
+    if args.reads.count("-") > 1 or "-" in args.reads and args.annotation == "-":
+        raise UsageError("standard input can be one file only")
+    for path in (args.annotation, *args.reads, args.samples, args.fasta, args.chrom_aliases, *args.exclude):
+        if path is not None:
+            require_file(path)
+
+
+def read_introns(args):
+    """The Introns that will be measured, and the ledger of those that will not."""
+    import pandas as pd
+
+    from intronaut.genome.annotation import distinct_introns, read_annotation
+    from intronaut.io.peaks import read_peaks
+    from intronaut.labels.annotation import why_unusable
+    from intronaut.labels.read_counts import Introns
+
+    annotation = read_annotation(args.annotation)
+    table, genes = distinct_introns(annotation)
+    table["length"] = table["end"] - table["start"]
+    reason = why_unusable(table, None, args.min_length)
+    ledger = table[reason.notna()].assign(reason=reason.dropna(), source="annotation")
+    kept = reason.isna().to_numpy()
+    if not kept.any():
+        raise BadData(f"{args.annotation}: no intron to measure; {len(table)} are annotated")
+    place = kept.cumsum() - 1
+    genes = genes[kept[genes["intron"]]]
+    genes = genes.assign(intron=place[genes["intron"]])
+    excluded = [read_peaks(path)[["chrom", "start", "end"]] for path in args.exclude]
+    excluded = pd.concat(excluded) if excluded else pd.DataFrame({"chrom": [], "start": [], "end": []})
+    return Introns(annotation, table[kept].reset_index(drop=True), genes, excluded), ledger
+
+
+def opened_samples(args, introns, aliases, genome, stack):
+    """The samples in order, each with its files opened and its chromosomes named; every fault before any work."""
+    from intronaut.genome.alignment_checks import alignment_chroms, check_cram_reference
+    from intronaut.io.alignments import Alignments
+    from intronaut.io.sample_sheet import NAME, SheetRow, read_sheet
+    from intronaut.labels.read_counts import ReadSample
+
+    rows = read_sheet(args.samples) if args.samples else [SheetRow("", {"reads": path}) for path in args.reads]
+    samples = {}
+    for row in rows:
+        file = stack.enter_context(Alignments(row.files["reads"], args.fasta))
+        name = row.sample or file.sample()
+        if not NAME.match(name):
+            raise BadData(
+                f"{file.source}: its sample is {name!r}; name it by a sheet (--samples): letters, digits, . _ -"
+            )
+        if not args.samples and name in samples:
+            other = samples[name].files[0][0].source
+            raise BadData(f"{file.source} and {other} are both of sample {name}; name them by a sheet (--samples)")
+        if file.is_cram:
+            check_cram_reference(file, genome)
+        names = alignment_chroms(file, introns.table, aliases, args.annotation, genome)
+        sample = samples.setdefault(name, ReadSample(name, [], row.strand, row.kind, row.condition))
+        sample.files.append((file, {own: chrom for chrom, own in names.items() if own is not None}))
+    return list(samples.values())
+
+
+def measured(args, introns, samples, folder, log):
+    """Count every sample and write its files; yields (counts, table) of each."""
+    from intronaut.io.bedgraph import write_bigwig
+    from intronaut.io.tables import write_table
+    from intronaut.labels import sample_tables
+    from intronaut.labels.read_counts import CountOptions, count_samples
+
+    options = CountOptions(args.strand, args.reads_kind, args.overhang, args.wobble, args.min_mapq)
+    options.keep_multimapped, options.drop_duplicates = args.multimapped == "keep", args.duplicates == "drop"
+    novel = []
+    for sample, counts in count_samples(samples, introns, options, args.threads):
+        sizes = {chrom: file.lengths[own] for file, names in sample.files for own, chrom in names.items()}
+        table = sample_tables.measured_table(introns, counts, sizes, sample.name)
+        about = sample_tables.sample_counts(sample, counts, table)
+        strand_given = (sample.strand or args.strand) != "auto"
+        about["warnings"] = sample_tables.warnings(about, counts, table, strand_given)
+        for text in about["warnings"]:
+            log.warn(f"{sample.name}: {text}")
+        write_table(folder / f"{sample.name}.introns.tsv.gz", table)
+        write_json(folder / f"{sample.name}.counts.json", about)
+        if args.tracks:
+            rows = list(sample_tables.retention_track(table))
+            if rows:
+                write_bigwig(folder / f"{sample.name}.psi.bw", rows, sizes)
+        if args.novel_junctions:
+            novel.append(sample_tables.novel_junctions(introns, counts, sample.name))
+        yield about, table
+    if args.novel_junctions:
+        import pandas as pd
+
+        write_table(args.novel_junctions, pd.concat(novel))
+
+
+def write_summaries(folder, introns, ledger, reports):
+    """The ledger, the counts of all samples and the tables for MultiQC."""
+    from intronaut.io.tables import write_table
+    from intronaut.labels.annotation import MEANING, ledger_table
+    from intronaut.labels.sample_tables import multiqc_tables
+
+    write_table(folder / "ledger.tsv", ledger_table(ledger, "intron"))
+    abouts = [about for about, _ in reports]
+    reasons = {reason for about in abouts for reason in about["reasons"]} | set(ledger["reason"])
+    counts = {
+        "tool": TOOL, "n_introns": len(introns.table) + len(ledger), "n_rows": len(introns.table),
+        "n_ledger": len(ledger), "ledger": ledger["reason"].value_counts().to_dict(),
+        "samples": {about["sample"]: about for about in abouts},
+        "disagreeing_libraries": len({about["library"] for about in abouts}) > 1,
+        "meaning": {reason: MEANING[reason] for reason in sorted(reasons)},
+    }  # fmt: skip
+    write_json(folder / "counts.json", counts)
+    for name, text in multiqc_tables(reports).items():
+        with whole_file(folder / f"{name}_mqc.tsv") as out:
+            out.write(text)
+
+
+def write_json(path, content):
+    with whole_file(path) as out:
+        json.dump(content, out, indent=1)
+        out.write("\n")
+
+
+if __name__ == "__main__":
+    run(main, TOOL)
