@@ -28,7 +28,7 @@ test-places: $(VENV) $(ENGINE) ## Run the demo under Podman, on Slurm and throug
 lint: $(VENV) $(LINTER) ## Check Python with ruff and the pipeline with Nextflow's strict linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	INTRONAUT_NEXTFLOW_JARS=.engine/linter engine/nextflow lint main.nf reproduce.nf nextflow.config conf modules
+	INTRONAUT_NEXTFLOW_JARS=.engine/linter engine/nextflow lint main.nf reproduce.nf nextflow.config conf modules workflows
 
 format: $(VENV) ## Format the Python code
 	$(BIN)/ruff check --fix .

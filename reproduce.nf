@@ -10,13 +10,15 @@ workflow {
         print(helpText())
     }
     else {
-        checkParams(params)
         // peaks inside genes, random rows for training and test, the window alone, the published settings
         theirs = params + [
             paper_labels: true, annotation_rule: 'any-exon', split: 'paper', strand: 'forward', sei_context: 'native', preset: 'paper',
             test_chromosomes: null, valid_chromosomes: null, homology: null, match: null, outdir: "${params.outdir}/their_way",
         ]
-        checkParams(theirs)
+        // their labels are peaks, which other studies do without
+        needed = [peaks: 'the study of 2025 labels peaks and embeds with Sei and DNABERT-2: -profile paper, docs/reproduce.md']
+        checkParams(theirs, needed, params)
+        checkParams(params)
         THEIR_WAY(theirs)
         // spliced introns as negatives, the chromosomes that Sei never saw for the test, real flanks, chosen penalties
         OUR_WAY(params + [outdir: "${params.outdir}/our_way"])

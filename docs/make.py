@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
-"""Write docs/cli.md from every tool's --help and docs/params.md from nextflow_schema.json.
+"""Write docs/cli.md from every tool's --help, docs/params.md from nextflow_schema.json, and the rules at its end.
+
+The schema says in its own terms what a param needs ("needs", "neededBy", "excludes": the check of the pipeline names
+them in one line each); the rules at its end say the same in the terms that every validator of JSON Schema knows.
 
 With --check nothing is written; the exit code is 1 when a page has drifted from its source.
 """
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
+SCHEMA = ROOT / "nextflow_schema.json"
 
 
 def cli_page():
@@ -23,7 +28,7 @@ def cli_page():
 
 def params_page():
     page = ["# Pipeline params\n", "Made from `nextflow_schema.json` by `make docs`; change it there.\n"]
-    for group in json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values():
+    for group in json.loads(SCHEMA.read_text())["$defs"].values():
         page.append(f"## {group['title']}\n\n| param | meaning | choices | default |\n|---|---|---|---|")
         for name, rule in group["properties"].items():
             choices = ", ".join(f"`{choice}`" for choice in rule.get("enum", []))
@@ -35,8 +40,45 @@ def params_page():
     return "\n".join(page)
 
 
+def schema_with_rules():
+    """The schema's text with the rules that its own terms imply, one a line, in place of those at its end."""
+    text = SCHEMA.read_text()
+    schema = json.loads(text)
+    rules = {name: rule for group in schema["$defs"].values() for name, rule in group["properties"].items()}
+    implied = [{"$ref": f"#/$defs/{group}"} for group in schema["$defs"]]
+    for name, rule in rules.items():
+        implied += rules_of(name, rule)
+    lines = ",\n".join(f"        {json.dumps(rule)}" for rule in implied)
+    return text[: text.index('    "allOf": [')] + f'    "allOf": [\n{lines}\n    ]\n}}\n'
+
+
+def rules_of(name, rule):
+    """What "needs", "neededBy" and "excludes" of a param say, as dependentRequired or if and then."""
+    for other, choice in rule.get("needs", {}).items():
+        if choice == "any" and "default" not in rule:
+            yield {"dependentRequired": {name: [other]}}
+        else:
+            # the default needs nothing
+            wanted = {"not": {"const": rule["default"]}} if "default" in rule else {}
+            yield {"if": chosen(name, wanted), "then": chosen(other, choice_schema(choice))}
+    for other, choice in rule.get("neededBy", {}).items():
+        yield {"if": chosen(other, choice_schema(choice)), "then": {"required": [name]}}
+    for value, others in rule.get("excludes", {}).items():
+        for other, choice in others.items():
+            yield {"if": chosen(name, {"const": value}), "then": {"not": chosen(other, choice_schema(choice))}}
+
+
+def chosen(name, value_schema):
+    return {"required": [name], "properties": {name: value_schema}} if value_schema else {"required": [name]}
+
+
+def choice_schema(choice):
+    """A comma list that has the choice among its items; anything for "any"."""
+    return {} if choice == "any" else {"pattern": f"(^|,){re.escape(choice)}(,|$)"}
+
+
 def main(argv):
-    pages = {DOCS / "cli.md": cli_page(), DOCS / "params.md": params_page()}
+    pages = {DOCS / "cli.md": cli_page(), DOCS / "params.md": params_page(), SCHEMA: schema_with_rules()}
     if "--check" in argv:
         drifted = [path.name for path, text in pages.items() if not path.exists() or path.read_text() != text]
         sys.exit(f"drifted from their source: {', '.join(drifted)}; run 'make docs'" if drifted else 0)

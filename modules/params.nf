@@ -20,9 +20,15 @@ def helpText() {
     return "nextflow run . --gtf GTF --fasta FASTA [options]\n\n${text.join('\n\n')}\n"
 }
 
-// Stops the run with all mistakes in the given params.
-def checkParams(given) {
-    def rules = schemaParams().collectEntries { rule -> [rule.name, rule] }
+// Stops the run with all mistakes in the given params. A script that is no plain study may require more of them, each with
+// a reason, and set some that the user has not typed.
+def checkParams(given, also_required = [:], typed = given) {
+    def rules = schemaParams().collectEntries { rule ->
+        def reason = also_required[rule.name] ? [required: true, description: "${rule.description} (${also_required[rule.name]})"] : [:]
+        // nobody is told that what they have not typed has no effect
+        def needs = given[rule.name] == typed[rule.name] ? rule.needs : [:]
+        [rule.name, rule + reason + [needs: needs]]
+    }
     def kebab = given.keySet().findAll { name -> name.contains('-') }
     // Nextflow adds a camelCase twin of every kebab-case param; name only what the user typed
     def twins = kebab.collect { name -> name.replaceAll('-([a-z])') { hit -> hit[1].toUpperCase() } }
@@ -45,8 +51,7 @@ def mistakesOf(rule, value, given) {
         return ["--${rule.name} needs a value"]
     }
     def text = value.toString()
-    // "uniqueItems" marks the params that are lists
-    def items = rule.uniqueItems ? text.tokenize(',') : [text]
+    def items = rule.commaList ? text.tokenize(',') : [text]
     return wrongNumber(rule, text) + wrongText(rule, text) + wrongItems(rule, items) + wrongBeside(rule, text, given)
 }
 
@@ -94,11 +99,14 @@ def wrongText(rule, text) {
 def wrongItems(rule, items) {
     def found = repeated(items).collect { item -> "--${rule.name} names ${item} twice" }
     if (rule.format == 'file-path') {
-        found += items.findAll { path -> !file(path, glob: false).exists() }.collect { path -> "--${rule.name}: no such file: ${path}" }
+        def absent = items.findAll { path -> !file(path, glob: false).exists() }
+        found += absent.collect { path -> "--${rule.name}: no such file: ${path}" }
     }
     if (rule.uniqueNames) {
         def names = items.unique(false).collect { path -> path.tokenize('/').last() }
-        found += repeated(names).collect { name -> "--${rule.name}: two files are called ${name}, which is what the results call them; rename one" }
+        found += repeated(names).collect { name ->
+            "--${rule.name}: two files are called ${name}, which is what the results call them; rename one"
+        }
     }
     return found
 }

@@ -6,69 +6,28 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import anndata
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
 
 import random_checkpoints
 from conftest import DEMO, ROOT
-
-NEXTFLOW = ROOT / "engine" / "nextflow"
-
-
-def nextflow(folder, *args, code=0):
-    """Run the pipeline from ``folder`` with its own work folder; returns everything it printed."""
-    return nextflow_script(ROOT, folder, *args, code=code)
-
-
-def nextflow_script(script, folder, *args, code=0):
-    """Run a pipeline script, or the project's own, from ``folder``; returns everything it printed."""
-    done = subprocess.run(
-        nextflow_command(script, folder, *args), capture_output=True, text=True, cwd=folder, env=task_env()
-    )
-    printed = done.stdout + done.stderr
-    assert done.returncode == code, printed
-    return printed
-
-
-def nextflow_command(script, folder, *args):
-    return [
-        NEXTFLOW,
-        "-log",
-        folder / "nextflow.log",
-        "run",
-        script,
-        "-ansi-log",
-        "false",
-        "-w",
-        folder / "work",
-        *args,
-    ]
-
-
-def asked(folder, *args):
-    """What Nextflow answers about the project without running it."""
-    return subprocess.run([NEXTFLOW, *args], capture_output=True, text=True, check=True, cwd=folder).stdout
-
-
-def task_env():
-    """The tasks' scripts start with the Python that runs the tests."""
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-
-
-def submitted(printed):
-    return sorted(line.split(" > ")[1] for line in printed.splitlines() if "Submitted process" in line)
+from nextflow_runs import config_of, need_engine, run_command, run_nextflow, submitted, task_env
 
 
 @pytest.fixture(scope="module", autouse=True)
 def engine():
-    if not (shutil.which("nextflow") or (ROOT / ".engine" / "nextflow").is_dir()):
-        pytest.skip("no Nextflow; run 'make engine'")
+    need_engine()
+
+
+def nextflow(folder, *args, code=0):
+    """Run the pipeline from ``folder`` with its own work folder; returns everything it printed."""
+    return run_nextflow(ROOT, folder, *args, code=code)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +111,7 @@ def test_killed_run_resumes_and_ends_with_the_tables_of_an_unbroken_one(tmp_path
     whole.mkdir()
     broken.mkdir()
     nextflow(whole, *args, whole / "results")
-    command = nextflow_command(ROOT, broken, *args, broken / "results")
+    command = run_command(ROOT, broken, *args, broken / "results")
     run = subprocess.Popen(command, cwd=broken, env=task_env(), stdout=subprocess.PIPE, text=True)
     for line in run.stdout:
         if "EMBED_MOTIFS" in line:
@@ -285,6 +244,28 @@ def test_params_that_do_not_go_together_are_named_at_once(tmp_path):
     assert [mistake for mistake in expected if mistake not in printed] == []
 
 
+@pytest.mark.parametrize(
+    "given, fault",
+    [
+        ({}, None),
+        ({"ir_format": "auto"}, None),
+        ({"ir_format": "rmats"}, "'ir_calls' is a required property"),
+        ({"ir_value": "psi"}, "'ir_calls' is a dependency of 'ir_value'"),
+        ({"ir_value": "psi", "ir_calls": "a.tsv"}, None),
+        ({"test_chromosomes": "X", "split": "folds"}, "'folds' does not match '(^|,)chromosome(,|$)'"),
+        ({"test_chromosomes": "X", "split": "chromosome"}, None),
+        ({"embedders": "kmers,sei", "sei_weights": "w"}, "'sei_targets' is a required property"),
+        ({"embedders": "kmers,sei", "sei_weights": "w", "sei_targets": "t"}, None),
+        ({"anchor": "donor", "peaks": "p.bed"}, "should not be valid under"),
+        ({"anchor": "centre", "peaks": "p.bed"}, None),
+    ],
+)
+def test_any_validator_finds_params_that_do_not_go_together(given, fault):
+    schema = json.loads((ROOT / "nextflow_schema.json").read_text())
+    found = list(jsonschema.Draft202012Validator(schema).iter_errors({"gtf": "g", "fasta": "f", **given}))
+    assert [fault for _ in found] == ([fault] if fault else []) and all(fault in error.message for error in found)
+
+
 def test_a_model_without_its_weights_is_refused_at_once(tmp_path):
     printed = nextflow(tmp_path, "-profile", "demo", "--embedders", "motifs,dnabert2", code=1)
     assert "--dnabert2_weights is required with --embedders dnabert2" in printed
@@ -302,7 +283,7 @@ def test_bad_data_stops_the_run_with_the_tools_own_line(tmp_path):
 
 
 def test_config_defaults_equal_the_schema(tmp_path):
-    flat = asked(tmp_path, "config", "-flat", ROOT)
+    flat = config_of(tmp_path, "config", "-flat", ROOT)
     config = dict(line.removeprefix("params.").split(" = ") for line in flat.splitlines() if line.startswith("params."))
     groups = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
     rules = {name: rule for group in groups for name, rule in group["properties"].items()}

@@ -5,20 +5,15 @@ The real ones are in tests/places/.
 
 import importlib.util
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 from conftest import ROOT
+from nextflow_runs import config_of, need_engine, run_nextflow, task_env
 
-NEXTFLOW = ROOT / "engine" / "nextflow"
 CONTAINERS = ROOT / "containers"
 IMAGES = sorted(path.parent.name for path in CONTAINERS.glob("*/Dockerfile"))
 
@@ -49,8 +44,7 @@ esac
 
 @pytest.fixture(scope="module", autouse=True)
 def engine():
-    if not (shutil.which("nextflow") or (ROOT / ".engine" / "nextflow").is_dir()):
-        pytest.skip("no Nextflow; run 'make engine'")
+    need_engine()
 
 
 class Place:
@@ -64,19 +58,12 @@ class Place:
             (self.fakes / name).write_text(STAND_IN)
             (self.fakes / name).chmod(0o755)
 
-    def run(self, *args, code=0):
+    def run(self, script, *args, code=0):
         """Run Nextflow here; returns what it printed."""
-        path = f"{self.fakes}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-        done = subprocess.run(
-            [NEXTFLOW, "-log", self.folder / "nextflow.log", "run", *args, "-ansi-log", "false"],
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env={**os.environ, "PATH": path},
-        )
-        printed = done.stdout + done.stderr
-        assert done.returncode == code, printed
-        return printed
+        env = task_env()
+        env["PATH"] = f"{self.fakes}:{env['PATH']}"
+        # what a step asks for is what is tried here
+        return run_nextflow(script, self.folder, *args, code=code, env=env, caps=False)
 
     def stub_run(self, profile, *args):
         """Run the stubs of a study of motifs and Sei with ``profile``."""
@@ -104,8 +91,7 @@ def place(tmp_path):
 
 def config(folder, profile, *args):
     """The flat configuration of some profiles: {option: value as text}."""
-    command = [NEXTFLOW, "-log", folder / f"{profile}.log", *args, "config", "-flat", "-profile", profile, ROOT]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder).stdout
+    printed = config_of(folder, *args, "config", "-flat", "-profile", profile, ROOT)
     return dict(line.split(" = ", 1) for line in printed.splitlines() if " = " in line)
 
 
@@ -214,12 +200,14 @@ def test_only_what_may_pass_is_tried_again_with_more_memory_and_after_a_pause(pl
 
 
 def test_every_process_has_one_image_and_every_image_a_process(tmp_path):
-    command = [NEXTFLOW, "-log", tmp_path / "log", "inspect", ROOT, "-profile", "demo", "-format", "json"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    printed = config_of(tmp_path, "inspect", ROOT, "-profile", "demo", "-format", "json")
     listed = json.loads(printed[printed.index("{") :])["processes"]
     version = re.search(r"version = '(.+)'", (ROOT / "nextflow.config").read_text())[1]
     assert {process["container"] for process in listed} == {f"intronaut/{image}:{version}" for image in IMAGES}
-    included = re.findall(r"include \{ ([A-Z_0-9]+)", (ROOT / "main.nf").read_text())
+    scripts = [ROOT / "main.nf", *ROOT.glob("workflows/*.nf")]
+    included = re.findall(
+        r"include \{ ([A-Z_0-9]+) \} from '\.{1,2}/modules/", "".join(path.read_text() for path in scripts)
+    )
     assert sorted(process["name"].split(":")[-1] for process in listed) == sorted(included)
 
 

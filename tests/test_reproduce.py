@@ -1,12 +1,19 @@
 """The paper's study and ours in one run, with the demo's genome and random weights standing in for the downloads."""
 
 import json
+import re
 
 import pandas as pd
+import pytest
 
 import random_checkpoints
 from conftest import DEMO, ROOT
-from test_pipeline import asked, engine, nextflow_script, submitted  # noqa: F401 - engine skips where there is no Nextflow
+from nextflow_runs import config_of, need_engine, run_nextflow, submitted
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engine():
+    need_engine()
 
 
 def write_peaks(path):
@@ -21,14 +28,14 @@ def test_the_profile_runs_what_every_claim_needs(tmp_path):
     files = ("fasta", "gtf", "peaks", "sei_weights", "sei_targets", "dnabert2_weights", "dnabert2_tokenizer")
     args = [text for name in files for text in (f"--{name}", fake)]
     out = ["--outdir", tmp_path / "out"]
-    printed = nextflow_script(ROOT / "reproduce.nf", tmp_path, "-stub-run", "-profile", "paper", *args, *out)
+    printed = run_nextflow(ROOT / "reproduce.nf", tmp_path, "-stub-run", "-profile", "paper", *args, *out)
     networks = {f"network_{name}" for name in ("sei", "dnabert2", "basset", "basenji", "attentionconv")}
     for way in ("THEIR_WAY", "OUR_WAY"):
-        assert any(f"{way}:FIND_MOTIFS (motifs_network_sei)" in task for task in submitted(printed))
+        assert any(re.search(rf"{way}:.*FIND_MOTIFS \(motifs_network_sei\)", task) for task in submitted(printed))
         folder = tmp_path / "out" / way.lower()
         assert networks | {"sei_logistic", "dnabert2_logistic"} < {path.name for path in (folder / "fit").iterdir()}
         assert {path.name for path in (folder / "attribute").iterdir()} == networks
-    flat = asked(tmp_path, "config", "-flat", "-profile", "paper", ROOT)
+    flat = config_of(tmp_path, "config", "-flat", "-profile", "paper", ROOT)
     assert "params.split = 'chromosome'\n" in flat
 
 
@@ -37,9 +44,16 @@ def test_what_the_paper_did_not_fit_is_refused_at_once(tmp_path):
     fake.touch()
     args = ["--fasta", fake, "--gtf", fake, "--sei_weights", fake, "--sei_targets", fake, "--networks", "basset"]
     args += ["--outdir", tmp_path / "out", "--embedders", "sei", "--models", "logistic,elasticnet"]
-    printed = nextflow_script(ROOT / "reproduce.nf", tmp_path, "-profile", "paper", *args, code=1)
+    printed = run_nextflow(ROOT / "reproduce.nf", tmp_path, "-profile", "paper", *args, code=1)
     assert "--preset paper does not go with --models elasticnet" in printed
-    assert "--paper_labels has no effect without --peaks" in printed
+    assert "--peaks is required" in printed
+
+
+def test_the_demo_says_what_the_reproduction_needs(tmp_path):
+    printed = run_nextflow(ROOT / "reproduce.nf", tmp_path, "-profile", "demo", code=1)
+    assert "--peaks is required" in printed and "-profile paper" in printed and "docs/reproduce.md" in printed
+    # nobody typed it
+    assert "paper_labels" not in printed
 
 
 def test_both_ways_end_in_claims(tmp_path):
@@ -49,7 +63,7 @@ def test_both_ways_end_in_claims(tmp_path):
     args += ["--networks", "basset", "--network_epochs", "1", "--attribute_method", "gradient"]
     args += ["--tax_group", "nematodes"]  # few motifs: which ones are found is not what is tried here
     args += ["--sei_weights", tmp_path / "model.safetensors", "--sei_targets", tmp_path / "target.names"]
-    printed = nextflow_script(ROOT / "reproduce.nf", tmp_path, "-profile", "paper", *args, "--split", "groups")
+    printed = run_nextflow(ROOT / "reproduce.nf", tmp_path, "-profile", "paper", *args, "--split", "groups")
     assert any("THEIR_WAY:RECORD_RUN" in task for task in submitted(printed))
     found = {way: tmp_path / "out" / way for way in ("their_way", "our_way")}
     for folder in found.values():

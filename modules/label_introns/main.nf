@@ -12,7 +12,7 @@ process LABEL_INTRONS {
     path peaks, stageAs: 'peaks/*'
     path aliases, stageAs: 'aliases/*'
     val context // bases about an intron that no two folds may share
-    val options // ir_format, ir_value, ir_base, ir_threshold, ir_consensus, min_splice_sites, min_overlap, annotation_rule, paper_labels, folds
+    val options // ir_…, min_splice_sites, min_overlap, annotation_rule, paper_labels, folds
 
     output:
     path 'labels.tsv', emit: labels
@@ -21,15 +21,17 @@ process LABEL_INTRONS {
     path 'calls.tsv', emit: calls, optional: true
 
     script:
-    def calls_options = calls ? "--calls ${calls} --calls-format ${options.ir_format} --consensus ${options.ir_consensus} --min-splice-sites ${options.min_splice_sites} --calls-table calls.tsv" : ''
+    def calls_option = calls ? "--calls ${calls} --calls-format ${options.ir_format} --calls-table calls.tsv" : ''
+    def agreement_options = calls ? "--consensus ${options.ir_consensus} --min-splice-sites ${options.min_splice_sites}" : ''
     def value_option = calls && options.ir_value ? "--calls-value ${options.ir_value}" : ''
     def base_option = calls && options.ir_base != null ? "--calls-base ${options.ir_base}" : ''
     def threshold_option = calls && options.ir_threshold != null ? "--calls-threshold ${options.ir_threshold}" : ''
-    def peaks_options = peaks ? "--peaks ${peaks} --min-overlap ${options.min_overlap}" + (options.paper_labels ? ' --paper' : '') : ''
+    def paper_option = options.paper_labels ? '--paper' : ''
+    def peaks_options = peaks ? "--peaks ${peaks} --min-overlap ${options.min_overlap} ${paper_option}" : ''
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     """
     label_introns.py ${annotation} --fasta ${fasta} ${alias_option} ${peaks_options} --annotation-rule ${options.annotation_rule} \\
-        ${calls_options} ${value_option} ${base_option} ${threshold_option} \\
+        ${calls_option} ${agreement_options} ${value_option} ${base_option} ${threshold_option} \\
         --window ${context} --folds ${options.folds} \\
         --output labels.tsv --ledger ledger.tsv --counts counts.json
     """

@@ -1,37 +1,36 @@
+include { intoFolders } from '../publishing'
+
 process MAKE_REPORT {
     label 'small'
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { task.ext.outdir }, mode: 'copy'
 
     input:
-    path labels
-    path ledger
-    path counts
-    path audit
-    path extras
-    path models, stageAs: 'fit/*'
-    path comparison
-    path explanations, stageAs: 'explain/*'
-    path variants, stageAs: 'variants/*'
-    path settings
+    tuple val(folders), path(results, stageAs: 'staged/?/*') // in the folders of a finished study
 
     output:
-    path 'report.html', emit: report
-    path 'figures', emit: figures
-    path 'multiqc', emit: multiqc
+    path '{report.html,figures,multiqc}', emit: published
 
     script:
-    def options = [agreement: '--agreement agreement', 'balance.tsv': '--balance balance.tsv', 'matched.json': '--matched matched.json', enrich: '--enrich enrich']
-    def variants_option = variants ? '--variants variants/*' : ''
-    def motifs = extras.findAll { extra -> extra.name.startsWith('motifs') }.sort { folder -> folder.name }
-    def extra_options = (extras - motifs).collect { extra -> options[extra.name] }.join(' ') + " --motifs ${motifs.join(' ')}"
+    // what only some studies have
+    def options = [
+        'labels/agreement': '--agreement', 'labels/balance.tsv': '--balance', 'labels/matched.json': '--matched', './enrich': '--enrich',
+    ]
+    def paths = [folders, results].transpose().collect { folder, result -> "${folder}/${result.name}".toString() }
+    def labels = 'labels/matched.tsv' in paths ? 'labels/matched.tsv' : 'labels/labels.tsv'
+    def extra_options = options.findAll { path, _option -> path in paths }.collect { path, option -> "${option} ${path}" }.join(' ')
+    def variants_option = 'variants' in folders ? '--variants variants/*' : ''
     """
-    make_report.py --labels ${labels} --ledger ${ledger} --counts ${counts} --audit ${audit} ${extra_options} ${variants_option} \\
-        --fit fit/* --compare ${comparison} --explain explain/* --settings ${settings} --output report.html --figures figures --multiqc multiqc
+    ${intoFolders(folders)}
+    make_report.py --labels ${labels} --ledger labels/ledger.tsv --counts labels/counts.json --audit labels/audit.json \\
+        ${extra_options} --motifs motifs* ${variants_option} \\
+        --fit fit/* --compare compare --explain explain/*/ --settings settings.json \\
+        --output report.html --figures figures --multiqc multiqc
     """
 
     stub:
     """
+    ${intoFolders(folders)}
     mkdir figures multiqc
     touch report.html
     """

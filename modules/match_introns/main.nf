@@ -1,13 +1,12 @@
 process MATCH_INTRONS {
-    tag "${covariates}"
+    tag "${options.match}"
     label 'small'
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/labels" }, mode: 'copy'
 
     input:
     path labels
-    val covariates
-    val seed
+    val options // match, seed
 
     output:
     path 'matched.tsv', emit: labels
@@ -17,7 +16,7 @@ process MATCH_INTRONS {
 
     script:
     """
-    match_introns.py ${labels} --match ${covariates} --seed ${seed} \\
+    match_introns.py ${labels} --match ${options.match} --seed ${options.seed} \\
         --output matched.tsv --balance balance.tsv --json matched.json --ledger unmatched.tsv
     """
 

@@ -6,7 +6,8 @@ process SCORE_VARIANTS {
 
     input:
     // the folder of a model, the bases in its windows, and what its features were made with
-    tuple path(model), val(length), path(weights, stageAs: 'weights/*'), path(targets, stageAs: 'targets/*'), path(tokenizer, stageAs: 'tokenizer/*')
+    tuple path(model), val(length), path(weights, stageAs: 'weights/*'), path(targets, stageAs: 'targets/*'),
+        path(tokenizer, stageAs: 'tokenizer/*')
     path variants, stageAs: 'vcf/*'
     path labels
     path fasta, stageAs: 'fasta/*'

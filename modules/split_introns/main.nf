@@ -13,11 +13,13 @@ process SPLIT_INTRONS {
     path 'labels.tsv', emit: labels
 
     script:
-    def chromosomes = options.split == 'chromosome' ? "--test-chromosomes ${options.test_chromosomes} --valid-chromosomes ${options.valid_chromosomes}" : ''
-    def homology = windows ? "--windows ${windows} --identity ${options.homology}" : ''
+    def by_chromosome = options.split == 'chromosome'
+    def test_option = by_chromosome ? "--test-chromosomes ${options.test_chromosomes}" : ''
+    def valid_option = by_chromosome ? "--valid-chromosomes ${options.valid_chromosomes}" : ''
+    def homology_options = windows ? "--windows ${windows} --identity ${options.homology}" : ''
     """
     split_introns.py ${labels} --scheme ${options.split} --folds ${options.folds} --context ${context} \\
-        ${chromosomes} ${homology} --threads ${task.cpus} --output labels.tsv
+        ${test_option} ${valid_option} ${homology_options} --threads ${task.cpus} --output labels.tsv
     """
 
     stub:

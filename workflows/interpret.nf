@@ -1,0 +1,59 @@
+include { EXPLAIN } from '../modules/explain'
+include { EXPLAIN_INTRON } from '../modules/explain_intron'
+include { ATTRIBUTE } from '../modules/attribute'
+include { FIND_MOTIFS } from '../modules/find_motifs'
+include { ENRICH } from '../modules/enrich'
+include { COMPARE } from '../modules/compare'
+include { SCORE_VARIANTS } from '../modules/score_variants'
+include { inFolder } from '../modules/publishing'
+include { filesOf; judgedMotifs; madeWith; optionalFile; optionsOf; windowOf } from '../modules/settings'
+
+// What moves the models: groups of features, bases, motifs, measured peaks, variants; and which model is better.
+workflow INTERPRET {
+    take:
+    fitted // [what was fitted, features, folder]
+    networks // folder
+    windows // FASTA of short windows
+    network_windows // FASTA that the networks read
+    labels // those that the models were fitted on
+    all_labels // also those without a match
+    inputs // gtf, fasta, aliases
+    settings
+
+    main:
+    EXPLAIN(fitted, labels, settings.seed)
+    EXPLAIN_INTRON(fitted, labels, settings.cards)
+    // explain/groups.tsv: the groups of every model in one table
+    groups = EXPLAIN.out.groups
+        .collectFile(name: 'groups.tsv', keepHeader: true, sort: { table -> table.parent.name }, storeDir: "${settings.outdir}/explain")
+
+    attributed = settings.attribute_method ? networks : channel.empty()
+    ATTRIBUTE(attributed, [], [], network_windows, inputs.gtf, optionalFile(settings.peaks), [], optionsOf(settings, 'attribute'))
+    // [folder, attributions]: all sites, and for each network that is attributed those where it looks
+    sites = channel.of(['motifs', []]).mix(ATTRIBUTE.out.attributions.map { folder -> ["motifs_${folder.name}", folder] })
+    FIND_MOTIFS(windows, labels, sites, optionsOf(settings, 'find_motifs'))
+    ENRICH(settings.marks ? labels : channel.empty(), filesOf(settings.marks), inputs.aliases)
+
+    // the paper's claims on factors and marks are decided by Sei's explanation, that on motifs by attributed regions
+    of_sei = EXPLAIN.out.explanation.filter { folder -> folder.name == 'sei_logistic' }.collect().ifEmpty([])
+    of_motifs = FIND_MOTIFS.out.motifs.filter { folder -> folder.name == judgedMotifs(settings) }.first()
+    models = fitted.map { _model, _features, folder -> folder }.mix(networks)
+    COMPARE(models.collect(sort: { folder -> folder.name }), labels, of_sei, of_motifs, optionsOf(settings, 'compare'))
+
+    // [model, window length, what its features were made with]
+    scored = fitted
+        .map { model, _features, folder -> [folder, windowOf(model.embedder, settings)] + madeWith(model.embedder, settings) }
+        .mix(networks.map { folder -> [folder, settings.window, [], [], []] })
+    SCORE_VARIANTS(
+        settings.vcf ? scored : channel.empty(), optionalFile(settings.vcf), all_labels, inputs.fasta, inputs.aliases,
+        optionsOf(settings, 'score_variants'),
+    )
+
+    emit:
+    published = inFolder('explain', EXPLAIN.out.explanation.mix(groups)).mix(
+        inFolder('cards', EXPLAIN_INTRON.out.cards),
+        inFolder('attribute', ATTRIBUTE.out.attributions),
+        inFolder('variants', SCORE_VARIANTS.out.scores),
+        inFolder('.', FIND_MOTIFS.out.motifs.mix(ENRICH.out.enrichment, COMPARE.out.comparison)),
+    )
+}
