@@ -25,7 +25,16 @@ docs/quantify.md says what every column is. All coordinates written are 0-based 
 import contextlib
 import json
 
-from intronaut.cli import add_chrom_aliases, add_run_options, new_parser, positive_int, run, whole_number
+from intronaut.cli import (
+    add_chrom_aliases,
+    add_run_options,
+    new_parser,
+    positive_float,
+    positive_int,
+    refuse_without_effect,
+    run,
+    whole_number,
+)
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import require_file, whole_file, whole_folder
 from intronaut.core.log import Log
@@ -56,6 +65,11 @@ def make_parser():
     add("--duplicates", choices=("keep", "drop"), default="keep", help="marked duplicates; in RNA most are real copies")
     add("--exclude", nargs="+", default=[], metavar="BED", help="regions not to measure, as of low mappability")
 
+    add = parser.add_argument_group("samples of the sheet without alignments").add_argument
+    add("--coverage-scale", type=positive_float, metavar="X", help="what one read adds to the coverage [inferred]")
+    add("--counts-base", type=int, choices=(0, 1), help="first base of a chromosome in a table of counts")
+    add("--counts-columns", default="", metavar="KEY=COL,…", help="its names; retained=A+B takes the mean of two")
+
     add = parser.add_argument_group("introns").add_argument
     add("--min-length", type=positive_int, default=1, metavar="BP", help="leave out shorter introns")
 
@@ -72,8 +86,12 @@ def main(argv):
     args = parser.parse_args(argv)
     check_options(parser, args)
     log = Log(TOOL, args)
+    import pandas as pd
+
     from intronaut.genome.chromosomes import read_aliases
     from intronaut.genome.reference import Genome
+    from intronaut.io.tables import write_table
+    from intronaut.labels.sample_tables import novel_junctions
 
     introns, ledger = read_introns(args)
     aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
@@ -81,9 +99,20 @@ def main(argv):
         genome = stack.enter_context(Genome(args.fasta, args.chrom_aliases)) if args.fasta else None
         samples = opened_samples(args, introns, aliases, genome, stack)
         folder = stack.enter_context(whole_folder(args.output, OUTPUTS))
-        reports = list(measured(args, introns, samples, folder, log))
+        reports, novel = [], []
+        for about, table, counts, sizes, lost in measured(args, introns, samples, aliases):
+            write_sample(args, folder, about, table, sizes)
+            reports.append((about, table))
+            if lost is not None:
+                ledger = pd.concat([ledger, lost])
+            if args.novel_junctions and counts:
+                novel.append(novel_junctions(introns, counts, about["sample"]))
         write_summaries(folder, introns, ledger, reports)
+        if args.novel_junctions:
+            write_table(args.novel_junctions, pd.concat(novel))
     for about, _ in reports:
+        for text in about["warnings"]:
+            log.warn(f"{about['sample']}: {text}")
         calls = [about["calls"].get(name, 0) for name in ("1", "0", "NA")]
         log.note("{}: {:,} introns retained, {:,} spliced, {:,} without a call".format(about["sample"], *calls))
 
@@ -92,6 +121,8 @@ def check_options(parser, args):
     """Refuse options that do not fit together, and inputs that are not there, before any work."""
     if bool(args.reads) == bool(args.samples):
         parser.error("give the files with reads, or the sheet of samples (--samples): one of the two")
+    if not args.samples:
+        refuse_without_effect(parser, args, ["coverage_scale", "counts_base", "counts_columns"], "without --samples")
     if args.reads.count("-") > 1 or "-" in args.reads and args.annotation == "-":
         raise UsageError("standard input can be one file only")
     for path in (args.annotation, *args.reads, args.samples, args.fasta, args.chrom_aliases, *args.exclude):
@@ -125,15 +156,22 @@ def read_introns(args):
 
 
 def opened_samples(args, introns, aliases, genome, stack):
-    """The samples in order, each with its files opened and its chromosomes named; every fault before any work."""
+    """The samples in order: ReadSample with files opened and chromosomes named, or SheetRow; faults before any work."""
     from intronaut.genome.alignment_checks import alignment_chroms, check_cram_reference
     from intronaut.io.alignments import Alignments
     from intronaut.io.sample_sheet import NAME, SheetRow, read_sheet
     from intronaut.labels.read_counts import ReadSample
 
     rows = read_sheet(args.samples) if args.samples else [SheetRow("", {"reads": path}) for path in args.reads]
+    if args.counts_base is None and any("counts" in row.files for row in rows):
+        raise UsageError(
+            f"{args.samples}: has a table of counts; give its first base of a chromosome, --counts-base 0 or 1"
+        )
     samples = {}
     for row in rows:
+        if "reads" not in row.files:
+            samples[row.sample] = row
+            continue
         file = stack.enter_context(Alignments(row.files["reads"], args.fasta))
         name = row.sample or file.sample()
         if not NAME.match(name):
@@ -148,40 +186,92 @@ def opened_samples(args, introns, aliases, genome, stack):
         names = alignment_chroms(file, introns.table, aliases, args.annotation, genome)
         sample = samples.setdefault(name, ReadSample(name, [], row.strand, row.kind, row.condition))
         sample.files.append((file, {own: chrom for chrom, own in names.items() if own is not None}))
-    return list(samples.values())
+    return samples
 
 
-def measured(args, introns, samples, folder, log):
-    """Count every sample and write its files; yields (counts, table) of each."""
-    from intronaut.io.bedgraph import write_bigwig
-    from intronaut.io.tables import write_table
+def measured(args, introns, samples, aliases):
+    """Count every sample; yields (counts, table, junctions, chromosome lengths, rows of a table of counts left out)."""
     from intronaut.labels import sample_tables
-    from intronaut.labels.read_counts import CountOptions, count_samples
+    from intronaut.labels.read_counts import CountOptions, ReadSample, count_samples
 
     options = CountOptions(args.strand, args.reads_kind, args.overhang, args.wobble, args.min_mapq)
     options.keep_multimapped, options.drop_duplicates = args.multimapped == "keep", args.duplicates == "drop"
-    novel = []
-    for sample, counts in count_samples(samples, introns, options, args.threads):
-        sizes = {chrom: file.lengths[own] for file, names in sample.files for own, chrom in names.items()}
-        table = sample_tables.measured_table(introns, counts, sizes, sample.name)
-        about = sample_tables.sample_counts(sample, counts, table)
-        strand_given = (sample.strand or args.strand) != "auto"
-        about["warnings"] = sample_tables.warnings(about, counts, table, strand_given)
-        for text in about["warnings"]:
-            log.warn(f"{sample.name}: {text}")
-        write_table(folder / f"{sample.name}.introns.tsv.gz", table)
-        write_json(folder / f"{sample.name}.counts.json", about)
-        if args.tracks:
-            rows = list(sample_tables.retention_track(table))
-            if rows:
-                write_bigwig(folder / f"{sample.name}.psi.bw", rows, sizes)
-        if args.novel_junctions:
-            novel.append(sample_tables.novel_junctions(introns, counts, sample.name))
-        yield about, table
-    if args.novel_junctions:
-        import pandas as pd
+    aligned = [sample for sample in samples.values() if isinstance(sample, ReadSample)]
+    counted = count_samples(aligned, introns, options, args.threads)
+    for name, sample in samples.items():
+        if isinstance(sample, ReadSample):
+            sample, counts = next(counted)
+            sizes = {chrom: file.lengths[own] for file, names in sample.files for own, chrom in names.items()}
+            table = sample_tables.measured_table(introns, counts, sizes, name)
+            about = sample_tables.sample_counts(sample, counts, table)
+            about["warnings"] = sample_tables.warnings(about, counts, table, (sample.strand or args.strand) != "auto")
+            yield about, table, counts, sizes, None
+        elif "counts" in sample.files:
+            yield from_count_table(args, introns, sample, aliases)
+        else:
+            yield from_coverage(args, introns, sample, aliases)
 
-        write_table(args.novel_junctions, pd.concat(novel))
+
+def from_coverage(args, introns, row, aliases):
+    """As :func:`measured` yields, of a sample of junctions and coverage."""
+    from intronaut.labels import sample_tables
+    from intronaut.labels.other_counts import COVERAGE, coverage_counts
+
+    names_of = chrom_names(introns, aliases, args.annotation)
+    counts, unit = coverage_counts(row.files, introns, args.overhang, args.coverage_scale, names_of)
+    table = sample_tables.measured_table(introns, counts, set(introns.table["chrom"]), row.sample)
+    about = sample_tables.other_counts(
+        row.sample, row.condition, COVERAGE, table, unit=unit, stranded=counts.library != "unstranded"
+    )
+    if row.strand in ("forward", "reverse") and counts.library == "unstranded":
+        about["warnings"].append(
+            "coverage of both strands together: taken as unstranded; give coverage_plus and _minus"
+        )
+    return about, table, counts, None, None
+
+
+def from_count_table(args, introns, row, aliases):
+    """As :func:`measured` yields, of a sample of a table of counts."""
+    from intronaut.labels import sample_tables
+    from intronaut.labels.other_counts import read_count_table
+
+    columns = dict(pair.split("=", 1) for pair in args.counts_columns.split(",") if pair)
+    rows = read_count_table(row.files["counts"], row.sample, args.counts_base, columns)
+    names = chrom_names(introns, aliases, args.annotation)(list(rows["chrom"].unique()), row.files["counts"])
+    rows["chrom"] = rows["chrom"].map({chrom: own or chrom for chrom, own in names.items()})
+    table, lost = sample_tables.counted_table(introns, rows, row.sample)
+    about = sample_tables.other_counts(row.sample, row.condition, "counts", table)
+    return about, table, None, None, lost.assign(source=row.files["counts"])
+
+
+def chrom_names(introns, aliases, annotation):
+    """A function from a file's chromosome names, and the file, to a dict to the annotation's names, None for others."""
+    from intronaut.genome.chromosomes import resolve_chrom, resolve_chroms
+
+    lengths = dict.fromkeys(introns.table["chrom"].unique())
+
+    def names_of(chroms, source):
+        names = {chrom: resolve_chrom(chrom, lengths, aliases) for chrom in chroms}
+        if names and not any(names.values()):
+            resolve_chroms(names, lengths, aliases, source=source, genome=annotation)
+        return names
+
+    return names_of
+
+
+def write_sample(args, folder, about, table, sizes):
+    """The files of one sample."""
+    from intronaut.io.bedgraph import write_bigwig
+    from intronaut.io.tables import write_table
+    from intronaut.labels.sample_tables import retention_track
+
+    write_table(folder / f"{about['sample']}.introns.tsv.gz", table)
+    write_json(folder / f"{about['sample']}.counts.json", about)
+    if args.tracks:
+        rows = list(retention_track(table))
+        if rows:
+            sizes = sizes or table.groupby("chrom", sort=False)["end"].max().to_dict()
+            write_bigwig(folder / f"{about['sample']}.psi.bw", rows, sizes)
 
 
 def write_summaries(folder, introns, ledger, reports):
@@ -194,7 +284,8 @@ def write_summaries(folder, introns, ledger, reports):
     abouts = [about for about, _ in reports]
     reasons = {reason for about in abouts for reason in about["reasons"]} | set(ledger["reason"])
     counts = {
-        "tool": TOOL, "n_introns": len(introns.table) + len(ledger), "n_rows": len(introns.table),
+        "tool": TOOL, "n_introns": len(introns.table) + int((ledger["source"] == "annotation").sum()),
+        "n_rows": len(introns.table),
         "n_ledger": len(ledger), "ledger": ledger["reason"].value_counts().to_dict(),
         "samples": {about["sample"]: about for about in abouts},
         "disagreeing_libraries": len({about["library"] for about in abouts}) > 1,

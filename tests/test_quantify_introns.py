@@ -397,3 +397,108 @@ def test_multiqc_tables_have_the_counts():
     assert [int(table[0][name]) for name in ("retained", "spliced", "uncalled")] == [16, 38, 46]
     dropped = Path("out/quantify_introns_dropped_mqc.tsv").read_text().splitlines()
     assert dropped[-1].split("\t")[:2] == ["02H043", "80191"]
+
+
+def covered_bases(record):
+    """The bases of an alignment, those of deletions too."""
+    place = record.reference_start
+    for operation, size in record.cigartuples:
+        if operation in (0, 2, 7, 8):
+            yield from range(place, place + size)
+        place += size * (operation in (0, 2, 3, 7, 8))
+
+
+def star_output(scale=1):
+    """SJ.out.tab and the coverage of both strands as STAR would write them of 02H025, a library of reversed reads."""
+    depth, junctions = {sign: np.zeros(101_511, int) for sign in "+-"}, {}
+    with pysam.AlignmentFile(DATA / "02H025.bam") as file:
+        for record in file.fetch(until_eof=True):
+            sign = "+" if record.is_reverse else "-"
+            np.add.at(depth[sign], list(covered_bases(record)), 1)
+            blocks = record.get_blocks()
+            for start, end in {(a, b) for (_, a), (b, _) in zip(blocks, blocks[1:], strict=False) if b - a > 20}:
+                sides = sum(y - x for x, y in blocks if y <= start), sum(y - x for x, y in blocks if x >= end)
+                if min(sides) >= 5:
+                    junctions[start, end, sign] = junctions.get((start, end, sign), 0) + 1
+    with open("SJ.out.tab", "w") as out:
+        for (start, end, sign), n in sorted(junctions.items()):
+            out.write(f"chrZ\t{start + 1}\t{end}\t{'.+-'.index(sign)}\t1\t1\t{n}\t0\t40\n")
+        out.write("chrZ\t5000\t5100\t1\t1\t1\t9\t0\t4\n")
+    for name, sign, factor in (("plus", "+", scale), ("minus", "-", -scale)):
+        cuts = np.flatnonzero(np.diff(depth[sign], prepend=0, append=0))
+        with open(f"{name}.bedgraph", "w") as out:
+            for start, end in zip(cuts, cuts[1:], strict=False):
+                out.write(f"chrZ\t{start}\t{end}\t{depth[sign][start] * factor:.6g}\n")
+
+
+@pytest.mark.parametrize("scale", [1, 11.7949], ids=["counts", "per_million"])
+def test_junctions_and_coverage_give_what_the_reads_give(scale):
+    star_output(scale)
+    Path("sheet.tsv").write_text(
+        "sample\tjunctions\tcoverage_plus\tcoverage_minus\tcondition\n02H025\tSJ.out.tab\tplus.bedgraph\tminus.bedgraph\tx\n"
+    )
+    quantify(CHRZ, "--samples", "sheet.tsv", "--novel-junctions", "novel.tsv")
+    ours, golden = rows("out/02H025.introns.tsv.gz"), rows(DATA / "02H025.introns.tsv.gz")
+    names = ["sj_left", "sj_right", "sj_exact", "depth", "depth_mean", "coverage", "measured", "ir_ratio", "length"]
+    for row, expected in zip(ours, golden, strict=True):
+        assert [name for name in names if not same(row[name], expected[name])] == [], row["name"]
+        assert row["ei_left"] == "NA" and row["ends"] == "none"
+        assert row["method"] == ("depth" if int(row["measured"]) >= 40 else "none")
+    about = json.loads(Path("out/02H025.counts.json").read_text())
+    assert about["unit"] == pytest.approx(scale, rel=1e-4) and about["stranded"]
+
+
+def test_bigwig_coverage_is_read_as_bedgraph():
+    import pybigtools
+
+    star_output()
+    for name in ("plus", "minus"):
+        values = [line.split("\t") for line in Path(f"{name}.bedgraph").read_text().splitlines()]
+        track = pybigtools.open(f"{name}.bw", "w")
+        track.write({"chrZ": 101_511}, [(c, int(a), int(b), float(v)) for c, a, b, v in values if float(v)])
+        track.close()
+    head = "sample\tjunctions\tcoverage_plus\tcoverage_minus\n"
+    Path("a.tsv").write_text(head + "s\tSJ.out.tab\tplus.bedgraph\tminus.bedgraph\n")
+    Path("b.tsv").write_text(head + "s\tSJ.out.tab\tplus.bw\tminus.bw\n")
+    quantify(CHRZ, "--samples", "a.tsv", out="a")
+    quantify(CHRZ, "--samples", "b.tsv", out="b")
+    assert content(Path("a")) == content(Path("b"))
+
+
+def test_coverage_that_is_no_count_is_refused():
+    star_output()
+    rng = np.random.default_rng(1)
+    lines = [f"chrZ\t{i * 10}\t{i * 10 + 10}\t{value:.5f}\n" for i, value in enumerate(rng.random(5000) + 0.01)]
+    Path("smooth.bedgraph").write_text("".join(lines))
+    Path("sheet.tsv").write_text("sample\tjunctions\tcoverage\ns\tSJ.out.tab\tsmooth.bedgraph\n")
+    refused(BadData, ["smooth.bedgraph", "--coverage-scale"], CHRZ, "--samples", "sheet.tsv")
+    quantify(CHRZ, "--samples", "sheet.tsv", "--coverage-scale", "0.5")
+    assert json.loads(Path("out/s.counts.json").read_text())["unit"] == 0.5
+
+
+def test_table_of_counts():
+    golden = {row["name"]: row for row in rows(DATA / "02H025.introns.tsv.gz")}
+    known = [row for row in golden.values() if row["retained"] != "NA"]
+    cells = [
+        ("Z", int(row["start"]) + 1, row["end"], row["strand"], "s", row["retained"], row["spliced"]) for row in known
+    ]
+    lines = ["\t".join(map(str, row)) + "\n" for row in cells]
+    wrong = "Z\t7\t99\t+\ts\t4\t5\nq\t7\t99\t+\ts\t4\t5\n" + lines[0].replace("\t-\t", "\t+\t")
+    head = "chr\tleft\tright\tstrand\tsample\tretained\tspliced\n"
+    Path("counts.tsv").write_text(head + "".join(lines) + wrong + lines[0].replace("\ts\t", "\tother\t"))
+    Path("sheet.tsv").write_text("sample\tcounts\tcondition\ns\tcounts.tsv\tblood\n")
+    columns = ["--counts-columns", "chrom=chr,start=left,end=right"]
+    refused(UsageError, ["--counts-base"], CHRZ, "--samples", "sheet.tsv", *columns)
+    quantify(CHRZ, "--samples", "sheet.tsv", "--counts-base", "1", *columns)
+    for row in rows("out/s.introns.tsv.gz"):
+        expected = golden[row["name"]]
+        assert row["method"] == ("counts" if expected["retained"] != "NA" else "none")
+        levels = ("psi", "psi_low", "psi_high", "n", "retained", "spliced")
+        assert all(same(row[name], expected[name]) for name in levels)
+        assert row["depth"] == row["measured"] == row["ei_left"] == row["balance"] == "NA"
+        if expected["call"] == "1":
+            assert row["call"] == "1"
+    ledger = pd.read_csv("out/ledger.tsv", sep="\t")
+    assert sorted(ledger["reason"]) == ["chrom_not_annotated", "not_annotated", "other_strand"]
+    counts = json.loads(Path("out/counts.json").read_text())
+    assert counts["n_introns"] == counts["n_rows"] == 100

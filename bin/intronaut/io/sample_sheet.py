@@ -55,10 +55,12 @@ def read_sheet(path):
         files = {name: str(Path(path).parent / cells[name]) for name in FILES if name in cells}
         sample = cells.get("replicate_of", cells.get("sample", ""))
         rows.append(SheetRow(sample, files, cells.get("condition"), cells.get("strand"), cells.get("reads_kind")))
-    conditions = {}
+    conditions, of_sample = {}, {}
     for row in rows:
         if row.condition is not None and conditions.setdefault(row.sample, row.condition) != row.condition:
             problems.add(f"sample {row.sample} has two conditions, {conditions[row.sample]} and {row.condition}")
+        if of_sample.setdefault(row.sample, row) is not row and "reads" not in of_sample[row.sample].files | row.files:
+            problems.add(f"sample {row.sample}: only reads can be summed by replicate_of")
     problems.raise_if_any()
     return rows
 

@@ -167,17 +167,11 @@ class ChromCounter:
         if self.introns is None:
             return
         self._add_orientation(fragments.reverse, fragment, start, end)
-        first, last = (self._next_measurable(place) for place in (start, end))
+        first, last = (next_measurable(self.measurable, place) for place in (start, end))
         covers = first < last
         fragment, first, last = _union(fragment[covers], first[covers], last[covers], several)
         for place, change in ((first, 1), (last, -1)):
             self.counts.depth.add((place << CLASS_BITS) + kind[fragment], change)
-
-    def _next_measurable(self, place):
-        """The first measurable base from each place on: between two, the depth is of no interest."""
-        starts, ends = self.measurable
-        after = np.searchsorted(ends, place, "right")
-        return np.maximum(place, np.append(starts, np.iinfo(np.int32).max)[after])
 
     def _add_orientation(self, reverse, fragment, start, end):
         touched = {}
@@ -294,6 +288,16 @@ class ChromCounter:
         start, end = start.copy(), end.copy()
         start[row[first]], end[row[first]] = known_start[at[first]], known_end[at[first]]
         return start, end
+
+
+def next_measurable(measurable, place):
+    """The first base from each place on that is in one of the ``measurable`` (starts, ends), merged and sorted.
+
+    Depth is kept where it is measured only: a change of it counts from the next such base on.
+    """
+    starts, ends = measurable
+    after = np.searchsorted(ends, place, "right")
+    return np.maximum(place, np.append(starts, np.iinfo(np.int32).max)[after])
 
 
 def _outer(span, spans):

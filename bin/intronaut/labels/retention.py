@@ -259,7 +259,7 @@ def decide(table, limits=LIMITS):
             is missing is not asked.
         limits: the thresholds, as LIMITS.
     """
-    psi, exact = table["psi"].to_numpy(float), table["sj_exact"].to_numpy(float)
+    psi, exact = table["psi"].to_numpy(float), exact_junctions(table)
     body = (table["measured"].to_numpy(float) >= ENOUGH_BODY) & table["coverage"].notna().to_numpy()
     ratio, coverage = table["ir_ratio"].to_numpy(float), table["coverage"].to_numpy(float)
     n = np.nan_to_num(table["n"].to_numpy(float))
@@ -283,19 +283,24 @@ def decide(table, limits=LIMITS):
     return np.select(fits, calls, np.nan), reason
 
 
+def exact_junctions(table):
+    """sj_exact as float64; what a table of counts calls spliced stands for it."""
+    return np.where(table["method"] == "counts", table["spliced"].astype(float), table["sj_exact"].astype(float))
+
+
 def flags(table, introns):
     """What to look at in every intron: names, sorted and joined by ``,``, or ``.``.
 
     Args:
         table: as from :func:`retention`; ``introns``: object with inside_exon, other_gene, antisense (bool arrays).
     """
-    n, exact = np.nan_to_num(table["n"]), table["sj_exact"]
+    n, exact = np.nan_to_num(table["n"]), exact_junctions(table)
     most = np.maximum(table["sj_left"], table["sj_right"])
     body = table["enough_body"].to_numpy(bool)
     # by name, so that they come sorted
     marks = {
         "antisense": introns.antisense,
-        "body_masked": ~body,
+        "body_masked": ~body & table["measured"].notna(),
         "inside_exon": introns.inside_exon,
         "low_reads": n < LIMITS["n"],
         "low_splicing": (exact > 0) & (exact < 4),
@@ -325,8 +330,9 @@ def unmeasured(introns, bodies):
     table["ends"] = np.select([left & right, left, right], ["both", "left", "right"], "none")
     numbers = [name for name in (*LEVELS, *COUNTS, *BODY, "balance") if name != "measured"]
     table = table.join(pd.DataFrame(np.nan, index=table.index, columns=numbers))
-    marks = {name: getattr(introns, name) for name in ("antisense", "inside_exon", "other_gene")}
-    marks = {"antisense": marks["antisense"], "chrom_missing": np.ones(len(table), bool), **marks}
+    missing = np.ones(len(table), bool)
+    marks = {"antisense": introns.antisense, "chrom_missing": missing, "inside_exon": introns.inside_exon}
+    marks["other_gene"] = introns.other_gene
     return table.assign(flags=joined_flags(marks, len(table)))
 
 
@@ -345,6 +351,6 @@ def finished_table(introns, table, sample):
     call, reason = decide(table)
     table["call"] = pd.array(call, dtype="Int64")
     table["reason"] = pd.Series(reason, dtype=object).fillna(".")
-    for name in COUNTS:
+    for name in (*COUNTS, "measured"):
         table[name] = table[name].astype("Int64")
     return table[list(COLUMNS)]

@@ -9,6 +9,8 @@ from intronaut.genome.annotation import chrom_order
 from intronaut.io.fragments import REASONS
 from intronaut.labels.fragment_counts import ANY, MINUS, PLUS, ChromCounts, read_keys, strands_of_classes
 from intronaut.labels.intron_bodies import STRANDS
+from intronaut.labels.other_counts import COVERAGE, match_count_table
+from intronaut.labels.read_counts import OVERHANG, SHORT
 from intronaut.labels.retention import (
     LIMITS,
     body_depth,
@@ -40,11 +42,24 @@ def measured_table(introns, counts, present, sample):
         if chrom in present:
             chrom_counts = counts.chroms.get(chrom) or ChromCounts(len(about.points))
             columns = counts_of_introns(about, chrom_counts, counts.library)
+            if counts.kind == COVERAGE:
+                columns |= dict.fromkeys(("ei_left", "ei_right"), np.full(len(row), np.nan))
             tables.append(with_depth(about, bodies, columns, chrom_counts, counts.library))
         else:
             tables.append(unmeasured(about, bodies))
         rows.append(row)
     return finished_table(introns.table.iloc[np.concatenate(rows)], pd.concat(tables), sample)
+
+
+def counted_table(introns, rows, sample):
+    """The table of a sample from a table of counts (as from ``read_count_table``), and the rows that it leaves out."""
+    levels, lost = match_count_table(introns.table, rows)
+    order, tables = [], []
+    for row, about in introns.chroms(OVERHANG[SHORT]).values():
+        order.append(row)
+        table = levels.iloc[row].reset_index(drop=True)
+        tables.append(table.assign(flags=flags(table, about)))
+    return finished_table(introns.table.iloc[np.concatenate(order)], pd.concat(tables), sample), lost
 
 
 def with_depth(about, bodies, columns, counts, library):
@@ -73,6 +88,12 @@ def sample_counts(sample, counts, table):
         "overhang": counts.overhang, "wobble": counts.wobble, **dict(sorted(numbers.items())), **count_calls(table),
         "condition": sample.condition, "kept_duplicates": reads.duplicates,
     }  # fmt: skip
+
+
+def other_counts(name, condition, kind, table, **about):
+    """What goes to ``counts.json`` of a sample without alignments; ``kind`` is ``coverage`` or ``counts``."""
+    numbers = {"sample": name, "library": "NA", "reads": kind, **about, "introns": len(table)}
+    return numbers | count_calls(table) | {"condition": condition, "warnings": []}
 
 
 def count_calls(table):

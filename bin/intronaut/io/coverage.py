@@ -1,0 +1,110 @@
+"""Junctions of STAR and coverage tracks (bigWig, bedGraph) as arrays, for libraries of which no alignments are left.
+
+Coordinates are 0-based, half-open, on the forward strand.
+"""
+
+import numpy as np
+import pandas as pd
+
+from intronaut.core.errors import BadData, Problems
+from intronaut.core.files import require_file
+from intronaut.io.delimited import LARGEST_POSITION, read_lines
+from intronaut.io.text import numbered_lines
+
+# column 4 of SJ.out.tab
+_STRANDS = {"0": ".", "1": "+", "2": "-"}
+_SAMPLED = 10_000
+# how far from a whole multiple of the unit a value may be, in parts of itself but never more than a quarter of the unit
+_SLACK, _MOST_SLACK, _SHARE_WHOLE = 0.01, 0.25, 0.99
+_BIGWIG = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
+
+
+def read_junctions(path, overhang):
+    """Read STAR's ``SJ.out.tab`` into a DataFrame chrom, start, end, strand, count.
+
+    Counted are uniquely mapped reads (column 7) of junctions with a longest overhang (column 9) of at least
+    ``overhang``. Raises BadData that lists every line that is no junction.
+    """
+    problems, rows = Problems(path), []
+    for number, line in numbered_lines(path):
+        fields = line.split("\t")
+        if not line:
+            continue
+        if len(fields) < 9 or not all(fields[i].isdecimal() for i in (1, 2, 6, 8)) or fields[3] not in _STRANDS:
+            problems.add(f"{line[:40]!r} is no line of STAR's SJ.out.tab (9 columns)", number)
+        elif not 0 < int(fields[1]) <= int(fields[2]) <= LARGEST_POSITION:
+            problems.add(f"{fields[1]} to {fields[2]} is no intron", number)
+        elif int(fields[6]) and int(fields[8]) >= overhang:
+            rows.append((fields[0], int(fields[1]) - 1, int(fields[2]), _STRANDS[fields[3]], int(fields[6])))
+    problems.raise_if_any()
+    return pd.DataFrame(rows, columns=["chrom", "start", "end", "strand", "count"])
+
+
+def read_coverage(path):
+    """Read a bigWig or bedGraph (plain or gzip) file: dict from chromosome to (starts, ends, values) arrays.
+
+    Values are absolute: tracks of the minus strand are often negative. Raises BadData.
+    """
+    require_file(path)
+    with open(path, "rb") as file:
+        is_bigwig = file.read(4) in _BIGWIG
+    return _read_bigwig(path) if is_bigwig else _read_bedgraph(path)
+
+
+def _read_bigwig(path):
+    import pybigtools
+
+    try:
+        with pybigtools.open(str(path)) as file:
+            rows = {chrom: list(file.records(chrom)) for chrom in file.chroms()}
+    except Exception as problem:  # pybigtools raises its own kinds, which share no ancestor but this
+        raise BadData(f"{path}: not a whole bigWig file: {problem}; copy the file again") from problem
+    return {chrom: _columns(np.array(values, float).reshape(-1, 3)) for chrom, values in rows.items()}
+
+
+def _columns(rows):
+    return rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64), np.abs(rows[:, 2])
+
+
+def _read_bedgraph(path):
+    parts, problems = {}, Problems(path)
+    for lines in read_lines(path):
+        rows = np.flatnonzero(lines.start < lines.end)
+        rows = rows[[not lines.line(row).startswith(("#", "track", "browser")) for row in rows]]
+        for row in rows[lines.n_columns[rows] < 4]:
+            problems.add("fewer than 4 columns; a bedGraph has chrom, start, end, value", lines.first + int(row))
+        rows = rows[lines.n_columns[rows] >= 4]
+        start, end = (lines.column(k, rows).numbers() for k in (1, 2))
+        value = pd.to_numeric(pd.Series(lines.column(3, rows).words(), dtype=object), errors="coerce").to_numpy(float)
+        bad = (start < 0) | (start >= end) | ~np.isfinite(value)
+        for row in rows[bad]:
+            problems.add(f"{lines.line(row)[:60]!r} is no interval with a value", lines.first + int(row))
+        chroms = np.array(lines.column(0, rows).repeated_words(), object)
+        for chrom in dict.fromkeys(chroms):
+            own = (chroms == chrom) & ~bad
+            parts.setdefault(chrom, []).append((start[own], end[own], np.abs(value[own])))
+    problems.raise_if_any()
+    if not parts:
+        raise BadData(f"{path}: no coverage in it; a bedGraph or bigWig was expected")
+    return {chrom: tuple(map(np.concatenate, zip(*blocks, strict=True))) for chrom, blocks in parts.items()}
+
+
+def coverage_unit(values, source):
+    """What one read adds to the values of a coverage track: 1, or the unit of a track scaled to reads per million.
+
+    Raises BadData when the values are no whole multiples of their smallest positive one.
+    """
+    values = values[values > 0]
+    values = values[:: max(1, len(values) // _SAMPLED)]
+    if not len(values) or np.all(values == np.rint(values)):
+        return 1.0
+    unit = values.min()
+    # the smallest value is rounded most; those of a few reads tell the unit better
+    few = values[values <= 20 * unit]
+    unit = float(np.mean(few / np.rint(few / unit)))
+    reads = values / unit
+    off = np.abs(reads - np.rint(reads))
+    if np.mean(off <= np.minimum(_SLACK * np.maximum(reads, 1), _MOST_SLACK)) < _SHARE_WHOLE:
+        raise BadData(f"{source}: its values are no whole multiples of one unit, so no counts of reads; "
+                      "give what one read adds as --coverage-scale")  # fmt: skip
+    return unit
