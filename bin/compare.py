@@ -14,7 +14,7 @@ p-values by Holm over all pairs, and equivalence of AUROC by two one-sided tests
 Output, a folder:
   models.tsv       one line a model: every metric with its 95 % interval, on the common windows
   comparison.tsv   one line a pair: differences, intervals, p-values, and a sentence that says what they mean
-  claims.tsv       the claims C1 to C8 of Daoud & Ben-Hur 2025: supported, not supported or not testable here, and why
+  claims.tsv       the claims C1 to C8 of Daoud & Ben-Hur 2025: supported, contradicted, undecided, not testable; why
   compare.json     windows, groups, what was left out, settings
   curves.svg       ROC and precision-recall curves        differences.svg   differences of AUROC with intervals
 """
@@ -26,6 +26,9 @@ from intronaut.cli import add_run_options, new_parser, positive_float, positive_
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import require_file, whole_folder
 from intronaut.core.log import Log
+
+# models that fit writes into the folder of the model that they are to be compared with
+BESIDE = ("covariates", "combined")
 
 
 def make_parser():
@@ -55,13 +58,15 @@ def main(argv):
     from intronaut.paper import claims
     from intronaut.stats import model_comparison
 
-    models = read_models(args.folders)
-    table, left_out = common_rows(models, log)
+    everything, baselines = read_models(args.folders)
+    table, left_out = common_rows(everything, log)
     groups = groups_of(table["name"], args.labels, log)
+    models = [model for model in everything if model["compared"]]
     point, replicated = score(models, table, groups, args)
     n_groups = len(set(groups))
     labels = table["label"].to_numpy()
-    logits = np.stack([model["predictions"]["logit"].to_numpy() for model in models])
+    logits_of_all = np.stack([model["predictions"]["logit"].to_numpy() for model in everything])
+    logits = logits_of_all[: len(models)]
     aurocs = model_comparison.delong(labels, logits, groups)
     comparison = model_comparison.compare_pairs(
         aurocs, model_comparison.delong(labels, logits), point, replicated, n_groups, args.margin
@@ -69,14 +74,15 @@ def main(argv):
     names = [model["name"] for model in models]
     comparison = with_sentences(comparison, names, aurocs.values, len(table), args.margin)
     table_of_models = model_table(names, point, replicated, n_groups)
-    notes = [model["notes"] for model in models]
-    judged = claims.Judged(
-        names, notes, aurocs, table_of_models, args.margin, read_stability(args.explain), *read_motifs(args.motifs)
-    )
+    evidence = claims.Evidence(
+        [model["name"] for model in everything], [model["notes"] for model in everything],
+        model_comparison.delong(labels, logits_of_all, groups), args.margin, len(table), rarer_groups(labels, groups),
+        baselines, read_groups(args.explain), *read_motifs(args.motifs),
+    )  # fmt: skip
     with whole_folder(args.output) as folder:
         tables.write_table(folder / "models.tsv", table_of_models)
         tables.write_table(folder / "comparison.tsv", comparison)
-        tables.write_table(folder / "claims.tsv", claims.decide(judged))
+        tables.write_table(folder / "claims.tsv", claims.decide(evidence))
         write_settings(folder / "compare.json", table, groups, left_out, args)
         draw(folder, names, labels, logits, aurocs.values, comparison)
     for sentence in comparison["sentence"]:
@@ -84,10 +90,17 @@ def main(argv):
 
 
 def read_models(folders):
-    """One dict a model: name, notes (model.json or empty), predictions; the first baseline found comes last."""
+    """The models to compare, and where the models beside each of them stand.
+
+    Returns:
+        ``(models, baselines)``: one dict a model, with name, path, notes (model.json or empty), predictions, and
+        whether it is ``compared``: the folders given and the first covariates-only baseline are, the other models
+        beside them serve the claims alone and come last. ``baselines`` maps the position of a model to those of its
+        ``covariates`` and ``combined``.
+    """
     folders = [Path(folder) for folder in folders]
-    baselines = [folder / "covariates" for folder in folders]
-    baseline = next((folder for folder in baselines if (folder / "predictions.tsv").exists()), None)
+    beside = [{kind: folder / kind for kind in BESIDE if is_model(folder / kind)} for folder in folders]
+    baseline = next((paths["covariates"] for paths in beside if "covariates" in paths), None)
     if baseline and not any(folder.name == "covariates" for folder in folders):
         folders.append(baseline)
     if len(folders) < 2:
@@ -97,7 +110,19 @@ def read_models(folders):
     names = [str(folder) if names.count(folder.name) > 1 else folder.name for folder in folders]
     if len(set(names)) < len(names):
         raise UsageError("a folder is given twice")
-    return [read_model(name, folder) for name, folder in zip(names, folders, strict=True)]
+    models = [read_model(name, folder) | {"compared": True} for name, folder in zip(names, folders, strict=True)]
+    place = {folder.resolve(): at for at, folder in enumerate(folders)}
+    for path in (path for paths in beside for path in paths.values()):
+        if place.setdefault(path.resolve(), len(models)) == len(models):
+            models.append(read_model(str(path), path) | {"compared": False})
+    return models, {
+        at: {kind: place[path.resolve()] for kind, path in paths.items()} for at, paths in enumerate(beside)
+    }
+
+
+def is_model(folder):
+    """Whether there are predictions in a folder."""
+    return (folder / "predictions.tsv").exists()
 
 
 def read_model(name, folder):
@@ -140,7 +165,7 @@ def common_rows(models, log):
         if model["left_out"]:
             log.warn(f"{model['name']}: {model['left_out']:,} of {had:,} windows left out: not predicted by all models")
     require_both_classes(labels.to_numpy(), "the windows that all models predicted")
-    return labels.reset_index(), {model["name"]: model["left_out"] for model in models}
+    return labels.reset_index(), {model["name"]: model["left_out"] for model in models if model.get("compared", True)}
 
 
 def disjoint(models):
@@ -187,16 +212,24 @@ def score(models, table, groups, args):
     return point, replicated
 
 
-def read_stability(folder):
-    """The groups of an explain folder that have intervals, by name."""
+def rarer_groups(labels, groups):
+    """How many leakage groups hold a window of the class that fewer groups hold."""
+    return min(len(set(groups[labels == label])) for label in (0, 1))
+
+
+def read_groups(folder):
+    """groups.tsv of an explain folder; None without one. Raises BadData where nothing is known of other introns."""
     from intronaut.io import tables
 
     if folder is None:
-        return {}
-    table = tables.read_table(Path(folder) / "groups.tsv", ("group", "coefficient_sum"))
-    if "low" not in table:
-        raise BadData(f"{folder}: explained without --labels, so nothing is known of its stability")
-    return table.set_index("group")[["coefficient_sum", "low", "high"]].astype(float).to_dict("index")
+        return None
+    path = Path(folder) / "groups.tsv"
+    table = tables.read_table(path, ("group", "n_features"))
+    columns = [f"adjusted_{name}" for name in ("p", "refit", "refit_low", "refit_high")]
+    if lacking := [name for name in columns if name not in table]:
+        told = ", ".join(lacking)
+        raise BadData(f"{path}: no column {told}: explained without --labels, so nothing is known of other introns")
+    return table.astype(dict.fromkeys(["n_features", *columns], float))
 
 
 def read_motifs(folder):
@@ -205,13 +238,13 @@ def read_motifs(folder):
 
     if folder is None:
         return None, {}
-    families = tables.read_table(Path(folder) / "families.tsv", ("factors", "odds_ratio", "q"))
+    families = tables.read_table(Path(folder) / "families.tsv", ("factors", "odds_ratio", "low", "high", "q"))
     summary = require_file(Path(folder) / "summary.json")
     try:
         told = json.loads(summary.read_text(encoding="utf-8"))
     except ValueError as problem:
         raise BadData(f"{summary}: not JSON: {problem}") from problem
-    return families.astype({"odds_ratio": float, "q": float}), told
+    return families.astype(dict.fromkeys(["odds_ratio", "low", "high", "q"], float)), told
 
 
 def model_table(names, point, replicated, n_groups):
