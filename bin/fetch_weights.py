@@ -3,15 +3,16 @@
 # requires-python = ">=3.11"
 # dependencies = ["torch>=2.4", "numpy>=1.26", "pooch>=1.8", "requests>=2.31", "safetensors>=0.4.5", "tokenizers>=0.20"]
 # ///
-"""Fetch the weights of Sei or DNABERT-2, verify them, and convert them once to safetensors.
+"""Fetch the weights of Sei, DNABERT-2 or CI-SpliceAI, verify them, and convert them once to safetensors.
 
 Downloads (or takes from --from) the published files, checks their sha256, refuses what is not the model, and keeps in
-CACHE_DIR/sei or CACHE_DIR/dnabert2:
+CACHE_DIR/sei, CACHE_DIR/dnabert2 or CACHE_DIR/cispliceai:
 
   model.safetensors                            the weights; every tensor checked by name, shape and finite values
   tokenizer.json, config.json                  DNABERT-2's tokenizer and sizes
   target.names, seqclass.names                 the names of Sei's profiles and sequence classes
   projvec_targets.npy, histone_inds.npy        profiles to classes, and which profiles are histone marks
+  LICENCE.txt                                  who made CI-SpliceAI, and its terms, which go with every copy
   fetched.json                                 what was fetched, made, and the sha256 of each
 
 Standard output has one line a file: kind, a tab, its path. A download that breaks off goes on where it stopped, and
@@ -51,6 +52,8 @@ class Release:
     weights: tuple
     parts: dict
     convert: Callable
+    # a package of the Python index that holds the files, in place of an address
+    package: str = ""
 
 
 def convert_dnabert2(sources, folder):
@@ -87,6 +90,17 @@ def convert_sei(sources, folder):
         if number != outputs:
             raise BadData(f"{sources[kind]}: for {number:,} profiles, but the weights have {outputs:,}")
     write_safetensors(tensors, checkpoint.note, folder / "model.safetensors")
+
+
+def convert_cispliceai(sources, folder):
+    """Write model.safetensors from the wheel of the Python package, and the attribution that its licence asks for."""
+    import torch
+
+    from intronaut.networks.splice import ATTRIBUTION, convert
+
+    tensors = {name: torch.from_numpy(values.copy()) for name, values in convert(sources["weights"]).items()}
+    write_safetensors(tensors, ATTRIBUTION, folder / "model.safetensors")
+    (folder / "LICENCE.txt").write_text(ATTRIBUTION + "\n", encoding="utf-8")
 
 
 def write_safetensors(tensors, note, path):
@@ -128,6 +142,17 @@ RELEASES = {
         parts={"tokenizer": "tokenizer.json", "config": "config.json"},
         convert=convert_dnabert2,
     ),
+    "cispliceai": Release(
+        licence="CI-SpliceAI 1.2.2 (Strauch et al. 2022, PLoS ONE 17(6): e0269159): CC BY 4.0, "
+        "https://creativecommons.org/licenses/by/4.0/; name the authors wherever you use or pass it on",
+        must_accept=False,
+        address="",
+        files={"cispliceai-1.2.2-py3-none-any.whl": "def1db5358848a19533fd387e0620fc0df79784b9e6e1cba1a045ad6678e1da7"},
+        weights=("cispliceai-1.2.2-py3-none-any.whl",),
+        parts={},
+        convert=convert_cispliceai,
+        package="cispliceai==1.2.2",
+    ),
 }  # fmt: skip
 
 
@@ -135,8 +160,8 @@ def make_parser():
     parser = new_parser(__doc__, "fetch_weights")
     parser.add_argument("model", choices=RELEASES, help="which model")
     group = parser.add_argument_group("where from")
-    group.add_argument("--from", dest="source", type=Path, metavar="PATH",
-                       help="a local copy, not a download: the weights, the archive, or their folder")  # fmt: skip
+    group.add_argument("--from", "--file", dest="source", type=Path, metavar="PATH",
+                       help="a local copy, not a download: weights, archive or wheel, or their folder")  # fmt: skip
     group.add_argument("--url", metavar="ADDRESS", help="another folder address that has the published files")
     group.add_argument("--sha256", action="append", type=pin, metavar="[FILE=]HEX",
                        help="demand this sha256 (or any) of the weights, or of FILE; repeatable")  # fmt: skip
@@ -214,8 +239,13 @@ def fetch(release, args, pins, downloads, log):
     """Download the published files; returns their folder. Raises MissingInput when --offline forbids it."""
     if args.offline:
         raise MissingInput("nothing usable in the cache, and --offline forbids a download; use --from")
-    from intronaut.io.download import download
+    from intronaut.io.download import download, download_package
 
+    if release.package:
+        if args.url:
+            raise UsageError(f"--url: without effect, {release.package} comes from the index that pip is set to")
+        download_package(release.package, downloads)
+        return downloads
     for name, published in release.files.items():
         digest = pins.get(name, published)
         download(args.url or release.address, name, downloads, None if digest == "any" else digest, log)
@@ -237,6 +267,8 @@ def keep(release, given, pins, folder, log):
             for path in parts.values():
                 shutil.copyfile(path, made / path.name)
             names = {"weights": "model.safetensors"} | {kind: path.name for kind, path in parts.items()}
+            if (made / "LICENCE.txt").exists():
+                names["licence"] = "LICENCE.txt"
             files = {kind: {"name": name, "sha256": digest_file(made / name)} for kind, name in names.items()}
             (made / "fetched.json").write_text(json.dumps({"sources": digests, "files": files}, indent=2) + "\n")
     log.note(f"{folder}: ready")

@@ -4,6 +4,8 @@ import contextlib
 import fcntl
 import hashlib
 import shutil
+import subprocess
+import sys
 import tarfile
 import time
 import zlib
@@ -53,6 +55,19 @@ def download(base, name, folder, sha256, log):
     except requests.RequestException as problem:
         reason = problem if problem.response is not None else f"no connection ({type(problem).__name__})"
         raise TryAgain(f"{base.rstrip('/')}/{name}: {reason}; run the same command again to go on") from problem
+
+
+def download_package(requirement, folder):
+    """Let pip download the wheel of one Python package, as ``name==version``, into ``folder``, without what it needs.
+
+    Raises TryAgain with pip's last line when it cannot.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary", ":all:", "--dest", str(folder), requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise TryAgain(f"pip cannot download {requirement}: {reason}; fetch the wheel elsewhere and give it by --from")
 
 
 class Resuming:
