@@ -1,5 +1,8 @@
 # Every target sets up what it needs inside this folder: .venv/ (Python packages) and .engine/ (Nextflow).
-.PHONY: help demo test test-places lint format docs engine lock images clean
+# the Pythons that `make test-install` tries: those of pyenv that are wanted, else the one of the environment
+PYTHONS ?= $(or $(wildcard $(foreach v,3.11 3.12 3.13,$(HOME)/.pyenv/versions/$(v).*/bin/python)),$(PYTHON))
+
+.PHONY: help demo test test-fast test-install test-places lint format docs engine lock images clean
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
@@ -21,6 +24,9 @@ demo: $(CORE) $(ENGINE) ## Run the whole study on 6 Mb of human chromosome 19; e
 
 test: $(VENV) $(ENGINE) ## Run every test, as many files side by side as there are processors
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+test-install: $(VENV) ## Install the package into a clean environment of each Python and run it there
+	tests/install.sh $(PYTHONS)
 
 test-places: $(VENV) $(ENGINE) ## Run the demo under Podman, on Slurm and through kills, and the tools in Galaxy; as root, with the Debian packages podman runc debootstrap slurm-wlm munge
 	tests/places/run.sh

@@ -4,10 +4,13 @@ Standard library only, so that ``--help`` and ``--version`` answer at once.
 """
 
 import argparse
+import ast
 import errno
+import importlib.util
 import os
 import signal
 import sys
+from pathlib import Path
 
 from intronaut import __version__
 from intronaut.core.errors import CannotWrite, MissingInput, Terminated, ToolError, TryAgain, UsageError
@@ -205,7 +208,7 @@ def run(main, prog):
     except Terminated:
         code = 143
     except ModuleNotFoundError as problem:
-        advice = "use the environment of `make`, or an image"
+        advice = "use `pip install 'intronaut[torch]'`, the environment of `make`, or an image"
         print(f"{prog}: error: Python package {problem.name} is not installed; {advice}", file=sys.stderr)
         code = ToolError.code
     except MemoryError:
@@ -236,3 +239,41 @@ def _os_error_code(problem):
     if problem.errno in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG):
         return MissingInput.code
     return None
+
+
+def main() -> None:
+    """The command ``intronaut TOOL …`` of the installed package; hyphens in a tool's name count as underscores."""
+    name, *options = sys.argv[1:] or ["--help"]
+    tool = name.replace("-", "_")
+    if name == "--version":
+        print(f"intronaut {__version__}")
+    elif name in ("-h", "--help"):
+        print(_usage())
+    elif tool in _tools():
+        sys.argv = [tool, *options]
+        run(_load(tool).main, tool)
+    else:
+        print(f"intronaut: error: no tool {name!r}; `intronaut --help` lists them", file=sys.stderr)
+        sys.exit(UsageError.code)
+
+
+def _tools():
+    """The scripts of all tools by name: packed beside this file, or the folder ``bin`` that it lies in."""
+    here = Path(__file__).resolve().parent
+    folder = here / "tools" if (here / "tools").is_dir() else here.parent
+    return {path.stem: path for path in sorted(folder.glob("*.py")) if path.stem != "__init__"}
+
+
+def _load(tool):
+    spec = importlib.util.spec_from_file_location(tool, _tools()[tool])
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[tool] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _usage():
+    tools = {name: ast.get_docstring(ast.parse(path.read_bytes())) or "" for name, path in _tools().items()}
+    width = max(map(len, tools))
+    lines = [f"  {name:<{width}}  {text.splitlines()[0]}" for name, text in tools.items()]
+    return "\n".join(["usage: intronaut TOOL …  (intronaut TOOL --help says more)", "", "tools:", *lines])
