@@ -8,7 +8,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/source"
 (cd "$root" && cp -r bin pyproject.toml setup.py README.md LICENSE NOTICE "$scratch/source")
-"$root/.venv/bin/python" -m build --no-isolation --outdir "$scratch/dist" "$scratch/source" >"$scratch/build.log" ||
+"$root/.venv/bin/python" -m build --no-isolation --outdir "$scratch/dist" "$scratch/source" >"$scratch/build.log" 2>&1 ||
     { tail -20 "$scratch/build.log"; exit 1; }
 demo=$root/assets/demo
 installed=0
