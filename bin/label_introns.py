@@ -37,7 +37,16 @@ TOOL = "label_introns"
 RULES = ("retained_intron", "strict", "any-exon")
 # options that say something only of calls, of peaks by overlap, of peaks labelled as in the paper
 OF_CALLS = ("calls_format", "calls_threshold", "calls_spliced", "calls_limits", "calls_base", "calls_value")
-OF_CALLS += ("calls_columns", "calls_table", "samples", "consensus", "shift", "min_splice_sites")
+OF_CALLS += (
+    "calls_columns",
+    "calls_table",
+    "samples",
+    "sample_sheet",
+    "condition",
+    "consensus",
+    "shift",
+    "min_splice_sites",
+)
 OF_OVERLAP = ("min_overlap", "summit", "keep_flanking")
 OF_PAPER = ("negatives",)
 # gaps of a few bases in gene models are no introns: the shortest that vertebrates are known to splice have about 40
@@ -74,7 +83,12 @@ def make_parser():
     add("--calls-base", type=int, choices=(0, 1), help="first base of a chromosome in a table of your own")
     add("--calls-value", default="", metavar="COLS", help="its value columns; a * names the caller")
     add("--calls-columns", default="", metavar="KEY=COL,…", help="its names for chrom, start, end, strand")
-    add("--samples", type=sample_rule, default="mean", metavar="RULE", help="mean, any or a fraction of them")
+    add(
+        "--samples", type=sample_rule, metavar="RULE",
+        help="pooled, mean, any or a fraction of them [pooled for tables of quantify_introns, mean for others]",
+    )  # fmt: skip
+    add("--sample-sheet", metavar="TSV", help="conditions of the samples that quantify_introns measured")
+    add("--condition", metavar="NAME", help="label by the samples of this condition of the sheet")
     add("--consensus", type=positive_int, default=1, metavar="K", help="callers that must agree")
     add("--shift", type=two_numbers, default=(0, 0), metavar="S,E", help="add to the calls' starts and ends")
     add(
@@ -105,8 +119,8 @@ def make_parser():
 
 
 def sample_rule(text):
-    """argparse type: ``any``, ``mean`` or a fraction."""
-    return text if text in ("any", "mean") else fraction(text)
+    """argparse type: ``pooled``, ``mean``, ``any`` or a fraction."""
+    return text if text in ("pooled", "mean", "any") else fraction(text)
 
 
 def two_numbers(text):
@@ -140,9 +154,9 @@ def main(argv):
     aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
     with Genome(args.fasta, args.chrom_aliases) if args.fasta else contextlib.nullcontext() as genome:
         chroms = genome_chroms(args, genome, introns)
-        said = None
+        said = rho = None
         if args.calls:
-            introns, left_out, said = labelled_by_calls(args, annotation.genes, introns, genome, aliases)
+            introns, left_out, said, rho = labelled_by_calls(args, annotation.genes, introns, genome, aliases)
         else:
             introns, left_out = labelled_by_annotation(args, annotation, introns, genes), None
         reason = why_unusable(introns, chroms, args.min_length)
@@ -167,6 +181,8 @@ def main(argv):
         },
         "splice_sites": about_sites,
     }  # fmt: skip
+    if rho is not None:
+        counts["overdispersion"] = rho
     counts["reasons"] = {reason: MEANING[reason] for reason in (*counts["unlabelled"], *counts["ledger"])}
     require_classes(args, counts)
     if args.calls_table:
@@ -197,7 +213,9 @@ def check_options(parser, args):
         refuse_without_effect(parser, args, OF_PAPER, "without --paper")
     if None not in (args.calls_spliced, args.calls_threshold) and args.calls_spliced >= args.calls_threshold:
         raise UsageError("--calls-spliced must be below --calls-threshold")
-    for path in (args.fasta, args.peaks, args.chrom_aliases, *args.calls):
+    if not args.sample_sheet:
+        refuse_without_effect(parser, args, ["condition"], "without --sample-sheet")
+    for path in (args.fasta, args.sample_sheet, args.peaks, args.chrom_aliases, *args.calls):
         if path is not None:
             require_file(path)
 
@@ -226,10 +244,14 @@ def labelled_by_annotation(args, annotation, introns, genes):
 
 
 def labelled_by_calls(args, genes, introns, genome, aliases):
-    """The introns with label, label_reason, evidence, ir_value by the callers; the calls that match none; all calls."""
+    """The introns with label, label_reason, evidence, ir_value by the callers; the calls that match none; all calls.
+
+    And, where quantify_introns measured levels, the overdispersion that their weights assume; else None.
+    """
     import pandas as pd
 
     from intronaut.labels.calls import (
+        caller_limits,
         calls_table,
         check_against_annotation,
         check_splice_sites,
@@ -240,6 +262,7 @@ def labelled_by_calls(args, genes, introns, genome, aliases):
         read_calls,
         retention_level,
     )
+    from intronaut.labels.pooled import CALLER, POOLED, level_columns, of_condition, pool
 
     options = call_options(args)
     read = [read_calls(path, options, genes) for path in args.calls]
@@ -251,13 +274,20 @@ def labelled_by_calls(args, genes, introns, genome, aliases):
         else:
             check_against_annotation(path, rows, introns, names, args.shift)
     calls, lost = match_calls(calls, introns, names)
-    said = collapse(calls, args.samples)
+    levels, rho = {}, None
+    if (calls["caller"] == CALLER).any():
+        if args.sample_sheet:
+            calls = of_condition(calls, args.sample_sheet, args.condition)
+        levels, rho = level_columns(calls, len(introns))
+        if args.samples in (None, POOLED):
+            calls = pool(calls, caller_limits(CALLER, options))
+    said = collapse(calls, "mean" if args.samples in (None, POOLED) else args.samples)
     label, reason = consensus(said, len(introns), args.consensus)
     introns = introns.assign(
         label=label, label_reason=reason, evidence=evidence_text(said, len(introns)),
-        ir_value=retention_level(said, len(introns)),
+        ir_value=retention_level(said, len(introns)), **levels,
     )  # fmt: skip
-    return introns, lost.assign(source=lost["caller"]), calls_table(said, introns)
+    return introns, lost.assign(source=lost["caller"]), calls_table(said, introns), rho
 
 
 def call_options(args):
@@ -332,7 +362,7 @@ def labelled_peaks(args, annotation, introns, aliases):
 def finished(args, table, genes, genome, chroms):
     """The labels table: names, base content, leakage groups and folds, columns and rows in their order."""
     from intronaut.genome.annotation import chrom_order
-    from intronaut.io.tables import COVARIATES, LABEL_COLUMNS
+    from intronaut.io.tables import COVARIATES, LABEL_COLUMNS, LEVELS
     from intronaut.labels.annotation import base_content, loci
     from intronaut.splits.folds import grouped_folds
     from intronaut.splits.leakage import leakage_groups
@@ -348,7 +378,8 @@ def finished(args, table, genes, genome, chroms):
     table["group"] = leakage_groups(spans, genes, args.window)
     table["split"] = grouped_folds(table["group"], table["label"], args.folds) if len(table) else []
     table["label"] = table["label"].astype("Int64")
-    return table[[*LABEL_COLUMNS, "evidence", *COVARIATES, "ir_value", "label_reason", "group", "split"]]
+    levels = [name for name in LEVELS if name in table]
+    return table[[*LABEL_COLUMNS, "evidence", *COVARIATES, "ir_value", *levels, "label_reason", "group", "split"]]
 
 
 def count_callers(said):

@@ -65,6 +65,23 @@ def read_sheet(path):
     return rows
 
 
+def read_conditions(path):
+    """Sample → condition (None where there is none) of a sheet; its files need not be there.
+
+    Raises BadData for a sheet without samples, and for a sample with two conditions.
+    """
+    table = read_table(path, ("sample",))
+    sample = table["sample"] if "replicate_of" not in table else table["replicate_of"].fillna(table["sample"])
+    condition = table["condition"] if "condition" in table else pd.Series(None, table.index, object)
+    conditions, problems = {}, Problems(path)
+    for name, value in zip(sample, condition, strict=True):
+        value = None if pd.isna(value) or value == "" else value
+        if conditions.setdefault(name, value) != value:
+            problems.add(f"sample {name} has two conditions, {conditions[name]} and {value}")
+    problems.raise_if_any()
+    return conditions
+
+
 def _check_row(cells, folder, problems, line):
     for name in ("sample", "replicate_of", "condition"):
         if name in cells and not NAME.match(cells[name]):

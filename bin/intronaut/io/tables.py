@@ -24,6 +24,8 @@ COVARIATE_BLOCKS = {
     "composition": ("gc", "cpg"),
     "splice_sites": SPLICE_SITES,
 }
+# the level of retention, the counts behind it and its weight, where reads were measured
+LEVELS = ("psi", "psi_n", "psi_weight")
 PREDICTION_COLUMNS = ("name", "label", "split", "fold", "p_retained", "logit")
 
 

@@ -9,6 +9,7 @@ returns a DataFrame on the table's index (the line number):
     can_retain           whether the evidence suffices to call the intron retained
     can_splice           whether it suffices to call it spliced
     sample               optional, when one file holds several
+    why                  optional, the reason for no label where the evidence does not suffice, else ``low_evidence``
     retained, spliced    optional, the thresholds when they are not those of the caller
 
 Thresholds are the ones that the callers' authors and users recommend; docs/labels.md says where each comes from.
@@ -23,6 +24,8 @@ import numpy as np
 import pandas as pd
 
 from intronaut.labels.caller_tables import numbers, parts, whole_numbers
+from intronaut.labels.pooled import CALLER, EVIDENCE, measured_rows
+from intronaut.labels.retention import LIMITS
 
 NEVER = float("nan")
 # fmt: off
@@ -45,6 +48,16 @@ class Format:
     read: Callable
     columns: tuple
     limits: dict
+
+
+def _intronaut(table, limits, genes, problems):
+    """Intronaut's ``SAMPLE.introns.tsv.gz`` of quantify_introns: BED, value = psi, the call by its own thresholds."""
+    start, end = whole_numbers(table["start"], problems), whole_numbers(table["end"], problems)
+    rows = measured_rows(table, limits, problems)
+    place = call_rows(
+        table["chrom"], start, end, table["strand"], rows["value"], rows["can_retain"], rows["can_splice"]
+    )
+    return place.join(rows[["sample", "why", *EVIDENCE]])
 
 
 def _irfinder(table, limits, genes, problems):
@@ -259,6 +272,7 @@ SUPPA_CHANGE = {"retained": 0.1, "spliced": NEVER, "p": 0.05}
 MAJIQ_CHANGE = {"retained": 0.2, "spliced": NEVER, "probability": 0.95}
 # in the order in which they are tried: a format before those whose columns it has too
 FORMATS = {
+    CALLER: Format(_intronaut, ("psi", "ei_left", "sj_exact"), LIMITS),
     "irfinder": Format(_irfinder, ("IRratio", "SpliceExact", "Warnings"), RATIO | {"spliced": 0.02} | IRFINDER),
     "iread": Format(_iread, ("intron_id", "junction_reads", "entropy_score"), IREAD),
     "rmats": Format(_rmats, ("riExonStart_0base", "IncLevel1"), RATIO | {"reads": 20, "fdr": 1, "delta": 0}),

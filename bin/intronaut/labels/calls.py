@@ -14,9 +14,11 @@ from intronaut.core.errors import BadData, Problems, UsageError
 from intronaut.genome.chromosomes import resolve_chrom
 from intronaut.labels.caller_tables import check_places, numbers, text_table, whole_numbers
 from intronaut.labels.callers import FORMATS, IRFINDER_COLUMNS, call_rows, lacking_columns, recognised
+from intronaut.labels.pooled import EVIDENCE
 
 CALL_COLUMNS = ("chrom", "start", "end", "strand", "caller", "sample", "value", "can_retain", "can_splice")
 CALL_COLUMNS += ("retained", "spliced", "line")
+OPTIONAL_COLUMNS = pd.Index(["why", *EVIDENCE])
 PLACE_NAMES = {
     "chrom": ("chrom", "chr", "chromosome", "seqname", "seqnames", "seqid"),
     "start": ("start", "chromstart", "left"),
@@ -84,7 +86,7 @@ def read_calls(path, options, genes):
     # the whole path, since IRFinder and rMATS name the files of all samples alike
     rows["sample"] = f"{path}:" + rows["sample"] if "sample" in rows else str(path)
     rows = rows.dropna(subset="value").reset_index(names="line")
-    return rows[list(CALL_COLUMNS)]
+    return rows[[*CALL_COLUMNS, *OPTIONAL_COLUMNS.intersection(rows.columns, sort=False)]]
 
 
 def caller_limits(kind, options):
@@ -231,7 +233,9 @@ def match_calls(calls, introns, chrom_names):
     lost = lost.assign(reason=np.where(lost["own"].isna(), "chrom_not_annotated", reason))
     lost.loc[lost["chrom"] == ".", "reason"] = "gene_not_annotated"
     lost = lost.assign(own=lost["own"].fillna(lost["chrom"])).drop_duplicates(["own", "start", "end", "strand"])
-    return matched[["intron", *CALL_COLUMNS]], lost[["chrom", "start", "end", "strand", "caller", "reason"]]
+    return matched[["intron", *CALL_COLUMNS, *OPTIONAL_COLUMNS.intersection(matched.columns, sort=False)]], lost[
+        ["chrom", "start", "end", "strand", "caller", "reason"]
+    ]
 
 
 def classify(calls):
@@ -242,6 +246,8 @@ def classify(calls):
     high, low = calls["value"] >= calls["retained"], calls["value"] <= calls["spliced"]
     label = np.select([high & calls["can_retain"], low & calls["can_splice"]], [1.0, 0.0], np.nan)
     reason = np.where(high | low, "low_evidence", "grey_zone").astype(object)
+    if "why" in calls:
+        reason = np.where(calls["why"].isna(), reason, calls["why"])
     reason[~np.isnan(label)] = None
     return label, reason
 
@@ -274,6 +280,8 @@ def collapse(calls, rule):
         n_retained=("is_retained", "sum"), n_spliced=("is_spliced", "sum"),
     ).reset_index()  # fmt: skip
     if rule == "mean":
+        if "why" in calls:  # the caller's own reason stands for one sample, not for a mean
+            merged["why"] = by["why"].first().where(by.size() == 1, None).to_numpy()
         merged["label"], merged["reason"] = classify(merged)
         return merged
     n_retained, n_spliced = merged["n_retained"], merged["n_spliced"]
@@ -304,7 +312,7 @@ def consensus(said, n_introns, at_least):
     result[(n_spliced >= at_least) & (n_retained == 0)] = 0
     result[n_retained >= at_least] = 1
     why = np.full(n_introns, "unmeasured", object)
-    for name in ("grey_zone", "low_evidence", "samples_disagree"):
+    for name in ("grey_zone", "low_evidence", "uneven", "body_covered", "samples_disagree"):
         why[intron[reason == name]] = name
     why[(n_retained + n_spliced) > 0] = "callers_disagree"
     why[~np.isnan(result)] = None
