@@ -14,7 +14,8 @@ process MAKE_REPORT {
     script:
     // what only some studies have
     def options = [
-        'labels/agreement': '--agreement', 'labels/balance.tsv': '--balance', 'labels/matched.json': '--matched', './enrich': '--enrich',
+        'labels/audit.tsv': '--audit-pairs', 'labels/agreement': '--agreement', 'labels/balance.tsv': '--balance', 'labels/matched.json': '--matched',
+        './enrich': '--enrich', './partition': '--partition',
     ]
     def paths = [folders, results].transpose().collect { folder, result -> "${folder}/${result.name}".toString() }
     def labels = 'labels/matched.tsv' in paths ? 'labels/matched.tsv' : 'labels/labels.tsv'

@@ -1,4 +1,6 @@
-"""Sentences of the report that depend on what was done: how introns were labelled, models fitted and judged."""
+"""Sentences of the report that depend on what was done: how introns were labelled, models fitted and evaluated."""
+
+from intronaut.report import numbers as n
 
 RETAINED_TRANSCRIPT = "when it lies inside an exon of a transcript that the annotation calls retained_intron"
 RULES = {
@@ -27,9 +29,10 @@ def file_names(paths):
 
 def label_words(counts, settings):
     """When an intron (or peak) counts as retained, by counts.json and, where a pipeline gave them, its settings."""
+    unknown = " Unknown ones are never used." if counts["labels"].get("NA") else ""
     intron = (
         f"an intron is retained {_retained_words(counts, settings)}; it is spliced when there is evidence that it is "
-        "removed, and left out when neither can be told."
+        f"removed.{unknown}"
     )
     if counts["unit"] == "intron":
         return f"Here {intron}"
@@ -50,49 +53,41 @@ def _retained_words(counts, settings):
 
 
 def leaks(metrics, audit):
-    """Whether what was judged shares genes or bases with what was trained on, by metrics.json and the audit, if any."""
-    torn = metrics["rows"]["groups_in_several_folds"]
+    """Whether the held-out rows share genes or bases with the training rows, by metrics.json and the audit, if any."""
+    torn = metrics.get("rows", {}).get("groups_in_several_folds", 0)
     return torn > 0 or bool(audit) and any(audit["leaks"][leak]["windows"] for leak in ("gene", "bases"))
 
 
-def leak_findings(models, unit, audit):
-    """The sentence to set before all others where the split leaks; none where it does not."""
-    if any(leaks(model["metrics"], audit) for model in models):
-        yield f"The split has {unit}s that share a gene or bases on both sides: the numbers of the models flatter them."
-
-
-def judged_words(models, unit, grouped, audit):
-    """What the models were judged on: (names, sentences) of models alike in it, without names where all are.
+def evaluation_words(models, unit, grouped, audit):
+    """On what the models were evaluated: (names, sentences) of models that share them, without names where all do.
 
     Args:
-        models: dicts with ``name`` and ``metrics``.
-        grouped: whether the labels say which introns may not be parted.
+        models: list of :class:`intronaut.report.study.Model`.
+        grouped: whether the labels have leakage groups.
         audit: the counts of audit_split, or None.
     """
-    told = {}
+    names = {}
     for model in models:
-        told.setdefault(_judged_words(model["metrics"], unit, grouped, audit), []).append(model["name"])
-    return [(", ".join(names) if len(told) > 1 else "", words) for words, names in told.items()]
+        names.setdefault(_evaluation_words(model.metrics, unit, grouped, audit), []).append(model.name)
+    return [(", ".join(of) if len(names) > 1 else "", words) for words, of in names.items()]
 
 
-def _judged_words(metrics, unit, grouped, audit):
-    groups, drawn = (f" in {metrics['n_groups']:,} groups", "whole groups") if grouped else ("", f"single {unit}s")
+def _evaluation_words(metrics, unit, grouped, audit):
+    groups = f" in {n.plural(metrics['n_groups'], 'leakage group')}" if grouped else ""
     if leaks(metrics, audit):
         seen = f"that had not seen it, but had seen {unit}s that share a gene or bases with some of them"
-        but = ": these numbers flatter the model"
+        but = ": these numbers are too high"
     elif grouped:
         seen, but = f"that saw neither it nor any {unit} that shares a gene or bases with it", ""
     else:
         seen = "that had not seen it"
         but = (
-            f"; the labels have no column group, so nobody knows whether it had seen {unit}s that share a gene or "
-            "bases with it"
+            f"; the labels have no column group, so whether it had seen {unit}s that share a gene or bases with it is "
+            "unknown"
         )
-    return (
-        f"{metrics['n']:,} {unit}s{groups}; {metrics['prevalence']:.1%} are retained. Each was predicted by a model "
-        f"{seen} ({metrics['judged']}){but}. Intervals are 95 %, from {metrics['bootstrap']['replicates']:,} bootstrap "
-        f"draws of {drawn}."
-    )
+    retained = f"; {n.share(metrics['prevalence'])} are retained" if metrics.get("prevalence") is not None else ""
+    judged = f" ({metrics['judged']})" if metrics.get("judged") else ""
+    return f"{n.plural(metrics['n'], unit)}{groups}{retained}. Each was predicted by a model {seen}{judged}{but}."
 
 
 def methods_words(models, counts, settings):
@@ -104,12 +99,12 @@ def methods_words(models, counts, settings):
         yield f"Peaks{source} are labelled by the introns under them, which come from the annotation."
     fitted = {}
     for model in models:
-        fitted.setdefault(FITTED.get((model["kind"], model["preset"]), NETWORK), []).append(model["name"])
+        fitted.setdefault(FITTED.get((model.kind, model.preset), NETWORK), []).append(model.name)
     if fitted.keys() != {NETWORK}:
         yield "Windows of DNA around them are turned into features."
     for words, names in fitted.items():
         yield f"{', '.join(names)}: {words}."
-    if any(model["metrics"].get("baseline") for model in models):
+    if any(model.metrics.get("baseline") for model in models):
         kind = " (beside a network, a logistic regression)" if NETWORK in fitted else ""
         yield (
             f"The covariates-only model is of the same kind{kind} and uses length, GC content, CpG and the place of "
@@ -120,8 +115,8 @@ def methods_words(models, counts, settings):
 def added_words(models, grouped, audit):
     """What was added to the published method."""
     added = ["intervals"]
-    if any(model["metrics"].get("baseline") for model in models):
+    if any(model.metrics.get("baseline") for model in models):
         added.append("a baseline")
-    if grouped and not any(leaks(model["metrics"], audit) for model in models):
+    if grouped and not any(leaks(model.metrics, audit) for model in models):
         added.append("a split that puts no gene and no base on both sides")
     return " and ".join([", ".join(added[:-1]), added[-1]] if added[:-1] else added)

@@ -1,0 +1,365 @@
+"""What is associated with retention: only what was selected is coloured and named; the rest is grey and folded."""
+
+import math
+
+from intronaut.plots import page as figures
+from intronaut.report import numbers as n
+from intronaut.report import verdict
+
+FDR = 0.05
+SHOWN_FAMILIES, SHOWN_GROUPS, SHOWN_NAMES, SHOWN_BOXES = 10, 8, 4, 5
+FEWEST_FOR_PROFILE = 10
+SHOWN_VARIANTS = 15
+
+
+def section(study, drawn):
+    """Values of the section's template; ``drawn`` are the figures of the page by name."""
+    motifs = [motif_part(study, one) | figure_names(one["name"], drawn) for one in study.motifs]
+    groups = [group_part(name, one, study) for name, one in study.explanations.items()]
+    return {
+        "gist": gist(motifs, groups),
+        "motifs": motifs,
+        "groups": groups,
+        "enrichments": [enrichment_part(one) for one in study.enrichments],
+        "variants": [variant_part(one) for one in study.variants],
+    }
+
+
+def figure_names(name, drawn):
+    """The names of a motif folder's figures: scatters of effects by GC content, and position profiles."""
+    suffix = suffix_of(name)
+    scatters = [f"motifs_gc_{key}{suffix}" for key in ("unadjusted", "adjusted")]
+    profiles = [key for key in drawn if key.startswith("position_") and key.endswith(suffix or ("donor", "acceptor"))]
+    return {"scatters": [key for key in scatters if key in drawn], "profiles": profiles}
+
+
+def suffix_of(name):
+    """What ends the names of a motif folder's figures; empty for the folder of all sites."""
+    return "" if name == "motifs" else f"_{name.removeprefix('motifs_')}"
+
+
+def gist(motifs, groups):
+    """One sentence with the numbers of groups and families that were selected."""
+    parts = []
+    for part in groups:
+        parts.append(part["count"])
+    for part in motifs[:1]:
+        parts.append(part["count"])
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}." if text else "No explanation was made in this run."
+
+
+def selection_sentences(study):
+    """What was selected, for the verdict's evidence."""
+    sentences = []
+    for name, explanation in study.explanations.items():
+        part = group_part(name, explanation, study)
+        sentences.append(f"{part['count'][:1].upper()}{part['count'][1:]}.")
+    for motifs in study.motifs[:1]:
+        part = motif_part(study, motifs)
+        sentences.append(part["finding"])
+    return sentences
+
+
+def plain_name(study, name):
+    """A model's feature set in words."""
+    return next((model.short for model in study.models if model.name == name), name)
+
+
+def selected_groups(explanation):
+    """The rows that were selected, adjusted for the covariates where the selection was."""
+    groups = explanation["groups"]
+    column = "adjusted_selected" if selected_adjusted(explanation) else "selected"
+    return groups[groups[column] == 1] if column in groups else groups.iloc[:0]
+
+
+def selected_adjusted(explanation):
+    """Whether an adjusted selection was made."""
+    return bool(explanation["about"].get("selection_of_adjusted_groups"))
+
+
+def group_part(name, explanation, study):
+    """How many groups of one model's features were selected, which, and how often the best ones were picked."""
+    groups, about = explanation["groups"], explanation["about"]
+    adjusted = selected_adjusted(explanation)
+    prefix = "adjusted_" if adjusted else ""
+    selection = about.get(f"selection_of_{prefix}groups") or {}
+    chosen = selected_groups(explanation)
+    what = plain_name(study, name)
+    units = selection.get("units", len(groups))
+    frequency = f"{prefix}selection_probability"
+    tested = frequency in groups and selection.get("selected_on_each_half")
+    ranked = groups.nlargest(SHOWN_GROUPS, frequency).to_dict("records") if tested else []
+    return {
+        "name": name,
+        "what": what,
+        "count": _count_sentence(what, len(chosen), units, list(chosen["group"]), selection),
+        "rule": selection_rule(selection, about.get("adjusted_for") if adjusted else None),
+        "selected": [selected_row(row, prefix) for row in chosen.to_dict("records")],
+        "threshold": 100 * selection["threshold"] if selection.get("threshold") else None,
+        "frequency": [
+            {"group": row["group"], "width": round(100 * row[frequency], 1), "text": n.share(row[frequency], 0)}
+            for row in ranked
+        ],
+        "total": len(groups),
+    }
+
+
+def _count_sentence(what, chosen, units, names, selection):
+    if not selection:
+        return f"which {what} features are selected was not tested"
+    if not selection.get("selected_on_each_half"):
+        return f"which of {units:,} {what} groups hold up on random halves cannot be tested: there are too few of them"
+    if not chosen:
+        return f"no group of {what} is selected (0 of {units:,})"
+    shown, _ = n.cut(names, SHOWN_NAMES)
+    return f"{chosen:,} of {units:,} groups of {what} {'is' if chosen == 1 else 'are'} selected: {shown}"
+
+
+def selection_rule(selection, adjusted_for):
+    """When a group counts as selected; empty where selection was not made."""
+    if not selection or not selection.get("selected_on_each_half"):
+        return ""
+    picks = selection["selected_on_each_half"]
+    rank = "the strongest" if picks == 1 else f"among the {picks} strongest"
+    adjusted = " once length, GC content and position are adjusted for" if adjusted_for else ""
+    return (
+        f"A group is selected if it is {rank} on at least {n.share(selection['threshold'], 0)} of "
+        f"{selection['halves']} random halves of the introns{adjusted} (at most {selection['false_at_most']:.2g} of "
+        f"{selection['units']:,} by chance)."
+    )
+
+
+def selected_row(row, prefix):
+    """A selected group: how often, its direction and its effect refitted on the other half."""
+    positive = row.get(f"{prefix}selected_positive")
+    columns = {"value": "refit", "low": "refit_low", "high": "refit_high"}
+    refit = {key: row.get(prefix + column) for key, column in columns.items()}
+    up = positive == 1 if not n.lacks(positive) else (not n.lacks(refit["value"]) and refit["value"] > 0)
+    known = not (n.lacks(positive) and n.lacks(refit["value"]))
+    return {
+        "group": row["group"],
+        "share": n.share(row.get(f"{prefix}selection_probability"), 0),
+        "direction": ("with retention" if up else "with splicing") if known else "either way",
+        "css": ("r" if up else "s") if known else "u",
+        "refit": n.gain(refit, 2) if not n.lacks(refit["value"]) else n.MISSING,
+        "fdr": n.p_value(row.get(f"{prefix}fdr")),
+    }
+
+
+def motif_part(study, motifs):
+    """Motif families: which differ after adjusting, beside what they were before."""
+    families, summary = motifs["families"], motifs["summary"]
+    hits = families[families["q"] <= FDR].sort_values("q", kind="stable")
+    tested = families[families["p"].notna()] if "p" in families else families
+    order = "p" if "p" in families else "q"
+    rows = families.sort_values(order, kind="stable").head(max(SHOWN_FAMILIES, min(len(hits), 30)))
+    name = "" if motifs["name"] == "motifs" else f" where {motifs['name'].removeprefix('motifs_')} looks"
+    return {
+        "name": motifs["name"],
+        "title": f"Motifs{name}",
+        "count": motif_count(len(tested), hits, summary),
+        "finding": motif_finding(hits),
+        "gc": gc_sentence(summary, len(hits)),
+        "boxes": [family_box(row, study, summary) for row in hits.head(SHOWN_BOXES).to_dict("records")],
+        "rows": [family_row(row) for row in rows.to_dict("records")],
+        "total": len(tested),
+    }
+
+
+def motif_count(total, hits, summary):
+    before = summary["significant_families"]["unadjusted"]
+    names, _ = n.cut(list(hits["family"]), SHOWN_NAMES)
+    families = n.plural(total, "motif family", "motif families")
+    verb = "differs" if len(hits) == 1 else "differ"
+    start = f"{len(hits):,} of {families}, {names}, {verb}" if len(hits) else f"none of {families} differs"
+    start += " after adjusting for GC and length"
+    return f"{start}; {n.count(before) if before else 'none'} {'do' if before > 1 else 'does'} before"
+
+
+def motif_finding(hits):
+    if not len(hits):
+        return "No motif family differs after adjusting for GC and length."
+    if len(hits) == 1:
+        row = hits.iloc[0]
+        return (
+            f"One motif family, {row['family']}, still differs after adjusting for GC and length; it rests on "
+            f"{n.plural(int(row['retained_hit']), 'retained intron')}."
+        )
+    names, _ = n.cut(list(hits["family"]), SHOWN_NAMES)
+    return f"{len(hits):,} motif families differ after adjusting for GC and length: {names}."
+
+
+def gc_sentence(summary, found):
+    before, after = summary["gc_correlation"]["unadjusted"], summary["gc_correlation"]["adjusted"]
+    if before is None or after is None:
+        return ""
+    if abs(before) >= 0.4 > 2 * abs(after):
+        rich = "rich" if before > 0 else "poor"
+        nearly = found < 0.1 * summary["significant_families"]["unadjusted"]
+        return (
+            f"Before adjusting, GC-{rich} motifs look enriched because retained introns are GC-{rich}. Adjusted for "
+            "the window's GC content and the intron's length, that slope is gone"
+            + (", and with it nearly all differences." if nearly else ".")
+        )
+    how = "still follows" if abs(after) >= 0.4 else "hardly follows"
+    return (
+        f"A motif's adjusted effect {how} its GC content (rank correlation {n.decimal(before, 2)} unadjusted, "
+        f"{n.decimal(after, 2)} adjusted)."
+    )
+
+
+def family_box(row, study, summary):
+    """What is known of a family that was selected, in words."""
+    known = [len(study.of_class(label)) for label in (1, 0)]
+    retained, spliced = int(row["retained_hit"]), int(row["spliced_hit"])
+    shares = (
+        row.get("share_retained", retained / max(known[0], 1)),
+        row.get("share_spliced", spliced / max(known[1], 1)),
+    )
+    single = (summary.get("significant_motifs") or {}).get("adjusted")
+    few = (
+        f" {n.plural(retained, 'retained window')} {'is' if retained == 1 else 'are'} too few for a position profile "
+        f"(drawn from {FEWEST_FOR_PROFILE})."
+        if retained < FEWEST_FOR_PROFILE
+        else ""
+    )
+    return {
+        "family": row["family"],
+        "text": (
+            f" has a site in {n.count(retained)} retained ({n.share(shares[0])}) and {n.count(spliced)} spliced "
+            f"windows ({n.share(shares[1])}); adjusted odds ratio {n.odds_ratio(row['odds_ratio'])} "
+            f"({n.odds_interval(row['low'], row['high'])}), q = "
+        ),
+        "q": n.p_value(row["q"]),
+        "more": few
+        + ("" if single is None else f" {n.count(single) if single else 'No'} single motif{'s' if single > 1 else ''} "
+           f"{'reach' if single > 1 else 'reaches'} q ≤ {FDR:g}.")
+        + " An association does not show that the factor acts.",
+    }  # fmt: skip
+
+
+def family_row(row):
+    hit = row["q"] <= FDR
+    text, whole = n.cut(row["factors"].split(";") if isinstance(row["factors"], str) else [row["family"]], SHOWN_NAMES)
+    logs = {key: _log2(row[column]) for key, column in (("value", "odds_ratio"), ("low", "low"), ("high", "high"))}
+    return {
+        "hit": hit,
+        "factors": text,
+        "whole": whole,
+        "retained": n.share(row.get("share_retained")) if "share_retained" in row else n.count(row["retained_hit"]),
+        "spliced": n.share(row.get("share_spliced")) if "share_spliced" in row else n.count(row["spliced_hit"]),
+        "track": verdict.track(logs, -5, 5, 0) if logs["value"] is not None else None,
+        "css": "grey" if not hit else "up" if row["odds_ratio"] > 1 else "down",
+        "odds": n.odds_ratio(row["odds_ratio"]),
+        "interval": n.odds_interval(row["low"], row["high"]),
+        "q": n.p_value(row["q"]),
+        "odds_unadjusted": n.odds_ratio(row.get("odds_ratio_unadjusted")),
+        "q_unadjusted": n.p_value(row.get("q_unadjusted")),
+    }
+
+
+def _log2(value):
+    return None if n.lacks(value) or value <= 0 else math.log2(value)
+
+
+def enrichment_part(enrichment):
+    """Measured peaks: those that differ are named, the others counted and folded."""
+    marks, summary = enrichment["marks"], enrichment["summary"]
+    hits = int((marks["q"] <= FDR).sum())
+    adjusted = n.listed([{"gc": "GC content"}.get(name, name) for name in summary["adjusted_for"]] or ["nothing"])
+    rows = marks.sort_values("q", kind="stable").head(max(SHOWN_FAMILIES, min(hits, 30)))
+    return {
+        "name": enrichment["name"],
+        "sentence": (
+            f"Measured peaks over {n.count(summary['n_retained'])} retained and {n.count(summary['n_spliced'])} "
+            f"spliced introns: {hits:,} of {n.plural(len(marks), 'mark')} {'differs' if hits == 1 else 'differ'} "
+            f"(q ≤ {FDR:g}, adjusted for {adjusted})."
+        ),
+        "rows": [
+            {
+                "hit": row["q"] <= FDR,
+                "mark": row["mark"],
+                "odds": n.odds_ratio(row["odds_ratio"]),
+                "interval": n.odds_interval(row["low"], row["high"]),
+                "q": n.p_value(row["q"]),
+                "fisher": n.odds_ratio(row.get("fisher_odds_ratio")),
+                "fisher_q": n.p_value(row.get("fisher_q")),
+            }
+            for row in rows.to_dict("records")
+        ],
+        "total": len(marks),
+    }
+
+
+def variant_part(variants):
+    """The variants that change a model's prediction most."""
+    summary, scores = variants["summary"], variants["scores"]
+    left_out = sum(summary["left_out"].values())
+    return {
+        "name": variants["name"],
+        "sentence": (
+            f"{n.count(summary['scored'])} of {n.count(summary['alleles'])} alleles lie in the window of an intron"
+            + (f"; {n.count(left_out)} were left out, by reason in summary.json." if left_out else ".")
+            + " The change is that of the model's prediction; that a base change acts in a cell is another matter."
+        ),
+        "rows": [variant_row(row) for row in scores.head(SHOWN_VARIANTS).to_dict("records")],
+        "total": len(scores),
+    }
+
+
+def variant_row(row):
+    def number(key, write):
+        try:
+            return write(float(row[key]))
+        except (KeyError, TypeError, ValueError):
+            return n.MISSING
+
+    return {
+        "place": f"{row['chrom']}:{number('pos', n.count)}",
+        "change": f"{row['ref']}>{row['alt']}",
+        "intron": row["name"],
+        "delta": number("delta_logit", lambda value: n.signed(value, 3)),
+        "p_ref": number("p_ref", n.decimal),
+        "p_alt": number("p_alt", n.decimal),
+        "null_p": number("null_p", n.p_value),
+    }
+
+
+def draw(study):
+    """``{name: svg}``: effects of motif families by GC content, before and after adjusting, and position profiles of
+    the families that were selected and have enough windows."""
+    drawn = {}
+    for motifs in study.motifs:
+        families = motifs["families"]
+        if "motif_gc" not in families:
+            continue
+        suffix = suffix_of(motifs["name"])
+        rho = motifs["summary"]["gc_correlation"]
+        hits = list(families.loc[families["q"] <= FDR, "family"])
+        for key, column in (("unadjusted", "odds_ratio_unadjusted"), ("adjusted", "odds_ratio")):
+            if column not in families or rho[key] is None:
+                continue
+            rows = families[["family", "motif_gc", column, "q"]].set_axis(["family", "gc", "odds_ratio", "q"], axis=1)
+            points = [row | {"hit": row["q"] <= FDR} for row in rows.to_dict("records")]
+            note = f"rank correlation with GC {n.decimal(rho[key], 2)}"
+            words = (
+                f"Odds ratio of motif families against their GC content; {note}; coloured: {', '.join(hits) or 'none'}."
+            )
+            drawn[f"motifs_gc_{key}{suffix}"] = figures.effects_by_gc(key.capitalize(), points, note, words)
+        drawn |= dict(_profiles(motifs, families, suffix))
+    return drawn
+
+
+def _profiles(motifs, families, suffix):
+    positions = motifs["positions"]
+    hits = families[(families["q"] <= FDR) & (families["retained_hit"] >= FEWEST_FOR_PROFILE)]
+    if positions is None or not {"family", "landmark", "start", "end", "label", "share"} <= set(positions.columns):
+        return
+    for number, family in enumerate(hits["family"].head(SHOWN_BOXES), 1):
+        rows = positions[positions["family"] == family]
+        for landmark, part in rows.groupby("landmark"):
+            bins = part.dropna(subset="share").to_dict("records")
+            if bins:
+                words = "Share of retained and spliced windows with a site."
+                yield f"position_{number}_{landmark}{suffix}", figures.position_profile(family, landmark, bins, words)

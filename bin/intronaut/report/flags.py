@@ -1,0 +1,249 @@
+"""The quality flags: can these data carry the verdict? Each is pass, warning, fail or not measured, with a reason."""
+
+import numpy as np
+import pandas as pd
+
+from intronaut.report import numbers as n
+from intronaut.report import verdict
+
+ORDER = ("fail", "warn", "na", "pass")
+WORDS = {"fail": "fail", "warn": "warning", "na": "not measured", "pass": "pass"}
+# the verdict is on ranking, which calibration leaves as it is
+NOT_OF_THE_VERDICT = ("calibration",)
+SHORTEST = 30
+MEASURED = {"length": "log length", "gc": "GC content"}
+LOGGED = ("length", "dist_tss", "dist_tes", "gene_length")
+
+
+def all_flags(study):
+    """Every flag as a dict of state, title, reason, summary (for the verdict) and section, the failed ones first."""
+    checks = (weights, leakage, near_copies, retained, balance_of_classes, splice_sites, short_introns, labels,
+              matching, motif_gc, calibration)  # fmt: skip
+    flags = [flag for check in checks for flag in check(study)]
+    return sorted(flags, key=lambda flag: ORDER.index(flag["state"]))
+
+
+def against_the_verdict(flags):
+    """The failed flags without which the verdict would be firm."""
+    return [flag for flag in flags if flag["state"] == "fail" and flag["key"] not in NOT_OF_THE_VERDICT]
+
+
+def tally(flags):
+    """``0 fail, 3 warnings, 6 pass``."""
+    parts = []
+    for state in ORDER:
+        number = sum(flag["state"] == state for flag in flags)
+        if number or state == "fail":
+            parts.append(f"{number} {WORDS[state]}{'s' if state == 'warn' and number != 1 else ''}")
+    return ", ".join(parts)
+
+
+def graded(value, passes, warns):
+    """``pass`` below the first limit, ``warn`` below the second, else ``fail``; ``na`` for what is missing."""
+    if n.lacks(value):
+        return "na"
+    return "pass" if value < passes else "warn" if value < warns else "fail"
+
+
+def _flag(key, state, title, reason, section, summary=""):
+    return {"key": key, "state": state, "word": WORDS[state], "title": title, "reason": reason, "section": section,
+            "summary": summary or title[:1].lower() + title[1:]}  # fmt: skip
+
+
+def weights(study):
+    for model in study.models:
+        if note := model.weights_note:
+            random = "random" in note
+            more = " Its numbers show that the pipeline works; they do not describe biology." if random else ""
+            yield _flag("weights", "fail" if random else "warn", f"Weights of {model.name}",
+                        f"{model.name} ran with {note}.{more}", "predict", f"{model.name} ran with {note}")  # fmt: skip
+
+
+def leakage(study):
+    torn = max((model.metrics.get("rows", {}).get("groups_in_several_folds", 0) for model in study.models), default=0)
+    title = "No leakage between folds"
+    if not study.audit:
+        if "group" not in study.labels:
+            reason = "The labels have no column group, so whether folds share genes or bases is unknown."
+            yield _flag("leakage", "na", title, reason, "predict")
+        elif torn:
+            yield _flag("leakage", "fail", title, f"{n.plural(torn, 'leakage group')} lie in several folds.", "predict",
+                        "folds share genes, bases or identical windows")  # fmt: skip
+        return
+    leaks = study.audit["leaks"]
+    windows = sum(leaks[key]["windows"] for key in ("gene", "bases", "twin"))
+    reason = (
+        f"{n.count(windows)} of {n.count(study.audit['held_out'])} windows share a gene, a base or an identical (or "
+        "reverse-complemented) sequence with another fold."
+    )
+    if torn:
+        reason += f" {n.plural(torn, 'leakage group')} in several folds."
+    state = "fail" if windows or torn else "pass"
+    yield _flag("leakage", state, title, reason, "predict", "folds share genes, bases or identical windows")
+
+
+def near_copies(study):
+    if not study.audit:
+        return
+    copies = study.audit["leaks"]["homology"]
+    reason = f"{n.plural(copies['windows'], 'window')} ({n.share(copies['share'])})"
+    identity = f" at ≥ {n.share(study.audit['identity'], 0)} identity" if study.audit.get("identity") else ""
+    reason += f" {'aligns' if copies['windows'] == 1 else 'align'}{identity} to one in another fold."
+    without = verdict.without_near_copies(study) if copies["windows"] else None
+    if without is not None:
+        reason += f" Without them AUROC is {n.decimal(without)}."
+    state = graded(copies["share"], 0.01, 0.05)
+    yield _flag("near_copies", state, "Near-copies across folds", reason, "predict")
+
+
+def retained(study):
+    rows = study.of_class(1)
+    state = "pass" if len(rows) >= 200 else "warn" if len(rows) >= 50 else "fail"
+    genes = rows["gene_id"].nunique()
+    reason = f"{n.plural(len(rows), f'retained {study.unit}')} in {n.plural(genes, 'gene')}."
+    summary = f"{n.plural(len(rows), f'retained {study.unit}')} in {n.plural(genes, 'gene')}"
+    yield _flag("retained", state, f"Enough retained {study.unit}s", reason, "labels", summary)
+
+
+def balance_of_classes(study):
+    known = study.known
+    share = float((known["label"] == 1).mean()) if len(known) else float("nan")
+    state = "pass" if 0.05 <= share <= 0.5 else "warn"
+    reason = f"{n.share(share)} of the labelled {study.unit}s are retained; "
+    reason += f"average precision by chance is {n.decimal(share)}."
+    yield _flag("balance", state, "Class balance", reason, "labels")
+
+
+def splice_sites(study):
+    """The share of GT–AG, GC–AG and AT–AC ends, as counts.json records it."""
+    title = "Annotation fits the genome"
+    ends = study.counts.get("splice_sites") or {}
+    share = ends.get("share", ends.get("canonical_share"))
+    if share is None:
+        return
+    state = "pass" if share >= 0.97 else "warn" if share >= 0.95 else "fail"
+    reason = f"{n.share(share)} of introns have GT–AG, GC–AG or AT–AC ends."
+    yield _flag("splice_sites", state, title, reason, "labels", "annotation and genome do not fit each other")
+
+
+def short_introns(study):
+    if study.unit != "intron" or "length" not in study.labels:
+        return
+    known = study.known
+    short = known[known["length"] < SHORTEST]
+    share = len(short) / max(len(known), 1)
+    left_out = int((study.ledger["reason"] == "too_short").sum())
+    if len(short):
+        reason = (
+            f"{n.plural(len(short), 'labelled intron')} {'is' if len(short) == 1 else 'are'} shorter than {SHORTEST} "
+            f"nt ({n.count((short['label'] == 1).sum())} retained): gaps in the annotation rather than introns."
+        )
+    else:
+        reason = f"No labelled intron is shorter than {SHORTEST} nt"
+        reason += f"; {n.count(left_out)} shorter ones were left out." if left_out else "."
+    state = "pass" if not len(short) else "warn" if share < 0.05 else "fail"
+    yield _flag("short", state, "Implausibly short introns", reason, "labels")
+
+
+def labels(study):
+    if study.measured:
+        names = study.counts.get("callers") or {}
+        by = f" by {n.listed(list(names))}" if names else ""
+        yield _flag("labels", "pass", "Labels are measured", f"Retention was called{by} from RNA-seq.", "labels")
+    else:
+        yield _flag("labels", "warn", "Labels are annotated, not measured", "Retention is read off the annotation. No "
+                    "RNA-seq was given.", "labels")  # fmt: skip
+
+
+def standardised_differences(study):
+    """The SMD of each numeric covariate between retained and spliced rows, lengths and distances as log(1 + x)."""
+    differences = {}
+    for name in study.labels.columns.intersection(["length", "gc", "cpg", "rank", "n_introns", *LOGGED]):
+        values = [study.of_class(label)[name].dropna().to_numpy(float) for label in (1, 0)]
+        if min(map(len, values)) < 2:
+            continue
+        one, other = (np.log1p(part) if name in LOGGED else part for part in values)
+        spread = np.sqrt((one.var(ddof=1) + other.var(ddof=1)) / 2)
+        differences[name] = float((one.mean() - other.mean()) / spread) if spread else 0.0
+    return differences
+
+
+def matching(study):
+    title = "Covariate balance after matching"
+    if study.balance:
+        used = [row for row in study.balance if row.get("matched") == "yes"] or study.balance
+        after = {row["covariate"]: abs(float(row["smd_after"])) for row in used}
+        worst = max(after, key=after.get)
+        others = [row for row in study.balance if row not in used and abs(float(row["smd_after"])) > 0.25]
+        reason = f"Largest |SMD| of the matched covariates is {n.decimal(after[worst], 2)} ({worst})."
+        if others:
+            reason += f" Not matched and still unbalanced: {n.listed([row['covariate'] for row in others])}."
+        yield _flag(
+            "matching", graded(after[worst], 0.1, 0.25 + 1e-9), title, reason, "labels", "matching left imbalance"
+        )
+        return
+    differences = standardised_differences(study)
+    shown = [f"{abs(differences[key]):.2f} for {word}" for key, word in MEASURED.items() if key in differences]
+    reason = "Matching was off." + (f" Unmatched |SMD|: {n.listed(shown)}." if shown else "")
+    yield _flag("matching", "na", title, reason, "labels")
+
+
+def motif_gc(study):
+    for motifs in study.motifs[:1]:
+        rho = motifs["summary"]["gc_correlation"]
+        if rho["adjusted"] is None:
+            return
+        state = graded(abs(rho["adjusted"]), 0.2, 0.4)
+        reason = (
+            f"Rank correlation of effect with the motif's GC content: {n.decimal(rho['unadjusted'], 2)} unadjusted, "
+            f"{n.decimal(rho['adjusted'], 2)} adjusted."
+        )
+        yield _flag("motif_gc", state, "Motif effects free of GC", reason, "assoc", "motif effects follow GC content")
+
+
+def calibration(study):
+    model = study.baseline_model or (study.best_models or [None])[0]
+    part = "covariates" if study.baseline_model else "alone"
+    if model is None or "ece" not in (model.of(part) or {}):
+        return
+    error, slope = model.of(part)["ece"], calibration_slope(model, part)
+    words = "covariates" if part == "covariates" else model.short
+    if verdict.covers_chance(model.of(part).get("auroc", {})):
+        reason = f"The probabilities of a model that is not above chance ({words}) have no calibration to speak of."
+        yield _flag("calibration", "na", "Calibration", reason, "predict")
+        return
+    upper = error["value"] if n.lacks(error.get("high")) else error["high"]
+    fits = n.lacks(slope) or 0.8 <= slope <= 1.25
+    state = "pass" if upper < 0.05 and fits else "warn" if upper < 0.1 else "fail"
+    reason = f"Calibration error {n.estimate(error)}, slope {n.decimal(slope, 2)} (ideal 1), {words}."
+    yield _flag("calibration", state, "Calibration", reason, "predict", "probabilities are not calibrated")
+
+
+def calibration_slope(model, part):
+    """The slope of a logistic regression of the label on the held-out logit: 1 where probabilities are neither too
+    extreme nor too close to the mean. From metrics.json where it is there; NaN where it cannot be fitted."""
+    metrics = model.of(part)
+    for key in ("calibration_slope", "slope"):
+        if key in metrics and metrics[key].get("value") is not None:
+            return metrics[key]["value"]
+    table = model.predictions[part]
+    p = np.clip(table["p_retained"].to_numpy(float), 1e-12, 1 - 1e-12)
+    return logistic_slope(np.log(p / (1 - p)), (table["label"] == 1).to_numpy(float))
+
+
+def logistic_slope(x, y, steps=50):
+    """The slope of a logistic regression of 0/1 ``y`` on ``x`` by Newton's method; NaN where there is none."""
+    if len(set(y)) < 2 or pd.Series(x).nunique() < 2:
+        return float("nan")
+    design, beta = np.column_stack([np.ones_like(x), x]), np.zeros(2)
+    for _ in range(steps):
+        fitted = 1 / (1 + np.exp(-design @ beta))
+        weights = fitted * (1 - fitted)
+        try:
+            step = np.linalg.solve(design.T * weights @ design, design.T @ (y - fitted))
+        except np.linalg.LinAlgError:
+            return float("nan")
+        beta += step
+        if np.abs(step).max() < 1e-9:
+            return float(beta[1])
+    return float("nan")

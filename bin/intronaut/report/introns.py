@@ -1,0 +1,266 @@
+"""Introns: the loci with the highest held-out probabilities, and the data of the searchable table of all."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from intronaut.report import browsers, flags, verdict
+from intronaut.report import numbers as n
+from intronaut.report.study import headline
+
+TOP, STATIC, MOST_ROWS = 10, 25, 25_000
+SHORTEST = flags.SHORTEST
+OUTER = 0.2
+CLASSES = {1.0: ("r", "retained"), 0.0: ("s", "spliced")}
+
+
+@dataclass
+class View:
+    """A ranking of introns: ``key`` in the data, its title, held-out probabilities by name, their AUROC and file."""
+
+    key: str
+    title: str
+    short: str
+    probability: pd.Series
+    auroc: dict
+    path: str
+
+
+def views(study):
+    """The rankings, the best held-out AUROC first: covariates, each feature set with and without them."""
+    found = []
+    baseline = study.baseline_model
+    if baseline:
+        title = "Length, GC and position"
+        found.append(
+            _view("cov", title, "length, GC, position", baseline, "covariates", f"fit/{baseline.name}/covariates")
+        )
+    for place, model in enumerate(study.best_models):
+        if "combined" in model.predictions:
+            title = f"Length, GC, position and {model.short}"
+            found.append(
+                _view(f"both{place}", title, f"+ {model.short}", model, "combined", f"fit/{model.name}/combined")
+            )
+        title = model.short[:1].upper() + model.short[1:] + " alone"
+        found.append(_view(f"alone{place}", title, f"{model.short} alone", model, "alone", f"fit/{model.name}"))
+    return sorted(found, key=lambda view: -(view.auroc["value"] if not n.lacks(view.auroc["value"]) else 0))
+
+
+def _view(key, title, short, model, part, folder):
+    p = model.predictions[part]["p_retained"]
+    return View(key, title, short, p, headline(model.of(part)), f"{folder}/predictions.tsv")
+
+
+def section(study, assembly):
+    """Values of the section's template."""
+    rows = intron_rows(study)
+    ranked = views(study)
+    panels = [panel(study, rows, view, assembly) for view in ranked]
+    best = next((one for one in panels if one["loci"]), None)
+    return {
+        "gist": ranking_sentence(best, study.unit),
+        "panels": panels,
+        "views": [{"key": view.key, "short": view.short} for view in ranked],
+        "static": static_rows(study, rows, ranked, assembly),
+        "data": as_json(data(study, rows, ranked, assembly)),
+        "embedded": min(len(rows), MOST_ROWS),
+        "total": len(rows),
+        "linked": browsers.find_assembly(assembly) is not None,
+        "shortest": SHORTEST,
+        "has_short": bool((rows["length"] < SHORTEST).any()) and study.unit == "intron",
+        "path": ranked[0].path if ranked else "",
+    }
+
+
+def intron_rows(study):
+    """The labels with gene, length and held-out probability of each view, in genome order."""
+    rows = study.labels.copy()
+    rows["gene"] = study.name_of_gene
+    rows["length"] = (
+        rows["end"] - rows["start"] if "length" not in rows else rows["length"].fillna(rows["end"] - rows["start"])
+    )
+    for view in views(study):
+        rows[view.key] = rows["name"].map(view.probability)
+    return rows
+
+
+def loci(rows, key):
+    """Overlapping introns of one strand behind the best of them: dicts of row, others, others_retained, best first.
+
+    Introns without a held-out probability, and those too short to be introns, lead no locus.
+    """
+    ranked = rows[rows[key].notna() & (rows["length"] >= SHORTEST)]
+    ranked = ranked.sort_values(key, ascending=False, kind="stable")
+    taken, found = {}, []
+    for row in ranked.itertuples():
+        places = taken.setdefault((row.chrom, row.strand), [])
+        behind = next((locus for start, end, locus in places if start < row.end and row.start < end), None)
+        if behind is None:
+            locus = {"row": row, "others": 0, "others_retained": 0}
+            found.append(locus)
+            places.append((row.start, row.end, locus))
+        else:
+            behind["others"] += 1
+            behind["others_retained"] += row.label == 1
+    return found
+
+
+def panel(study, rows, view, assembly):
+    """The first loci of a ranking, with how many of them are retained; none where the model is not above chance."""
+    shown = {"key": view.key, "title": view.title, "loci": [], "path": view.path, "why_not": ""}
+    if verdict.covers_chance(view.auroc):
+        return shown | {"why_not": f"Not shown: this model is not better than chance (AUROC {n.estimate(view.auroc)})."}
+    every = loci(rows, view.key)
+    retained = [locus["row"].label == 1 for locus in every]
+    outer = outer_limits(study)
+    first = min(50, len(every))
+    return shown | {
+        "loci": [locus_row(study, locus, view, outer, assembly) for locus in every[:TOP]],
+        "auroc": n.decimal(view.auroc["value"]),
+        "hits": sum(retained[:TOP]),
+        "hits_50": sum(retained[:50]),
+        "first": first,
+        "share": sum(retained) / max(len(every), 1),
+        "total": len(every),
+        "caption": (
+            f"Held-out AUROC {n.decimal(view.auroc['value'])}. {sum(retained[:TOP])} of these "
+            f"{min(TOP, len(every))} loci and {sum(retained[:50])} of the first {first} are "
+            f"{'called' if study.measured else 'annotated as'} retained; "
+            f"{n.share(sum(retained) / max(len(every), 1))} of all {n.count(len(every))} loci are."
+        ),
+    }
+
+
+def locus_row(study, locus, view, outer, assembly):
+    row = locus["row"]
+    others = ""
+    if locus["others"]:
+        others = f"and {locus['others']} overlapping"
+        others += f", {locus['others_retained']} retained" if locus["others_retained"] else ""
+    return {
+        "gene": row.gene,
+        "place": n.position(row.chrom, row.start, row.end, row.strand),
+        "others": others,
+        "length": n.count(row.length),
+        "p": n.decimal(getattr(row, view.key)),
+        "css": label_class(row.label)[0],
+        "label": label_class(row.label)[1],
+        "why": what_stands_out(row, outer),
+        "links": list(browsers.links(assembly, row.chrom, row.start, row.end)),
+    }
+
+
+def label_class(label):
+    return CLASSES.get(label, ("u", "unknown"))
+
+
+def outer_limits(study):
+    """Sorted values of the covariates by which an intron may stand out."""
+    known = study.known
+    return {
+        name: np.sort(known[name].dropna().to_numpy(float)) for name in ("length", "gc", "dist_tes") if name in known
+    }
+
+
+def what_stands_out(row, outer):
+    """The covariates of an intron that are in the outer fifth, in words."""
+    place = {
+        name: np.searchsorted(values, getattr(row, name), side="right") / len(values)
+        for name, values in outer.items()
+        if len(values) and not n.lacks(getattr(row, name))
+    }
+    words = []
+    if place.get("length", 0.5) < OUTER:
+        words.append(f"short ({n.count(row.length)} nt, shorter than {n.share(min(0.99, 1 - place['length']), 0)})")
+    elif place.get("length", 0.5) > 1 - OUTER:
+        words.append(f"long ({n.count(row.length)} nt, longer than {n.share(min(0.99, place['length']), 0)})")
+    if place.get("gc", 0.5) > 1 - OUTER:
+        words.append(f"GC-rich ({n.share(row.gc, 0)}, above {n.share(min(0.99, place['gc']), 0)})")
+    elif place.get("gc", 0.5) < OUTER:
+        words.append(f"GC-poor ({n.share(row.gc, 0)}, below {n.share(min(0.99, 1 - place['gc']), 0)})")
+    if place.get("dist_tes", 0.5) < OUTER:
+        words.append(f"near the gene's end ({n.count(row.dist_tes)} nt)")
+    return "; ".join(words) or "no single covariate stands out"
+
+
+def ranking_sentence(best, unit):
+    """How much of the top of the best ranking is retained."""
+    if best is None:
+        return "No model ranks introns better than chance, so no ranking is shown; all introns are in the table below."
+    share = best["hits_50"] / max(best["first"], 1)
+    start = "The top of the ranking is no candidate list: of" if share < 0.5 else "Of"
+    return (
+        f"{start} the first {best['first']} loci, {best['hits_50']} are retained ({n.share(share, 0)}, against "
+        f"{n.share(best['share'])} of all {n.count(best['total'])} loci)."
+    )
+
+
+def ranking_key(ranked):
+    """The view that the table is sorted by: the best one above chance, else none."""
+    return next((view.key for view in ranked if not verdict.covers_chance(view.auroc)), None)
+
+
+def static_rows(study, rows, ranked, assembly):
+    """What the table of all introns holds without script."""
+    key = ranking_key(ranked)
+    first = rows.sort_values(key, ascending=False, kind="stable") if key else rows
+    if study.unit == "intron":
+        first = first[first["length"] >= SHORTEST]
+    return [
+        {
+            "gene": row.gene,
+            "place": n.position(row.chrom, row.start, row.end, row.strand),
+            "length": n.count(row.length),
+            "gc": n.decimal(100 * row.gc, 1) if hasattr(row, "gc") else n.MISSING,
+            "css": label_class(row.label)[0],
+            "label": label_class(row.label)[1],
+            "p": [n.decimal(getattr(row, view.key)) for view in ranked],
+            "fold": row.split if hasattr(row, "split") and isinstance(row.split, str) else n.MISSING,
+            "links": list(browsers.links(assembly, row.chrom, row.start, row.end)),
+        }
+        for row in first.head(STATIC).itertuples()
+    ]
+
+
+def data(study, rows, ranked, assembly):
+    """The introns as columns for the page's script: starts as differences, genes by number, probabilities × 1000.
+
+    Of more than MOST_ROWS, all retained ones and those with the highest held-out probability are kept.
+    """
+    key = ranking_key(ranked)
+    if len(rows) > MOST_ROWS:
+        rank = rows[key].fillna(-1) if key else pd.Series(0.0, index=rows.index)
+        first = (rank + 2 * (rows["label"] == 1)).sort_values(ascending=False, kind="stable").index[:MOST_ROWS]
+        rows = rows.loc[np.sort(first)]
+    chrom, chroms = pd.factorize(rows["chrom"])
+    gene, genes = pd.factorize(rows["gene"], sort=True)
+    start = rows["start"].to_numpy(np.int64)
+    fold, folds = pd.factorize(rows["split"].fillna("")) if "split" in rows else (np.zeros(len(rows), int), [""])
+    return browsers.for_script(assembly) | {
+        "unit": study.unit,
+        "chroms": list(chroms),
+        "chrom": chrom.tolist() if len(chroms) > 1 else 0,
+        "genes": list(genes),
+        "gene": gene.tolist(),
+        "start": np.diff(start, prepend=0).tolist(),
+        "length": (rows["end"] - rows["start"]).tolist(),
+        "gc": thousandths(rows["gc"]) if "gc" in rows else 0,
+        "strand": "".join(strand if strand in "+-" else "." for strand in rows["strand"].astype(str)),
+        "label": "".join(label_class(label)[0] for label in rows["label"]),
+        "folds": list(folds),
+        "fold": fold.tolist(),
+        "sort": key,
+        "views": [{"key": view.key, "short": view.short, "p": thousandths(rows[view.key])} for view in ranked],
+    }
+
+
+def thousandths(values):
+    """Shares as whole thousandths, None for a missing one."""
+    return [None if value != value else round(value * 1000) for value in values.tolist()]
+
+
+def as_json(data):
+    """Data as JSON that can neither end nor open an element of the page it stands in."""
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")

@@ -1,0 +1,149 @@
+"""MultiQC custom content: three sections, every sample named after its run so that runs stand side by side."""
+
+from intronaut.report.study import headline
+
+PARENT = {
+    "parent_id": "intronaut",
+    "parent_name": "Intronaut",
+    "parent_description": "Intron retention: labels, held-out prediction, quality flags.",
+}
+COLOURS = {"retained": "#bd4b00", "spliced": "#0072b2", "unknown": "#848e9c"}
+# key: (title, description, lowest, highest, colour scale)
+COLUMNS = {
+    "auroc": ("AUROC", "held-out; 0.5 is chance", 0.5, 1, "Blues"),
+    "auroc_low": ("AUROC low", "95% CI, lower end", 0, 1, False),
+    "auroc_high": ("AUROC high", "95% CI, upper end", 0, 1, False),
+    "gain": ("gain", "AUROC over that of the covariates", -0.2, 0.2, False),
+    "gain_low": ("gain low", "95% CI, lower end", -0.5, 0.5, False),
+    "gain_high": ("gain high", "95% CI, upper end", -0.5, 0.5, False),
+    "ap": ("AP", "average precision", 0, 1, False),
+    "ap_low": ("AP low", "95% CI, lower end", 0, 1, False),
+    "ap_high": ("AP high", "95% CI, upper end", 0, 1, False),
+    "ap_chance": ("AP chance", "share of retained introns", 0, 1, False),
+    "ece": ("calibration error", "lower is better", 0, 0.2, False),
+}
+# the columns of the flags, whatever their state
+KEYS = ("leakage", "near_copies", "retained", "balance", "splice_sites", "short", "labels", "matching", "motif_gc",
+        "calibration", "weights")  # fmt: skip
+
+
+def contents(study, flags, run):
+    """``{file name: text}`` of the sections."""
+    return {
+        "intronaut_labels_mqc.tsv": labels(study, run),
+        "intronaut_models_mqc.tsv": models(study, run),
+        "intronaut_flags_mqc.tsv": flag_table(flags, run),
+    }
+
+
+def labels(study, run):
+    """One stacked bar a run."""
+    counted = study.counts["labels"]
+    numbers = {"retained": counted.get("1", 0), "spliced": counted.get("0", 0), "unknown": counted.get("NA", 0)}
+    head = {
+        "id": "intronaut_labels",
+        "section_name": "Labels",
+        "description": "Introns of every run. Unknown introns take no part.",
+        **PARENT,
+        "plot_type": "bargraph",
+        "pconfig": {"id": "intronaut_labels_plot", "title": "Intronaut: labelled introns", "ylab": "introns",
+                    "cpswitch_counts_label": "introns"},
+        "categories": {name: {"name": name, "color": colour} for name, colour in COLOURS.items()},
+    }  # fmt: skip
+    return text_of(head, [["Sample", *numbers], [run, *numbers.values()]])
+
+
+def models(study, run):
+    """A row for the covariates of each kind of model, and for each feature set with and without them."""
+    rows, seen = [], []
+    several = len({model.kind for model in study.models}) > 1
+    for model in study.models:
+        covariates = model.of("covariates")
+        if covariates and covariates not in seen:
+            seen.append(covariates)
+            rows.append(_row(f"{run} | covariates{f' ({model.kind})' if several else ''}", covariates))
+        if covariates:
+            rows.append(_row(f"{run} | covariates + {model.name}", model.of("combined"), model.gain()))
+        rows.append(_row(f"{run} | {model.name}", model.of("alone"), model.gain("features")))
+    headers = {
+        key: {"title": title, "description": about, "format": "{:.3f}", "min": low, "max": high, "scale": scale}
+        for key, (title, about, low, high, scale) in COLUMNS.items()
+    }
+    head = {
+        "id": "intronaut_models",
+        "section_name": "Held-out prediction",
+        "description": "AUROC of introns that the model had not seen, with 95% CI; gain over length, GC content and "
+        "position.",
+        **PARENT,
+        "plot_type": "table",
+        "pconfig": {"id": "intronaut_models_table", "title": "Intronaut: held-out prediction",
+                    "col1_header": "run | model"},
+        "headers": headers,
+    }  # fmt: skip
+    return text_of(head, [["Sample", *COLUMNS], *rows])
+
+
+def _row(name, metrics, gain=None):
+    cells = [*_estimate(headline(metrics)), *_estimate((gain or {}).get("auroc"))]
+    cells += [
+        *_estimate(metrics.get("average_precision")),
+        _value(metrics.get("prevalence")),
+        _value(metrics.get("ece")),
+    ]
+    return [name, *cells]
+
+
+def _estimate(metric):
+    return [_cell((metric or {}).get(key)) for key in ("value", "low", "high")]
+
+
+def _value(metric):
+    return _cell((metric or {}).get("value"))
+
+
+def _cell(value):
+    return "" if value is None or value != value else f"{value:.6g}"
+
+
+def flag_table(flags, run):
+    """A row a run, a column a flag; the worst state of flags of one kind."""
+    rules = "{pass: [{s_eq: pass}], warn: [{s_eq: warning}], fail: [{s_eq: fail}]}"
+    states, headers = {}, {}
+    for flag in flags:
+        # the flags are in order of severity
+        states.setdefault(flag["key"], flag["word"])
+        headers.setdefault(flag["key"], {"title": flag["title"], "description": flag["title"],
+                                         "cond_formatting_rules": _Raw(rules)})  # fmt: skip
+    order = [key for key in KEYS if key in states] + [key for key in states if key not in KEYS]
+    head = {
+        "id": "intronaut_flags",
+        "section_name": "Quality flags",
+        "description": "The checks of the report.",
+        **PARENT,
+        "plot_type": "table",
+        "pconfig": {"id": "intronaut_flags_table", "title": "Intronaut: quality flags", "col1_header": "run"},
+        "headers": {key: headers[key] for key in order},
+    }  # fmt: skip
+    return text_of(head, [["Sample", *order], [run, *(states[key] for key in order)]])
+
+
+class _Raw(str):
+    """Text that is YAML already."""
+
+
+def text_of(head, rows):
+    """A commented YAML head, then tab-separated rows."""
+    lines = [f"# {line}" for line in _yaml(head)]
+    return "\n".join([*lines, *("\t".join(map(str, row)) for row in rows)]) + "\n"
+
+
+def _yaml(values, indent=""):
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield f"{indent}{key}:"
+            yield from _yaml(value, indent + "    ")
+        elif isinstance(value, _Raw | int | float):
+            yield f"{indent}{key}: {str(value).lower() if isinstance(value, bool) else value}"
+        else:
+            quoted = value.replace("'", "''")
+            yield f"{indent}{key}: '{quoted}'"

@@ -1,0 +1,110 @@
+"""How numbers are written in the report, its cards and MultiQC: the one place for it.
+
+AUROC, average precision, Brier score, calibration error and probabilities have three decimals, shares one decimal in
+per cent, odds ratios two, p and q two significant digits, counts a comma at every thousand. A minus is U+2212, an
+interval an en dash. What is missing (None or NaN) is a dash.
+"""
+
+import math
+
+from markupsafe import Markup
+
+MISSING = "–"
+SMALL_P = 1e-3
+
+
+def lacks(value):
+    """Whether a number is missing: None, NaN or infinite."""
+    return value is None or not math.isfinite(value)
+
+
+def count(value):
+    """``2,574``."""
+    return MISSING if lacks(value) else minus(f"{value:,.0f}")
+
+
+def plural(number, noun, several=None):
+    """``1 motif``, ``2 motifs``."""
+    return f"{count(number)} {noun if number == 1 else several or noun + 's'}"
+
+
+def decimal(value, digits=3):
+    """``0.801``."""
+    return MISSING if lacks(value) else minus(f"{value:.{digits}f}")
+
+
+def signed(value, digits=3):
+    """``+0.001`` or ``−0.013``."""
+    return MISSING if lacks(value) else minus(f"{value:+.{digits}f}")
+
+
+def share(value, digits=1):
+    """``9.4%``."""
+    return MISSING if lacks(value) else f"{100 * value:.{digits}f}%"
+
+
+def interval(metric, digits=3):
+    """``0.771–0.830`` of a dict with low and high; ``no interval`` where they are missing."""
+    low, high = metric.get("low"), metric.get("high")
+    if lacks(low) or lacks(high):
+        return "no interval"
+    return f"{decimal(low, digits)}–{decimal(high, digits)}" if low >= 0 else _to(low, high, decimal, digits)
+
+
+def estimate(metric, digits=3):
+    """``0.801 (0.771–0.830)``."""
+    return f"{decimal(metric['value'], digits)} ({interval(metric, digits)})"
+
+
+def gain(metric, digits=3):
+    """``+0.001 (−0.013 to +0.015)``."""
+    low, high = metric.get("low"), metric.get("high")
+    about = "no interval" if lacks(low) or lacks(high) else _to(low, high, signed, digits)
+    return f"{signed(metric['value'], digits)} ({about})"
+
+
+def odds_ratio(value):
+    """``0.17``; ``∞`` where no spliced intron has it."""
+    return "∞" if value == math.inf else decimal(value, 2)
+
+
+def odds_interval(low, high):
+    """``0.04–0.71``; ``no interval`` where a class has none."""
+    return "no interval" if lacks(low) or lacks(high) else f"{decimal(low, 2)}–{decimal(high, 2)}"
+
+
+def p_value(value):
+    """``0.037``, ``1.6×10⁻⁵`` below 0.001, as HTML."""
+    if lacks(value):
+        return Markup(MISSING)
+    if value >= SMALL_P or value == 0:
+        return Markup(f"{value:.2g}" if value < 0.995 else "1.0")
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return Markup(f"{mantissa}×10<sup>{minus(str(int(exponent)))}</sup>")
+
+
+def minus(text):
+    """The text with real minus signs."""
+    return text.replace("-", "−")
+
+
+def position(chrom, start, end, strand):
+    """A 0-based half-open place as genome browsers count: ``19:1,440,254–1,440,348 (+)``."""
+    return f"{chrom}:{start + 1:,}–{end:,} ({'−' if strand == '-' else strand})"
+
+
+def listed(names):
+    """``a``, ``a and b``, ``a, b and c``."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def cut(names, shown):
+    """``(text, all of it)`` of a list of names; the second is empty where the first leaves nothing out."""
+    if len(names) <= shown:
+        return ", ".join(names), ""
+    return f"{', '.join(names[:shown])} and {len(names) - shown} more", ", ".join(names)
+
+
+def _to(low, high, write, digits):
+    return f"{write(low, digits)} to {write(high, digits)}"

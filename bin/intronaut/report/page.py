@@ -1,0 +1,181 @@
+"""The whole page: every section's values, the figures, and the methods, settings and files at its end."""
+
+from importlib import metadata
+
+from intronaut import __version__
+from intronaut.plots import page as figures
+from intronaut.report import associations, browsers, flags, introns, labelled, next_steps, prediction, text, verdict
+from intronaut.report import numbers as n
+from intronaut.report.render import render
+from intronaut.report.study import PARAMETER_TABLES
+
+PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "statsmodels", "pysam", "biopython", "pyjaspar",
+            "torch", "jinja2")  # fmt: skip
+# settings that say where the run ran, not what it did
+NOT_SHOWN = ("help", "outdir", "version", "nextflow", "revision", "profile")
+
+
+def build(study, assembly):
+    """``(HTML, {name: svg})``: the page and its figures."""
+    quality = flags.all_flags(study)
+    drawn = labelled.histograms(study) | prediction.draw(study) | associations.draw(study)
+    selection = associations.selection_sentences(study)
+    heading, as_far = verdict.lead(study, flags.against_the_verdict(quality))
+    values = {
+        "header": header(study, assembly),
+        "heading": heading,
+        "as_far": as_far,
+        "evidence": verdict.evidence(study, selection),
+        "ladder": verdict.ladder(study),
+        "interval_words": interval_words(study),
+        "flags": quality,
+        "tally": flags.tally(quality),
+        "unit": study.unit,
+        "labels": labelled.section(study),
+        "prediction": prediction.section(study),
+        "associations": associations.section(study, drawn),
+        "introns": introns.section(study, assembly),
+        "steps": next_steps.steps(study),
+        "methods": methods(study),
+        "settings": settings_rows(study.settings),
+        "versions": versions(study.settings),
+        "files": files(study) if study.settings else [],
+        "figures": drawn,
+    }
+    return render("page.html", **values), {name: figures.standalone(svg) for name, svg in drawn.items()}
+
+
+def header(study, assembly):
+    """Title and facts of the run: ``{title, facts}``, no paths."""
+    settings, known = study.settings, browsers.find_assembly(assembly)
+    species = settings.get("species") or (known.species if known else "")
+    facts = []
+    if species or assembly:
+        facts.append(("Species and assembly", ", ".join(filter(None, [species, assembly]))))
+    annotation = study.counts.get("annotation") or {}
+    if settings.get("gtf"):
+        about = text.file_names(settings["gtf"])
+        if annotation:
+            about += f": {n.plural(annotation['genes'], 'gene')}, {n.plural(annotation['transcripts'], 'transcript')}"
+        facts.append(("Annotation", about))
+    facts.append(("Labels from", label_source(study)))
+    facts.append(("Features", feature_words(study)))
+    run = " · ".join(filter(None, [settings.get("started") or "", f"Intronaut {__version__}"]))
+    facts.append(("Run", run))
+    if settings.get("command"):
+        facts.append(("Command", settings["command"]))
+    where = text.file_names(settings["fasta"]).split(".")[0] if settings.get("fasta") else ""
+    return {"species": species, "where": where, "facts": facts}
+
+
+def label_source(study):
+    if study.measured:
+        files = text.file_names(study.settings["ir_calls"]) if study.settings.get("ir_calls") else ""
+        callers = n.listed(list(study.counts.get("callers") or {}) or ["RNA-seq calls"])
+        return f"{callers}{f': {files}' if files else ''}"
+    rule = study.settings.get("annotation_rule")
+    return "annotation" + (f", rule {rule}" if rule else "")
+
+
+def feature_words(study):
+    kinds = {}
+    for model in study.models:
+        kinds.setdefault(model.plain, []).append(model.kind)
+    parts = [f"{name} ({', '.join(dict.fromkeys(of))})" for name, of in kinds.items()]
+    window = study.settings.get("window")
+    return "; ".join(parts) + (f", windows of {window} nt" if window else "")
+
+
+def interval_words(study):
+    """What the intervals come from."""
+    about = study.models[0].metrics.get("bootstrap") or study.models[0].metrics.get("intervals") or {}
+    groups = n.plural(study.models[0].metrics.get("n_groups", 0), "leakage group")
+    if about.get("replicates"):
+        return f"95% CI from {n.count(about['replicates'])} bootstrap draws of whole leakage groups ({groups})"
+    return f"95% CI over whole leakage groups ({groups})"
+
+
+def methods(study):
+    """The text that can be pasted into a paper."""
+    sentences = list(text.methods_words(study.models, study.counts, study.settings))
+    sentences.append(f"{interval_words(study)}.")
+    if any(model.metrics.get("auroc_within_strata") for model in study.models):
+        sentences.append(
+            "AUROC among introns of the same length and GC content compares only introns of one stratum of both."
+        )
+    if study.motifs:
+        sentences.append(
+            "Motif families were tested by logistic regression on whether a window has a site, adjusted for GC content "
+            "and length; q-values are Benjamini–Hochberg."
+        )
+    if study.explanations:
+        sentences.append("Groups of features were selected by stability selection on random halves of the introns.")
+    return {
+        "sentences": sentences,
+        "added": text.added_words(study.models, "group" in study.labels, study.audit),
+        "motifs": any(model.embedder == "motifs" for model in study.models) or bool(study.motifs),
+    }
+
+
+def settings_rows(settings):
+    """``(option, value)`` of every setting that is set, paths cut to file names."""
+    return [
+        (name, text.file_names(value) if isinstance(value, str) else value)
+        for name, value in settings.items()
+        if value is not None and name not in NOT_SHOWN
+    ]
+
+
+def versions(settings):
+    """``(software, version)`` of what this page was made with, and of the engine."""
+    found = [("intronaut", __version__)]
+    if settings.get("nextflow"):
+        found.append(("nextflow", settings["nextflow"]))
+    for name in PACKAGES:
+        try:
+            found.append((name, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def files(study):
+    """``(path beside the report, what it holds)`` of every table."""
+    rows = [
+        ("labels/labels.tsv", "every labelled intron with covariates, leakage group and fold"),
+        ("labels/ledger.tsv", "everything left out, with the reason"),
+    ]
+    if study.audit:
+        rows.append(("labels/audit.tsv", "every pair of windows that two folds share, near-copies too"))
+    for model in study.models:
+        features = (f"features/{model.embedder}.h5ad", f"{model.short} of every window (AnnData)")
+        if model.embedder and features not in rows:
+            rows.append(features)
+        folder = f"fit/{model.name}"
+        if "combined" in model.predictions:
+            rows.append(
+                (f"{folder}/combined/predictions.tsv", f"held-out probability: length, GC, position and {model.short}")
+            )
+            rows.append((f"{folder}/covariates/predictions.tsv", "held-out probability: length, GC, position"))
+        rows.append((f"{folder}/predictions.tsv", f"held-out probability: {model.short} alone"))
+        rows.append((f"{folder}/metrics.json", f"every metric of {model.name} with its 95% CI, gains, strata"))
+        rows += [(f"{folder}/{table}", f"{PARAMETER_TABLES[table]} of {model.name}") for table in model.tables]
+    if study.comparison:
+        rows.append(("compare/comparison.tsv", "paired tests between models"))
+    for name in study.explanations:
+        rows += [
+            (f"explain/{name}/groups.tsv", f"all groups of {name}: effect, interval, selection"),
+            (f"explain/{name}/contributions.tsv", f"the features that move each intron's prediction most, by {name}"),
+            (f"cards/{name}/cards.html", f"one card an intron: what moves its prediction, by {name}"),
+        ]
+    rows += [
+        (f"{motifs['name']}/families.tsv", "all motif families: shares, odds ratios, q") for motifs in study.motifs
+    ]
+    rows += [(f"{one['name']}/enrich.tsv", "all marks: odds ratios, q") for one in study.enrichments]
+    rows += [(f"variants/{one['name']}/scores.tsv", "all alleles") for one in study.variants]
+    return [
+        *rows,
+        ("pipeline_info/versions.tsv", "versions of all software"),
+        ("pipeline_info/", "time and memory of every task, of each run"),
+        ("ro-crate-metadata.json", "provenance (RO-Crate)"),
+    ]

@@ -1,0 +1,240 @@
+"""How well retention can be predicted, and what adds what: performance, curves, leakage, comparisons of models."""
+
+import numpy as np
+
+from intronaut.plots import page as figures
+from intronaut.report import flags, text, verdict
+from intronaut.report import numbers as n
+from intronaut.report.study import headline
+
+METRICS = (
+    ("auroc", "AUROC"),
+    ("average_precision", "average precision"),
+    ("brier", "Brier score"),
+    ("ece", "calibration error"),
+    ("spearman", "rank correlation"),
+    ("d2", "deviance explained"),
+    ("rmse", "root mean square error"),
+)
+LEAKS = (
+    ("gene", "a gene"),
+    ("bases", "bases of the genome"),
+    ("twin", "an identical or reverse-complemented window"),
+    ("homology", "a near-copy"),
+)
+CURVE_CLASSES = ("l1", "l2", "l3")
+
+
+def section(study):
+    """Values of the section's template."""
+    shown = metrics_of(study)
+    rows = performance_rows(study, shown)
+    shares = {model.metrics.get("prevalence") for model in study.models}
+    return {
+        "gist": gist(study),
+        "judged": text.evaluation_words(study.models, study.unit, "group" in study.labels, study.audit),
+        "alone": [sentence for model in study.best_models if (sentence := alone_sentence(model))],
+        "metrics": [name for _, name in shown],
+        "rows": rows,
+        "folds": any(row["folds"] for row in rows),
+        "prevalence": n.decimal(shares.pop()) if len(shares) == 1 else None,
+        "leaks": leak_rows(study.audit),
+        "closest": closest_sentence(study.audit),
+        "comparison": [pair["sentence"] for pair in study.comparison["pairs"]] if study.comparison else [],
+        "claims": claim_rows(study.comparison),
+        "partition": partition_rows(study.partition),
+        "several_kinds": len(study.best_models) < len(study.models),
+    }
+
+
+def metrics_of(study):
+    """The metrics that some model has, in the order of the table."""
+    keys = set().union(*(model.of("alone") for model in study.models))
+    return [(key, name) for key, name in METRICS if key in keys]
+
+
+def gist(study):
+    baseline = study.baseline_model
+    sentences = []
+    if baseline:
+        sentences.append(f"Covariates alone reach AUROC {n.decimal(headline(baseline.of('covariates'))['value'])}")
+    for model in study.best_models:
+        gain = model.gain()
+        if "auroc" in gain:
+            more = (
+                f" and average precision by {n.gain(gain['average_precision'])}" if "average_precision" in gain else ""
+            )
+            sentences.append(f"{model.short} {_changes(model.short)} AUROC by {n.gain(gain['auroc'])}{more}")
+        elif not baseline:
+            sentences.append(f"{model.short} {_reach(model.short)} {n.estimate(headline(model.of('alone')))}")
+    joined = "; ".join(sentences)
+    return f"{joined[:1].upper()}{joined[1:]}." if joined else ""
+
+
+def _changes(name):
+    return "change" if name.endswith("s") else "changes"
+
+
+def _reach(name):
+    return "reach" if name.endswith("s") else "reaches"
+
+
+def alone_sentence(model):
+    """How the features alone rank introns beside the covariates, and within strata of length and GC."""
+    difference = model.gain("features").get("auroc")
+    alone = model.of("alone").get("auroc")
+    if not difference or not alone:
+        return ""
+    name = model.short[:1].upper() + model.short[1:]
+    plural = model.short.endswith("s")
+    low, high = difference.get("low"), difference.get("high")
+    how = (
+        "no differently from" if n.lacks(low) or n.lacks(high) or low <= 0 <= high
+        else "worse than" if high < 0 else "better than"
+    )  # fmt: skip
+    start = f"{name} alone {'rank' if plural else 'ranks'} introns {how} the covariates "
+    start += f"(paired difference {n.gain(difference)})"
+    within = model.metrics.get("auroc_within_strata") or {}
+    if verdict.covers_chance(alone):
+        return f"{start}; {'they are' if plural else 'it is'} not better than chance ({n.estimate(alone)})."
+    if not n.lacks(within.get("low")) and within["low"] <= 0.5 <= within["high"]:
+        return (
+            f"{start}, and among introns of the same length and GC content {'they are' if plural else 'it is'} not "
+            f"better than chance ({n.estimate(within)}): what {'they predict' if plural else 'it predicts'} here is "
+            "length and base content."
+        )
+    return f"{start}."
+
+
+def performance_rows(study, shown):
+    """One row a model: the covariates once for all models that share them, each feature set with and without them."""
+    rows, seen = [], []
+    several = len({model.kind for model in study.models}) > 1
+    for model in study.models:
+        named = f" ({model.name})" if several else ""
+        covariates = model.of("covariates")
+        if covariates and covariates not in seen:
+            seen.append(covariates)
+            about = f" ({model.kind})" if several else ""
+            rows.append(_performance(f"length, GC content, position{about}", model, "covariates", shown))
+        if covariates:
+            name = f"length, GC content, position + {model.short}{named}"
+            rows.append(_performance(name, model, "combined", shown))
+        rows.append(_performance(f"{model.short} alone{named}", model, "alone", shown))
+    return rows
+
+
+def _performance(name, model, part, shown):
+    metrics = model.of(part)
+    cells = []
+    for key, title in shown:
+        metric = metrics.get(key)
+        value, about = (n.decimal(metric["value"]), n.interval(metric)) if metric else (n.MISSING, "")
+        cells.append({"title": title, "value": value, "interval": about})
+    return {"name": name, "cells": cells, "folds": fold_range(model.predictions.get(part))}
+
+
+def fold_range(predictions):
+    """``0.745–0.851``: the lowest and highest AUROC of one fold; empty for fewer than two folds with both classes."""
+    if predictions is None or "fold" not in predictions:
+        return ""
+    aurocs = [verdict.auroc_within_folds(part) for _, part in predictions.groupby("fold")]
+    aurocs = [auroc for auroc in aurocs if auroc is not None]
+    return f"{n.decimal(min(aurocs))}–{n.decimal(max(aurocs))}" if len(aurocs) > 1 else ""
+
+
+def leak_rows(audit):
+    if not audit:
+        return []
+    rows = []
+    for key, words in LEAKS:
+        leak = audit["leaks"][key]
+        if key == "homology" and audit.get("identity"):
+            words += f": ≥ {n.share(audit['identity'], 0)} identity"
+            words += f" over ≥ {n.share(audit['coverage'], 0)} of the window" if audit.get("coverage") else ""
+        rows.append({"words": words, "windows": n.count(leak["windows"]), "share": n.share(leak["share"])})
+    return rows
+
+
+def closest_sentence(audit):
+    if not audit or audit.get("best_identity") is None:
+        return ""
+    return f" The closest pair is {n.share(audit['best_identity'])} identical."
+
+
+def claim_rows(comparison):
+    """The paper's claims with verdicts; none where no claim is testable."""
+    claims = (comparison or {}).get("claims", [])
+    testable = [row for row in claims if "not testable" not in row["verdict"]]
+    return claims if testable else []
+
+
+def partition_rows(partition):
+    """What each block of features adds, alone, last and on average over all orders (Shapley), by AUROC."""
+    if partition is None or "block" not in partition:
+        return []
+    rows = []
+    for row in partition.to_dict("records"):
+        if row.get("measure", "auroc") != "auroc" or row["block"] == "(all)":
+            continue
+        cells = {}
+        for key in ("alone", "last_in", "shapley"):
+            values = {"value": row.get(key), "low": row.get(f"{key}_low"), "high": row.get(f"{key}_high")}
+            cells[key] = n.gain({name: _number(value) for name, value in values.items()})
+        rows.append({"block": row["block"]} | cells)
+    return rows
+
+
+def _number(value):
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def draw(study):
+    """``{name: svg}`` of the ROC, precision-recall and calibration figures; scatter plots for levels."""
+    drawn = {}
+    if not any("auroc" in model.of("alone") for model in study.models):
+        return drawn
+    for model in study.best_models:
+        curves = list(_curves(model))
+        suffix = "" if len(study.best_models) == 1 else f"_{model.name}"
+        aurocs = "; ".join(f"{name}: {n.decimal(verdict.auroc_within_folds(table))}" for name, _, table in curves)
+        lines = [(name, css, *_ranked(table)) for name, css, table in curves]
+        drawn[f"roc{suffix}"] = figures.roc_curves(lines, f"Held-out AUROC: {aurocs}.")
+        drawn[f"precision{suffix}"] = figures.precision_recall_curves(lines, "Precision of held-out predictions.")
+    model = study.baseline_model or study.best_models[0]
+    part = "covariates" if study.baseline_model else "alone"
+    bins = calibration_bins(model.predictions[part])
+    slope = flags.calibration_slope(model, part)
+    words = "covariates" if part == "covariates" else model.short
+    drawn["calibration"] = figures.calibration_bins(
+        f"Calibration ({words})", bins, f"{len(bins)} bins of equal size; slope {n.decimal(slope, 2)}."
+    )
+    return drawn
+
+
+def _curves(model):
+    names = (
+        ("covariates", "covariates"),
+        ("combined", f"covariates + {model.short}"),
+        ("alone", f"{model.short} alone"),
+    )
+    for (part, name), css in zip(names, CURVE_CLASSES, strict=True):
+        if part in model.predictions:
+            yield name, css, model.predictions[part]
+
+
+def _ranked(table):
+    """Labels, and the rank of each prediction within its fold, from 0 to 1: folds' models are not comparable."""
+    rank = table.groupby("fold", dropna=False)["p_retained"].rank(pct=True)
+    return (table["label"] == 1).to_numpy(float), rank.to_numpy(float)
+
+
+def calibration_bins(table, bins=10):
+    """Predicted and observed shares of ``bins`` parts of equal size, lowest first: dicts of n, predicted, observed."""
+    order = np.argsort(table["p_retained"].to_numpy(), kind="stable")
+    p, label = table["p_retained"].to_numpy(float), (table["label"] == 1).to_numpy(float)
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    return [{"n": len(part), "predicted": p[part].mean(), "observed": label[part].mean()} for part in parts]

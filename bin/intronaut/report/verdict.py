@@ -1,0 +1,252 @@
+"""The verdict: what was found, in one or two sentences chosen by the numbers, its evidence, and a ladder of AUROCs."""
+
+import math
+
+import numpy as np
+
+from intronaut.report import numbers as n
+from intronaut.report.study import headline
+
+# by the lower end of the 95 % CI of the AUROC
+STRENGTHS = ((0.5, "not predictable"), (0.65, "weakly predictable"), (0.8, "moderately predictable"))
+STRONGEST = "well predictable"
+COVARIATES = "intron length, GC content and position"
+MARGIN = 0.01
+CHANCE = 0.5
+
+
+def strength(metric):
+    """How well retention is predictable, by the lower end of the CI; ``not predictable`` without a CI."""
+    low = metric.get("low")
+    if n.lacks(low):
+        return STRENGTHS[0][1]
+    if low <= STRENGTHS[0][0]:
+        return STRENGTHS[0][1]
+    return next((word for limit, word in STRENGTHS[1:] if low < limit), STRONGEST)
+
+
+def what_is_added(gain, margin):
+    """Whether features add information, by the CI of the gain of AUROC."""
+    low, high = gain.get("low"), gain.get("high")
+    if n.lacks(low) or n.lacks(high):
+        return "add nothing that can be measured without an interval"
+    if low > 0:
+        return "add information"
+    if high < 0:
+        return "make the predictions worse"
+    return "add nothing" if -margin < low and high < margin else "add nothing measurable"
+
+
+def covers_chance(metric):
+    """Whether the CI of an AUROC includes chance, or is missing."""
+    low = metric.get("low")
+    return n.lacks(low) or low <= CHANCE
+
+
+def retention(study):
+    """The subject of the verdict."""
+    what = "intron retention" if study.unit == "intron" else f"retention of {study.unit}s"
+    return what if study.measured else f"annotated {what}"
+
+
+def matched_words(study):
+    """``Among introns matched by length and GC content, ``; empty for introns that were not matched."""
+    if not study.is_matched:
+        return ""
+    names = [row["covariate"] for row in study.balance if row.get("matched") == "yes"]
+    by = f" by {n.listed([{'gc': 'GC content'}.get(name, name) for name in names])}" if names else ""
+    return f"among {study.unit}s matched{by}, "
+
+
+def lead(study, failed):
+    """The verdict: ``(heading, as far as it goes)``, one or two sentences, the second only where checks ``failed``."""
+    text = _capital(" ".join(_sentences(study)))
+    if not failed:
+        return text, ""
+    first = failed[0]
+    reason = first["summary"] if len(failed) == 1 else f"{len(failed)} checks failed, the first: {first['summary']}"
+    return f"These data cannot carry a firm verdict: {reason}.", f"As far as they go: {text[0].lower()}{text[1:]}"
+
+
+def _sentences(study):
+    baseline, best = study.baseline_model, study.best_models
+    margin = (study.comparison or {}).get("margin", MARGIN)
+    adding = [model for model in best if ((model.gain().get("auroc") or {}).get("low") or 0) > 0]
+    if not baseline:
+        for model in best:
+            yield f"{retention(study)} is {strength(headline(model.of('alone')))} from {model.plain}."
+        return
+    words = strength(headline(baseline.of("covariates")))
+    if adding:
+        gains = [f"{model.plain} ({n.gain(model.gain()['auroc'])})" for model in adding]
+        yield (
+            f"{matched_words(study)}{retention(study)} is {words} from {COVARIATES}, and {n.listed(gains)} "
+            f"{'add' if len(adding) > 1 or adding[0].plain.endswith('s') else 'adds'} information."
+        )
+    else:
+        yield f"{matched_words(study)}{retention(study)} is {words} here from {COVARIATES}."
+    others = {}
+    for model in best:
+        if model not in adding and "auroc" in model.gain():
+            others.setdefault(what_is_added(model.gain()["auroc"], margin), []).append(model.plain)
+    for verb, names in others.items():
+        yield _capital(f"{n.listed(names)} {_agree(verb, names)}.")
+
+
+def _agree(verb, names):
+    if len(names) > 1 or names[0].endswith("s"):
+        return verb
+    return verb.replace("add ", "adds ", 1).replace("make ", "makes ", 1)
+
+
+def evidence(study, selection):
+    """Sentences that the verdict rests on: ``selection`` are those on what was selected."""
+    model = study.baseline_model or (study.best_models or [None])[0]
+    if model is None:
+        return []
+    part = "covariates" if study.baseline_model else "alone"
+    auroc = headline(model.of(part))
+    paragraphs = [[_pairs_sentence(study, auroc)], [*selection, *leak_sentences(study)]]
+    for other in study.best_models:
+        gain = other.gain().get("auroc")
+        if gain:
+            paragraphs[0].append(_gain_sentence(other, gain))
+    return [" ".join(sentences) for sentences in paragraphs if any(sentences)]
+
+
+def _pairs_sentence(study, auroc):
+    value = auroc["value"]
+    if n.lacks(value):
+        return ""
+    return (
+        f"Of a retained and a spliced {study.unit} that the model has not seen, the retained one gets the higher "
+        f"probability in {round(100 * value)} of 100 pairs (held-out AUROC {n.decimal(value)}, 95% CI "
+        f"{n.interval(auroc)}; chance is 50)."
+    )
+
+
+def _gain_sentence(model, gain):
+    low, high = gain.get("low"), gain.get("high")
+    start = f"With {model.plain} added, AUROC changes by {n.gain(gain)}"
+    if n.lacks(low) or n.lacks(high) or low > 0:
+        return f"{start}."
+    if high < 0:
+        return f"{start}: a loss that the 95% CI does not explain by chance."
+    return f"{start}: a gain above {n.decimal(high)} lies outside the 95% CI."
+
+
+def leak_sentences(study):
+    """What is shared between folds, near-copies with the AUROC without them."""
+    audit = study.audit
+    if not audit:
+        return
+    leaks = audit["leaks"]
+    torn = {
+        word: leaks[key]["windows"] for key, word in (("gene", "a gene"), ("bases", "bases")) if leaks[key]["windows"]
+    }
+    if torn:
+        shared = n.listed([f"{n.count(windows)} share {word}" for word, windows in torn.items()])
+        windows = n.count(audit["held_out"])
+        yield f"Of the {windows} held-out windows, {shared} with another fold: the numbers are too high."
+    else:
+        yield "No gene and no base is shared between folds."
+    copies = leaks["homology"]
+    if copies["windows"]:
+        without = without_near_copies(study)
+        yield (
+            f"{n.plural(copies['windows'], 'window')} ({n.share(copies['share'])}) "
+            f"{'has' if copies['windows'] == 1 else 'have'} a near-copy in another fold"
+            + (f"; without them AUROC is {n.decimal(without)}." if without is not None else ".")
+        )
+
+
+def without_near_copies(study):
+    """The AUROC of the headline's model on introns without a near-copy in another fold; None where it is unknown."""
+    model = study.baseline_model or (study.best_models or [None])[0]
+    part = "covariates" if study.baseline_model else "alone"
+    if model is None or part not in model.predictions:
+        return None
+    if known := (model.of(part) or {}).get("auroc_without_near_copies"):
+        return known["value"]
+    if not study.near_copies:
+        return None
+    table = model.predictions[part]
+    return auroc_within_folds(table[~table.index.isin(study.near_copies)])
+
+
+def auroc_within_folds(table):
+    """The AUROC over pairs of introns of one fold, of predictions with label, fold and p_retained; None without pairs.
+
+    Predictions of different folds are by different models, so that only those of one fold are compared.
+    """
+    wins = pairs = 0.0
+    for _, part in table.groupby("fold", dropna=False):
+        positive = (part["label"] == 1).to_numpy()
+        own = positive.sum() * (~positive).sum()
+        if own:
+            ranks = part["p_retained"].rank().to_numpy()
+            wins += ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2
+            pairs += own
+    return wins / pairs if pairs else None
+
+
+def ladder(study):
+    """The rows of the ladder and its axis: ``{rows, low, high, ticks, groups, replicates}``; None without an AUROC."""
+    rows = list(_ladder_rows(study))
+    if not rows:
+        return None
+    ends = [
+        end for row in rows for end in (row["metric"].get("low"), row["metric"].get("high"), row["metric"]["value"])
+    ]
+    ends = [end for end in ends if not n.lacks(end)]
+    low = min(0.4, math.floor(min(ends) * 10) / 10)
+    high = max(0.9, math.ceil(max(ends) * 10) / 10)
+    for row in rows:
+        row["track"] = track(row["metric"], low, high, CHANCE)
+        row["value"], row["interval"] = n.decimal(row["metric"]["value"]), n.interval(row["metric"])
+    ticks = [(f"{value:.1f}", at(value, low, high)) for value in np.arange(low, high + 0.01, 0.1)]
+    return {"rows": rows, "ticks": ticks, "groups": study.models[0].metrics.get("n_groups")}
+
+
+def _ladder_rows(study):
+    baseline = study.baseline_model
+    if baseline:
+        metric = headline(baseline.of("covariates"))
+        yield _row("Length, GC content, position", metric, note="covariates", strong=True)
+    for model in study.best_models:
+        if model.of("combined") and "auroc" in model.of("combined"):
+            gain = model.gain().get("auroc")
+            yield _row(f"+ {model.short}", model.of("combined")["auroc"], n.gain(gain) if gain else "", strong=True)
+    for model in study.best_models:
+        if "auroc" not in model.of("alone"):
+            continue
+        gain = model.gain("features").get("auroc")
+        yield _row(f"{_capital(model.short)} alone", model.of("alone")["auroc"], n.gain(gain) if gain else "")
+        within = model.metrics.get("auroc_within_strata")
+        if within and within.get("value") is not None:
+            note = "not different from chance" if covers_chance(within) else ""
+            yield _row(f"{_capital(model.short)} alone, among {study.unit}s of the same length and GC", within, note)
+
+
+def _row(name, metric, gain="", note="", strong=False):
+    return {
+        "name": name, "metric": metric, "gain": gain, "note": note, "strong": strong,
+        "grey": covers_chance(metric),
+    }  # fmt: skip
+
+
+def track(metric, low, high, chance):
+    """Places of a dot, its interval and chance on an axis, in per cent: ``{dot, left, width, chance}``."""
+    value = metric["value"]
+    ends = [value if n.lacks(end) else end for end in (metric.get("low"), metric.get("high"))]
+    left, right = (at(end, low, high) for end in ends)
+    return {"dot": at(value, low, high), "left": left, "width": round(right - left, 2), "chance": at(chance, low, high)}
+
+
+def at(value, low, high):
+    """The place of a number on an axis in per cent of its length."""
+    return round(100 * (min(max(value, low), high) - low) / (high - low), 2)
+
+
+def _capital(text):
+    return text[:1].upper() + text[1:]
