@@ -44,6 +44,11 @@ def windowPlan(settings) {
     return [wanted: wanted, short_reader: short_reader, context: wanted.collect { _reader, length -> length }.max()]
 }
 
+// Whether motifs are looked for in all windows: where they are features, where networks are asked for them, or by wish.
+def wantsMotifs(settings) {
+    return settings.find_motifs || settings.attribute_method || 'motifs' in settings.embedders.tokenize(',')
+}
+
 // The folder of motifs that the claim on attributed regions is judged by: that of the first network, else all.
 def judgedMotifs(settings) {
     return settings.attribute_method && settings.networks ? "motifs_network_${networksOf(settings)[0][0]}".toString() : 'motifs'

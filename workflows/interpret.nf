@@ -6,7 +6,7 @@ include { ENRICH } from '../modules/enrich'
 include { COMPARE } from '../modules/compare'
 include { SCORE_VARIANTS } from '../modules/score_variants'
 include { inFolder } from '../modules/publishing'
-include { filesOf; judgedMotifs; madeWith; optionalFile; optionsOf; windowOf } from '../modules/settings'
+include { filesOf; judgedMotifs; madeWith; optionalFile; optionsOf; wantsMotifs; windowOf } from '../modules/settings'
 
 // What moves the models: groups of features, bases, motifs, measured peaks, variants; and which model is better.
 workflow INTERPRET {
@@ -29,14 +29,16 @@ workflow INTERPRET {
 
     attributed = settings.attribute_method ? networks : channel.empty()
     ATTRIBUTE(attributed, [], [], network_windows, inputs.gtf, optionalFile(settings.peaks), [], optionsOf(settings, 'attribute'))
-    // [folder, attributions]: all sites, and for each network that is attributed those where it looks
-    sites = channel.of(['motifs', []]).mix(ATTRIBUTE.out.attributions.map { folder -> ["motifs_${folder.name}", folder] })
+    // [folder, attributions]: all sites, once the models are fitted, which others wait for; and for each network that is
+    // attributed those where it looks
+    sites = fitted.first().filter { wantsMotifs(settings) }.map { ['motifs', []] }
+        .mix(ATTRIBUTE.out.attributions.map { folder -> ["motifs_${folder.name}", folder] })
     FIND_MOTIFS(windows, labels, sites, optionsOf(settings, 'find_motifs'))
     ENRICH(settings.marks ? labels : channel.empty(), filesOf(settings.marks), inputs.aliases)
 
     // the paper's claims on factors and marks are decided by Sei's explanation, that on motifs by attributed regions
     of_sei = EXPLAIN.out.explanation.filter { folder -> folder.name == 'sei_logistic' }.collect().ifEmpty([])
-    of_motifs = FIND_MOTIFS.out.motifs.filter { folder -> folder.name == judgedMotifs(settings) }.first()
+    of_motifs = FIND_MOTIFS.out.motifs.filter { folder -> folder.name == judgedMotifs(settings) }.collect().ifEmpty([])
     models = fitted.map { _model, _features, folder -> folder }.mix(networks)
     COMPARE(models.collect(sort: { folder -> folder.name }), labels, of_sei, of_motifs, optionsOf(settings, 'compare'))
 

@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process ATTRIBUTE {
     tag "${model.name}"
     label 'gpu'
+    ext code: { codeOf('attribute') }
     container "intronaut/torch:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/attribute" }, mode: 'copy', saveAs: { name -> name - 'attributed/' }
 
@@ -24,6 +27,7 @@ process ATTRIBUTE {
     def peaks_option = peaks ? "--peaks ${peaks}" : ''
     def sizes_option = sizes ? "--chrom-sizes ${sizes}" : ''
     """
+    # code ${task.ext.code}
     attribute.py ${windows} --model ${model} ${weights_option} ${targets_option} ${annotation_option} \\
         ${peaks_option} ${sizes_option} --method ${options.attribute_method} --seed ${options.seed} \\
         --threads ${task.cpus} --output attributed/${model.name}

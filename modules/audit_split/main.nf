@@ -1,5 +1,8 @@
+include { codeOf } from '../code'
+
 process AUDIT_SPLIT {
     label 'small'
+    ext code: { codeOf('audit_split') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/labels" }, mode: 'copy'
 
@@ -14,6 +17,7 @@ process AUDIT_SPLIT {
     script:
     // the report shows every leak; it is the user who decides which of them matter
     """
+    # code ${task.ext.code}
     audit_split.py --labels ${labels} --windows ${windows} --threads ${task.cpus} \\
         --max-bases 1 --max-twin 1 --max-homology 1 --max-gene 1 --output audit.tsv --json audit.json
     """

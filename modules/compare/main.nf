@@ -1,5 +1,8 @@
+include { codeOf } from '../code'
+
 process COMPARE {
     label 'small'
+    ext code: { codeOf('compare') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { task.ext.outdir }, mode: 'copy'
 
@@ -16,6 +19,7 @@ process COMPARE {
     script:
     def claims_options = (explanation ? "--explain ${explanation} " : '') + (motifs ? "--motifs ${motifs}" : '')
     """
+    # code ${task.ext.code}
     compare.py fit/* --labels ${labels} ${claims_options} --bootstrap ${options.bootstrap} --seed ${options.seed} --output compare
     """
 

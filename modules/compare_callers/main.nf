@@ -1,5 +1,8 @@
+include { codeOf } from '../code'
+
 process COMPARE_CALLERS {
     label 'small'
+    ext code: { codeOf('compare_callers') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/labels" }, mode: 'copy'
 
@@ -11,6 +14,7 @@ process COMPARE_CALLERS {
 
     script:
     """
+    # code ${task.ext.code}
     mkdir agreement
     compare_callers.py ${calls} --output agreement/agreement.tsv --summary agreement/agreement.json \\
         --figure agreement/agreement.svg

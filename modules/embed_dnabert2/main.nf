@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process EMBED_DNABERT2 {
     tag "${shard.name}"
     label 'gpu'
+    ext code: { codeOf('embed_dnabert2') }
     container "intronaut/torch:${workflow.manifest.version}"
 
     input:
@@ -13,6 +16,7 @@ process EMBED_DNABERT2 {
 
     script:
     """
+    # code ${task.ext.code}
     embed_dnabert2.py ${shard} --weights ${weights} --tokenizer ${tokenizer} --threads ${task.cpus} \\
         --output ${shard.name.replace('.fa.gz', '.h5ad')}
     """

@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process EMBED_KMERS {
     tag "${shard.name}"
     label 'small'
+    ext code: { codeOf('embed_kmers') }
     container "intronaut/core:${workflow.manifest.version}"
 
     input:
@@ -11,6 +14,7 @@ process EMBED_KMERS {
 
     script:
     """
+    # code ${task.ext.code}
     embed_kmers.py ${shard} --output ${shard.name.replace('.fa.gz', '.h5ad')}
     """
 

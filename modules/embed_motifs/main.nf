@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process EMBED_MOTIFS {
     tag "${shard.name}"
     label 'small'
+    ext code: { codeOf('embed_motifs') }
     container "intronaut/core:${workflow.manifest.version}"
 
     input:
@@ -12,6 +15,7 @@ process EMBED_MOTIFS {
 
     script:
     """
+    # code ${task.ext.code}
     embed_motifs.py ${shard} --tax-group ${tax_group} --output ${shard.name.replace('.fa.gz', '.h5ad')} --threads ${task.cpus}
     """
 

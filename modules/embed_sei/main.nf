@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process EMBED_SEI {
     tag "${shard.name}"
     label 'gpu'
+    ext code: { codeOf('embed_sei') }
     container "intronaut/torch:${workflow.manifest.version}"
 
     input:
@@ -15,6 +18,7 @@ process EMBED_SEI {
     script:
     def targets_option = targets ? "--targets ${targets}" : ''
     """
+    # code ${task.ext.code}
     embed_sei.py ${shard} --weights ${weights} ${targets_option} --context ${context} --threads ${task.cpus} \\
         --output ${shard.name.replace('.fa.gz', '.h5ad')}
     """

@@ -1,5 +1,8 @@
+include { codeOf } from '../code'
+
 process ENRICH {
     label 'small'
+    ext code: { codeOf('enrich') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { task.ext.outdir }, mode: 'copy'
 
@@ -14,6 +17,7 @@ process ENRICH {
     script:
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     """
+    # code ${task.ext.code}
     enrich.py ${labels} --peaks ${marks} ${alias_option} --output enrich
     """
 

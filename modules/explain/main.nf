@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process EXPLAIN {
     tag "${wanted.name}"
     label 'big'
+    ext code: { codeOf('explain') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/explain" }, mode: 'copy', saveAs: { name -> name.endsWith('.tsv') ? null : name - 'explained/' }
 
@@ -19,6 +22,7 @@ process EXPLAIN {
     // what is computed from Sei's features takes some 6 GB beside them
     def memory = task.memory.toGiga() * 0.4
     """
+    # code ${task.ext.code}
     explain.py --model ${model} --features ${features} --labels ${labels} ${group_option} --seed ${seed} \\
         --threads ${task.cpus} --memory ${memory} --output explained/${wanted.name}
     """

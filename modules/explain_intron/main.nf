@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process EXPLAIN_INTRON {
     tag "${wanted.name}"
     label 'small'
+    ext code: { codeOf('explain_intron') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/cards" }, mode: 'copy', saveAs: { name -> name - 'cards/' }
 
@@ -16,6 +19,7 @@ process EXPLAIN_INTRON {
     // what the features of this embedder are gathered by
     def group_option = [motifs: '--group-by tf', sei: '--group-by factor'][wanted.embedder] ?: ''
     """
+    # code ${task.ext.code}
     explain_intron.py --model ${model} --features ${features} --labels ${labels} ${group_option} --top ${top} \\
         --threads ${task.cpus} --output cards/${wanted.name}
     """

@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process FETCH_SEQUENCES {
     tag "${embedder}"
     label 'small'
+    ext code: { codeOf('fetch_sequences') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/windows" }, mode: 'copy', pattern: '*.{fa.gz,tsv}'
 
@@ -19,6 +22,7 @@ process FETCH_SEQUENCES {
     script:
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     """
+    # code ${task.ext.code}
     fetch_sequences.py ${labels} --fasta ${fasta} ${alias_option} \\
         --anchor ${options.anchor} --length ${length} --strand ${options.strand} \\
         --shard-size ${options.shard_size} --shard-dir ${embedder} \\

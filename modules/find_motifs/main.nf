@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process FIND_MOTIFS {
     tag "${name}"
     label 'big'
+    ext code: { codeOf('find_motifs') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { task.ext.outdir }, mode: 'copy'
 
@@ -16,6 +19,7 @@ process FIND_MOTIFS {
     script:
     def attributions_option = attributions ? "--attributions ${attributions}/attributions.h5" : ''
     """
+    # code ${task.ext.code}
     find_motifs.py ${windows} --labels ${labels} ${attributions_option} --tax-group ${options.tax_group} \\
         --seed ${options.seed} --threads ${task.cpus} --output ${name}
     """

@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process FINETUNE {
     tag "${network}"
     label 'gpu'
+    ext code: { codeOf('finetune') }
     container "intronaut/torch:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/fit" }, mode: 'copy', saveAs: { name -> name - 'fitted/' }
 
@@ -18,6 +21,7 @@ process FINETUNE {
     def tokenizer_option = tokenizer ? "--tokenizer ${tokenizer}" : ''
     def epochs_option = options.network_epochs ? "--epochs ${options.network_epochs}" : ''
     """
+    # code ${task.ext.code}
     finetune.py --network ${network} ${weights_option} ${tokenizer_option} --windows ${windows} --labels ${labels} \\
         --preset ${options.preset} ${epochs_option} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
         --threads ${task.cpus} --output fitted/network_${network}

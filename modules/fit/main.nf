@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process FIT {
     tag "${wanted.name}"
     label 'big'
+    ext code: { codeOf('fit') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/fit" }, mode: 'copy', saveAs: { name -> name.endsWith('.h5ad') ? null : name - 'fitted/' }
 
@@ -16,6 +19,7 @@ process FIT {
     // features that are kept in memory; the rest is for what is computed from them
     def memory = task.memory.toGiga() * 0.6
     """
+    # code ${task.ext.code}
     fit.py --features ${features} --labels ${labels} --model ${wanted.model} --feature-groups ${wanted.groups} \\
         --preset ${options.preset} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
         --threads ${task.cpus} --memory ${memory} --output fitted/${wanted.name}

@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process LABEL_INTRONS {
     tag "${annotation.name}"
     label 'small'
+    ext code: { codeOf('label_introns') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/labels" }, mode: 'copy', pattern: '{ledger.tsv,counts.json,calls.tsv}'
 
@@ -30,6 +33,7 @@ process LABEL_INTRONS {
     def peaks_options = peaks ? "--peaks ${peaks} --min-overlap ${options.min_overlap} ${paper_option}" : ''
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     """
+    # code ${task.ext.code}
     label_introns.py ${annotation} --fasta ${fasta} ${alias_option} ${peaks_options} --annotation-rule ${options.annotation_rule} \\
         ${calls_option} ${agreement_options} ${value_option} ${base_option} ${threshold_option} \\
         --window ${context} --folds ${options.folds} \\

@@ -1,7 +1,9 @@
+include { codeOf } from '../code'
 include { intoFolders } from '../publishing'
 
 process MAKE_REPORT {
     label 'small'
+    ext code: { codeOf('make_report') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { task.ext.outdir }, mode: 'copy'
 
@@ -20,11 +22,13 @@ process MAKE_REPORT {
     def paths = [folders, results].transpose().collect { folder, result -> "${folder}/${result.name}".toString() }
     def labels = 'labels/matched.tsv' in paths ? 'labels/matched.tsv' : 'labels/labels.tsv'
     def extra_options = options.findAll { path, _option -> path in paths }.collect { path, option -> "${option} ${path}" }.join(' ')
+    def motifs_option = results.any { result -> result.name.startsWith('motifs') } ? '--motifs motifs*' : ''
     def variants_option = 'variants' in folders ? '--variants variants/*' : ''
     """
+    # code ${task.ext.code}
     ${intoFolders(folders)}
     make_report.py --labels ${labels} --ledger labels/ledger.tsv --counts labels/counts.json --audit labels/audit.json \\
-        ${extra_options} --motifs motifs* ${variants_option} \\
+        ${extra_options} ${motifs_option} ${variants_option} \\
         --fit fit/* --compare compare --explain explain/*/ --settings settings.json \\
         --output report.html --figures figures --multiqc multiqc
     """

@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process MATCH_INTRONS {
     tag "${options.match}"
     label 'small'
+    ext code: { codeOf('match_introns') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/labels" }, mode: 'copy'
 
@@ -16,6 +19,7 @@ process MATCH_INTRONS {
 
     script:
     """
+    # code ${task.ext.code}
     match_introns.py ${labels} --match ${options.match} --seed ${options.seed} \\
         --output matched.tsv --balance balance.tsv --json matched.json --ledger unmatched.tsv
     """

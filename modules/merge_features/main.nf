@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process MERGE_FEATURES {
     tag "${embedder}"
     label 'small'
+    ext code: { codeOf('merge_features') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/features" }, mode: 'copy'
 
@@ -12,6 +15,7 @@ process MERGE_FEATURES {
 
     script:
     """
+    # code ${task.ext.code}
     merge_features.py ${shards} --output ${embedder}.h5ad
     """
 

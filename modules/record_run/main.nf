@@ -1,7 +1,9 @@
+include { codeOf } from '../code'
 include { intoFolders } from '../publishing'
 
 process RECORD_RUN {
     label 'small'
+    ext code: { codeOf('record_run') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { task.ext.outdir }, mode: 'copy', saveAs: { name -> name - 'recorded/' }
 
@@ -14,6 +16,7 @@ process RECORD_RUN {
 
     script:
     """
+    # code ${task.ext.code}
     ${intoFolders(folders)}
     record_run.py results --inputs inputs/*/* --locks images/*/requirements.txt --settings settings.json --workflow main.nf \\
         --output recorded

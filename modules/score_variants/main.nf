@@ -1,6 +1,9 @@
+include { codeOf } from '../code'
+
 process SCORE_VARIANTS {
     tag "${model.name}"
     label 'gpu'
+    ext code: { codeOf('score_variants') }
     container "intronaut/torch:${workflow.manifest.version}"
     publishDir path: { task.ext.outdir }, mode: 'copy'
 
@@ -28,6 +31,7 @@ process SCORE_VARIANTS {
     def group_option = [motifs: '--group-by tf', sei: '--group-by target'][embedder] ?: ''
     def groups_option = kind in ['logistic', 'elasticnet'] ? "--groups ${folder}/groups.tsv ${group_option}" : ''
     """
+    # code ${task.ext.code}
     score_variants.py ${variants} --fasta ${fasta} ${alias_option} --introns ${labels} --model ${model} \\
         ${weights_option} ${targets_option} ${tokenizer_option} \\
         --anchor ${options.anchor} --length ${length} --strand ${options.strand} ${groups_option} \\

@@ -1,5 +1,8 @@
+include { codeOf } from '../code'
+
 process SPLIT_INTRONS {
     label 'small'
+    ext code: { codeOf('split_introns') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/labels" }, mode: 'copy'
 
@@ -18,6 +21,7 @@ process SPLIT_INTRONS {
     def valid_option = by_chromosome ? "--valid-chromosomes ${options.valid_chromosomes}" : ''
     def homology_options = windows ? "--windows ${windows} --identity ${options.homology}" : ''
     """
+    # code ${task.ext.code}
     split_introns.py ${labels} --scheme ${options.split} --folds ${options.folds} --context ${context} \\
         ${test_option} ${valid_option} ${homology_options} --threads ${task.cpus} --output labels.tsv
     """
