@@ -14,6 +14,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+DATA = ROOT / "tests" / "data"
 DEMO = ROOT / "assets" / "demo"
 
 
@@ -34,18 +35,21 @@ def tool(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def shared_data():
-    """Real genomes, annotations and calls that are too large to ship."""
-    return _folder(SHARED / "data")
+def real_data():
+    """Real annotations, calls and motifs that are small enough to ship."""
+    return DATA / "real"
 
 
 @pytest.fixture(scope="session")
 def golden():
-    """Numbers that the original Sei and DNABERT-2 code returned for random weights."""
-    return _folder(SHARED / "golden")
+    """Numbers that the original code of Sei, DNABERT-2 and the splice networks returned."""
+    return DATA / "golden"
 
 
-def _folder(path):
+@pytest.fixture(scope="session")
+def shared_data():
+    """Real genomes, annotations and peaks that are too large to ship, or may not be."""
+    path = SHARED / "data"
     if not path.is_dir():
-        pytest.skip(f"{path.parent.name}/{path.name} is not beside the repository")
+        pytest.skip("real data too large to ship are not beside the repository (../shared/data)")
     return path

@@ -118,8 +118,8 @@ def test_calls_of_another_assembly_are_refused(tmp_path, monkeypatch):
         run(tmp_path, monkeypatch, "--fasta", FOLDER / "genome.fa", "--calls", path)
 
 
-def test_real_irfinder_table(shared_data, genes):
-    path = shared_data / "formats" / "IRFinder_MCF10A_chr2.IRFinder-IR-dir.txt.gz"
+def test_real_irfinder_table(real_data, genes):
+    path = real_data / "formats" / "IRFinder_MCF10A_chr2.IRFinder-IR-dir.txt.gz"
     calls = read_calls(path, CallOptions(), genes)
     raw = pd.read_csv(path, sep="\t", keep_default_na=False)
     assert len(calls) == len(raw) == 18286
@@ -129,8 +129,8 @@ def test_real_irfinder_table(shared_data, genes):
     assert (calls["start"] == raw["Start"]).all() and (calls["value"] == raw["IRratio"]).all()
 
 
-def test_real_rmats_table_matches_the_annotation(shared_data):
-    folder = shared_data / "human_chr19p_GRCh38"
+def test_real_rmats_table_matches_the_annotation(real_data):
+    folder = real_data / "human_chr19p_GRCh38"
     annotation = read_annotation(folder / "annotation.chr19p.ensembl91.gtf.gz")
     calls = read_calls(folder / "ir_calls.rMATS_HCT116_hypoxia.RI.MATS.txt.gz", CallOptions(), annotation.genes)
     here = calls[calls["chrom"] == "chr19"]

@@ -70,10 +70,10 @@ def test_figure_shows_every_pair(compare, labels, tmp_path):
     assert (tmp_path / "agreement.svg").read_bytes() == first
 
 
-def test_eight_tools_agree_poorly(shared_data, tmp_path, monkeypatch):
+def test_eight_tools_agree_poorly(real_data, tmp_path, monkeypatch):
     import label_introns
 
-    folder = shared_data / "human_chr19p_GRCh38"
+    folder = real_data / "human_chr19p_GRCh38"
     calls = folder / "ir_calls.iPSC_8tools_all_introns.tsv.gz"
     options = ["--calls-base", "0", "--calls-value", "*_filtintron_lwm", "--calls-threshold", "1e-9"]
     monkeypatch.chdir(tmp_path)

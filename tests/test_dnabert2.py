@@ -199,28 +199,28 @@ def test_bfloat16_keeps_a_float32_residual(tiny):
     assert 1e-5 < relative_error(found, exact) < 2e-2
 
 
-def test_published_example_has_17_tokens(shared_data):
-    tokenizer = Tokenizer(shared_data / "dnabert2/tokenizer.json", 4096)
+def test_published_example_has_17_tokens(real_data):
+    tokenizer = Tokenizer(real_data / "dnabert2/tokenizer.json", 4096)
     ids, cut = tokenizer(README_SEQUENCE)
     assert len(README_SEQUENCE) == 59 and len(ids) == 17 and not cut
     assert (ids[0], ids[-1]) == (1, 2)
     assert tokenizer("ACGTTT", None)[0] != tokenizer("acgttt", None)[0] == [1, 0, 0, 0, 0, 0, 0, 2]
 
 
-def test_every_letter_but_acgt_is_an_unknown_token_of_its_own(shared_data):
-    ids, _ = Tokenizer(shared_data / "dnabert2/tokenizer.json", 4096)("NNRYACGT")
+def test_every_letter_but_acgt_is_an_unknown_token_of_its_own(real_data):
+    ids, _ = Tokenizer(real_data / "dnabert2/tokenizer.json", 4096)("NNRYACGT")
     assert ids[:5] == [1, 0, 0, 0, 0] and 0 not in ids[5:]
 
 
-def test_a_copy_saved_with_truncation_still_reads_whole_sequences(shared_data):
-    path = shared_data / "dnabert2/tokenizer.json"
+def test_a_copy_saved_with_truncation_still_reads_whole_sequences(real_data):
+    path = real_data / "dnabert2/tokenizer.json"
     assert json.loads(path.read_text())["truncation"]["max_length"] == 636
     ids, cut = Tokenizer(path, 4096)("ACGT" * 2000)
     assert len(ids) > 636 and not cut
 
 
-def test_max_tokens_keeps_the_special_ends(shared_data):
-    tokenizer = Tokenizer(shared_data / "dnabert2/tokenizer.json", 4096)
+def test_max_tokens_keeps_the_special_ends(real_data):
+    tokenizer = Tokenizer(real_data / "dnabert2/tokenizer.json", 4096)
     whole, _ = tokenizer(README_SEQUENCE)
     assert tokenizer(README_SEQUENCE, 17) == (whole, False)
     assert tokenizer(README_SEQUENCE, 16) == ([*whole[:15], 2], True)

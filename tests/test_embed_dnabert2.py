@@ -245,13 +245,13 @@ def test_missing_extra_and_nan_tensors_are_all_named(embed, checkpoint, sequence
     refused(embed, sequences, tmp_path, "layer.1.mlp.wo.bias holds values", weights=tmp_path / "weights.bin")
 
 
-def test_other_files_in_the_place_of_weights_and_tokenizer(embed, checkpoint, sequences, shared_data, tmp_path):
+def test_other_files_in_the_place_of_weights_and_tokenizer(embed, checkpoint, sequences, real_data, tmp_path):
     page = tmp_path / "page.bin"
     page.write_text("<!DOCTYPE html><html>Sign in</html>")
     refused(embed, sequences, tmp_path, "web page", weights=page)
     refused(embed, sequences, tmp_path, "(?i)no such file", MissingInput, weights="nothing.bin")
     refused(embed, sequences, tmp_path, "not a tokenizer.json", tokenizer=checkpoint / "config.json")
-    public = shared_data / "dnabert2/tokenizer.json"
+    public = real_data / "dnabert2/tokenizer.json"
     refused(embed, sequences, tmp_path, "4,096 tokens, the weights have 41", tokenizer=public)
 
 

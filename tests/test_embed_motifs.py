@@ -145,8 +145,8 @@ def test_scores_are_exact_sums(jaspar):
         np.testing.assert_array_equal(x.astype(float), wanted)
 
 
-def test_pyjaspar_agrees_with_the_exported_meme_file(jaspar, shared_data):
-    exported = read_motifs(shared_data / "motifs" / "JASPAR2024_CORE_vertebrates_latest.meme.gz")
+def test_pyjaspar_agrees_with_the_exported_meme_file(jaspar, real_data):
+    exported = read_motifs(real_data / "motifs" / "JASPAR2024_CORE_vertebrates_latest.meme.gz")
     assert len(jaspar) == 879
     assert [(one.motif_id, one.tf) for one in exported] == [(one.motif_id, one.tf) for one in jaspar]
     for one, other in zip(exported, jaspar, strict=True):

@@ -153,8 +153,8 @@ def test_base_content_agrees_with_counting(tool, tmp_path):
         assert row.cpg == pytest.approx(bases.count("CG") * known / both if both else 0, rel=1e-5)
 
 
-def test_eight_tool_table_matches_the_annotation(tool, tmp_path, shared_data):
-    folder = shared_data / "human_chr19p_GRCh38"
+def test_eight_tool_table_matches_the_annotation(tool, tmp_path, real_data):
+    folder = real_data / "human_chr19p_GRCh38"
     calls = folder / "ir_calls.iPSC_8tools_all_introns.tsv.gz"
     tool(
         "label_introns", folder / "annotation.chr19p.ensembl91.gtf.gz", "--calls", calls, "--calls-base", 0,
