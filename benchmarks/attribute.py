@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-for folder in ("bin", "tests"):
+for folder in ("bin", "tests/helpers"):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / folder))
 from machine import processor  # noqa: E402
 

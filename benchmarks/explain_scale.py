@@ -21,13 +21,13 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests" / "helpers")]
 from machine import processor  # noqa: E402
 
 from intronaut.features.sei_targets import annotate, read_targets  # noqa: E402
 from intronaut.io.h5ad import FeatureWriter  # noqa: E402
-from sei_list import write_target_names  # noqa: E402
-from simulated import draw_labels, introns, write_labels  # noqa: E402
+from simulated_introns import draw_labels, introns, write_labels  # noqa: E402
+from target_names import write_target_names  # noqa: E402
 
 PROFILES, RANK, BLOCK = 21_907, 200, 2048
 

@@ -25,7 +25,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests" / "helpers")]
 
 EPOCH = 10_000
 WINDOWS = 320
@@ -100,7 +100,7 @@ def write_weights(folder, tokenizer):
 
 def write_windows(folder, length):
     """Random windows, four fifths of which train, and labels of them."""
-    from simulated import draw_labels, introns, write_labels
+    from simulated_introns import draw_labels, introns, write_labels
 
     table = introns(WINDOWS)
     table["label"] = draw_labels([0.0] * WINDOWS)

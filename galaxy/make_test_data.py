@@ -24,7 +24,7 @@ CALLERS = ROOT / "tests" / "data" / "callers"
 START, END, CONTIG = 1_000_000, 1_300_000, "19cut"
 LINE = 60
 
-sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests" / "helpers")]
 import random_checkpoints  # noqa: E402
 
 

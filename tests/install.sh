@@ -33,7 +33,7 @@ for python in "${@:-python3}"; do
         intronaut fit --features kmers.h5ad --labels labels.tsv -o model --bootstrap 100 --quiet
         intronaut explain --model model --features kmers.h5ad -o explained --quiet
         intronaut explain-intron --model model --features kmers.h5ad --top 3 -o cards --quiet
-        test -s model/model.json -a -s explained/features.tsv -a -s cards/cards.html
+        test -s model/model.json -a -s explained/groups.tsv -a -s cards/cards.html
         sed -n '/^test:/,/^about:/s/^    - //p' "$root/recipe/meta.yaml" | while read -r line; do
             case $line in
             intronaut.*) python -c "import $line" ;;

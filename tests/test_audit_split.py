@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from planted import planted_leaks, write_planted
+from planted_leaks import planted_leaks, write_planted
 
 PARALOGS = ("--identity", 0.75)
 

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 import compare
 from intronaut.core.errors import BadData
 from intronaut.io.tables import write_table
-from simulated import introns, write_labels
+from simulated_introns import introns, write_labels
 
 LOGISTIC = {"kind": "logistic", "features": {"tool": "embed_sei"}, "n_parameters": 21908}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from Bio.Seq import Seq
 
-from genomes import random_genome
 from intronaut.features.kmers import canonical_kmers, features_of
+from random_genomes import random_genome
 
 
 def by_hand(sequence, k):

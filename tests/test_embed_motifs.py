@@ -12,10 +12,10 @@ from Bio import motifs as bio_motifs
 from Bio.Seq import Seq
 
 import embed_motifs
-from genomes import random_genome
 from intronaut.core.errors import BadData, ToolError, UsageError
 from intronaut.motifs.pwm import Motif, jaspar_motifs, log_odds, read_motifs
 from intronaut.motifs.trap import Scanner
+from random_genomes import random_genome
 
 UNIFORM = [0.25] * 4
 SKEWED = [0.3, 0.2, 0.2, 0.3]

@@ -12,7 +12,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 import enrich
-import simulated
+import simulated_introns
 from intronaut.core.errors import BadData, MissingInput, UsageError
 
 
@@ -33,12 +33,12 @@ def read(path):
 
 def cohort(n=400, seed=0):
     """Introns of chromosome 1, 100 kb apart, whose label follows their length and a mark; and which carry the mark."""
-    table = simulated.introns(n, seed)
+    table = simulated_introns.introns(n, seed)
     rng = np.random.default_rng(seed)
     log = np.log10(table["length"])
     mark = rng.random(n) < 0.3
-    table["label"] = simulated.draw_labels(1.2 * mark - 1.5 * (log - log.mean()) - 0.8, seed)
-    simulated.write_labels("labels.tsv", table)
+    table["label"] = simulated_introns.draw_labels(1.2 * mark - 1.5 * (log - log.mean()) - 0.8, seed)
+    simulated_introns.write_labels("labels.tsv", table)
     return table, mark
 
 
@@ -73,10 +73,10 @@ def test_effect_is_that_of_statsmodels_and_fisher_that_of_scipy():
 
 def test_what_only_length_explains_is_not_found():
     """Peaks strewn at random meet long introns more often; the label follows length alone."""
-    table = simulated.introns(1500, 4)
+    table = simulated_introns.introns(1500, 4)
     log = np.log10(table["length"])
-    table["label"] = simulated.draw_labels(-2 * (log - log.mean()) - 0.5, 4)
-    simulated.write_labels("labels.tsv", table)
+    table["label"] = simulated_introns.draw_labels(-2 * (log - log.mean()) - 0.5, 4)
+    simulated_introns.write_labels("labels.tsv", table)
     rng = np.random.default_rng(1)
     for k in range(3):
         starts = (rng.integers(0, 1500, 20_000) * 100_000) + rng.integers(0, 8000, 20_000)
@@ -90,10 +90,10 @@ def test_what_only_length_explains_is_not_found():
 @pytest.mark.skipif(shutil.which("bedtools") is None, reason="bedtools is not installed")
 def test_bases_covered_equal_those_of_bedtools():
     rng = np.random.default_rng(3)
-    table = simulated.introns(60, 3).assign(chrom=[f"chr{k % 3}" for k in range(60)], label=[0, 1] * 30)
+    table = simulated_introns.introns(60, 3).assign(chrom=[f"chr{k % 3}" for k in range(60)], label=[0, 1] * 30)
     table["start"] = rng.integers(0, 20_000, 60)
     table["end"] = table["start"] + table["length"]
-    simulated.write_labels("labels.tsv", table)
+    simulated_introns.write_labels("labels.tsv", table)
     starts = rng.integers(0, 30_000, 500)
     rows = [(f"chr{k % 3}", start, start + 1 + k % 400) for k, start in enumerate(starts)]
     write_bed("a.bed", rows)
@@ -116,9 +116,9 @@ def test_bases_covered_equal_those_of_bedtools():
 )
 def test_what_counts_as_overlap(options, with_mark):
     """Introns of 100 bp: 12 bases under two peaks that overlap, 6 under two apart, 5, and one peak 8 bp before it."""
-    table = simulated.introns(40).assign(label=[0, 1] * 20)
+    table = simulated_introns.introns(40).assign(label=[0, 1] * 20)
     table["end"] = table["start"] + 100
-    simulated.write_labels("labels.tsv", table)
+    simulated_introns.write_labels("labels.tsv", table)
     at = table["start"].tolist()
     write_bed("a.bed", [
         (1, at[0], at[0] + 10), (1, at[0] + 5, at[0] + 12), (1, at[1], at[1] + 3), (1, at[1] + 97, at[1] + 110),
@@ -133,12 +133,12 @@ def test_what_counts_as_overlap(options, with_mark):
 
 def test_expression_is_adjusted_for():
     """The mark follows the expression of the gene, and so does the label: nothing else is to be found."""
-    table = simulated.introns(900, 6, per_group=1)
+    table = simulated_introns.introns(900, 6, per_group=1)
     rng = np.random.default_rng(6)
     level = rng.exponential(20, 900)
     log = np.log2(1 + level)
-    table["label"] = simulated.draw_labels(-1.2 * (log - log.mean()), 6)
-    simulated.write_labels("labels.tsv", table)
+    table["label"] = simulated_introns.draw_labels(-1.2 * (log - log.mean()), 6)
+    simulated_introns.write_labels("labels.tsv", table)
     write_bed("m.bed", peaks_inside(table, rng.random(900) < 1 / (1 + np.exp(-(log - log.mean()))), "1"))
     rows = [
         ("gene_id", "symbol", "TPM"),
@@ -224,7 +224,7 @@ def test_wrong_inputs_are_refused_in_one_line(here, args, refused, says):
 
 def test_labels_of_one_class_are_refused():
     table, mark = cohort(60)
-    simulated.write_labels("labels.tsv", table.assign(label=0))
+    simulated_introns.write_labels("labels.tsv", table.assign(label=0))
     write_bed("m.bed", peaks_inside(table, mark))
     with pytest.raises(BadData, match="0 retained and 60 spliced introns"):
         run("--peaks", "m.bed")

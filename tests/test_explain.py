@@ -12,9 +12,9 @@ import fit
 from intronaut.interpret.explanation import GROUP_COLUMNS
 from intronaut.interpret.stability_selection import halves
 from intronaut.models import folder
-from simulated import FIT, write_features
+from simulated_introns import FIT, write_features
 
-pytest_plugins = ["fitted"]
+pytest_plugins = ["fitted_models"]
 
 EXPLAIN = ("--model", "m", "--features", "f.h5ad", "-o", "e", "--threads", "1")
 

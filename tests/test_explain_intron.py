@@ -12,9 +12,9 @@ import explain
 import explain_intron
 import fit
 from intronaut.models.folder import read_model
-from simulated import FIT, write_features, write_labels
+from simulated_introns import FIT, write_features, write_labels
 
-pytest_plugins = ["fitted"]
+pytest_plugins = ["fitted_models"]
 
 CARDS = ("--model", "m", "--features", "f.h5ad", "-o", "c", "--threads", "1")
 HOSTILE = '<script>alert("$x^{1}$")</script>&'

@@ -20,10 +20,10 @@ import label_introns
 import merge_features
 import split_introns
 from conftest import ROOT
-from genomes import block_offsets
 from intronaut.core.errors import BadData, CannotWrite, ToolError
 from intronaut.io.h5ad import open_features
 from intronaut.io.tables import LABEL_COLUMNS
+from random_genomes import block_offsets
 from small_study import write_study
 
 TINY_JASPAR = ">MA0001.1 TEST\nA [ 9 0 0 0 9 ]\nC [ 0 9 0 0 0 ]\nG [ 0 0 9 0 0 ]\nT [ 0 0 0 9 0 ]\n"

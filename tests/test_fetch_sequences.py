@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import DEMO, ROOT
-from genomes import block_offsets, random_genome, write_fasta
 from intronaut.core.errors import ToolError
 from intronaut.genome.reference import Genome
 from intronaut.genome.windows import ANCHORS, NoWindow, Row, cut_window, read_rows, window_start
 from intronaut.io.fasta import parse_header, read_windows
+from random_genomes import block_offsets, random_genome, write_fasta
 
 FAR = 200
 

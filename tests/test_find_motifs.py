@@ -13,7 +13,7 @@ import pytest
 from statsmodels.stats.proportion import proportions_ztest
 
 import find_motifs
-import simulated
+import simulated_introns
 from intronaut.core.errors import BadData, MissingInput, ToolError, UsageError
 from intronaut.motifs.pwm import Motif, jaspar_motifs
 from intronaut.motifs.seqlets import discover
@@ -39,9 +39,9 @@ def random_sequences(gc, length, rng):
 
 def write_study(folder, sequences, label, seed=0):
     """windows.fa and labels.tsv of introns whose donor is mid-window; every fifth on the minus strand."""
-    table = simulated.introns(len(label), seed).assign(label=label.astype(int))
+    table = simulated_introns.introns(len(label), seed).assign(label=label.astype(int))
     table["strand"] = np.where(np.arange(len(label)) % 5, "+", "-")
-    simulated.write_labels(folder / "labels.tsv", table)
+    simulated_introns.write_labels(folder / "labels.tsv", table)
     half = len(sequences[0]) // 2
     with open(folder / "windows.fa", "w") as out:
         for row, sequence in zip(table.itertuples(), sequences, strict=True):
@@ -362,8 +362,8 @@ def test_tomtom_names_planted_motifs_among_all_of_jaspar(jaspar, planted, undraw
 
 
 def test_landmarks_of_both_strands_and_readings(tmp_path):
-    table = simulated.introns(4).assign(label=[0, 1, 0, 1], strand=["+", "-", "-", "+"], start=1000, end=1100)
-    simulated.write_labels(tmp_path / "l.tsv", table)
+    table = simulated_introns.introns(4).assign(label=[0, 1, 0, 1], strand=["+", "-", "-", "+"], start=1000, end=1100)
+    simulated_introns.write_labels(tmp_path / "l.tsv", table)
     reads = ["+", "-", "+", "-"]
     text = "".join(f">i{k} 1:950-1120({read})\n{'ACGTA' * 34}\n" for k, read in enumerate(reads))
     (tmp_path / "w.fa").write_text(text)
@@ -494,8 +494,8 @@ def test_motifs_of_modisco_are_its_patterns_without_their_flanks(tmp_path, monke
 )
 def test_wrong_inputs_are_refused_in_one_line(find, tmp_path, change, args, refused, says):
     label = change.get("label", [1, 0, 1, 0])
-    table = simulated.introns(4).assign(label=label)
-    simulated.write_labels(tmp_path / "labels.tsv", table)
+    table = simulated_introns.introns(4).assign(label=label)
+    simulated_introns.write_labels(tmp_path / "labels.tsv", table)
     (tmp_path / "windows.fa").write_text("".join(f">i{k}\n{'ACGT' * 10}\n" for k in range(4)))
     if isinstance(change.get("h5"), tuple):
         names, n, length = change["h5"]
@@ -511,9 +511,9 @@ def test_wrong_inputs_are_refused_in_one_line(find, tmp_path, change, args, refu
 
 
 def test_windows_without_coordinates_labels_or_bases_are_counted(find, tmp_path, jaspar, undrawn):
-    table = simulated.introns(40).assign(label=[1, 0] * 20)
+    table = simulated_introns.introns(40).assign(label=[1, 0] * 20)
     table.loc[3, "label"] = np.nan
-    simulated.write_labels(tmp_path / "labels.tsv", table)
+    simulated_introns.write_labels(tmp_path / "labels.tsv", table)
     sequences = random_sequences(np.full(40, 0.5), 60, np.random.default_rng(1))
     sequences[5] = "N" * 60
     text = "".join(f">i{k}\n{sequence}\n" for k, sequence in enumerate(sequences[:38])) + ">other\nACGT\n"

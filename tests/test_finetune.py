@@ -25,7 +25,7 @@ from intronaut.core.errors import BadData, TryAgain, UsageError
 from intronaut.core.log import Log
 from intronaut.networks import classifiers, training
 from random_checkpoints import write_dnabert2, write_sei
-from simulated import introns, write_features, write_labels
+from simulated_introns import introns, write_features, write_labels
 
 MOTIF = "TGACGTCAT"
 QUIET = Log("finetune", None)

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 import fit
 from intronaut.models.folder import read_model
-from simulated import FIT, draw_labels, introns, write_features, write_labels
+from simulated_introns import FIT, draw_labels, introns, write_features, write_labels
 
 
 @pytest.fixture

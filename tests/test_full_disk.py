@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from genomes import random_genome, write_fasta
 from random_checkpoints import write_dnabert2, write_sei
+from random_genomes import random_genome, write_fasta
 
 
 @pytest.fixture(params=[16, 100, 400])

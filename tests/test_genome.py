@@ -7,10 +7,10 @@ from concurrent.futures import ProcessPoolExecutor
 import pysam
 import pytest
 
-from genomes import block_offsets, random_genome, write_fasta
 from intronaut.core.errors import BadData, CannotWrite, MissingInput, ToolError, UsageError
 from intronaut.genome.chromosomes import read_aliases, resolve_chrom, resolve_chroms
 from intronaut.genome.reference import Genome
+from random_genomes import block_offsets, random_genome, write_fasta
 
 LENGTHS = {"chr1": 5000, "chr2": 301, "tiny": 1, "chrM": 60}
 

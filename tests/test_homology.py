@@ -10,7 +10,7 @@ from Bio.Align import PairwiseAligner
 from intronaut.core.dna import reverse_complement
 from intronaut.splits import homology
 from intronaut.splits.homology import homologous_pairs, homology_clusters, local_alignments
-from planted import mutated, random_dna
+from planted_leaks import mutated, random_dna
 
 
 def oracle(one, two):

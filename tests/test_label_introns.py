@@ -9,7 +9,7 @@ import pytest
 
 import brute_annotation
 import label_introns
-from conftest import DEMO
+from conftest import DATA, DEMO
 from intronaut.core.errors import ToolError
 from intronaut.io.tables import COVARIATES, read_labels
 
@@ -78,20 +78,22 @@ def test_demo_labels_agree_with_brute_force(tool, tmp_path):
     assert 2500 < len(table) < 2700 and 220 < (table["label"] == 1).sum() < 260
 
 
-def test_chr19p_labels_agree_with_brute_force_in_both_formats(tool, tmp_path, shared_data):
-    folder = shared_data / "human_chr19p_GRCh38"
-    for ending in ("gtf", "gff3"):
-        path = folder / f"annotation.chr19p.ensembl91.{ending}.gz"
-        table, expected = compare_with_brute_force(tool, tmp_path, path)
-        assert (table["label"] == 1).sum() == 693
-        pairs = sum(len(intron["genes"]) for intron in expected.values())
-        assert counts_of(tmp_path)["annotation"]["introns_of_genes"] == pairs
+@pytest.mark.parametrize(("data", "ending"), [("real_data", "gtf"), ("shared_data", "gff3")])
+def test_chr19p_labels_agree_with_brute_force_in_both_formats(tool, tmp_path, request, data, ending):
+    folder = request.getfixturevalue(data) / "human_chr19p_GRCh38"
+    table, expected = compare_with_brute_force(tool, tmp_path, folder / f"annotation.chr19p.ensembl91.{ending}.gz")
+    assert (table["label"] == 1).sum() == 693
+    pairs = sum(len(intron["genes"]) for intron in expected.values())
+    assert counts_of(tmp_path)["annotation"]["introns_of_genes"] == pairs
 
 
-def test_other_annotations_agree_with_brute_force(tool, tmp_path, shared_data):
+def test_yeast_introns_agree_with_brute_force(tool, tmp_path, shared_data):
     yeast, _ = compare_with_brute_force(tool, tmp_path, shared_data / "yeast_R64" / "annotation.R64.gff3.gz")
     assert len(yeast) == 340 and not (yeast["label"] == 1).any()
-    path = shared_data / "human_chr9_1Mb_GRCh38" / "annotation.ensembl91.chr9_1_1000000.gtf.gz"
+
+
+def test_chr9_introns_agree_with_brute_force(tool, tmp_path):
+    path = DATA / "quantify" / "annotation.ensembl91.chr9_1_1000000.gtf.gz"
     chr9, _ = compare_with_brute_force(tool, tmp_path, path)
     assert len(chr9) == 195 and (chr9["label"] == 1).sum() == 9
 

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from intronaut.io.h5ad import open_features
 from intronaut.models import logistic
 from intronaut.models.design_matrix import Matrix, covariates, join, locus_rows
-from simulated import introns, write_features
+from simulated_introns import introns, write_features
 
 
 def problem(n=300, d=40, seed=0):

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
 import make_report
-import simulated
+import simulated_introns
 from conftest import run_tool
 from intronaut.plots import page as figures
 from intronaut.report import browsers, flags, introns, verdict
@@ -22,12 +22,12 @@ from intronaut.report.associations import family_row
 def fitted(tmp_path_factory):
     """Labels, a fitted model and its explanation, on simulated introns of a gene with a hostile name."""
     folder = tmp_path_factory.mktemp("fitted")
-    table = simulated.introns(240)
+    table = simulated_introns.introns(240)
     values = np.random.default_rng(1).normal(size=(240, 4)).astype(np.float32)
-    table["label"] = simulated.draw_labels(2 * values[:, 0])
+    table["label"] = simulated_introns.draw_labels(2 * values[:, 0])
     table["gene_name"] = "<script>alert(1)</script>"
-    simulated.write_labels(folder / "labels.tsv", table)
-    simulated.write_features(folder / "f.h5ad", table["name"], values)
+    simulated_introns.write_labels(folder / "labels.tsv", table)
+    simulated_introns.write_features(folder / "f.h5ad", table["name"], values)
     (folder / "ledger.tsv").write_text("name\treason\nx\tno_strand\ny\tno_strand\n")
     numbers = {"1": int(table["label"].sum()), "0": int((1 - table["label"]).sum()), "NA": 0}
     counts = {"unit": "intron", "n_input": 242, "labels": numbers, "unlabelled": {}}
@@ -690,7 +690,7 @@ def test_page_of_sixty_thousand_introns_stays_small():
     """Its data keep all retained introns and those of highest probability, about 30 bytes each."""
     rng = np.random.default_rng(6)
     size = 60_000
-    table = simulated.introns(size).assign(label=(rng.random(size) < 0.1).astype(float))
+    table = simulated_introns.introns(size).assign(label=(rng.random(size) < 0.1).astype(float))
     table["gene"], table["both0"] = table["gene_id"], rng.random(size)
     view = introns.View("both0", "", "", None, {"value": 0.8, "low": 0.7, "high": 0.9}, "")
     study = type("Study", (), {"unit": "intron"})()

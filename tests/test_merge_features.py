@@ -11,8 +11,8 @@ import pytest
 import embed_kmers
 import embed_motifs
 import merge_features
-from genomes import random_genome
 from intronaut.core.errors import BadData
+from random_genomes import random_genome
 
 MEME = "MEME version 4\n\nALPHABET= ACGT\n\nMOTIF M1 TF1\nletter-probability matrix: w= 2\n0.9 0.1 0 0\n0 0 0.5 0.5\n"
 N = 33

@@ -7,9 +7,9 @@ from scipy.special import expit, logit
 import fit
 import predict
 from intronaut.models import folder
-from simulated import FIT, write_features
+from simulated_introns import FIT, write_features
 
-pytest_plugins = ["fitted"]
+pytest_plugins = ["fitted_models"]
 
 PREDICT = ("--model", "m", "--features", "f.h5ad", "-o", "p.tsv", "--threads", "1")
 

@@ -22,7 +22,6 @@ import embed_sei
 import fetch_sequences
 import predict
 import score_variants
-from genomes import write_fasta
 from intronaut.core.errors import BadData, UsageError
 from intronaut.features.sei_targets import variant_class_scores
 from intronaut.genome.reference import Genome
@@ -42,6 +41,7 @@ from intronaut.variants.alleles import (
     trimmed,
 )
 from random_checkpoints import write_dnabert2, write_sei
+from random_genomes import write_fasta
 
 LENGTH = 60
 BED = """\

@@ -2,7 +2,7 @@ import pytest
 
 from intronaut.features import sei_targets
 from intronaut.features.sei_targets import CLASS_NAMES, annotate, cell_tissue, read_targets, target_class, target_factor
-from sei_list import SIZES, write_target_names
+from target_names import SIZES, write_target_names
 
 
 @pytest.fixture(scope="module")

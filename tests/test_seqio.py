@@ -10,11 +10,11 @@ from Bio.Seq import Seq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genomes import block_offsets, random_genome, write_fasta
 from intronaut.core.dna import base_codes, reverse_complement
 from intronaut.core.errors import BadData, MissingInput, ToolError
 from intronaut.io.fasta import Window, parse_header, read_windows
 from intronaut.io.text import numbered_lines, rereadable
+from random_genomes import block_offsets, random_genome, write_fasta
 
 IUPAC = "ACGTNRYSWKMBDHVacgtnryswkmbdhv"
 

@@ -10,7 +10,6 @@ import pytest
 from scipy.stats import spearmanr
 
 from conftest import DEMO
-from genomes import random_genome, write_fasta
 from intronaut.core.dna import base_codes, reverse_complement
 from intronaut.core.errors import BadData, MissingInput
 from intronaut.genome import branch_points, maxentscan, splice_sites
@@ -18,6 +17,7 @@ from intronaut.genome.annotation import distinct_introns, read_annotation
 from intronaut.genome.reference import Genome
 from intronaut.io.tables import SPLICE_SITES, read_labels
 from intronaut.stats.metrics import rank_auroc
+from random_genomes import random_genome, write_fasta
 
 
 def codes_of(words):

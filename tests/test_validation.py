@@ -9,7 +9,7 @@ from intronaut.models.calibration import apply_calibration, is_flat, learn_calib
 from intronaut.models.cross_validation import TEST, UNUSED, cross_fit, make_plan
 from intronaut.models.design_matrix import Matrix
 from intronaut.stats import bootstrap, metrics
-from simulated import draw_labels, introns
+from simulated_introns import draw_labels, introns
 
 
 def studied(n=400, d=8, seed=0, signal=1.0):

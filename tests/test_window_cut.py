@@ -12,12 +12,12 @@ import fetch_sequences
 import fit
 import merge_features
 import predict
-from genomes import write_fasta
 from intronaut.core.errors import BadData, UsageError
 from intronaut.io.fasta import Window
 from intronaut.io.h5ad import open_features
 from intronaut.io.window_cut import CutRecord, refuse_different_cut, refuse_different_options
-from simulated import write_features
+from random_genomes import write_fasta
+from simulated_introns import write_features
 
 N = 40
 CUT = {"anchor": "donor", "length": 60, "strand": "aware", "edge": "pad"}

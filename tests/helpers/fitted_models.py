@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fit
-from simulated import FIT, draw_labels, introns, write_features, write_labels
+from simulated_introns import FIT, draw_labels, introns, write_features, write_labels
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import random
 
-from genomes import write_fasta
+from random_genomes import write_fasta
 
 EXONS = ((0, 100), (300, 400), (700, 800))
 

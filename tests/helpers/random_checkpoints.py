@@ -1,6 +1,7 @@
 """Checkpoints of random weights in the exact layouts of the released files, for tests and demos.
 
-``python tests/random_checkpoints.py dnabert2 FOLDER`` writes pytorch_model.bin, model.safetensors and two json files;
+``python tests/helpers/random_checkpoints.py dnabert2 FOLDER`` writes pytorch_model.bin, model.safetensors and two json
+files;
 ``… sei FOLDER`` a narrow Sei as sei.pth and model.safetensors, target.names, seqclass.names and projvec_targets.npy;
 ``… sei-full FOLDER`` the same at full width: 889,979,983 parameters, 7 GB in the two files.
 """
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bin"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bin"))
 
 NOTE = "random weights"
 
