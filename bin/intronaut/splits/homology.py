@@ -21,10 +21,14 @@ SEED = np.flatnonzero(np.array(list("111010110100110111")) == "1")
 SPAN = int(SEED[-1]) + 1
 SEEDS = 4 ** len(SEED)
 # windows that share one seed beyond this many are compared in random lots of this size, so that Alu costs no square
-LOT = 100
+LOT = 40
 # a candidate shows at least this part of the seeds that a pair just within the limits is expected to share
 SEED_SLACK = 5
-LONG_WINDOW = 600
+# of a window of this many bases every seed counts, of one n times as long one seed in n: it shares more than are needed
+SHORT_WINDOW = 200
+# a pair is aligned in full when its score is this part of what the limits ask of substitutions alone: half of the
+# columns without a match may be gaps of one base
+SCORE_SLACK = 0.6
 ROWS_AT_ONCE = 256
 # sequences whose seeds are held at once, some 30 KB each
 BLOCK = 1 << 15
@@ -134,8 +138,7 @@ class _SeedIndex:
 
 def _seed_index(sequences):
     lengths = np.array([len(text) for text in sequences], np.int64)
-    # longer windows share more seeds than it takes to find them
-    every = max(1, int(np.median(lengths)) // LONG_WINDOW) if len(lengths) else 1
+    every = max(1, int(np.median(lengths)) // SHORT_WINDOW) if len(lengths) else 1
     index = _SeedIndex(sequences, lengths, every, np.zeros(SEEDS, np.int32), np.zeros(SEEDS, np.int32), {})
     for block in index.blocks:
         index.lots += np.bincount(_seeds(sequences[block], every, 0) % SEEDS, minlength=SEEDS).astype(np.int32)
@@ -212,7 +215,8 @@ def _aligned(sequences, candidates, identity, coverage, threads, log):
     def work(job):
         first, strand, seconds = job
         targets = [forward[row] if strand == "+" else reverse_complement(forward[row]) for row in seconds]
-        hits = local_alignments(forward[first], targets)
+        least = [least_score(forward[first], target, identity, coverage) for target in targets]
+        hits = local_alignments(forward[first], targets, least)
         return [(first, row, strand, *hit) for row, hit in zip(seconds, hits, strict=True)]
 
     rows, pool = [], ThreadPoolExecutor(threads)
@@ -230,22 +234,36 @@ def _aligned(sequences, candidates, identity, coverage, threads, log):
     return pairs.drop_duplicates(["first", "second"]).reset_index(drop=True)
 
 
-def local_alignments(query, targets):
-    """``(identity, coverage)`` of the best local alignment of ``query`` with each target, on the strand given."""
+def least_score(one, other, identity, coverage):
+    """The score below which a pair of sequences is taken not to reach the limits, see ``SCORE_SLACK``."""
+    columns = coverage * min(len(one), len(other))
+    return SCORE_SLACK * columns * (identity * MATCH + (1 - identity) * MISMATCH)
+
+
+def local_alignments(query: str, targets: list[str], least: list[float] | None = None) -> list[tuple[float, float]]:
+    """``(identity, coverage)`` of the best local alignment of ``query`` with each target, on the strand given.
+
+    ``(0.0, 0.0)`` for one whose score is below its number in ``least``: scores alone take a third of the time.
+    """
     import pyopal
     from scoring_matrices import ScoringMatrix
 
     scores = np.where(np.diag([1, 1, 1, 1, 0]), MATCH, MISMATCH)
     # pyopal's opening penalty already holds the first base of the gap
     aligner = pyopal.Aligner(ScoringMatrix(scores.tolist(), alphabet=ALPHABET), GAP_OPEN + GAP_EXTEND, GAP_EXTEND)
-    database = pyopal.Database(targets, pyopal.Alphabet(ALPHABET))
-    found = []
-    for hit in aligner.align(query, database, mode="full", algorithm="sw"):
+    alphabet, chosen = pyopal.Alphabet(ALPHABET), list(range(len(targets)))
+    if least is not None:
+        database = pyopal.Database(targets, alphabet)
+        hits = aligner.align(query, database, mode="score", algorithm="sw")
+        chosen = [place for place, hit in enumerate(hits) if hit.score >= least[place]]
+    limits = [(0.0, 0.0)] * len(targets)
+    database = pyopal.Database([targets[place] for place in chosen], alphabet)
+    for place, hit in zip(chosen, aligner.align(query, database, mode="full", algorithm="sw"), strict=True):
         spans = hit.query_end - hit.query_start + 1, hit.target_end - hit.target_start + 1
         columns = len(hit.alignment)
         covered = min(spans) / min(hit.query_length, hit.target_length)
-        found.append((hit.alignment.count("M") / columns, covered) if columns else (0.0, 0.0))
-    return found
+        limits[place] = (hit.alignment.count("M") / columns, covered) if columns else (0.0, 0.0)
+    return limits
 
 
 def _scatter(values):
