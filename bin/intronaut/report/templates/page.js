@@ -23,7 +23,7 @@
   const ORDER = 'rsu';
   const count = new Intl.NumberFormat('en');
   const introns = unpack(data);
-  const narrow = matchMedia('(max-width: 46rem)').matches;
+  const narrow = matchMedia('(max-width: 54rem)').matches;
   const view = { key: data.sort ?? 'i', down: data.sort !== null, page: 0, size: narrow ? 10 : 25 };
   const body = find('#all tbody'), gene = find('#f-gene'), label = find('#f-label'), plausible = find('#f-short');
 
