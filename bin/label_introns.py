@@ -30,23 +30,15 @@ from intronaut.cli import (
     run,
 )
 from intronaut.core.errors import BadData, UsageError
-from intronaut.core.files import require_file, whole_file
+from intronaut.core.files import named_after, published_together, refuse_unwritten_format, require_file, whole_file
 from intronaut.core.log import Log
 
 TOOL = "label_introns"
 RULES = ("retained_intron", "strict", "any-exon")
 # options that say something only of calls, of peaks by overlap, of peaks labelled as in the paper
 OF_CALLS = ("calls_format", "calls_threshold", "calls_spliced", "calls_limits", "calls_base", "calls_value")
-OF_CALLS += (
-    "calls_columns",
-    "calls_table",
-    "samples",
-    "sample_sheet",
-    "condition",
-    "consensus",
-    "shift",
-    "min_splice_sites",
-)
+OF_CALLS += ("calls_columns", "calls_evidence", "calls_rows", "calls_table", "samples", "sample_sheet", "condition")
+OF_CALLS += ("consensus", "shift")
 OF_OVERLAP = ("min_overlap", "summit", "keep_flanking")
 OF_PAPER = ("negatives",)
 # gaps of a few bases in gene models are no introns: the shortest that vertebrates are known to splice have about 40
@@ -66,6 +58,12 @@ def make_parser():
     add("--chrom-aliases", metavar="TSV", help="table of chromosome names, one naming scheme a column")
     add("--skip-missing-chroms", action="store_true", help="leave out chromosomes not in the FASTA")
     add("--min-length", type=positive_int, metavar="BP", help="leave out shorter introns [30; with --paper 1]")
+    add("--max-length", type=positive_int, default=2_000_000, metavar="BP", help="leave out longer gaps between exons")
+    add(
+        "--min-splice-sites", type=fraction, default=0.95, metavar="F",
+        help="refuse calls when fewer of their introns are GT-AG, GC-AG or AT-AC in the FASTA; the annotation is "
+        "refused below 0.5, or below F when that is less",
+    )  # fmt: skip
 
     add = parser.add_argument_group("labels from the annotation (without --calls)").add_argument
     add(
@@ -82,7 +80,12 @@ def make_parser():
     add("--calls-limits", default="", metavar="CALLER.LIMIT=X,…", help="other thresholds, as rmats.reads=10")
     add("--calls-base", type=int, choices=(0, 1), help="first base of a chromosome in a table of your own")
     add("--calls-value", default="", metavar="COLS", help="its value columns; a * names the caller")
-    add("--calls-columns", default="", metavar="KEY=COL,…", help="its names for chrom, start, end, strand")
+    add(
+        "--calls-columns", default="", metavar="KEY=COL,…",
+        help="its names for chrom, start, end, strand; or place=COL for chrom:start-end in one column",
+    )  # fmt: skip
+    add("--calls-evidence", default="", metavar="COL>=N,…", help="of its reads: fewer than N decide nothing")
+    add("--calls-rows", default="", metavar="COL=VALUE,…", help="read only its rows of this kind, as Type=RI")
     add(
         "--samples", type=sample_rule, metavar="RULE",
         help="pooled, mean, any or a fraction of them [pooled for tables of quantify_introns, mean for others]",
@@ -91,10 +94,6 @@ def make_parser():
     add("--condition", metavar="NAME", help="label by the samples of this condition of the sheet")
     add("--consensus", type=positive_int, default=1, metavar="K", help="callers that must agree")
     add("--shift", type=two_numbers, default=(0, 0), metavar="S,E", help="add to the calls' starts and ends")
-    add(
-        "--min-splice-sites", type=fraction, default=0.95, metavar="F",
-        help="refuse calls when fewer of their introns are GT-AG, GC-AG or AT-AC in the FASTA",
-    )  # fmt: skip
 
     add = parser.add_argument_group("peaks").add_argument
     add("--peaks", metavar="BED", help="label these peaks by the introns under them, not the introns")
@@ -110,10 +109,10 @@ def make_parser():
 
     add = parser.add_argument_group("output").add_argument
     add("-o", "--output", default="labels.tsv", metavar="FILE", help="labels")
-    add("--ledger", default="ledger.tsv", metavar="FILE", help="what was left out and why")
-    add("--counts", default="counts.json", metavar="FILE", help="how many of each")
+    add("--ledger", metavar="FILE", help="what was left out and why [ledger.tsv beside --output, named after it]")
+    add("--counts", metavar="FILE", help="how many of each [counts.json beside --output, named after it]")
     add("--calls-table", metavar="FILE", help="also what every caller says of every intron")
-    add("--allow-empty", action="store_true", help="accept labels that lack one of the two classes")
+    add("--allow-empty", action="store_true", help="accept labels that lack a class, or are too few for --folds")
     add_run_options(parser, seed=True)
     return parser
 
@@ -133,68 +132,151 @@ def main(argv):
     parser = make_parser()
     args = parser.parse_args(argv)
     check_options(parser, args)
-    if args.min_length is None:
-        args.min_length = MIN_LENGTH_OF_PAPER if args.paper else MIN_LENGTH
+    complete_options(args)
     log = Log(TOOL, args)
-    import pandas as pd
-
-    from intronaut.genome.annotation import distinct_introns, read_annotation
     from intronaut.genome.chromosomes import read_aliases
     from intronaut.genome.maxentscan import Tables
     from intronaut.genome.reference import Genome
-    from intronaut.io.tables import write_table
-    from intronaut.labels.annotation import MEANING, count_labels, ledger_table, loci, why_unusable
     from intronaut.labels.splice_sites import splice_site_columns
 
     tables = Tables(args.maxent_tables) if args.maxent_tables else None
-    annotation = read_annotation(args.annotation)
-    introns, genes = distinct_introns(annotation)
-    introns["intron_id"] = loci(introns) + ":" + introns["strand"]
-    introns["length"] = introns["end"] - introns["start"]
+    annotation, introns, genes, doubtful = read_introns(args)
     aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
     with Genome(args.fasta, args.chrom_aliases) if args.fasta else contextlib.nullcontext() as genome:
         chroms = genome_chroms(args, genome, introns)
-        said = rho = None
-        if args.calls:
-            introns, left_out, said, rho = labelled_by_calls(args, annotation.genes, introns, genome, aliases)
-        else:
-            introns, left_out = labelled_by_annotation(args, annotation, introns, genes), None
-        reason = why_unusable(introns, chroms, args.min_length)
-        unusable = introns[reason.notna()].assign(reason=reason.dropna(), source="annotation")
-        introns = introns[reason.isna()].reset_index(drop=True)
-        sites, about_sites = splice_site_columns(introns, annotation.genes, genome, chroms, tables, args.seed)
-        introns = introns.assign(**sites)
-        of_introns, unit, rows = count_labels(introns), "intron", introns
-        ledger = pd.concat([unusable, left_out])
+        introns, ledger = set_apart(args, introns, doubtful, genome, chroms)
+        ends = check_annotation(args, log, introns, genome, chroms)
+        introns, lost, calls, rho = labelled(args, annotation, introns, genes, genome, aliases, doubtful)
+        columns, sites = splice_site_columns(introns, annotation.genes, genome, chroms, tables, args.seed)
+        introns = introns.assign(**columns)
+        unit, rows = "intron", introns
         if args.peaks:
-            rows, ledger = labelled_peaks(args, annotation, introns, aliases)
-            unit = "peak"
+            unit, (rows, ledger) = "peak", labelled_peaks(args, annotation, introns, aliases, genome, chroms)
+        else:
+            ledger = joined(ledger, lost)
         table = finished(args, rows.assign(unit=unit), annotation.genes, genome, chroms)
+    counts = counted(args, table, ledger, introns, calls, annotation, genes)
+    counts |= {"intron_ends": ends, "splice_sites": sites} | ({} if rho is None else {"overdispersion": rho})
+    require_classes(args, counts)
+    write_outputs(args, table, ledger, counts, calls)
+    log_counts(log, args, counts)
+
+
+def complete_options(args):
+    """Fill in the options whose defaults depend on others."""
+    if args.min_length is None:
+        args.min_length = MIN_LENGTH_OF_PAPER if args.paper else MIN_LENGTH
+    args.ledger = args.ledger or named_after(args.output, "labels", "ledger.tsv")
+    args.counts = args.counts or named_after(args.output, "labels", "counts.json")
+
+
+def read_introns(args):
+    """The Annotation, its distinct introns with identifier and length, their genes, and the gaps that may be none."""
+    from intronaut.genome.annotation import distinct_introns, doubtful_introns, read_annotation
+    from intronaut.labels.annotation import loci
+
+    annotation = read_annotation(args.annotation, args.max_length)
+    introns, genes = distinct_introns(annotation)
+    introns["intron_id"] = loci(introns) + ":" + introns["strand"]
+    introns["length"] = introns["end"] - introns["start"]
+    return annotation, introns, genes, doubtful_introns(annotation)
+
+
+def set_apart(args, introns, doubtful, genome, chroms):
+    """The introns, with the ledger's reason where they cannot be labelled; and the gaps that may be no introns."""
+    from intronaut.labels.annotation import why_unusable
+    from intronaut.labels.genome_checks import ends_outside, refuse_many_outside
+
+    outside = None
+    if genome is not None:
+        outside = ends_outside(introns, genome, chroms)
+        refuse_many_outside(args.annotation, outside, "intron", genome)
+    introns = introns.assign(ledger=why_unusable(introns, chroms, args.min_length, outside))
+    return introns, doubtful.assign(source="annotation")
+
+
+def check_annotation(args, log, introns, genome, chroms):
+    """How many introns end as introns do in the genome; refuses when too few do. None without a genome."""
+    from intronaut.labels.genome_checks import LEAST_OF_ANNOTATION, USUAL_OF_ANNOTATION, check_annotated_introns
+
+    if genome is None:
+        return None
+    least = min(LEAST_OF_ANNOTATION, args.min_splice_sites)
+    sites = check_annotated_introns(args.annotation, introns[introns["ledger"].isna()], genome, chroms, least)
+    if sites["share"] is not None:
+        text = f"{sites['share']:.1%} of {sites['introns']:,} annotated introns are GT-AG, GC-AG or AT-AC"
+        if sites["share"] < USUAL_OF_ANNOTATION:
+            log.warn(f"only {text} in {args.fasta}; are both of one assembly?")
+        else:
+            log.note(text)
+    return sites
+
+
+def labelled(args, annotation, introns, genes, genome, aliases, doubtful):
+    """The introns with labels; the rows of the ledger, of introns and of calls; what each caller says, or None.
+
+    And the overdispersion of levels that quantify_introns measured, or None.
+    """
+    if args.calls:
+        introns, lost, calls, rho = labelled_by_calls(args, annotation.genes, introns, genome, aliases, doubtful)
+    else:
+        introns, lost, calls, rho = labelled_by_annotation(args, annotation, introns, genes), None, None, None
+    unusable = introns["ledger"].notna()
+    left_out = introns[unusable].rename(columns={"ledger": "reason"}).assign(source="annotation")
+    return introns[~unusable].reset_index(drop=True), joined(left_out, lost), calls, rho
+
+
+def joined(*ledgers):
+    """The rows of several ledgers, each None or a DataFrame."""
+    import pandas as pd
+
+    return pd.concat([ledger for ledger in ledgers if ledger is not None], ignore_index=True)
+
+
+def counted(args, table, ledger, introns, calls, annotation, genes):
+    """What counts.json holds."""
+    from intronaut.labels.annotation import MEANING, count_labels
+
     counts = {
-        "tool": TOOL, "assembly": args.assembly, "unit": unit,
+        "tool": TOOL, "assembly": args.assembly, "unit": "peak" if args.peaks else "intron",
         "n_input": len(table) + len(ledger), "n_labels": len(table), "n_ledger": len(ledger),
         **count_labels(table), "ledger": ledger["reason"].value_counts().to_dict(),
-        "introns": of_introns, "callers": {} if said is None else count_callers(said),
+        "introns": count_labels(introns), "callers": {} if calls is None else count_callers(calls),
         "annotation": {
             "genes": len(annotation.genes), "transcripts": len(annotation.transcripts),
-            "exons": len(annotation.exons), "introns_of_genes": len(genes),
+            "exons": len(annotation.exons), "introns_of_genes": len(genes), "left_out": annotation.left_out,
         },
-        "splice_sites": about_sites,
     }  # fmt: skip
-    if rho is not None:
-        counts["overdispersion"] = rho
     counts["reasons"] = {reason: MEANING[reason] for reason in (*counts["unlabelled"], *counts["ledger"])}
-    require_classes(args, counts)
-    if args.calls_table:
-        write_table(args.calls_table, said)
-    write_table(args.ledger, ledger_table(ledger, unit))
-    with whole_file(args.counts) as handle:
-        json.dump(counts, handle, indent=2)
-        handle.write("\n")
-    write_table(args.output, table)
+    return counts
+
+
+def write_outputs(args, table, ledger, counts, calls):
+    """Write all files, or none of them."""
+    from intronaut.io.tables import write_table
+    from intronaut.labels.annotation import ledger_table
+
+    with published_together():
+        if args.calls_table:
+            write_table(args.calls_table, calls)
+        write_table(args.ledger, ledger_table(ledger, counts["unit"]))
+        with whole_file(args.counts) as handle:
+            json.dump(counts, handle, indent=2)
+            handle.write("\n")
+        write_table(args.output, table)
+
+
+def log_counts(log, args, counts):
+    """Note the labels, and what was left out by reason."""
+    from intronaut.labels.annotation import USED_OTHERWISE
+
+    for what, n in counts["annotation"]["left_out"].items():
+        log.warn(f"{args.annotation}: {n:,} {USED_OTHERWISE[what]}")
     names = {"1": "retained", "0": "spliced", "NA": "without a label"}
-    log.note(f"{len(table):,} {unit}s: " + ", ".join(f"{n:,} {names[key]}" for key, n in counts["labels"].items()))
-    log.note(f"{len(ledger):,} left out, by reason in {args.ledger}")
+    labels = ", ".join(f"{n:,} {names[key]}" for key, n in counts["labels"].items())
+    log.note(f"{counts['n_labels']:,} {counts['unit']}s: {labels}")
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in counts["ledger"].items())
+    log.note(f"{counts['n_ledger']:,} left out{': ' if reasons else ''}{reasons}; see {args.ledger}")
 
 
 def check_options(parser, args):
@@ -215,6 +297,8 @@ def check_options(parser, args):
         raise UsageError("--calls-spliced must be below --calls-threshold")
     if not args.sample_sheet:
         refuse_without_effect(parser, args, ["condition"], "without --sample-sheet")
+    for path in (args.output, args.ledger, args.counts, args.calls_table):
+        refuse_unwritten_format(path)
     for path in (args.fasta, args.sample_sheet, args.peaks, args.chrom_aliases, *args.calls):
         if path is not None:
             require_file(path)
@@ -243,18 +327,17 @@ def labelled_by_annotation(args, annotation, introns, genes):
     return introns.assign(label=label, label_reason=reason, evidence=evidence, ir_value=float("nan"))
 
 
-def labelled_by_calls(args, genes, introns, genome, aliases):
+def labelled_by_calls(args, genes, introns, genome, aliases, doubtful):
     """The introns with label, label_reason, evidence, ir_value by the callers; the calls that match none; all calls.
 
     And, where quantify_introns measured levels, the overdispersion that their weights assume; else None.
     """
     import pandas as pd
 
+    from intronaut.labels.call_options import call_options
     from intronaut.labels.calls import (
         caller_limits,
         calls_table,
-        check_against_annotation,
-        check_splice_sites,
         collapse,
         consensus,
         evidence_text,
@@ -262,6 +345,7 @@ def labelled_by_calls(args, genes, introns, genome, aliases):
         read_calls,
         retention_level,
     )
+    from intronaut.labels.genome_checks import check_against_annotation, check_splice_sites
     from intronaut.labels.pooled import CALLER, POOLED, level_columns, of_condition, pool
 
     options = call_options(args)
@@ -273,7 +357,7 @@ def labelled_by_calls(args, genes, introns, genome, aliases):
             check_splice_sites(path, rows, genome, args.min_splice_sites, args.shift)
         else:
             check_against_annotation(path, rows, introns, names, args.shift)
-    calls, lost = match_calls(calls, introns, names)
+    calls, lost = match_calls(calls, introns, names, doubtful)
     levels, rho = {}, None
     if (calls["caller"] == CALLER).any():
         if args.sample_sheet:
@@ -290,36 +374,6 @@ def labelled_by_calls(args, genes, introns, genome, aliases):
     return introns, lost.assign(source=lost["caller"]), calls_table(said, introns), rho
 
 
-def call_options(args):
-    """What the options say of the calls' tables."""
-    from intronaut.labels.callers import FORMATS
-    from intronaut.labels.calls import CallOptions
-
-    if args.calls_format not in ("auto", "generic", *FORMATS):
-        raise UsageError(f"--calls-format {args.calls_format} is none of auto, generic, {', '.join(FORMATS)}")
-    names, limits = pairs("--calls-columns", args.calls_columns), pairs("--calls-limits", args.calls_limits)
-    known = [f"{kind}.{name}" for kind, known in FORMATS.items() for name in known.limits]
-    for key, value in limits.items():
-        if key not in known:
-            raise UsageError(f"--calls-limits: no limit {key}; there are {', '.join(known)}")
-        try:
-            limits[key] = float(value)
-        except ValueError:
-            raise UsageError(f"--calls-limits: {key}={value} is not a number") from None
-    values = tuple(name for name in args.calls_value.split(",") if name)
-    return CallOptions(
-        args.calls_format, args.calls_base, values, names, args.calls_threshold, args.calls_spliced, limits, args.shift
-    )
-
-
-def pairs(option, text):
-    """A dict from ``key=value,…``."""
-    words = [word.partition("=") for word in text.split(",") if word]
-    if not all(key and equals and value for key, equals, value in words):
-        raise UsageError(f"{option} {text}: expected KEY=VALUE, several joined by commas")
-    return {key: value for key, _, value in words}
-
-
 def known_chroms(chroms, own, aliases, source, args):
     """A dict from ``chroms`` to the annotation's names, None where it has none; refuses when it has none of them."""
     from intronaut.genome.chromosomes import resolve_chrom, resolve_chroms
@@ -331,9 +385,10 @@ def known_chroms(chroms, own, aliases, source, args):
     return found
 
 
-def labelled_peaks(args, annotation, introns, aliases):
+def labelled_peaks(args, annotation, introns, aliases, genome, chroms):
     """The peaks with label and covariates of the intron under them, and the ones that are left out."""
     from intronaut.io.peaks import read_peaks
+    from intronaut.labels.genome_checks import ends_outside, refuse_many_outside
     from intronaut.labels.peaks import flanking_exons, label_peaks, peak_rows, touching
     from intronaut.paper.peaks import label_peaks_as_paper
 
@@ -342,6 +397,10 @@ def labelled_peaks(args, annotation, introns, aliases):
     own = peaks.assign(chrom=peaks["chrom"].map(names))
     reason = own["chrom"].isna().map({True: "chrom_not_annotated", False: None})
     reason[own["chrom"].notna() & own.duplicated(["chrom", "start", "end"])] = "duplicate"
+    if genome is not None:
+        outside = ends_outside(own, genome, chroms)
+        refuse_many_outside(args.peaks, outside, "peak", genome)
+        reason[outside & reason.isna()] = "outside_genome"
     near = own[reason.isna()]
     flanks = flanking_exons(annotation, introns[introns["label"] == 1])
     if args.paper:
@@ -376,7 +435,9 @@ def finished(args, table, genes, genome, chroms):
     reach = 0 if args.peaks else args.window // 2
     spans = table.assign(start=table["start"] - reach, end=table["end"] + reach)
     table["group"] = leakage_groups(spans, genes, args.window)
-    table["split"] = grouped_folds(table["group"], table["label"], args.folds) if len(table) else []
+    # what is accepted without one of the classes is accepted with few introns too
+    n_folds = min(args.folds, table["group"].nunique()) if args.allow_empty else args.folds
+    table["split"] = grouped_folds(table["group"], table["label"], n_folds) if len(table) else []
     table["label"] = table["label"].astype("Int64")
     levels = [name for name in LEVELS if name in table]
     return table[[*LABEL_COLUMNS, "evidence", *COVARIATES, "ir_value", *levels, "label_reason", "group", "split"]]

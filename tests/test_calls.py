@@ -11,7 +11,8 @@ import label_introns
 from intronaut.core.errors import BadData, ToolError, UsageError
 from intronaut.genome.annotation import read_annotation
 from intronaut.io.tables import read_labels
-from intronaut.labels.calls import CallOptions, collapse, read_calls
+from intronaut.labels.call_options import CallOptions
+from intronaut.labels.calls import collapse, read_calls
 
 FOLDER = Path(__file__).parent / "data" / "callers"
 # 0-based, half-open; the third intron of the plus gene (1700-2000) has a missing value in every file

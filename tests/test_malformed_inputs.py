@@ -49,7 +49,7 @@ GTF = {
     "empty attributes": (gtf(about=""), "exon without transcript_id", 2),
     "empty chromosome": (gtf(chrom=""), "empty chromosome", 2),
     "empty feature": (gtf(kind=""), "empty chromosome or feature", 2),
-    "broken line of another feature": (gtf(kind="CDS", start="x"), "'x'", 2),
+    "broken CDS of a transcript without exons": (gtf(kind="CDS", start="x", about='transcript_id "U";'), "'x'", 2),
     "broken after good": (gtf() + gtf(start="a") + gtf(start="b"), "2 problems", 4),
 }
 
@@ -86,9 +86,9 @@ GFF3 = {
     "eight columns": ("1\ts\texon\t21\t30\t.\t+\t.\n", "8 tab-separated", 2),
     "ten columns": (gff("Parent=T\tx"), "10 tab-separated", 2),
     "spaces for tabs": ("1 s exon 21 30 . + . Parent=T\n", "1 tab-separated", 2),
-    "FASTA without its mark": (">1\nACGT\n", "1 tab-separated", 3),
+    "FASTA without its mark, and no exon": (">1\nACGT\n", "no exon or CDS", None),
     "HTML": ("<html>\n", "1 tab-separated", 2),
-    "broken mRNA": (gff("ID=U", kind="mRNA", end="x"), "'x'", 2),
+    "broken CDS of a transcript without exons": (gff("Parent=T", kind="CDS", end="x"), "'x'", 2),
     "broken after good": (gff("Parent=T") + gff("Parent=T", end="q"), "'q'", 3),
 }
 BED = {
@@ -135,7 +135,7 @@ CALLS = {
     "generic: negative": ("chrom\tstart\tend\tpsi\n1\t-9\t9\t0\n", "-9 to 9", 2),
     "generic: too large": ("chrom\tstart\tend\tpsi\n1\t1\t99999999999\t0\n", "'99999999999'", 2),
     "generic: no chromosome": ("chrom\tstart\tend\tpsi\n\t1\t9\t0\n", "no chromosome", 2),
-    "generic: bad strand": ("chrom\tstart\tend\tstrand\tpsi\n1\t1\t9\t*\t0\n", "strand '\\*'", 2),
+    "generic: bad strand": ("chrom\tstart\tend\tstrand\tpsi\n1\t1\t9\tx\t0\n", "strand 'x'", 2),
     "generic: word as value": ("chrom\tstart\tend\tpsi\n1\t1\t9\thigh\n", "psi is 'high'", 2),
     "generic: per cent": ("chrom\tstart\tend\tpsi\n1\t1\t9\t50%\n", "psi is '50%'", 2),
     "generic: infinite": ("chrom\tstart\tend\tpsi\n1\t1\t9\tinf\n", "psi is 'inf'", 2),
@@ -143,7 +143,7 @@ CALLS = {
     "generic: short row": ("chrom\tstart\tend\tpsi\n1\t1\t9\t0\n1\t1\t9\n", "3 columns, the header has 4", 3),
     "generic: long row": ("chrom\tstart\tend\tpsi\n1\t1\t9\t0\n1\t1\t9\t0\t5\n", "5 columns, the header has 4", 3),
     "generic: no value column": ("chrom\tstart\tend\tscore\n1\t1\t9\t0\n", "no column psi", None),
-    "generic: no start column": ("chrom\tbegin\tend\tpsi\n1\t1\t9\t0\n", "no column for start", None),
+    "generic: no start column": ("chrom\tfrom\tend\tpsi\n1\t1\t9\t0\n", "no column for start", None),
     "generic: no chromosome column": ("x\tstart\tend\tpsi\n1\t1\t9\t0\n", "no column for chrom", None),
     "empty file": ("", "empty", None),
     "only comments": ("## nothing\n", "empty", None),
@@ -151,7 +151,7 @@ CALLS = {
     "BED: short row": ("1\t5\t9\n1\t5\n", "2 columns, the header has 3", 2),
     "BED: word": ("1\t5\t9\n1\tx\t9\n", "column_2 is 'x'", 2),
     "SUPPA2: broken event": (
-        "s1\n" + SUPPA + "ENSGA;RI:chr1:1001-1100:+\t0.5\n", "not gene;RI:chrom:s1:e1-s2:e2:strand", 3,
+        "s1\n" + SUPPA + "ENSGA;RI:chr1:1001:+\t0.5\n", "not gene;RI:chrom:s1:e1-s2:e2:strand", 3,
     ),
     "SUPPA2: word as PSI": ("s1\n" + SUPPA.replace("0.5", "high"), "s1 is 'high'", 2),
     "SUPPA2: exons swapped": ("s1\nENSGA;RI:chr1:1301:1400-1001:1100:+\t0.5\n", "1400 to 1000", 2),

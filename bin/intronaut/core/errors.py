@@ -44,15 +44,20 @@ class Terminated(BaseException):
 
 
 class Problems:
-    """Collects every problem of one input, so that the user mends them in one go."""
+    """Collects every problem of one input, so that the user mends them in one go: of each line the first one."""
 
     def __init__(self, where):
         self.where = where
         self.lines = []
         self.count = 0
+        self._faulty = set()
 
     def add(self, what, line=None):
         """Record one problem; ``line`` is the 1-based line number in the input."""
+        if line in self._faulty:
+            return
+        if line is not None:
+            self._faulty.add(line)
         self.count += 1
         if len(self.lines) < SHOWN_PROBLEMS:
             self.lines.append(f"line {line}: {what}" if line is not None else what)

@@ -8,9 +8,34 @@ import shutil
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from intronaut.core.errors import CannotWrite, MissingInput
+from intronaut.core.errors import CannotWrite, MissingInput, UsageError
+
+# names of tables that hold no text
+_UNWRITTEN = {".parquet", ".feather", ".arrow", ".xlsx", ".xls", ".rds", ".npz"}
+# (part, final) of whole outputs that wait for the others of their published_together, innermost last
+_waiting = []
+
+
+@contextlib.contextmanager
+def published_together() -> Iterator[None]:
+    """Give the outputs that are written inside their names only when all are whole: all of them appear, or none."""
+    outputs = []
+    _waiting.append(outputs)
+    try:
+        yield
+        for part, final in outputs:
+            try:
+                part.replace(final)
+            except OSError as problem:
+                raise CannotWrite(f"{final}: cannot write: {problem.strerror or problem}") from problem
+    finally:
+        _waiting.remove(outputs)
+        for part, _ in outputs:
+            with contextlib.suppress(OSError):
+                part.unlink()
 
 
 def require_file(path: str | Path) -> str | Path:
@@ -29,6 +54,26 @@ def require_file(path: str | Path) -> str | Path:
     if not os.access(path, os.R_OK):
         raise MissingInput(f"{path}: cannot be read; check its permissions")
     return path
+
+
+def named_after(output: str | Path, kind: str, other: str) -> str:
+    """Where a second output lies when it is not named: beside ``output``, with the same name but for its kind.
+
+    ``a/labels.tsv`` of kind ``labels`` → ``a/ledger.tsv``, ``a/liver.labels.tsv.gz`` → ``a/liver.ledger.tsv``,
+    ``a/liver.tsv`` → ``a/liver.ledger.tsv``, where ``other`` is ``ledger.tsv``.
+    """
+    if str(output) in ("-", "/dev/stdout"):
+        return other
+    path = Path(output)
+    stem = path.name.removesuffix(".gz").removesuffix(".bgz").rpartition(".")[0] or path.name
+    prefix = stem.removesuffix(kind) if stem.endswith(kind) else f"{stem}."
+    return str(path.with_name(prefix + other))
+
+
+def refuse_unwritten_format(path: str | Path | None) -> None:
+    """Raise UsageError for an output whose name asks for a format other than text."""
+    if path is not None and Path(path).suffix.lower() in _UNWRITTEN:
+        raise UsageError(f"{path}: the table is tab-separated text; name it .tsv or .tsv.gz")
 
 
 def digest_file(path: str | Path) -> str:
@@ -58,6 +103,7 @@ def whole_file(path, mode="w"):
     final = Path(os.path.realpath(path))
     special = final.exists() and not final.is_file()
     part = final if special else part_path(final)
+    waits = False
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         with _open_part(part, final, mode) as handle:
@@ -65,13 +111,17 @@ def whole_file(path, mode="w"):
             handle.flush()
         if not special:
             _sync(part)
-            part.replace(final)
+            if _waiting:
+                _waiting[-1].append((part, final))
+                waits = True
+            else:
+                part.replace(final)
     except BrokenPipeError:
         raise
     except OSError as problem:
         raise CannotWrite(f"{path}: cannot write: {problem.strerror or problem}") from problem
     finally:
-        if not special:
+        if not special and not waits:
             with contextlib.suppress(OSError):
                 part.unlink()
 

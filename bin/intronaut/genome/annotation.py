@@ -10,7 +10,11 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData
-from intronaut.genome.gtf import read_exons
+from intronaut.genome.gene_lines import read_gene_models
+from intronaut.genome.gene_models import LONGEST_SLIPPAGE, SLIPPAGE, exons_of
+
+# the longest introns known of humans have 1.2 million bases; lungfish, axolotl and the Y of flies have longer ones
+LONGEST_INTRON = 2_000_000
 
 
 @dataclass
@@ -21,32 +25,43 @@ class Annotation:
     ``transcripts``: transcript_id, gene (row of genes), chrom, strand, start, end, retained (True for a transcript of
     biotype ``retained_intron``).
     ``exons``: transcript (row of transcripts), start, end; sorted by transcript, then start.
-    A gene or transcript that is annotated on two chromosomes or strands (PAR genes, trans-splicing) has a row on each.
+    A gene or transcript that is annotated on two chromosomes or strands (PAR genes, trans-splicing) has a row on each;
+    so has a transcript that stands twice on one (RefSeq).
+    ``exceptions``: why the gaps of a transcript may be no introns, one value a transcript, None where they are.
+    ``longest_intron``: bp; longer gaps are no introns.
+    ``left_out``: dict from what was not used, or used otherwise than as an exon, to how many lines or transcripts.
     """
 
     genes: pd.DataFrame
     transcripts: pd.DataFrame
     exons: pd.DataFrame
+    exceptions: np.ndarray
+    longest_intron: int
+    left_out: dict
 
 
-def read_annotation(path):
+def read_annotation(path, longest_intron=LONGEST_INTRON):
     """Read a GTF or GFF3 file (plain, gzip, bgzf or ``-``) into an Annotation.
 
-    Raises BadData as :func:`annotation_lines.read_exons`, and for a file without any exon.
+    Raises BadData as :func:`gene_lines.read_gene_models`, and for a file without any exon or CDS.
     """
-    exons, about = read_exons(path)
-    if not about:
-        raise BadData(f"{path}: no exon in it; a GTF or GFF3 gene annotation was expected")
-    return _annotation(exons, about)
+    models = read_gene_models(path)
+    if not models.transcripts:
+        raise BadData(f"{path}: no exon or CDS line in it; a GTF or GFF3 gene annotation was expected")
+    exons = exons_of(models)
+    if not exons.keys:
+        raise BadData(f"{path}: no transcript has an exon or CDS; a GTF or GFF3 gene annotation was expected")
+    left_out = {what: n for what, n in sorted(models.left_out.items()) if n}
+    return _annotation(exons, longest_intron, left_out)
 
 
-def _annotation(found, about):
-    exons = {name: np.concatenate(parts) for name, parts in found.columns.items()}
-    place = (exons["transcript"].astype(np.int64) << 32) + exons["start"]
-    order = np.lexsort((exons["end"], place))
-    exons = pd.DataFrame({name: column[order] for name, column in exons.items()})
-    transcripts = pd.DataFrame(about, columns=["transcript_id", "gene_id", "gene_name", "retained"], dtype=object)
-    _, transcripts["chrom"], transcripts["strand"] = zip(*found.transcripts, strict=True)
+def _annotation(found, longest_intron, left_out):
+    place = (found.transcript.astype(np.int64) << 32) + found.start
+    order = np.lexsort((found.end, place))
+    exons = pd.DataFrame({name: getattr(found, name)[order] for name in ("transcript", "start", "end")})
+    columns = ["transcript_id", "gene_id", "gene_name", "retained"]
+    transcripts = pd.DataFrame(found.about, columns=columns, dtype=object)
+    _, _, transcripts["chrom"], transcripts["strand"] = zip(*found.keys, strict=True)
     by_transcript = exons.groupby("transcript")
     transcripts["start"], transcripts["end"] = by_transcript["start"].min(), by_transcript["end"].max()
     transcripts["retained"] = transcripts["retained"].astype(bool)
@@ -55,7 +70,8 @@ def _annotation(found, about):
     transcripts["gene"] = by_gene.ngroup()
     genes = genes[["gene_id", "gene_name", "chrom", "strand", "start", "end"]]
     order = ["transcript_id", "gene", "chrom", "strand", "start", "end", "retained"]
-    return Annotation(genes, transcripts[order], exons)
+    exceptions = np.array(found.exceptions, object)
+    return Annotation(genes, transcripts[order], exons, exceptions, longest_intron, left_out)
 
 
 def distinct_introns(annotation):
@@ -131,21 +147,19 @@ def chrom_order(chroms):
 def transcript_introns(annotation):
     """The introns of every transcript, one row for each transcript that splices it.
 
-    Exons of one transcript that overlap or touch leave no intron between them.
+    Exons of one transcript that overlap or touch leave no intron between them; nor do gaps that may be something else,
+    see :func:`doubtful_introns`.
 
     Returns:
         DataFrame: transcript (row of transcripts), start, end, rank (1-based, 5'→3'), n_introns of the transcript;
         dist_tss, dist_tes (bp of genome from the transcript's start to the donor, from the acceptor to its end).
     """
-    transcript = annotation.exons["transcript"].to_numpy(np.int64)
-    start = annotation.exons["start"].to_numpy(np.int64)
-    # the transcript in the high bits makes one running maximum start afresh with every transcript
-    reach = np.maximum.accumulate((transcript << 32) + annotation.exons["end"].to_numpy(np.int64)) & (2**32 - 1)
-    gap = np.flatnonzero((transcript[1:] == transcript[:-1]) & (start[1:] > reach[:-1]))
-    transcript, start, end = transcript[gap], reach[gap], start[gap + 1]
+    transcript, start, end, doubt = _gaps(annotation)
+    sound = doubt == None  # noqa: E711 - elementwise
+    transcript, start, end = transcript[sound], start[sound], end[sound]
     of = annotation.transcripts
     n_introns = np.bincount(transcript, minlength=len(of))
-    from_left = np.arange(len(gap)) - (np.cumsum(n_introns) - n_introns)[transcript] + 1
+    from_left = np.arange(len(transcript)) - (np.cumsum(n_introns) - n_introns)[transcript] + 1
     minus = (of["strand"] == "-").to_numpy()[transcript]
     left, right = start - of["start"].to_numpy()[transcript], of["end"].to_numpy()[transcript] - end
     n_introns = n_introns[transcript]
@@ -155,3 +169,36 @@ def transcript_introns(annotation):
         "dist_tss": np.where(minus, right, left), "dist_tes": np.where(minus, left, right),
     }  # fmt: skip
     return pd.DataFrame(columns)
+
+
+def _gaps(annotation):
+    """The gaps between the exons of each transcript: arrays transcript, start, end and doubt (None or a reason)."""
+    transcript = annotation.exons["transcript"].to_numpy(np.int64)
+    start = annotation.exons["start"].to_numpy(np.int64)
+    # the transcript in the high bits makes one running maximum start afresh with every transcript
+    reach = np.maximum.accumulate((transcript << 32) + annotation.exons["end"].to_numpy(np.int64)) & (2**32 - 1)
+    gap = np.flatnonzero((transcript[1:] == transcript[:-1]) & (start[1:] > reach[:-1]))
+    transcript, start, end = transcript[gap], reach[gap], start[gap + 1]
+    doubt = annotation.exceptions[transcript]
+    # a frameshift leaves introns elsewhere in the transcript what they are
+    doubt[(doubt == SLIPPAGE) & (end - start > LONGEST_SLIPPAGE)] = None
+    doubt[(doubt == None) & (end - start > annotation.longest_intron)] = "too_long"  # noqa: E711 - elementwise
+    return transcript, start, end, doubt
+
+
+def doubtful_introns(annotation):
+    """The gaps between exons that no transcript shows to be an intron.
+
+    Returns:
+        DataFrame: chrom, start, end, strand; reason: ``trans_spliced``, ``ribosomal_slippage``,
+        ``repeated_exon_numbers`` (exons of one transcript share one number, as those of several copies do) or
+        ``too_long``.
+    """
+    transcript, start, end, doubt = _gaps(annotation)
+    place = annotation.transcripts[["chrom", "strand"]].iloc[transcript].reset_index(drop=True)
+    gaps = place.assign(start=start, end=end, reason=doubt)
+    keys = ["chrom", "start", "end", "strand"]
+    # where any transcript splices the gap without doubt, it is an intron
+    sure = gaps.loc[gaps["reason"].isna(), keys].drop_duplicates()
+    doubtful = gaps[gaps["reason"].notna()].drop_duplicates(keys).merge(sure, how="left", on=keys, indicator=True)
+    return doubtful.loc[doubtful["_merge"] == "left_only", [*keys, "reason"]].reset_index(drop=True)

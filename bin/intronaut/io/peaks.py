@@ -1,31 +1,51 @@
 """Peaks of BED, narrowPeak and broadPeak files."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.io.delimited import LARGEST_POSITION, read_lines
+from intronaut.io.kinds import refuse_other_kinds
 
 _HEADERS = ("#", "track", "browser")
+
+
+class _Columns(NamedTuple):
+    """The number of the first base in a file, and where its names and summits stand, None where it has none.
+
+    Summits count from the peak's start where ``base`` is 0 (BED), from the chromosome's where it is 1 (MACS).
+    """
+
+    base: int
+    name: int | None
+    summit: int | None
+
+
+_BED = _Columns(0, 3, 9)
 
 
 def read_peaks(path, own_names=True):
     """Read a BED file (BED3 to BED12, narrowPeak, or a table whose first three columns are BED) into a DataFrame.
 
     Header lines (``#``, ``track``, ``browser``) and a first line of column names are skipped; order is kept. With
-    ``own_names`` False, column four is kept as it is: several peaks may be of one factor.
+    ``own_names`` False, column four is kept as it is: several peaks may be of one factor. The table ``*_peaks.xls`` of
+    MACS, whose starts and summits count from 1, is known by its column names.
 
     Returns:
         DataFrame: chrom, start, end, name (None where column four is not a name of its own), strand (``.``), summit
-        (from narrowPeak's tenth column, else the middle).
+        (from narrowPeak's tenth column or MACS's abs_summit, else the middle).
 
     Raises:
         BadData: lists every line that is no interval; or there is no line.
     """
+    refuse_other_kinds(path)
     problems = Problems(path)
-    blocks, known = [], False
+    blocks, known, columns = [], False, _BED
     for lines in read_lines(path):
-        peaks, rows = _sound_peaks(lines)
+        columns = columns if known else _columns(lines)
+        peaks, rows = _sound_peaks(lines, columns)
         others = np.ones(len(lines.start), bool)
         others[rows] = False
         for row in np.flatnonzero(others).tolist():
@@ -47,19 +67,36 @@ def read_peaks(path, own_names=True):
     return peaks[["chrom", "start", "end", "name", "strand", "summit"]]
 
 
-def _sound_peaks(lines):
+def _columns(lines):
+    """The layout of a file by the line of column names in its first block: BED's without one."""
+    for row in np.flatnonzero((lines.n_columns >= 3) & (lines.initial != ord("#"))).tolist():
+        names = lines.line(row).split("\t")
+        if names[:4] == ["chr", "start", "end", "length"]:
+            summit = names.index("abs_summit") if "abs_summit" in names else None
+            return _Columns(base=1, name=names.index("name") if "name" in names else None, summit=summit)
+        return _BED
+    return _BED
+
+
+def _sound_peaks(lines, columns):
     """A dict of columns of the lines that are peaks, and which rows these are."""
     rows = np.flatnonzero(lines.n_columns >= 3)
     chrom, start, end = (lines.column(number, rows) for number in range(3))
-    start, end = start.numbers(), end.numbers()
+    start, end = start.numbers() - columns.base, end.numbers()
     sound = (start >= 0) & (start < end) & (end <= LARGEST_POSITION) & ~chrom.is_empty()
     doubtful = np.flatnonzero(sound & np.isin(lines.initial[rows], [ord(word[0]) for word in _HEADERS]))
     sound[doubtful] = [not word.startswith(_HEADERS) for word in chrom[doubtful].words()]
     rows, start, end = rows[sound], start[sound], end[sound]
     name, offset = np.full(len(rows), None, object), np.full(len(rows), -1)
-    named, narrow = lines.n_columns[rows] > 3, lines.n_columns[rows] == 10
-    name[named] = np.array(lines.column(3, rows[named]).words(), object)
-    offset[narrow] = lines.column(9, rows[narrow]).numbers()
+    if columns.name is not None:
+        named = lines.n_columns[rows] > columns.name
+        name[named] = np.array(lines.column(columns.name, rows[named]).words(), object)
+    if columns.base and columns.summit is not None:
+        with_summit = lines.n_columns[rows] > columns.summit
+        offset[with_summit] = lines.column(columns.summit, rows[with_summit]).numbers() - 1 - start[with_summit]
+    elif not columns.base:
+        narrow = lines.n_columns[rows] == columns.summit + 1
+        offset[narrow] = lines.column(columns.summit, rows[narrow]).numbers()
     summit = np.where((offset >= 0) & (offset < end - start), start + offset, (start + end) // 2)
     chrom = np.array(chrom[sound].repeated_words(), object)
     return {"chrom": chrom, "start": start, "end": end, "name": name, "summit": summit}, rows

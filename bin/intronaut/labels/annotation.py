@@ -24,6 +24,11 @@ MEANING = {
     "introns_unlabelled": "only introns without a label cover enough of the peak",
     "no_strand": "annotated without a strand, so without donor and acceptor",
     "too_short": "shorter than --min-length",
+    "too_long": "a gap between exons longer than --max-length: two loci under one name, more likely",
+    "trans_spliced": "the transcript is joined from several RNAs, so that its gaps may be no introns",
+    "ribosomal_slippage": "a gap where the ribosome changes its frame",
+    "repeated_exon_numbers": "its transcript has several exons of one number, as several copies have",
+    "outside_genome": "ends beyond its chromosome, as over the origin of a circular one",
     "chrom_not_in_fasta": "its chromosome is not in the FASTA",
     "chrom_not_annotated": "its chromosome has no annotated intron",
     "gene_not_annotated": "called by gene, and the annotation has no such gene",
@@ -36,6 +41,16 @@ MEANING = {
     "on_flanking_exon": "the peak touches an exon beside a retained intron",
     "outside_genes": "the peak does not lie inside a gene (--paper)",
     "not_drawn": "a possible negative that the draw left out (--paper)",
+}
+
+# what was left out of the annotation, or read in another way than as exons
+USED_OTHERWISE = {
+    "transcripts_read_from_cds_and_utr": "transcripts have no exon line: their CDS and UTR were taken",
+    "transcripts_without_exons": "transcripts have neither exon nor CDS and are left out",
+    "genes_without_exons": "genes have neither exon nor CDS and are left out",
+    "transcript_lines_without_id": "transcript lines have no transcript_id; the exons have, and are read",
+    "cds_and_utr_lines_without_transcript": "CDS or UTR lines name no transcript and are left out",
+    "lines_not_used_with_faults": "lines with faults are of no exon, so that nothing of them is used",
 }
 
 
@@ -108,15 +123,17 @@ def _counts(flags, start, end):
     return upto[np.searchsorted(cuts, end)] - upto[np.searchsorted(cuts, start)]
 
 
-def why_unusable(introns, chroms, min_length):
+def why_unusable(introns, chroms, min_length, outside=None):
     """The ledger's reason for every intron, None for the ones that can be labelled.
 
-    ``chroms`` holds the chromosomes that the FASTA has; None without a FASTA.
+    ``chroms`` holds the chromosomes that the FASTA has, ``outside`` whether an intron ends beyond its own; None
+    without a FASTA.
     """
     reasons = [
         (~introns["strand"].isin(["+", "-"]), "no_strand"),
         (introns["length"] < min_length, "too_short"),
         (np.full(len(introns), chroms is not None) & ~introns["chrom"].isin(chroms or ()), "chrom_not_in_fasta"),
+        (np.zeros(len(introns), bool) if outside is None else outside, "outside_genome"),
     ]
     return pd.Series(np.select(*zip(*reasons, strict=True), None), introns.index, dtype=object)
 

@@ -1,5 +1,6 @@
 """Callers' tables as text: header, types, places; every problem with its line number."""
 
+import csv
 import itertools
 
 import numpy as np
@@ -7,13 +8,20 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.io.delimited import LARGEST_POSITION
+from intronaut.io.kinds import refuse_other_kinds
 from intronaut.io.text import numbered_lines
 
+SPAN = r"(?P<start>\d+)-(?P<end>\d+)"
+TUPLE = r"\(?\s*(?P<start>\d+)\s*,\s*(?P<end>\d+)\s*\)?"
+# chrom:start-end, as a genome browser takes it, with or without the strand behind it
+PLACE = r"(?P<chrom>.+):(?P<start>[\d,]+)(?:-|\.\.)(?P<end>[\d,]+)(?:[:(/]?(?P<strand>[-+*.])\)?)?"
 MISSING_WORDS = ("", "NA", "NAold", "NaN", "nan", "na", "None", "-nan")
 
 
 def text_table(path):
-    """Read a tab-separated table as text; the index is the line number.
+    """Read a tab-separated table, or one by commas or quoted and by spaces as R writes it, as text.
+
+    The index is the line number.
 
     Lines that start with ``##`` or ``# `` and BED's ``track`` and ``browser`` lines are skipped, a ``#`` before the
     header and quotes around cells are removed, words for a missing value become missing. A first line whose second and
@@ -22,11 +30,13 @@ def text_table(path):
 
     Raises BadData for an empty file and for rows of another width.
     """
+    refuse_other_kinds(path)
     lines = ((number, line) for number, line in numbered_lines(path) if not _is_comment(line))
     head = list(itertools.islice(lines, 2))
     if not head:
         raise BadData(f"{path}: empty; a table was expected")
-    first, second = ([_bare(cell) for cell in line.split("\t")] for _, line in (head * 2)[:2])
+    split = _splitter([line for _, line in head])
+    first, second = (split(line) for _, line in (head * 2)[:2])
     if len(first) >= 3 and first[1].isdecimal() and first[2].isdecimal():
         header = [f"column_{i + 1}" for i in range(len(first))]
     else:
@@ -34,7 +44,7 @@ def text_table(path):
         header = ["row"] * (len(second) == len(first) + 1) + [first[0].lstrip("#") or "row", *first[1:]]
     problems, numbers_, rows = Problems(path), [], []
     for number, line in itertools.chain(head, lines):
-        cells = [_bare(cell) for cell in line.split("\t")]
+        cells = split(line)
         if len(cells) == len(header):
             numbers_.append(number)
             rows.append(cells)
@@ -48,6 +58,18 @@ def text_table(path):
 
 def _is_comment(line):
     return not line.strip() or line.startswith(("##", "# ", "track", "browser"))
+
+
+def _splitter(lines):
+    """How lines split into cells, by the first two of them: at tabs, else at commas or spaces outside quotes."""
+    header = lines[0]
+    if any("\t" in line for line in lines):
+        return lambda line: [_bare(cell) for cell in line.split("\t")]
+    if header.startswith('"') and '" "' in header:
+        return lambda line: [_bare(cell) for cell in next(csv.reader([line], delimiter=" "))]
+    if header.count(",") >= 3:
+        return lambda line: [_bare(cell) for cell in next(csv.reader([line]))]
+    return lambda line: [_bare(line)]
 
 
 def _bare(cell):
@@ -86,6 +108,24 @@ def parts(texts, pattern, what, problems):
     found = texts.str.extract(f"^{pattern}$", expand=True)
     for line, text in texts[found.isna().all(axis=1)].items():
         problems.add(f"{texts.name} is {text!r}, not {what}", line)
+    return found
+
+
+def places(texts, base, problems):
+    """The chrom, start (0-based), end and strand (``.`` where there is none) of a column of ``chrom:start-end``.
+
+    ``base`` is the number of the first base of a chromosome, 0 or 1. What is no such place goes to ``problems``.
+    """
+    found = parts(texts, PLACE, "chrom:start-end", problems)
+    start, end = (whole_numbers(found[name].fillna("0").str.replace(",", ""), problems) for name in ("start", "end"))
+    return found["chrom"].fillna("."), start - base, end, found["strand"].fillna(".")
+
+
+def column_of(table, problems, *names):
+    """The first of the ``names`` that is a column; raises BadData when the table lacks them all."""
+    found = next((name for name in names if name in table), None)
+    if found is None:
+        raise BadData(f"{problems.where}: the table lacks the column {' or '.join(names)}")
     return found
 
 

@@ -1,53 +1,21 @@
-"""From the tables of callers to labels: read, check against the genome, match to introns, classify, agree.
+"""From the tables of callers to labels: read, match to introns, classify, agree.
 
 A label is 1.0 (retained), 0.0 (spliced) or NaN; coordinates are 0-based, half-open, on the forward strand.
 """
 
-import fnmatch
-from dataclasses import dataclass, field
-
 import numpy as np
 import pandas as pd
 
-from intronaut.core.dna import reverse_complement
-from intronaut.core.errors import BadData, Problems, UsageError
-from intronaut.genome.chromosomes import resolve_chrom
-from intronaut.labels.caller_tables import check_places, numbers, text_table, whole_numbers
-from intronaut.labels.callers import FORMATS, IRFINDER_COLUMNS, call_rows, lacking_columns, recognised
+from intronaut.core.errors import BadData, Problems
+from intronaut.labels.caller_tables import check_places, text_table
+from intronaut.labels.callers import FORMATS, lacking_columns, recognised, with_own_names
+from intronaut.labels.generic_calls import read_generic
+from intronaut.labels.intron_callers import IRFINDER_COLUMNS
 from intronaut.labels.pooled import EVIDENCE
 
 CALL_COLUMNS = ("chrom", "start", "end", "strand", "caller", "sample", "value", "can_retain", "can_splice")
 CALL_COLUMNS += ("retained", "spliced", "line")
 OPTIONAL_COLUMNS = pd.Index(["why", *EVIDENCE])
-PLACE_NAMES = {
-    "chrom": ("chrom", "chr", "chromosome", "seqname", "seqnames", "seqid"),
-    "start": ("start", "chromstart", "left"),
-    "end": ("end", "chromend", "stop", "right"),
-    "strand": ("strand",),
-}
-# donor and acceptor dinucleotides of the introns that either spliceosome takes
-SPLICE_SITES = frozenset(["GTAG", "GCAG", "ATAC"])
-LOOKED_AT = 10_000
-SHIFTS = [(0, 0), *((first, last) for first in (-1, 0, 1) for last in (-1, 0, 1) if (first, last) != (0, 0))]
-
-
-@dataclass
-class CallOptions:
-    """What the user says of the calls.
-
-    ``format`` is ``auto``, ``generic`` or one of FORMATS. ``base`` (0 or 1), ``values`` (columns; ``*`` names the
-    caller) and ``names`` (role → column) describe a generic table. ``retained`` and ``spliced`` replace every caller's
-    thresholds; ``limits`` holds others as ``caller.limit`` → number. ``shift`` is added to starts and ends.
-    """
-
-    format: str = "auto"
-    base: int | None = None
-    values: tuple = ()
-    names: dict = field(default_factory=dict)
-    retained: float | None = None
-    spliced: float | None = None
-    limits: dict = field(default_factory=dict)
-    shift: tuple = (0, 0)
 
 
 def read_calls(path, options, genes):
@@ -55,7 +23,7 @@ def read_calls(path, options, genes):
 
     Args:
         path: the file.
-        options: CallOptions.
+        options: a call_options.CallOptions.
         genes: the annotation's genes, for callers that name no chromosome.
 
     Returns:
@@ -68,25 +36,35 @@ def read_calls(path, options, genes):
     table = text_table(path)
     if len(table.columns) == len(IRFINDER_COLUMNS) and "column_1" in table:
         table.columns = IRFINDER_COLUMNS  # its oldest versions write no header
+    table = with_own_names(table)
     kind = recognised(table) if options.format == "auto" else options.format
     problems = Problems(path)
     if kind == "generic":
-        rows = _generic(path, table, options, problems)
+        rows = read_generic(path, table, options, problems)
     else:
-        if lacking_columns(kind, table):
-            raise BadData(f"{path}: not a table of {kind}: it lacks {', '.join(lacking_columns(kind, table))}")
-        limits = caller_limits(kind, options)
-        rows = FORMATS[kind].read(table, limits, genes, problems)
-        for name in ("retained", "spliced"):
-            rows[name] = limits[name] if name not in rows else rows[name]
-        rows["caller"] = kind.removesuffix("_v1")
+        rows = _read_known(path, kind, table, options, genes, problems)
     rows["start"], rows["end"] = rows["start"] + options.shift[0], rows["end"] + options.shift[1]
     check_places(rows[rows["chrom"] != "."], problems)
     problems.raise_if_any()
     # the whole path, since IRFinder and rMATS name the files of all samples alike
     rows["sample"] = f"{path}:" + rows["sample"] if "sample" in rows else str(path)
     rows = rows.dropna(subset="value").reset_index(names="line")
+    if rows.empty:
+        raise BadData(f"{path}: no retention level in any of {len(table):,} rows (read as {kind}); is the table whole?")
     return rows[[*CALL_COLUMNS, *OPTIONAL_COLUMNS.intersection(rows.columns, sort=False)]]
+
+
+def _read_known(path, kind, table, options, genes, problems):
+    """The rows of a table of the format ``kind``, with caller and thresholds."""
+    if lacking := lacking_columns(kind, table):
+        # what a caller's table is recognised by is there, unless the user has named the format
+        what = "not a table" if options.format != "auto" else "looks like a table"
+        raise BadData(f"{path}: {what} of {kind}: it lacks {', '.join(lacking)}")
+    limits = caller_limits(kind, options)
+    rows = FORMATS[kind].read(table, limits, genes, problems)
+    for name in ("retained", "spliced"):
+        rows[name] = limits[name] if name not in rows else rows[name]
+    return rows.assign(caller=kind.removesuffix("_v1"))
 
 
 def caller_limits(kind, options):
@@ -96,128 +74,14 @@ def caller_limits(kind, options):
     return limits | {name: options.limits[f"{kind}.{name}"] for name in limits if f"{kind}.{name}" in options.limits}
 
 
-def _generic(path, table, options, problems):
-    """A table of no known caller: every value column is a caller; a missing value is no measurement."""
-    lacking = [
-        f"--calls-{name} ({what})"
-        for name, value, what in (
-            ("base", options.base, "0 when starts count from 0 as in BED, 1 as in GTF"),
-            ("value", options.values or None, "the column with the retention level"),
-            ("threshold", options.retained, "the level from which an intron is retained"),
-        )
-        if value is None
-    ]
-    if lacking:
-        raise UsageError(
-            f"{path}: no caller's table that is known ({', '.join(table.columns[:6])} …); for a table of your own give "
-            + ", ".join(lacking)
-        )
-    place = {role: _column(path, table, role, options.names) for role in PLACE_NAMES}
-    start = whole_numbers(table[place["start"]], problems) - options.base
-    end = whole_numbers(table[place["end"]], problems)
-    strand = table[place["strand"]] if place["strand"] else "."
-    # without a threshold of its own, whatever is measured and not retained is spliced
-    spliced = np.nextafter(options.retained, -np.inf) if options.spliced is None else options.spliced
-    found = {caller: name for pattern in options.values for caller, name in _matching(path, table, pattern)}
-    return pd.concat(
-        call_rows(table[place["chrom"]], start, end, strand, numbers(table[name], problems), True, True).assign(
-            caller=caller, retained=options.retained, spliced=spliced
-        )
-        for caller, name in found.items()
-    )
-
-
-def _column(path, table, role, names):
-    asked = names.get(role)
-    if asked is not None and asked not in table:
-        raise BadData(f"{path}: no column {asked}; it has {', '.join(table.columns)}")
-    found = asked or next((name for name in table.columns if name.lower() in PLACE_NAMES[role]), None)
-    if found is None and role != "strand":
-        raise BadData(f"{path}: no column for {role} among {', '.join(table.columns)}; name it by --calls-columns")
-    return found
-
-
-def _matching(path, table, pattern):
-    names = [name for name in table.columns if fnmatch.fnmatchcase(name, pattern)]
-    if not names:
-        raise BadData(f"{path}: no column {pattern}; it has {', '.join(table.columns)}")
-    before, star, after = pattern.partition("*")
-    return [(name[len(before) : len(name) - len(after)] if star else name, name) for name in names]
-
-
-def check_splice_sites(path, calls, genome, least, shift):
-    """Refuse calls whose introns do not start and end as introns do, and name the shift of one base that would mend it.
-
-    Up to 10,000 introns spread over the file are looked at, on the chromosomes that the genome has.
-
-    Args:
-        path: the file, for the message.
-        calls: rows of ``read_calls``.
-        genome: a Genome.
-        least: the least share of introns that must be GT-AG, GC-AG or AT-AC.
-        shift: what their starts and ends have been shifted by; the shift named includes it.
-
-    Raises:
-        BadData: the share is lower.
-    """
-    places = calls[["chrom", "start", "end", "strand"]].drop_duplicates()
-    own = {chrom: resolve_chrom(chrom, genome.lengths, genome.aliases) for chrom in places["chrom"].unique()}
-    places = places.assign(chrom=places["chrom"].map(own)).dropna(subset="chrom")
-    places = places.iloc[:: max(1, -(-len(places) // LOOKED_AT))]
-    lengths = places["chrom"].map(genome.lengths)
-    places = places[(places["start"] > 0) & (places["end"] < lengths)]
-    if places.empty:
-        return
-    left = [genome.fetch(chrom, at - 1, at + 3) for chrom, at in zip(places["chrom"], places["start"], strict=True)]
-    right = [genome.fetch(chrom, at - 3, at + 1) for chrom, at in zip(places["chrom"], places["end"], strict=True)]
-    found = list(zip(left, right, places["strand"], strict=True))
-    share = {further: sum(_is_intron(*ends, *further) for ends in found) / len(found) for further in SHIFTS}
-    what = f"of {len(found):,} introns start and end as introns do (GT-AG, GC-AG or AT-AC)"
-    _refuse_shifted(path, share, share[0, 0] < least, lambda best: share[best] >= least, what, shift)
-
-
-def _is_intron(left, right, strand, first, last):
-    ends = left[1 + first : 3 + first] + right[1 + last : 3 + last]
-    return (strand != "-" and ends in SPLICE_SITES) or (strand != "+" and reverse_complement(ends) in SPLICE_SITES)
-
-
-def check_against_annotation(path, calls, introns, chrom_names, shift):
-    """Refuse calls that match the annotated introns much better one base further; for want of a genome to look at.
-
-    ``shift`` is that of :func:`check_splice_sites`.
-
-    Raises:
-        BadData: a shift of one base finds more than twice as many annotated introns.
-    """
-    places = calls[["chrom", "start", "end"]].drop_duplicates()
-    places = places.assign(chrom=places["chrom"].map(chrom_names)).dropna(subset="chrom")
-    known = pd.MultiIndex.from_frame(introns[["chrom", "start", "end"]])
-    share = {}
-    for first, last in SHIFTS:
-        shifted = places.assign(start=places["start"] + first, end=places["end"] + last)
-        share[first, last] = pd.MultiIndex.from_frame(shifted).isin(known).mean() if len(places) else 0
-    best = max(share.values())
-    what = f"of {len(places):,} introns are annotated"
-    _refuse_shifted(path, share, best > 2 * share[0, 0], lambda best: True, what, shift)
-
-
-def _refuse_shifted(path, share, wrong, mends, what, shift):
-    if not wrong:
-        return
-    best = max(SHIFTS, key=share.get)
-    advice = "no shift by one base mends it; are the calls of another assembly?"
-    if mends(best) and best != (0, 0):
-        advice = f"with --shift={shift[0] + best[0]},{shift[1] + best[1]} it would be {share[best]:.1%}"
-    raise BadData(f"{path}: only {share[0, 0]:.1%} {what}; {advice}")
-
-
-def match_calls(calls, introns, chrom_names):
+def match_calls(calls, introns, chrom_names, doubtful=None):
     """Find the annotated intron of every call by its coordinates, and by its strand where the caller tells one.
 
     Args:
         calls: rows of a caller's reader.
         introns: DataFrame chrom, start, end, strand.
         chrom_names: dict from the calls' chromosome names to those of ``introns``, None where there is none.
+        doubtful: gaps that may be no introns, as ``introns``; they stand in the ledger already.
 
     Returns:
         the calls that match, with their ``intron`` (row of introns; a call without a strand may match on both), and
@@ -233,9 +97,13 @@ def match_calls(calls, introns, chrom_names):
     lost = lost.assign(reason=np.where(lost["own"].isna(), "chrom_not_annotated", reason))
     lost.loc[lost["chrom"] == ".", "reason"] = "gene_not_annotated"
     lost = lost.assign(own=lost["own"].fillna(lost["chrom"])).drop_duplicates(["own", "start", "end", "strand"])
-    return matched[["intron", *CALL_COLUMNS, *OPTIONAL_COLUMNS.intersection(matched.columns, sort=False)]], lost[
-        ["chrom", "start", "end", "strand", "caller", "reason"]
-    ]
+    if doubtful is not None:
+        known = {
+            (row.chrom, row.start, row.end, strand) for row in doubtful.itertuples() for strand in (row.strand, ".")
+        }
+        places = zip(lost["own"], lost["start"], lost["end"], lost["strand"], strict=True)
+        lost = lost[np.array([place not in known for place in places], bool)]
+    return matched[["intron", *CALL_COLUMNS]], lost[["chrom", "start", "end", "strand", "caller", "reason"]]
 
 
 def classify(calls):
@@ -337,10 +205,11 @@ def evidence_text(calls, n_introns):
 def retention_level(calls, n_introns):
     """The level of retention from 0 to 1: the mean over the callers that measure a ratio; a lone caller's own value.
 
-    A caller measures a ratio when all its values lie from 0 to 1 and it can tell spliced from unmeasured.
+    A caller measures a ratio when all its values lie from 0 to 1 and it has thresholds for retained and for spliced.
     """
     by_caller = calls.groupby("caller")
-    ratio = (by_caller["value"].min() >= 0) & (by_caller["value"].max() <= 1) & by_caller["spliced"].first().notna()
+    ratio = (by_caller["value"].min() >= 0) & (by_caller["value"].max() <= 1)
+    ratio &= by_caller["spliced"].first().notna() & by_caller["retained"].first().notna()
     if len(ratio) > 1:
         calls = calls[calls["caller"].map(ratio)]
     return calls.groupby("intron")["value"].mean().reindex(range(n_introns))

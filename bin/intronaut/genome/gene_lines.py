@@ -1,0 +1,179 @@
+"""The feature lines of GTF and GFF3 files: which of them say something of exons, and what is wrong with the others.
+
+A line that is used (an exon; a CDS or UTR of a transcript without exons) must be right; what is wrong with any other
+is counted. Positions in the files are 1-based, both ends included.
+"""
+
+import itertools
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from intronaut.core.errors import BadData, Problems
+from intronaut.genome import gff3, gtf
+from intronaut.genome.gene_models import CODING, CODING_KINDS, EXON, EXON_KINDS, OTHER, TRANSCRIPT, GeneModels
+from intronaut.io.delimited import LARGEST_POSITION, LONGEST_NUMBER, Lines, read_lines
+
+_STRANDS = "+-.?"
+_N_COLUMNS = 9
+CHROM, SOURCE, KIND, FIRST, LAST, STRAND, ATTRIBUTES = 0, 1, 2, 3, 4, 6, 8
+_GFF3_ATTRIBUTE = re.compile(r"\s*[^\s=;\"]+=")
+_GTF_ATTRIBUTE = re.compile(r"\s*[^\s=;\"]+ +[^\s=;]+")
+_FASTA = (">", "##FASTA")
+
+
+@dataclass
+class Features:
+    """The sound feature lines of a block: which rows of it they are, their first and last base (1-based), int arrays.
+
+    ``without_place`` holds the (kind, attributes) of lines whose coordinates or strand cannot be, and are not needed.
+    """
+
+    lines: Lines
+    rows: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    without_place: list = field(default_factory=list)
+
+    def __getitem__(self, chosen):
+        return Features(self.lines, self.rows[chosen], self.first[chosen], self.last[chosen])
+
+    def __len__(self):
+        return len(self.rows)
+
+    def column(self, number):
+        """One column of the lines, see :class:`intronaut.io.delimited.Column`."""
+        return self.lines.column(number, self.rows)
+
+    def spans(self):
+        """Where the source and the attributes begin and the line ends, in the bytes of the block: three lists."""
+        attributes = self.column(ATTRIBUTES)
+        return self.column(SOURCE).start.tolist(), attributes.start.tolist(), attributes.end.tolist()
+
+    def numbers(self):
+        """The number of every line in the file: int array."""
+        return self.lines.first + self.rows
+
+    def kinds(self):
+        """EXON, CODING, TRANSCRIPT (of GTF) or OTHER of every line: int8 array."""
+        column = self.column(KIND)
+        kinds = np.full(len(self), OTHER, np.int8)
+        words = [(b"exon", EXON), (b"transcript", TRANSCRIPT), *((kind.encode(), CODING) for kind in CODING_KINDS)]
+        # a file holds few of the kinds: each is looked for only where its first letter and length occur
+        length = column.end - column.start
+        for word, kind in words:
+            candidates = np.flatnonzero(length == len(word))
+            if len(candidates):
+                kinds[candidates[column[candidates].equals(word)]] = kind
+        return kinds
+
+
+def read_gene_models(path):
+    """Read the lines of a GTF or GFF3 file (plain, gzip, bgzf or ``-``); the format shows in column nine.
+
+    Returns:
+        GeneModels.
+
+    Raises:
+        BadData: lists every line that is used and has the wrong number of columns, impossible coordinates or strand,
+            and every exon without a transcript.
+    """
+    problems, faults = Problems(path), []
+    models = GeneModels()
+    blocks = _features(path, faults, models.left_out)
+    head = []
+    dialect = next((kind for block in blocks if head.append(block) or (kind := _dialect(block))), None)
+    if dialect:
+        dialect.read(itertools.chain(head, blocks), models, faults)
+    _raise_faults(faults, models, problems)
+    return models
+
+
+def _raise_faults(faults, models, problems):
+    """Raise BadData for the faults, ``(line, what, key of a transcript or None)``, in the order of the lines.
+
+    A fault of a transcript's CDS or UTR counts only when the transcript has no exon, for else the line is not used.
+    """
+    with_exons = {key[0] for key in models.keys_with_exons()} if any(key for *_, key in faults) else set()
+    for number, what, key in sorted(faults, key=lambda fault: fault[0]):
+        if key in with_exons:
+            models.left_out["lines_not_used_with_faults"] += 1
+        else:
+            problems.add(what, number)
+    problems.raise_if_any()
+
+
+def _dialect(block):
+    """The module that reads the file, told by the first line whose attributes are of one of the two ways; or None."""
+    for text in block.column(ATTRIBUTES).words():
+        if _GFF3_ATTRIBUTE.match(text):
+            return gff3
+        if _GTF_ATTRIBUTE.match(text):
+            return gtf
+    return None
+
+
+def _features(path, faults, left_out):
+    """Yield the Features of every block of lines; what is wrong with others is added to ``faults`` or counted."""
+    any_feature = False
+    for lines in read_lines(path):
+        marks = np.flatnonzero((lines.initial == ord("#")) | (lines.initial == ord(">")))
+        # sequence may follow a bare ">" as well; before any feature it is a FASTA file
+        end = next((row for row in marks if lines.line(row).startswith(_FASTA)), len(lines.start))
+        wanted = lines.start < lines.end
+        wanted[marks[lines.initial[marks] == ord("#")]], wanted[end:] = False, False
+        features = _sound_features(lines, np.flatnonzero(wanted & (lines.n_columns == _N_COLUMNS)))
+        wanted[features.rows] = False
+        any_feature |= len(features) > 0 or bool(wanted.any())
+        if end < len(lines.start) and not any_feature:
+            raise BadData(f"{path}: starts with {lines.line(end)[:40]!r}: a FASTA file, not a GTF or GFF3 annotation")
+        for row in np.flatnonzero(wanted):
+            columns = lines.line(row).split("\t")
+            if _is_needed(columns):
+                faults.append((lines.first + row, _fault(columns), _transcript_of(columns)))
+            else:
+                features.without_place.append((columns[KIND], columns[ATTRIBUTES]))
+                left_out["lines_not_used_with_faults"] += 1
+        yield features
+        if end < len(lines.start):
+            return
+
+
+def _sound_features(lines, rows):
+    """The Features of those of ``rows``, lines of nine columns, that are sound."""
+    chrom, kind, first, last, strand = (lines.column(k, rows) for k in (CHROM, KIND, FIRST, LAST, STRAND))
+    first, last = first.numbers(), last.numbers()
+    sound = (first > 0) & (first <= last) & (last <= LARGEST_POSITION) & ~chrom.is_empty() & ~kind.is_empty()
+    sound &= strand.is_letter(_STRANDS)
+    features = Features(lines, rows, first, last)
+    return features if sound.all() else features[sound]
+
+
+def _is_needed(columns):
+    """Whether a line with a fault may be an exon or a part of one; any other is not used but for its attributes."""
+    return len(columns) != _N_COLUMNS or columns[KIND] in ("", *EXON_KINDS, *CODING_KINDS)
+
+
+def _transcript_of(columns):
+    """The transcript of a CDS or UTR line, which matters only where the transcript has no exon; else None."""
+    if len(columns) != _N_COLUMNS or columns[KIND] not in CODING_KINDS:
+        return None
+    if _GFF3_ATTRIBUTE.match(columns[ATTRIBUTES]):
+        return next(iter(gff3.parents(columns[ATTRIBUTES])), None)
+    text = columns[ATTRIBUTES].encode()
+    return gtf.attribute(text, b"transcript_id", 0, len(text)) or None
+
+
+def _fault(columns):
+    """What keeps the columns of a line from being a feature."""
+    if len(columns) != _N_COLUMNS:
+        return f"{len(columns)} tab-separated columns; a GTF or GFF3 line has 9"
+    first, last, strand = columns[FIRST], columns[LAST], columns[STRAND]
+    if not all(text.isascii() and text.isdecimal() for text in (first, last)):
+        return f"coordinates {first!r} to {last!r} are not whole numbers from 1"
+    if max(len(first), len(last)) > LONGEST_NUMBER or not 0 < int(first) <= int(last) <= LARGEST_POSITION:
+        return f"coordinates {first} to {last} are not 1-based, start before end"
+    if len(strand) != 1 or strand not in _STRANDS:
+        return f"strand {strand!r} is not + - . or ?"
+    return "empty chromosome or feature type"

@@ -1,0 +1,151 @@
+"""GFF3 lines: the hierarchy of genes, transcripts and exons that they tell by ID and Parent in column nine."""
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from intronaut.genome.gene_models import CODING, CODING_KINDS, EXON, EXON_KINDS, SLIPPAGE, TRANS_SPLICED
+from intronaut.genome.gtf import RETAINED_INTRON
+
+_KIND_COLUMN, _CHROM, _STRAND, _ATTRIBUTES = 2, 0, 6, 8
+_PARTS = dict.fromkeys(EXON_KINDS, EXON) | dict.fromkeys(CODING_KINDS, CODING)
+# features without children of interest: not read at all
+_SKIPPED = frozenset(["intron"])
+_PARENT = re.compile(r"(?:^|;)\s*Parent\s*=([^;]*)")
+_TRANSCRIPT = re.compile(r"RNA$|transcript$|^mRNA|_segment$")
+_EXCEPTIONS = {"trans-splicing": TRANS_SPLICED, "ribosomal slippage": SLIPPAGE}
+
+
+@dataclass
+class _Feature:
+    """One feature with an ID: the ID of its parent, kind, what its attributes say, and where its lines lie."""
+
+    parent: str
+    kind: str
+    about: tuple
+    spans: list = field(default_factory=list)  # (chrom, strand, [line, start, end])
+    exception: str | None = None
+
+
+def read(blocks, models, faults):
+    """Add the transcripts, exons and coding parts of the blocks of Features to ``models``.
+
+    Exons may precede their transcripts and those their genes, so parents are sought last. An exon without a parent in
+    the file is one of the ``faults``; so is a CDS or UTR, when its transcript has no exon.
+    """
+    features, first_lines = {}, {}
+    for lines in blocks:
+        _read_block(lines, features, first_lines, models, faults)
+    transcripts = {key[0] for key in models.transcripts}
+    lacking = [parent for parent in transcripts if parent not in features]
+    for parent in lacking:
+        kind, number = first_lines[parent]
+        faults.append((number, f"Parent {parent!r} is nowhere in the file", parent if kind == CODING else None))
+    if not lacking:
+        _describe(features, models)
+    models.about += [(key[0], key[0], None, False) for key in list(models.transcripts)[len(models.about) :]]
+
+
+def _read_block(lines, features, first_lines, models, faults):
+    for kind, text in lines.without_place:
+        _add_feature(features, kind, text)
+    parts = {kind: ([], []) for kind in (EXON, CODING)}
+    words = (lines.column(k).words() for k in (_KIND_COLUMN, _CHROM, _STRAND, _ATTRIBUTES))
+    places = lines.numbers().tolist(), (lines.first - 1).tolist(), lines.last.tolist()
+    for row, (*place, kind, chrom, strand, text) in enumerate(zip(*places, *words, strict=True)):
+        part, number = _PARTS.get(kind), place[0]
+        if part is None:
+            if kind not in _SKIPPED:
+                _add_feature(features, kind, text, (chrom, strand, place))
+            continue
+        above = parents(text)
+        if not above and part == EXON:
+            faults.append((number, "exon without Parent", None))
+        elif not above:
+            models.left_out["cds_and_utr_lines_without_transcript"] += 1
+        for parent in above:
+            # the first exon, or where there is none the first CDS or UTR
+            if parent not in first_lines or part == EXON != first_lines[parent][0]:
+                first_lines[parent] = part, number
+            transcript = models.number((parent, "", chrom, strand))
+            parts[part][0].append(row)
+            parts[part][1].append(transcript)
+            if "exception=" in text and (exception := _EXCEPTIONS.get(attributes(text).get("exception"))):
+                models.exceptions[transcript] = exception
+    for kind, (chosen, transcripts) in parts.items():
+        models.add(kind, transcripts, lines[chosen])
+
+
+def _add_feature(features, kind, text, place=None):
+    found = attributes(text)
+    if "ID" not in found:
+        return
+    parent = next(iter(parents(text)), "")
+    feature = features.setdefault(found["ID"], _Feature(parent, kind, _about(found)))
+    if place:
+        feature.spans.append(place)
+    feature.exception = feature.exception or _EXCEPTIONS.get(found.get("exception"))
+
+
+def parents(text):
+    """The identifiers after ``Parent`` in column nine, percent escapes undone, those of no letter left out."""
+    found = _PARENT.search(text) if "Parent" in text else None
+    names = (name.strip() for name in found[1].split(",")) if found else ()
+    return [unquote(name) for name in names if name]
+
+
+def attributes(text):
+    """Column nine of a GFF3 line as a dict, percent escapes undone."""
+    pairs = (part.partition("=") for part in text.split(";") if "=" in part)
+    found = {key.strip(): value.strip() for key, _, value in pairs}
+    return {key: unquote(value) for key, value in found.items()} if "%" in text else found
+
+
+def _about(found):
+    biotype = found.get("transcript_type") or found.get("transcript_biotype") or found.get("biotype")
+    name = found.get("gene_name") or found.get("gene") or found.get("Name")
+    return found.get("transcript_id"), found.get("gene_id"), name, biotype
+
+
+def _describe(features, models):
+    """Complete ``models`` by the features that its transcripts are, and count the ones that have no exon."""
+    used, with_children = set(), _above_exons(features, models)
+    for number, (identifier, _, *place) in enumerate(models.transcripts):
+        chain = _chain(identifier, features)
+        used.update(chain)
+        own, top = features[identifier], features[chain[-1]]
+        name, _, _, biotype = own.about
+        _, gene, symbol, _ = top.about
+        models.about.append((name or bare(identifier), gene or bare(chain[-1]), symbol, biotype == RETAINED_INTRON))
+        exception = models.exceptions.get(number) or own.exception or top.exception
+        if exception:
+            models.exceptions[number] = exception
+        # the parts of a trans-spliced gene stand on lines of the gene where its transcript has one line
+        spans = top.spans if exception == TRANS_SPLICED and len(own.spans) <= 1 else own.spans
+        for *where, span in spans:
+            if where == place:
+                models.add_span(number, *span)
+        if identifier in with_children:
+            models.with_children.add(number)
+    unused = [feature.kind for identifier, feature in features.items() if identifier not in used]
+    models.left_out["transcripts_without_exons"] += sum(_TRANSCRIPT.search(kind) is not None for kind in unused)
+    models.left_out["genes_without_exons"] += sum("gene" in kind and not _TRANSCRIPT.search(kind) for kind in unused)
+
+
+def _above_exons(features, models):
+    """The identifiers of the features above the transcripts that have an exon line."""
+    with_exons = {key[0] for key in models.keys_with_exons()}
+    return {above for identifier in with_exons for above in _chain(identifier, features)[1:]}
+
+
+def _chain(identifier, features):
+    """The identifiers from a transcript up to the feature at the top of its parents' chain."""
+    chain = [identifier]
+    while (parent := features[chain[-1]].parent) in features and parent not in chain:
+        chain.append(parent)
+    return chain
+
+
+def bare(identifier):
+    """An ID without the kind that Ensembl (``gene:``), NCBI (``gene-``, ``rna-``) and others put before it."""
+    return re.sub(r"^(?:gene|transcript|rna)[:-]", "", identifier, flags=re.IGNORECASE)

@@ -1,0 +1,154 @@
+"""Readers of callers whose rows are splicing events; each as :mod:`intronaut.labels.callers` says."""
+
+import numpy as np
+import pandas as pd
+
+from intronaut.core.errors import BadData
+from intronaut.labels.caller_tables import SPAN, TUPLE, column_of, numbers, parts, places, whole_numbers
+from intronaut.labels.rows import call_rows, events_of, placed_by_gene
+
+# SUPPA2's event identifiers with the outer ends of the exons, and without them (generateEvents --boundary V)
+_SUPPA_EVENTS = (
+    rf"(?P<gene>[^;]+);RI:(?P<chrom>.+):\d+:{SPAN}:\d+:(?P<strand>[+-])",
+    rf"(?P<gene>[^;]+);RI:(?P<chrom>.+):{SPAN}:(?P<strand>[+-])",
+)
+
+
+def rmats(table, limits, genes, problems):
+    """rMATS ``RI.MATS.JC.txt``, ``JCEC.txt``: the intron lies between upstreamEE and downstreamES; value = IncLevel.
+
+    Every replicate of both groups is a sample. With the limits fdr and delta an intron is retained only where the
+    groups differ.
+    """
+    place = _rmats_place(table, problems)
+    differs = numbers(table["FDR"], problems).fillna(1) <= limits["fdr"]
+    differs &= numbers(table["IncLevelDifference"], problems).abs().fillna(0) >= limits["delta"]
+    # version 3 of rMATS calls IC_SAMPLE_1 what is IJC_SAMPLE_1 since
+    rows = []
+    for group in "12":
+        counts = (column_of(table, problems, f"{kind}JC_SAMPLE_{group}", f"{kind}C_SAMPLE_{group}") for kind in "IS")
+        names = f"IncLevel{group}", *counts
+        level, included, skipped = (table[name].str.split(",", expand=True) for name in names)
+        n_levels = level.count(axis=1)
+        for line in table.index[(included.count(axis=1) != n_levels) | (skipped.count(axis=1) != n_levels)]:
+            problems.add(f"group {group} has not one inclusion and one skipping count for every inclusion level", line)
+        for i in level.columns.intersection(included.columns).intersection(skipped.columns):
+            enough = sum(numbers(lists[i], problems) for lists in (included, skipped)) >= limits["reads"]
+            found = call_rows(*place, numbers(level[i], problems), enough & differs, enough)
+            rows.append(found.assign(sample=f"{group}.{i + 1}"))
+    return pd.concat(rows)
+
+
+def rmats_events(table, limits, genes, problems):
+    """rMATS ``fromGTF.RI.txt``: introns that some annotated or novel transcript retains; no reads, so value = 1."""
+    return call_rows(*_rmats_place(table, problems), 1.0, True, False)
+
+
+def _rmats_place(table, problems):
+    start, end = (whole_numbers(table[name], problems) for name in ("upstreamEE", "downstreamES"))
+    return table["chr"], start, end, table["strand"]
+
+
+def suppa_psi(table, limits, genes, problems):
+    """SUPPA2 ``.psi``: event ``gene;RI:chrom:s1:e1-s2:e2:strand``, 1-based closed exons; a column a sample."""
+    events, place = _suppa_events(table["row"], problems)
+    return pd.concat(
+        call_rows(*place, numbers(events_of(table[name], events), problems), True, True).assign(sample=name)
+        for name in table.columns.drop("row")
+    )
+
+
+def suppa_ioe(table, limits, genes, problems):
+    """SUPPA2 ``.ioe``: the annotated retention events; no expression, so value = 1."""
+    _, place = _suppa_events(table["event_id"], problems)
+    return call_rows(*place, 1.0, True, False)
+
+
+def suppa_dpsi(table, limits, genes, problems):
+    """SUPPA2 ``.dpsi``: value = |ΔPSI|, trusted up to the limit p; the lack of a change shows nothing."""
+    events, place = _suppa_events(table["row"], problems)
+    rows = []
+    for name in [name for name in table if name.endswith("_dPSI")]:
+        change = numbers(events_of(table[name], events), problems).abs()
+        pair = name.removesuffix("_dPSI")
+        p = numbers(events_of(table[column_of(table, problems, f"{pair}_p-val", f"{pair}_p.val")], events), problems)
+        rows.append(call_rows(*place, change, p <= limits["p"], False).assign(sample=name))
+    return pd.concat(rows)
+
+
+def _suppa_events(texts, problems):
+    """The identifiers of the retention events among ``texts``, and their places."""
+    events = texts[texts.str.contains(";RI:", regex=False, na=False)]
+    if events.empty:
+        raise BadData(f"{problems.where}: no retained-intron event (gene;RI:…) in it; is it the file of another event?")
+    long, short = (events.str.extract(f"^{pattern}$", expand=True) for pattern in _SUPPA_EVENTS)
+    place = long.where(long["start"].notna(), short)
+    layout = "gene;RI:chrom:s1:e1-s2:e2:strand or gene;RI:chrom:e1-s2:strand"
+    for line, text in events[place["start"].isna()].items():
+        problems.add(f"{texts.name} is {text!r}, not {layout}", line)
+    place = place.fillna("0")
+    return events, (place["chrom"], whole_numbers(place["start"], problems), whole_numbers(place["end"], problems) - 1,
+                    place["strand"])  # fmt: skip
+
+
+def majiq(table, limits, genes, problems):
+    """MAJIQ/voila 2 tsv: ir_coords is the intron, 1-based closed; its PSI is the last of the junctions'."""
+    return _majiq_rows(table, "ir_coords", "mean_psi_per_lsv_junction", 1, 0, genes, problems)
+
+
+def majiq_v1(table, limits, genes, problems):
+    """MAJIQ/voila 1 tsv: IR coords are the last base of the exon before and the first base of the one after."""
+    return _majiq_rows(table, "IR coords", "E(PSI) per LSV junction", 0, 1, genes, problems)
+
+
+def majiq_dpsi(table, limits, genes, problems):
+    """MAJIQ/voila 2 deltapsi tsv: value = |ΔPSI|, trusted from the limit probability of a change up."""
+    rows = _majiq_rows(table, "ir_coords", "mean_dpsi_per_lsv_junction", 1, 0, genes, problems)
+    changing = _last_item(table.loc[rows.index, "probability_changing"], problems).to_numpy()
+    return rows.assign(value=rows["value"].abs(), can_retain=changing >= limits["probability"], can_splice=False)
+
+
+def _majiq_rows(table, coords, psi, first, last, genes, problems):
+    table = table[table[coords].notna()]
+    span = parts(table[coords], SPAN, "start-end", problems).fillna("0")
+    start, end = (whole_numbers(span[name], problems) for name in ("start", "end"))
+    start, end = start - first, end - last
+    value = _last_item(table[psi], problems)
+    chrom = next((name for name in ("seqid", "chr") if name in table), None)
+    if chrom:
+        return call_rows(table[chrom], start, end, table[column_of(table, problems, "strand")], value, True, True)
+    gene = table[column_of(table, problems, "gene_id", "Gene ID")].str.removeprefix("gene:")
+    return placed_by_gene(gene, start, end, genes, value=value, can_retain=True, can_splice=True)
+
+
+def _last_item(texts, problems):
+    return numbers(texts.str.split(";").str[-1].rename(texts.name), problems)
+
+
+def vast(table, limits, genes, problems):
+    """vast-tools ``INCLUSION_LEVELS_FULL-*.tab``: COORD is the intron, 1-based closed; value = PIR / 100.
+
+    The quality column of a sample must say OK or SOK for its reads; its fifth score is the p of the test that reads at
+    both ends of the intron are balanced, asked of retained introns.
+    """
+    table = table[table["EVENT"].str.contains(r"^[A-Za-z0-9]+INT\d+", regex=True, na=False)]
+    strand = parts(table["FullCO"], r".+:(?P<strand>[+-])", "chrom:exon=exon:strand", problems)["strand"].fillna(".")
+    place = *places(table["COORD"], 1, problems)[:3], strand
+    samples = {name: f"{name}{mark}Q" for mark in "-." for name in table if f"{name}{mark}Q" in table}
+    if not samples:
+        raise BadData(f"{problems.where}: a table of vast-tools that lacks SAMPLE-Q, the quality of any sample")
+    rows = []
+    for name, quality in samples.items():
+        scores = table[quality].fillna("N").str.split("@").str[0].str.split(",")
+        read = scores.str[0].isin(["SOK", "OK"])
+        balanced = ~(pd.to_numeric(scores.str[4], errors="coerce") <= limits["balance"])
+        rows.append(call_rows(*place, numbers(table[name], problems) / 100, read & balanced, read).assign(sample=name))
+    return pd.concat(rows)
+
+
+def splicegrapher(table, limits, genes, problems):
+    """SpliceGrapher/chromir events: the intron between two 1-based closed exons; a catalogue, so value = 1."""
+    spans = (parts(table[name], TUPLE, "(start, end)", problems).fillna("0") for name in ("Pre_Exon", "Post_Exon"))
+    pre, post = (span.apply(whole_numbers, problems=problems) for span in spans)
+    start, end = np.minimum(pre["end"], post["end"]), np.maximum(pre["start"], post["start"]) - 1
+    return call_rows(table["Chromosome"], start, end, table["Strand"], 1.0, True, False)

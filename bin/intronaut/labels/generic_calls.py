@@ -1,0 +1,121 @@
+"""A table of no known caller, described by the user: which columns are places, values and reads."""
+
+import fnmatch
+
+import numpy as np
+import pandas as pd
+
+from intronaut.core.errors import BadData, UsageError
+from intronaut.labels.caller_tables import PLACE, numbers, places, whole_numbers
+from intronaut.labels.rows import call_rows
+
+PLACE_NAMES = {
+    "chrom": ("chrom", "chr", "chromosome", "seqname", "seqnames", "seqid"),
+    "start": ("start", "chromstart", "left", "begin"),
+    "end": ("end", "chromend", "stop", "right"),
+    "strand": ("strand",),
+}
+_ROLES = (*PLACE_NAMES, "place")
+
+
+def read_generic(path, table, options, problems):
+    """The rows of the table, see :mod:`intronaut.labels.callers`: every value column is a caller.
+
+    A missing value is no measurement. Where the columns of ``options.evidence`` hold fewer reads than asked for, the
+    value decides nothing.
+
+    Raises:
+        UsageError: an option is lacking that the table needs.
+        BadData: a column is lacking.
+    """
+    _require_options(path, table, options)
+    table = _chosen_rows(path, table, options.rows)
+    place = _places(path, table, options, problems)
+    enough = pd.Series(True, table.index)
+    for name, least in options.evidence.items():
+        enough &= numbers(table[_present(path, table, name)], problems) >= least
+    # without a threshold of its own, whatever is measured and not retained is spliced
+    spliced = np.nextafter(options.retained, -np.inf) if options.spliced is None else options.spliced
+    values = {caller: name for pattern in options.values for caller, name in _matching(path, table, pattern)}
+    return pd.concat(
+        call_rows(*place, numbers(table[name], problems), enough, enough).assign(
+            caller=caller, retained=options.retained, spliced=spliced
+        )
+        for caller, name in values.items()
+    )
+
+
+def _require_options(path, table, options):
+    lacking = [
+        f"--calls-{name} ({what})"
+        for name, value, what in (
+            ("base", options.base, "0 when starts count from 0 as in BED, 1 as in GTF"),
+            ("value", options.values or None, "the column with the retention level"),
+            ("threshold", options.retained, "the level from which an intron is retained"),
+        )
+        if value is None
+    ]
+    if lacking:
+        raise UsageError(
+            f"{path}: no caller's table that is known ({', '.join(table.columns[:6])} …); for a table of your own give "
+            + ", ".join(lacking)
+        )
+    for role in options.names:
+        if role not in _ROLES:
+            raise UsageError(f"--calls-columns {role}=…: {role} is none of {', '.join(_ROLES)}")
+
+
+def _chosen_rows(path, table, rows):
+    for name, values in rows.items():
+        table = table[table[_present(path, table, name)].isin(values)]
+        if table.empty:
+            raise BadData(f"{path}: no row with {name} {' or '.join(values)}")
+    return table
+
+
+def _places(path, table, options, problems):
+    """The chrom, start, end and strand of every row: from three columns, or from one that holds chrom:start-end."""
+    one = _place_column(path, table, options.names)
+    if one is None:
+        columns = {role: _column(path, table, role, options.names) for role in PLACE_NAMES}
+        start = whole_numbers(table[columns["start"]], problems) - options.base
+        end = whole_numbers(table[columns["end"]], problems)
+        return table[columns["chrom"]], start, end, table[columns["strand"]] if columns["strand"] else "."
+    chrom, start, end, strand = places(table[one], options.base, problems)
+    column = _column(path, table, "strand", options.names)
+    if column not in (None, one):
+        strand = strand.where(strand != ".", table[column])
+    return chrom, start, end, strand
+
+
+def _place_column(path, table, names):
+    """The column that holds whole places: the one that is named, or where no column is a chromosome, the first."""
+    if "place" in names or len({names.get(role) for role in ("chrom", "start", "end")} - {None}) == 1:
+        return _present(path, table, names.get("place") or names.get("chrom") or names.get("start") or names.get("end"))
+    if "chrom" in names or any(name.lower() in PLACE_NAMES["chrom"] for name in table.columns):
+        return None
+    return next((name for name in table.columns if table[name].dropna().str.fullmatch(PLACE).all()
+                 and table[name].notna().any()), None)  # fmt: skip
+
+
+def _present(path, table, name):
+    if name not in table:
+        raise BadData(f"{path}: no column {name}; it has {', '.join(table.columns)}")
+    return name
+
+
+def _column(path, table, role, names):
+    if role in names:
+        return _present(path, table, names[role])
+    found = next((name for name in table.columns if name.lower() in PLACE_NAMES[role]), None)
+    if found is None and role != "strand":
+        raise BadData(f"{path}: no column for {role} among {', '.join(table.columns)}; name it by --calls-columns")
+    return found
+
+
+def _matching(path, table, pattern):
+    names = [name for name in table.columns if fnmatch.fnmatchcase(name, pattern)]
+    if not names:
+        raise BadData(f"{path}: no column {pattern}; it has {', '.join(table.columns)}")
+    before, star, after = pattern.partition("*")
+    return [(name[len(before) : len(name) - len(after)] if star else name, name) for name in names]
