@@ -8,8 +8,8 @@
 
 Reads the folders of fit or finetune: predictions.tsv, and model.json where there is one. Models are compared on the
 windows that all of them predicted; the covariates-only baseline of the first folder is one of them. Every pair is
-tested: AUROC by DeLong's test for grouped rows, average precision and Brier score by a bootstrap of leakage groups,
-p-values by Holm over all pairs, and equivalence of AUROC by two one-sided tests.
+tested on pairs of windows of one fold: AUROC, average precision, deviance explained and Brier score by a paired
+jackknife over leakage groups, p-values by Holm over all pairs, and equivalence of AUROC by two one-sided tests.
 
 Output, a folder:
   models.tsv       one line a model: every metric with its 95 % interval, on the common windows
@@ -42,7 +42,9 @@ def make_parser():
     how.add_argument(
         "--margin", type=positive_float, default=0.01, metavar="D", help="AUROC difference that does not matter"
     )
-    how.add_argument("--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates")
+    how.add_argument(
+        "--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates, for metrics that jump"
+    )
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
     add_run_options(parser, seed=True)
@@ -56,35 +58,32 @@ def main(argv):
 
     from intronaut.io import tables
     from intronaut.paper import claims
-    from intronaut.stats import model_comparison
+    from intronaut.stats import model_comparison, within_folds
 
     everything, baselines = read_models(args.folders)
     table, left_out = common_rows(everything, log)
     groups = groups_of(table["name"], args.labels, log)
+    scores = score(everything, groups, args, log)
     models = [model for model in everything if model["compared"]]
-    point, replicated = score(models, table, groups, args)
-    n_groups = len(set(groups))
-    labels = table["label"].to_numpy()
-    logits_of_all = np.stack([model["predictions"]["logit"].to_numpy() for model in everything])
-    logits = logits_of_all[: len(models)]
-    aurocs = model_comparison.delong(labels, logits, groups)
-    comparison = model_comparison.compare_pairs(
-        aurocs, model_comparison.delong(labels, logits), point, replicated, n_groups, args.margin
-    )
+    labels, folds = table["label"].to_numpy(), table["fold"].to_numpy()
+    logits = np.stack([model["predictions"]["logit"].to_numpy() for model in models])
+    of_models = [one[1:] for one in scores[: len(models)]]
+    aurocs = model_comparison.jackknife_aurocs([one[1:] for one in scores])
+    independent = model_comparison.delong_within_folds(labels, logits, folds)
+    comparison = model_comparison.compare_pairs(of_models, independent, args.margin)
     names = [model["name"] for model in models]
     comparison = with_sentences(comparison, names, aurocs.values, len(table), args.margin)
-    table_of_models = model_table(names, point, replicated, n_groups)
+    table_of_models = model_table(names, [summary["metrics"] for summary, _, _ in scores[: len(models)]])
     evidence = claims.Evidence(
-        [model["name"] for model in everything], [model["notes"] for model in everything],
-        model_comparison.delong(labels, logits_of_all, groups), args.margin, len(table), rarer_groups(labels, groups),
-        baselines, read_groups(args.explain), *read_motifs(args.motifs),
+        [model["name"] for model in everything], [model["notes"] for model in everything], aurocs, args.margin,
+        len(table), rarer_groups(labels, groups), baselines, read_groups(args.explain), *read_motifs(args.motifs),
     )  # fmt: skip
     with whole_folder(args.output) as folder:
         tables.write_table(folder / "models.tsv", table_of_models)
         tables.write_table(folder / "comparison.tsv", comparison)
         tables.write_table(folder / "claims.tsv", claims.decide(evidence))
         write_settings(folder / "compare.json", table, groups, left_out, args)
-        draw(folder, names, labels, logits, aurocs.values, comparison)
+        draw(folder, names, labels, within_folds.percentiles(logits, folds), aurocs.values, comparison)
     for sentence in comparison["sentence"]:
         log.note(sentence)
 
@@ -140,11 +139,27 @@ def read_model(name, folder):
     if table[["label", "p_retained", "logit"]].isna().any(axis=None) or not table["label"].isin([0, 1]).all():
         raise BadData(f"{path}: label must be 0 or 1, p_retained and logit must be numbers, in every line")
     notes = read_notes(folder) if (folder / "model.json").exists() else {}
-    return {"name": name, "path": path, "notes": notes, "predictions": table.set_index("name")}
+    predictions, refits = table.set_index("name"), folder / "refits.tsv"
+    model = {"name": name, "path": path, "notes": notes, "predictions": predictions, "refits": None}
+    return model | ({"refits": read_refits(refits, predictions.index)} if refits.exists() else {})
+
+
+def read_refits(path, names):
+    """What fit wrote beside the predictions ``names``: DataFrame of null_logit and the logits without_1, without_2 …"""
+    from intronaut.io import tables
+
+    table = tables.read_table(path, ("name", "null_logit")).set_index("name")
+    try:
+        return table.astype(float).loc[names]
+    except (KeyError, TypeError, ValueError) as problem:
+        raise BadData(f"{path}: not of the predictions beside it ({problem}); fit the model again") from problem
 
 
 def common_rows(models, log):
-    """The windows that every model predicted, in the first one's order: ``(DataFrame name label, left-out counts)``."""
+    """The windows that every model predicted, in the first one's order: DataFrame name label fold, and left-out counts.
+
+    Every model gets these rows, the ``fold`` of :func:`common_folds`, ``refitted`` and ``null_logits``.
+    """
     from intronaut.stats.metrics import require_both_classes
 
     first = models[0]
@@ -165,7 +180,38 @@ def common_rows(models, log):
         if model["left_out"]:
             log.warn(f"{model['name']}: {model['left_out']:,} of {had:,} windows left out: not predicted by all models")
     require_both_classes(labels.to_numpy(), "the windows that all models predicted")
-    return labels.reset_index(), {model["name"]: model["left_out"] for model in models if model.get("compared", True)}
+    fold = common_folds(models, labels, log)
+    for model in models:
+        refits = None if model["refits"] is None else model["refits"].loc[names].to_numpy().T
+        # null_logit is the first column
+        model["null_logits"], model["refitted"] = (None, None) if refits is None else (refits[0], refits[1:])
+        model["predictions"] = model["predictions"].reset_index().assign(fold=fold.to_numpy())
+    left_out = {model["name"]: model["left_out"] for model in models if model.get("compared", True)}
+    return labels.reset_index().assign(fold=fold.to_numpy()), left_out
+
+
+def common_folds(models, labels, log):
+    """The fold of each window, as all models have it: rows that differ in the fold of any model are never compared."""
+    import numpy as np
+    import pandas as pd
+
+    from intronaut.stats.within_folds import codes, wins
+
+    columns = [model["predictions"]["fold"].fillna("") for model in models]
+    fold = (
+        columns[0] if all(column.equals(columns[0]) for column in columns) else columns[0].str.cat(columns[1:], sep="|")
+    )
+    n_pairs = [wins(labels, np.zeros(len(labels)), codes(column))[1].sum() for column in (fold, *columns)]
+    if not n_pairs[0]:
+        raise BadData("no retained and spliced window lie in one fold of every model; compare models of the same folds")
+    for model, own in zip(models, n_pairs[1:], strict=True):
+        if n_pairs[0] < 0.5 * own:
+            log.warn(
+                f"{model['name']}: its folds differ from the others': {n_pairs[0] / own:.0%} of its pairs are compared"
+            )
+        if n_pairs[0] < own:
+            model["refits"] = None
+    return pd.Series(fold, index=labels.index)
 
 
 def disjoint(models):
@@ -198,18 +244,22 @@ def groups_of(names, labels, log):
     return found.fillna("row " + names).to_numpy(object)
 
 
-def score(models, table, groups, args):
-    """Every metric of each model: of the data, and of bootstrap replicates drawn alike for all models."""
-    from intronaut.stats import bootstrap, metrics
+def score(models, groups, args, log):
+    """The ``(summary, point, resampled)`` of each model, by the same pairs and the same groups left out."""
+    from intronaut.stats.metrics import evaluate
 
-    labels = table["label"].to_numpy()
-    draws, whole = bootstrap.resampler(groups, args.bootstrap, args.seed), bootstrap.observed(len(labels))
-    point, replicated = [], []
-    for predictions in (model["predictions"] for model in models):
-        p, logit = predictions["p_retained"].to_numpy(), predictions["logit"].to_numpy()
-        point.append(metrics.replicate_metrics(labels, p, logit, whole).iloc[0])
-        replicated.append(metrics.replicate_metrics(labels, p, logit, draws))
-    return point, replicated
+    scores = []
+    for model in models:
+        more = {"refitted": model["refitted"], "null_logits": model["null_logits"]}
+        scores.append(evaluate(model["predictions"], groups, args.bootstrap, args.seed, **more))
+        for sentence in scores[-1][0]["warnings"]:
+            log.warn(f"{model['name']}: {sentence}")
+    without = [model["name"] for model in models if model["refitted"] is None]
+    if without:
+        log.note(
+            f"intervals of {', '.join(without)} are for the models as trained: training on other introns is not in"
+        )
+    return scores
 
 
 def rarer_groups(labels, groups):
@@ -247,18 +297,14 @@ def read_motifs(folder):
     return families.astype(dict.fromkeys(["odds_ratio", "low", "high", "q"], float)), told
 
 
-def model_table(names, point, replicated, n_groups):
+def model_table(names, metrics_of_models):
     """models.tsv: metrics as columns, each followed by its interval; the best AUROC first."""
     import pandas as pd
 
-    from intronaut.stats.bootstrap import interval
-    from intronaut.stats.metrics import METRICS
-
     rows = []
-    for name, one, many in zip(names, point, replicated, strict=True):
+    for name, metrics in zip(names, metrics_of_models, strict=True):
         row = {"model": name}
-        for metric in METRICS:
-            found = interval(many[metric].to_numpy(), n_groups, one[metric])
+        for metric, found in metrics.items():
             row |= {metric: found["value"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
         rows.append(row)
     return pd.DataFrame(rows).sort_values("auroc", ascending=False, kind="stable")
@@ -275,6 +321,8 @@ def sentence(row, auroc_a, auroc_b, n, margin):
     """What one pair's tests mean, weak results included."""
     a, b = row["model_a"], row["model_b"]
     told = f"AUROC {auroc_a:.3f} against {auroc_b:.3f}, difference {row['auroc_difference']:+.3f}"
+    if row["auroc_low"] is None or row["auroc_low"] != row["auroc_low"]:
+        return f"{a} and {b} cannot be told apart: too few groups for an interval; {told}."
     told += f" (95 % {row['auroc_low']:+.3f} to {row['auroc_high']:+.3f})"
     equal = row["equivalence_p_holm"] < 0.05
     if row["auroc_p_holm"] < 0.05:
@@ -303,8 +351,11 @@ def write_settings(path, table, groups, left_out, args):
     path.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def draw(folder, names, labels, logits, aurocs, comparison):
-    """All ROC and precision-recall curves in one figure, all differences of AUROC in another."""
+def draw(folder, names, labels, scores, aurocs, comparison):
+    """All ROC and precision-recall curves in one figure, all differences of AUROC in another.
+
+    ``scores`` ``(k, n)`` rank the rows of all folds together: the share of its own fold that each row is above.
+    """
     import matplotlib.pyplot as plt
     from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -312,8 +363,8 @@ def draw(folder, names, labels, logits, aurocs, comparison):
 
     figure, (roc, pr) = plt.subplots(1, 2, figsize=(9, 4))
     for at in sorted(range(len(names)), key=lambda at: -aurocs[at]):
-        false, true, _ = roc_curve(labels, logits[at])
-        precision, recall, _ = precision_recall_curve(labels, logits[at])
+        false, true, _ = roc_curve(labels, scores[at])
+        precision, recall, _ = precision_recall_curve(labels, scores[at])
         style = {"linewidth": 1.2, "label": f"{names[at]} ({aurocs[at]:.3f})", "color": f"C{at % 10}"}
         roc.plot(false, true, **style)
         pr.step(recall, precision, where="pre", **style)
@@ -324,7 +375,7 @@ def draw(folder, names, labels, logits, aurocs, comparison):
     roc.legend(title="model (AUROC)", fontsize=8)
     save_svg(figure, folder / "curves.svg")
     lines = comparison["model_a"] + " − " + comparison["model_b"]
-    values = (comparison[f"auroc_{part}"] for part in ("difference", "low", "high"))
+    values = (comparison[f"auroc_{part}"].astype(float) for part in ("difference", "low", "high"))
     save_svg(forest(lines, *values, "difference of AUROC, 95 % interval"), folder / "differences.svg")
 
 

@@ -35,7 +35,16 @@ import shutil
 from dataclasses import asdict
 from types import SimpleNamespace
 
-from intronaut.cli import add_run_options, new_parser, not_negative, positive_float, positive_int, run, whole_number
+from intronaut.cli import (
+    add_covariates_option,
+    add_run_options,
+    new_parser,
+    not_negative,
+    positive_float,
+    positive_int,
+    run,
+    whole_number,
+)
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import whole_folder
 from intronaut.core.log import Log
@@ -54,6 +63,7 @@ def make_parser():
     data.add_argument("--length", type=positive_int, metavar="BP",
                       help="pad windows with N to this, or cut them to their centre")  # fmt: skip
     data.add_argument("--max-tokens", type=positive_int, metavar="N", help="dnabert2: cut longer windows to N tokens")
+    add_covariates_option(data)
     model = parser.add_argument_group("network")
     model.add_argument("--network", required=True, choices=NETWORKS, help="what to train")
     model.add_argument("--weights", metavar="FILE", help="sei.pth, or DNABERT-2's pytorch_model.bin, or safetensors")
@@ -79,10 +89,16 @@ def make_parser():
     how.add_argument("--batch-size", type=positive_int, metavar="N", help="windows in a step")
     how.add_argument("--strands", choices=("random", "both", "forward"),
                      help="what an epoch reads of a window: one at random, both, or its own only")  # fmt: skip
-    judging = parser.add_argument_group("judging")
-    judging.add_argument("--folds", type=positive_int, metavar="N", help="deal groups to N folds; ignore column split")
-    judging.add_argument("--seeds", type=positive_int, default=1, metavar="N", help="train from N seeds, --seed and up")
-    judging.add_argument("--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates")
+    evaluation = parser.add_argument_group("evaluation")
+    evaluation.add_argument(
+        "--folds", type=positive_int, metavar="N", help="N folds of whole groups; ignore column split"
+    )
+    evaluation.add_argument(
+        "--seeds", type=positive_int, default=1, metavar="N", help="train from N seeds, --seed and up"
+    )
+    evaluation.add_argument(
+        "--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates, for metrics that jump"
+    )
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", metavar="FOLDER", help="model folder to write")
     speed = parser.add_argument_group("precision and speed")
@@ -151,8 +167,10 @@ def frozen(args):
 def work(args, device, log):
     """Read, train, judge and write."""
     from intronaut.io import tables
+    from intronaut.io.covariates import read_covariates
     from intronaut.io.fasta import read_windows
     from intronaut.io.window_cut import obs_and_cut
+    from intronaut.models import held_out
     from intronaut.models.cross_validation import make_plan
     from intronaut.models.design_matrix import join
     from intronaut.models.folder import MODEL_FILES
@@ -164,7 +182,8 @@ def work(args, device, log):
     labels, labels_sha256 = tables.read_labels_and_digest(args.labels)
     table, rows, counts = join(read, labels)
     plan = make_plan(table, args.folds)
-    counts |= cross_training.tell_rows(table, plan, counts, log)
+    counts |= held_out.report_rows(table, plan, counts, log, unit="sequence")
+    user = read_covariates(table, args.covariates, args.allow_missing, log)
     sequences = [windows[row].sequence for row in rows[:, 0]]
     pretrained = classifiers.open_pretrained(args.network, args.weights) if args.weights else None
     if pretrained and pretrained.note:
@@ -172,13 +191,14 @@ def work(args, device, log):
     spec = spec_of(args, pretrained, sequences)
     settings = settings_of(args)
     provenance = provenance_of(args, obs, cut, pretrained, sequences) | {"labels_sha256": labels_sha256}
+    provenance |= {"covariates": user.transforms}
 
     def new_network(seed):
         return classifiers.start(spec, pretrained, seed, frozen=frozen(args), lora=args.lora)
 
     study = cross_training.Study(
         args.network, table, plan, read_examples(sequences, table, spec, settings, args), new_network, frozen(args),
-        settings, args.at_once, device, args.bootstrap, args.seed, log,
+        settings, args.at_once, device, args.bootstrap, args.seed, log, covariates=user.values,
     )  # fmt: skip
     if args.estimate:
         print(*cross_training.estimate(study, args.seeds), sep="\n")
@@ -290,11 +310,22 @@ def write_model(folder, args, study, results, provenance):
 
     network, states = results[0].network, results[0].states
     n_parameters = classifiers.n_parameters(network)
+    n_frozen = sum(parameter.numel() for parameter in network.parameters()) - n_parameters
     if args.lora:
         layers.merge_lora(network.trunk)
     train, valid = study.plan.training_and_validation(None)
     all_trainings = sum(state.seconds for result in results for state in result.states.values())
-    cost = {"seconds": states[None].seconds, "seconds_of_all_trainings": all_trainings}
+    memory = peak_memory(study.device)
+    cost = {
+        "seconds": states[None].seconds,
+        "seconds_of_all_trainings": all_trainings,
+        "windows": len(study.table),
+        "windows_at_once": states[None].at_once,
+        "peak_bytes": int(memory["memory_GB"] * 1e9),
+        "parameters_fitted": n_parameters,
+        "parameters_frozen": n_frozen,
+        "parameters_total": n_parameters + n_frozen,
+    }
     notes = provenance | {
         # a head on a frozen trunk is not the published fine-tuned Sei
         "kind": f"{args.network} head" if study.frozen else {"sei": "fsei"}.get(args.network, args.network),
@@ -305,7 +336,7 @@ def write_model(folder, args, study, results, provenance):
         "rows_trained": int(train.sum()),
         "rows_validating": int(valid.sum()),
         "prevalence_trained": float(study.labels[train].mean()),
-        "cost": {"windows_at_once": states[None].at_once} | cost | peak_memory(study.device),
+        "cost": cost | memory,
     }
     classifiers.write_network(folder, notes, network)
     if args.tokenizer:

@@ -4,7 +4,7 @@
 # dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "scikit-learn>=1.5", "lightgbm>=4.5", "optuna>=4.0",
 #   "h5py>=3.11", "safetensors>=0.4", "threadpoolctl>=3.5", "biopython>=1.84", "rich>=13"]
 # ///
-"""Fit a model of intron retention on features and judge it on introns it has not seen.
+"""Fit a model of intron retention on features and evaluate it on introns it has not seen.
 
 Reads a features file of any embed_* tool and labels.tsv, joined by window name. Rows train and test by whole leakage
 groups (column group): with fold numbers in the column split, or --folds, every row is predicted by the model that has
@@ -25,7 +25,11 @@ Output, a folder:
                        --shuffle-control: the same model on labels dealt at random
 """
 
+import time
+from dataclasses import dataclass
+
 from intronaut.cli import (
+    add_covariates_option,
     add_run_options,
     fraction,
     new_parser,
@@ -58,6 +62,7 @@ def make_parser():
         metavar="GROUP",
         help="all; tf, histone, access or another kind; or COLUMN=VALUE[,VALUE] of the feature table",
     )
+    add_covariates_option(data)
     model = parser.add_argument_group("model")
     kinds = ["logistic", "elasticnet", "lightgbm"]
     model.add_argument("--model", default="logistic", choices=kinds, help="logistic (L2), elastic net or trees")
@@ -78,10 +83,22 @@ def make_parser():
     model.add_argument(
         "--calibrate", default="none", choices=["none", "platt", "isotonic"], help="calibration, learnt on inner folds"
     )
-    judging = parser.add_argument_group("judging")
-    judging.add_argument("--folds", type=positive_int, metavar="N", help="deal groups to N folds; ignore column split")
-    judging.add_argument("--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates")
-    judging.add_argument("--shuffle-control", action="store_true", help="fit random labels too: AUROC must be 0.5")
+    held_out = parser.add_argument_group("evaluation")
+    held_out.add_argument(
+        "--folds", type=positive_int, metavar="N", help="part groups into N folds; ignore column split"
+    )
+    held_out.add_argument(
+        "--repeats", type=positive_int, default=1, metavar="R", help="assign groups to --folds R times and average"
+    )
+    held_out.add_argument(
+        "--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates, for metrics that jump"
+    )
+    held_out.add_argument(
+        "--shuffle-control", action="store_true", help="fit labels permuted by whole groups too: AUROC must be 0.5"
+    )
+    held_out.add_argument(
+        "--near-copies", metavar="TSV", help="pairs of audit_split: give metrics without windows that have a copy, too"
+    )
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="model folder to write")
     out.add_argument(
@@ -97,22 +114,26 @@ def main(argv):
     check_options(parser, args)
     log = Log("fit", args)
     from intronaut.io import h5ad, tables
+    from intronaut.io.covariates import read_covariates
+    from intronaut.models import held_out
     from intronaut.models.cross_validation import make_plan
     from intronaut.models.design_matrix import Matrix, Scale, covariates, join
     from intronaut.models.folder import MODEL_FILES, group_columns
 
+    started = time.monotonic()
     features = h5ad.open_features(args.features)
     columns = group_columns(features, args.feature_groups)
     labels, labels_sha256 = tables.read_labels_and_digest(args.labels)
     table, rows, counts = join(features, labels)
-    plan = make_plan(table, args.folds)
-    counts |= tell_rows(table, plan, counts, log)
-    extra = covariates(table, plan.known)
+    plans = [make_plan(table, args.folds, seed) for seed in (None, *range(args.seed, args.seed + args.repeats - 1))]
+    counts |= held_out.report_rows(table, plans[0], counts, log)
+    known = plans[0].known
+    user = read_covariates(table, args.covariates, args.allow_missing, log)
+    extra = covariates(table, known, user.values)
 
     def matrix_of(*parts, d):
         scale = Scale.identity(d) if reads_raw(args) else None
-        memory = args.memory * 2**30
-        return Matrix(*parts, known=plan.known, scale=scale, memory=memory, threads=args.threads)
+        return Matrix(*parts, known=known, scale=scale, memory=args.memory * 2**30, threads=args.threads)
 
     both = matrix_of(features, rows, columns, extra, d=len(columns) + extra.shape[1])
     matrices = {"features": both.leading(len(columns))}
@@ -120,15 +141,44 @@ def main(argv):
         matrices |= {"covariates": matrix_of(None, None, None, extra, d=extra.shape[1]), "combined": both}
     else:
         log.warn("no covariate column varies: there is no baseline to compare with")
-    results = {name: fit_one(name, matrix, table, plan, args, log) for name, matrix in matrices.items()}
+    fitted = {name: fit_one(name, matrix, table, plans, args, log) for name, matrix in matrices.items()}
     if args.shuffle_control:
-        shuffled = table.assign(label=shuffle(table["label"].to_numpy(), plan.fold, args.seed))
-        results["shuffled"] = fit_one("shuffled", matrices["features"], shuffled, plan, args, log)
+        fitted["shuffled"] = fit_one(
+            "shuffled", matrices["features"], permuted(table, plans[0], args), plans, args, log
+        )
+    evaluations = {name: one.evaluation for name, one in fitted.items()}
+    more = {"rows": counts}
+    if args.near_copies:
+        more["without_near_copies"] = held_out.without_copies(evaluations, args.near_copies)
+        report_copies(more["without_near_copies"], log)
     with whole_folder(args.output, MODEL_FILES) as folder:
-        write_evaluations(folder, table, plan, results, counts)
-        trained = table["label"][plan.known]
-        scale = matrices["features"].scale
-        write_model(folder, args, features, columns, scale, results["features"], trained, labels_sha256)
+        held_out.write_evaluations(folder, table, plans[0], evaluations, more)
+        tables.write_table(folder / "path.tsv", fitted["features"].found.path)
+        notes = notes_of(args, features, fitted["features"], table["label"][known], user)
+        notes |= {"labels_sha256": labels_sha256, "cost": cost_of(started, len(table), features)}
+        write_model(folder, notes, features.var.iloc[columns], matrices["features"].scale, fitted["features"].found)
+
+
+def permuted(table, plan, args):
+    """The table with labels exchanged between whole groups of each fold."""
+    import numpy as np
+
+    from intronaut.stats.label_permutation import permute_labels_by_group
+
+    rng = np.random.default_rng(args.seed)
+    return table.assign(label=permute_labels_by_group(table["label"].to_numpy(), plan.groups, plan.fold, rng))
+
+
+def report_copies(summary, log):
+    """Log what is left of AUROC and gain without near-copies."""
+    from intronaut.models.held_out import interval_words
+
+    told = f"{summary['left_out']:,} of {summary['of']:,} held-out windows have a near-copy in another part"
+    if "metrics" in summary:
+        told += f"; without them AUROC {interval_words(summary['metrics']['features']['auroc'])}"
+    if "gain" in summary:
+        told += f", gain {interval_words(summary['gain']['combined_minus_covariates']['auroc'], '+')}"
+    log.note(told)
 
 
 def check_options(parser, args):
@@ -147,6 +197,8 @@ def check_options(parser, args):
     }
     model = f"--model {args.model}{' --preset paper' if paper else ''}"
     refuse_without_effect(parser, args, [name for name, heeds in heeded.items() if not heeds], f"with {model}")
+    if args.repeats > 1 and not args.folds:
+        raise UsageError("--repeats: needs --folds, because a given split is only one")
 
 
 def reads_raw(args):
@@ -154,54 +206,42 @@ def reads_raw(args):
     return args.model == "lightgbm" or args.preset == "paper"
 
 
-def tell_rows(table, plan, counts, log):
-    """Say which rows are left out and why; returns the counts that the plan adds."""
-    from intronaut.models.cross_validation import UNUSED
+@dataclass
+class Fitted:
+    """The CrossFit of the first assignment of groups to folds, the calibration of its final model, the Evaluation."""
 
-    found = {
-        "rows_trained": int(plan.known.sum()),
-        "rows_judged": int(plan.judged.sum()),
-        "rows_without_split": int((plan.fold == UNUSED).sum()),
-        "groups_in_several_folds": plan.torn_groups(),
-    }
-    for name, count in (counts | found).items():
-        if count and name in ("label_missing", "labelled_without_features", "features_without_label_row"):
-            log.note(f"{count:,} windows left out: {name.replace('_', ' ')}")
-    if found["rows_without_split"]:
-        log.note(f"{found['rows_without_split']:,} windows left out: split missing")
-    if torn := found["groups_in_several_folds"]:
-        log.warn(f"{torn:,} leakage groups lie in several folds: the metrics flatter the model")
-    if "group" not in table:
-        log.warn("labels have no column group: every row is taken as independent")
-    log.note(f"{found['rows_trained']:,} windows train, {found['rows_judged']:,} are judged")
-    return found
+    found: object
+    calibration: dict | None
+    evaluation: object
 
 
-def fit_one(name, matrix, table, plan, args, log):
-    """Fit, calibrate and judge one set of columns; returns a dict of all that was found."""
+def fit_one(name, matrix, table, plans, args, log):
+    """Fit, calibrate and evaluate one set of columns by every plan; returns a Fitted."""
+    from intronaut.models import held_out
     from intronaut.models.calibration import calibrate, is_flat
-    from intronaut.stats.metrics import evaluate, prediction_table
 
-    labels = table["label"].to_numpy()
-    found = learn(name, matrix, labels, plan, args)
-    if "converged" in found.path and not found.path["converged"].all():
-        log.warn(f"{name}: {(~found.path['converged']).sum()} fits stopped before --tolerance; see path.tsv")
-    logits, maps = calibrate(found, labels, plan, args.calibrate)
-    if flat := sum(map(is_flat, maps.values())):
-        log.warn(
-            f"{name}: --calibrate {args.calibrate} has slope 0 for {flat} of {len(maps)} models, which give every "
-            "intron the base rate: on inner folds retention does not rise with their logit"
+    labels, evaluations, first = table["label"].to_numpy(), [], None
+    for plan in plans:
+        found = learn(name, matrix, labels, plan, args)
+        if "converged" in found.path and not found.path["converged"].all():
+            log.warn(f"{name}: {(~found.path['converged']).sum()} fits stopped before --tolerance; see path.tsv")
+        for sentence in found.warnings:
+            log.warn(f"{name}: {sentence}")
+        found, maps = calibrate(found, labels, plan, args.calibrate)
+        if flat := sum(map(is_flat, maps.values())):
+            log.warn(
+                f"{name}: --calibrate {args.calibrate} has slope 0 for {flat} of {len(maps)} models, which give every "
+                "intron the base rate: on inner folds retention does not rise with their logit"
+            )
+        first = first or (found, maps[None])
+        evaluation = held_out.evaluate_held_out(
+            table, plan, found.logits, found.refitted, replicates=args.bootstrap, seed=args.seed
         )
-    predictions = prediction_table(table, logits, plan.fold_names(), plan.judged)
-    summary, point, replicated = evaluate(predictions, plan.groups[plan.judged], args.bootstrap, args.seed)
-    summary |= {"model": args.model, "columns": name, "judged": "out-of-fold" if plan.nested else "test rows"}
-    auroc, ap = summary["metrics"]["auroc"], summary["metrics"]["average_precision"]
-    log.note(
-        f"{name}: AUROC {auroc['value']:.3f} ({auroc['low']:.3f}–{auroc['high']:.3f}), average precision "
-        f"{ap['value']:.3f} ({ap['low']:.3f}–{ap['high']:.3f}) at prevalence {summary['prevalence']:.3f}"
-    )
-    return {"found": found, "calibration": maps[None], "predictions": predictions, "summary": summary,
-            "scores": (point, replicated)}  # fmt: skip
+        evaluation.summary |= {"model": args.model, "columns": name}
+        evaluations.append(evaluation)
+    evaluation = held_out.average(evaluations)
+    held_out.log_evaluation(name, evaluation, log)
+    return Fitted(*first, evaluation)
 
 
 def learn(name, matrix, labels, plan, args):
@@ -236,83 +276,66 @@ def learn(name, matrix, labels, plan, args):
     return cross_fit(matrix, labels, plan, args.c_values, solve, balance=balance)
 
 
-def shuffle(labels, fold, seed):
-    """The labels dealt at random within each fold, so that every fold keeps its prevalence."""
-    import numpy as np
-
-    rng, made = np.random.default_rng(seed), labels.copy()
-    for number in np.unique(fold):
-        made[fold == number] = rng.permutation(labels[fold == number])
-    return made
-
-
-def write_evaluations(folder, table, plan, results, counts):
-    """predictions.tsv and metrics.json of every model, path.tsv and strata.tsv of the main one."""
-    from intronaut.io import tables
-    from intronaut.stats.metrics import gain, stratified_auroc, write_evaluation
-
-    main_one = results["features"]
-    for name in results.keys() - {"features"}:
-        (folder / name).mkdir()
-        write_evaluation(folder / name, results[name]["predictions"], results[name]["summary"])
-    beside = {"baseline": None, "gain": None}
-    if "covariates" in results:
-        metrics = {name: results[name]["summary"]["metrics"] for name in ("covariates", "combined")}
-        base, n_groups = results["covariates"]["scores"], main_one["summary"]["n_groups"]
-        gains = {
-            f"{name}_minus_covariates": gain(results[name]["scores"], base, n_groups)
-            for name in ("combined", "features")
-        }
-        beside = {"baseline": metrics, "gain": gains}
-    if "shuffled" in results:
-        beside["label_shuffle"] = results["shuffled"]["summary"]["metrics"]
-    judged = table[plan.judged].reset_index(drop=True)
-    draws = main_one["summary"]["bootstrap"]
-    within, strata = stratified_auroc(
-        main_one["predictions"], judged, plan.groups[plan.judged], draws["replicates"], draws["seed"]
-    )
-    tables.write_table(folder / "strata.tsv", strata)
-    summary = main_one["summary"] | beside | {"rows": counts, "auroc_within_strata": within}
-    write_evaluation(folder, main_one["predictions"], summary)
-    tables.write_table(folder / "path.tsv", main_one["found"].path)
-
-
 def window_lengths(features):
     """Bases in the shortest and the longest window, or None where the features do not say."""
     lengths = features.obs.get("length")
     return None if lengths is None else [int(lengths.min()), int(lengths.max())]
 
 
-def write_model(folder, args, features, columns, scale, result, trained, labels_sha256):
-    """model.json and the numbers of the final model, fitted on all rows that are not test rows."""
+def notes_of(args, features, fitted, trained, user):
+    """What model.json says of how the final model was fitted; ``trained`` are the labels of its rows."""
     from intronaut import __version__
-    from intronaut.models.folder import LinearModel, write_linear, write_trees
 
-    found = result["found"]
     notes = {
         "kind": args.model,
         "preset": args.preset,
         "tool": "fit",
         "version": __version__,
-        "setting": found.setting,
-        "setting_of_fold": found.setting_of_fold,
+        "setting": fitted.found.setting,
+        "setting_of_fold": fitted.found.setting_of_fold,
         "class_weight": args.class_weight,
-        "calibration": result["calibration"],
+        "calibration": fitted.calibration,
         "feature_group": args.feature_groups,
         "folds": args.folds,
+        "repeats": args.repeats,
         "rows_trained": len(trained),
         "prevalence_trained": float(trained.mean()),
         "seed": args.seed,
-        "labels_sha256": labels_sha256,
         "features": features.provenance,
         "window_lengths": window_lengths(features),
+        "covariates": user.transforms,
+        # medians, means and spreads are those of all rows that are not test rows; no label enters them
+        "standardisation": "none" if reads_raw(args) else "transductive",
     }
-    var = features.var.iloc[columns]
     if args.model == "lightgbm":
+        return notes
+    return notes | {"tolerance": args.tolerance, "l1_ratio": args.l1_ratio if args.model == "elasticnet" else 0.0}
+
+
+def cost_of(started, n_windows, features):
+    """What fitting took; the parameters are added when the model is written."""
+    from intronaut.core.log import peak_bytes
+
+    frozen = (features.provenance.get("cost") or {}).get("parameters_total")
+    if frozen is None and not features.provenance.get("weights_sha256"):
+        frozen = 0
+    return {
+        "seconds": round(time.monotonic() - started, 3),
+        "device": "cpu",
+        "windows": n_windows,
+        "peak_bytes": peak_bytes(),
+        "parameters_frozen": frozen,
+    }
+
+
+def write_model(folder, notes, var, scale, found):
+    """model.json and the numbers of the final model, fitted on all rows that are not test rows."""
+    from intronaut.models.folder import LinearModel, write_linear, write_trees
+
+    if notes["kind"] == "lightgbm":
         write_trees(folder, notes, *found.final, var)
-        return
-    notes |= {"tolerance": args.tolerance, "l1_ratio": args.l1_ratio if args.model == "elasticnet" else 0.0}
-    write_linear(folder, LinearModel(notes, *found.final, scale.mean, scale.sd), var)
+    else:
+        write_linear(folder, LinearModel(notes, *found.final, scale.mean, scale.sd), var)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score
 
 import fit
 from intronaut.models.folder import read_model
+from reference_aurocs import auroc_between_groups
 from simulated_introns import FIT, draw_labels, introns, write_features, write_labels
 
 
@@ -26,20 +27,30 @@ def read(folder, name="metrics.json"):
     return json.loads((folder / name).read_text()) if name.endswith("json") else pd.read_csv(folder / name, sep="\t")
 
 
+def without_cost(path):
+    """The bytes of a file; of model.json without the seconds and memory that fitting took."""
+    if path.name != "model.json":
+        return path.read_bytes()
+    return {name: value for name, value in json.loads(path.read_text()).items() if name != "cost"}
+
+
 def test_a_planted_signal_is_found_and_written_as_documented(tmp_path, study):
     fit.main(FIT)
     predictions, metrics = read(tmp_path / "m", "predictions.tsv"), read(tmp_path / "m")
     assert list(predictions) == ["name", "label", "split", "fold", "p_retained", "logit"]
     assert len(predictions) == metrics["n"] == 600
     assert metrics["metrics"]["auroc"]["value"] > 0.9
-    assert metrics["metrics"]["auroc"]["value"] == roc_auc_score(predictions["label"], predictions["logit"])
-    ap = average_precision_score(predictions["label"], predictions["logit"])
+    auroc = auroc_between_groups(predictions, np.arange(600) // 3, predictions["fold"])
+    assert metrics["metrics"]["auroc"]["value"] == pytest.approx(auroc, abs=1e-12)
+    share = predictions.groupby("fold")["logit"].rank() - 0.5
+    share /= predictions.groupby("fold")["logit"].transform("size")
+    ap = average_precision_score(predictions["label"], share)
     assert metrics["metrics"]["average_precision"]["value"] == pytest.approx(ap, abs=1e-12)
     assert metrics["gain"]["combined_minus_covariates"]["auroc"]["low"] > 0.2
     assert read(tmp_path / "m/covariates")["metrics"] == metrics["baseline"]["covariates"]
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
         "coefficients.tsv", "combined", "covariates", "metrics.json", "model.json", "path.tsv", "predictions.tsv",
-        "strata.tsv", "weights.safetensors",
+        "refits.tsv", "strata.tsv", "weights.safetensors",
     ]  # fmt: skip
 
 
@@ -81,7 +92,7 @@ def test_the_same_bytes_for_any_number_of_threads_and_memory(tmp_path, study):
     args[args.index("m")], args[args.index("--threads") + 1] = "n", "3"
     fit.main(args)
     for path in (tmp_path / "m").rglob("*.*"):
-        assert path.read_bytes() == (tmp_path / "n" / path.relative_to(tmp_path / "m")).read_bytes(), path.name
+        assert without_cost(path) == without_cost(tmp_path / "n" / path.relative_to(tmp_path / "m")), path.name
 
 
 def test_rows_left_out_are_counted_and_add_up(tmp_path, study):
@@ -153,7 +164,7 @@ def test_labels_of_standard_input_are_those_of_the_file(tool, tmp_path, study):
     tool("fit", *features, "--labels", "labels.tsv", "-o", "file")
     tool("fit", *features, "--labels", "-", "-o", "piped", stdin=text)
     for path in (tmp_path / "file").glob("*.*"):
-        assert path.read_bytes() == (tmp_path / "piped" / path.name).read_bytes(), path.name
+        assert without_cost(path) == without_cost(tmp_path / "piped" / path.name), path.name
     for name, options in (("split_introns", ("--scheme", "folds")), ("match_introns", ("--match", "length"))):
         tool(name, "labels.tsv", *options, "-o", f"{name}.file")
         tool(name, "-", *options, "-o", f"{name}.piped", stdin=text)
@@ -271,6 +282,117 @@ def test_metrics_are_those_of_the_written_numbers(tmp_path, study):
 def test_options_that_would_do_nothing_are_refused(tool, study, args, option):
     last = tool("fit", *FIT, *args, code=2).stderr.splitlines()[-1]
     assert f"error: {option}: without effect with --model" in last
+
+
+def test_refits_leave_out_a_second_fold_and_give_the_variance_of_training(tmp_path, study):
+    """Each line of refits.tsv spelled out by scikit-learn; the variance of training by hand from their AUROCs."""
+    from intronaut.stats import metrics
+
+    table, values = study
+    table["split"] = (np.arange(600) // 3 % 3 + 1).astype(str)
+    write_labels(tmp_path / "labels.tsv", table)
+    fit.main([*FIT, "--c-values", "0.1", "--tolerance", "1e-7"])
+    z = (values - values.mean(axis=0, dtype=float)) / values.std(axis=0, dtype=float)
+    label, fold, refits = (
+        table["label"].to_numpy(),
+        table["split"].astype(int).to_numpy(),
+        read(tmp_path / "m", "refits.tsv"),
+    )
+    expected = np.empty((3, 600))
+    for without in (1, 2, 3):
+        for judged in (1, 2, 3):
+            train = (fold != without) & (fold != judged)
+            model = LogisticRegression(C=0.1, tol=1e-10, max_iter=1000).fit(z[train], label[train])
+            expected[without - 1, fold == judged] = model.decision_function(z[fold == judged])
+    np.testing.assert_allclose(refits[["without_1", "without_2", "without_3"]].to_numpy().T, expected, atol=3e-4)
+    null = [np.log(label[fold != k].mean() / (1 - label[fold != k].mean())) for k in fold]
+    np.testing.assert_allclose(refits["null_logit"], null, atol=1e-5)
+    aurocs = [metrics.auroc_within_folds(label, line, fold, np.arange(600) // 3, 1)["value"] for line in expected]
+    found = read(tmp_path / "m")["metrics"]["auroc"]
+    assert found["se_train"] ** 2 == pytest.approx(2 / 3 * np.sum((aurocs - np.mean(aurocs)) ** 2), rel=1e-3)
+    assert found["se"] ** 2 == pytest.approx(found["se_train"] ** 2 + found["se_test"] ** 2)
+
+
+def test_repeats_average_over_assignments_of_groups_to_folds(tmp_path, study):
+    fit.main([*FIT, "--folds", "4", "--repeats", "3", "--c-values", "0.1"])
+    metrics, repeats = read(tmp_path / "m"), read(tmp_path / "m", "repeats.tsv")
+    first = read(tmp_path / "m", "predictions.tsv")
+    assert list(repeats["repeat"].unique()) == [2, 3] and len(repeats) == 2 * len(first)
+    second = repeats[repeats["repeat"] == 2].set_index("name")["fold"]
+    assert (second[first["name"]].to_numpy() != first["fold"].to_numpy()).mean() > 0.5
+    assert metrics["repeats"]["n"] == 3 and metrics["repeats"]["split_sd"]["brier"] > 0
+    briers = [
+        ((part["p_retained"] - part["label"]) ** 2).mean()
+        for part in (first, *(p for _, p in repeats.groupby("repeat")))
+    ]
+    assert metrics["metrics"]["brier"]["value"] == pytest.approx(np.mean(briers), abs=1e-9)
+
+
+def test_repeats_of_a_given_split_are_refused(tool, study):
+    assert "--repeats: needs --folds" in tool("fit", *FIT, "--repeats", "2", code=2).stderr
+
+
+def test_near_copies_are_left_out_of_a_second_evaluation(tool, tmp_path, study):
+    rows = [f"twin\t1\ti{k}\t2\ti{k + 1}" for k in range(0, 60, 2)] + ["gene\t1\ti300\t2\ti301"]
+    (tmp_path / "audit.tsv").write_text("leak\tsplit_1\tname_1\tsplit_2\tname_2\n" + "\n".join(rows) + "\n")
+    done = tool("fit", *FIT, "--near-copies", "audit.tsv")
+    found = read(tmp_path / "m")["without_near_copies"]
+    assert found["left_out"] == 60 and found["of"] == 600
+    assert "60 of 600 held-out windows have a near-copy in another part; without them AUROC 0.9" in done.stderr
+    predictions = read(tmp_path / "m", "predictions.tsv")[60:]
+    brier = ((predictions["p_retained"] - predictions["label"]) ** 2).mean()
+    assert found["metrics"]["features"]["brier"]["value"] == pytest.approx(brier, abs=1e-9)
+    assert found["gain"]["combined_minus_covariates"]["auroc"]["low"] > 0.2
+    (tmp_path / "audit.tsv").write_text("leak\tname_1\tname_2\ntwin\tx\ty\n")
+    assert (
+        "none of its windows, such as 'x', is held out"
+        in tool("fit", *FIT, "--near-copies", "audit.tsv", code=65).stderr
+    )
+
+
+def test_a_covariate_of_the_user_takes_the_gain_away(tool, tmp_path, study):
+    table, values = study
+    rows = [
+        f"{name}\t{value:.4f}\tword{k}" for k, (name, value) in enumerate(zip(table["name"], values[:, 0], strict=True))
+    ]
+    (tmp_path / "expression.tsv").write_text("name\ttpm\tnote\n" + "\n".join(rows[30:]) + "\n")
+    done = tool("fit", *FIT, "--covariates", "expression.tsv")
+    gain = read(tmp_path / "m")["gain"]["combined_minus_covariates"]["auroc"]
+    assert gain["low"] < 0.02 and read(tmp_path / "m/covariates")["metrics"]["auroc"]["value"] > 0.9
+    assert read(tmp_path / "m", "model.json")["covariates"] == {"tpm": "x"}
+    assert "covariate left out: expression.tsv: note (text of 570 kinds)" in done.stderr
+    assert "--covariates tmp: no such column" in tool("fit", *FIT, "--covariates", "tmp", code=2).stderr
+
+
+def test_trees_of_few_rows_still_split_and_those_that_cannot_are_reported(tool, tmp_path, study):
+    table, values = study
+    few = table.iloc[:60].assign(label=(values[:60, 0] > 0.3).astype(int))
+    write_labels(tmp_path / "labels.tsv", few)
+    fit.main([*FIT, "--model", "lightgbm"])
+    assert read(tmp_path / "m")["metrics"]["auroc"]["value"] > 0.85
+    assert read(tmp_path / "m", "model.json")["setting"]["min_child_samples"] == 3
+    write_features(tmp_path / "f.h5ad", list(table["name"]), np.zeros_like(values))
+    told = tool("fit", *FIT, "--model", "lightgbm").stderr
+    assert "the trees of 6 of 6 models have no split" in told and "one probability: it knows nothing" in told
+
+
+def test_a_fold_of_one_class_is_left_out_of_ranking_and_reported(tool, tmp_path, study):
+    table, _ = study
+    table.loc[table["split"] == "4", "label"] = 0
+    write_labels(tmp_path / "labels.tsv", table)
+    told = tool("fit", *FIT, "--c-values", "0.1").stderr
+    assert "rows of fold 4 hold one class only" in told
+    assert read(tmp_path / "m")["folds_without_pairs"] == ["4"]
+    table.loc[table["split"].isin(["1", "4", "5"]), "label"] = 0
+    write_labels(tmp_path / "labels.tsv", table)
+    assert "2 of 5 folds hold both retained and spliced introns" in tool("fit", *FIT, code=65).stderr
+
+
+def test_what_fitting_cost_is_recorded(tmp_path, study):
+    fit.main(FIT)
+    cost = read(tmp_path / "m", "model.json")["cost"]
+    assert cost["parameters_fitted"] == cost["parameters_total"] == 13 and cost["parameters_frozen"] == 0
+    assert cost["windows"] == 600 and cost["seconds"] > 0 and cost["peak_bytes"] > 1e7 and cost["device"] == "cpu"
 
 
 def test_strata_hold_every_judged_row_once(tmp_path, study):

@@ -1,10 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import expit
 from scipy.stats import kstest
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
-from intronaut.stats import model_comparison
+from intronaut.stats import metrics, model_comparison
 
 
 def kernel(labels, scores):
@@ -29,8 +31,72 @@ def test_delong_equals_the_brute_force_u_statistic(digits):
     found = model_comparison.delong(labels, scores)
     np.testing.assert_allclose(found.values, values, rtol=0, atol=1e-10)
     np.testing.assert_allclose(found.covariance, covariance, rtol=0, atol=1e-10)
-    singletons = model_comparison.delong(labels, scores, np.arange(90))
-    np.testing.assert_allclose(singletons.covariance, covariance, rtol=0, atol=1e-10)
+
+
+def jackknifed(labels, scores, groups, folds):
+    """The Aurocs of scores ``(k, n)`` by the jackknife over groups."""
+    results = []
+    for logits in scores:
+        table = pd.DataFrame({"label": labels, "fold": folds, "p_retained": expit(logits), "logit": logits})
+        results.append(metrics.evaluate(table, groups, 10, 1)[1:])
+    return model_comparison.jackknife_aurocs(results)
+
+
+def obuchowski(labels, scores, groups):
+    """The covariance of Obuchowski (1997, Biometrics 53:567), group by group, of one fold."""
+    placed = [kernel(labels, row) for row in scores]
+    names = np.unique(groups)
+    sums = {}
+    for label, axis in ((1, 1), (0, 0)):
+        own = groups[labels == label]
+        parts = [k.mean(axis=axis) - k.mean() for k in placed]
+        sums[label] = np.array([[part[own == name].sum() for name in names] for part in parts]) / len(own)
+    holding = {label: len(np.unique(groups[labels == label])) for label in (0, 1)}
+    within = sum(sums[label] @ sums[label].T * holding[label] / (holding[label] - 1) for label in (0, 1))
+    cross = sums[1] @ sums[0].T * len(names) / (len(names) - 1)
+    return within + cross + cross.T
+
+
+def test_the_jackknife_of_single_rows_is_within_two_percent_of_delong():
+    rng = np.random.default_rng(5)
+    labels = (rng.random(400) < 0.3).astype(int)
+    scores = labels + rng.normal(size=400) + rng.normal(size=(2, 400))
+    found = jackknifed(labels, scores, np.arange(400), np.zeros(400))
+    reference = model_comparison.delong(labels, scores)
+    np.testing.assert_allclose(found.values, reference.values, atol=1e-12)
+    for pair in ((0, 1), (1, 0)):
+        assert found.difference(*pair)[1] == pytest.approx(reference.difference(*pair)[1], rel=0.02)
+    np.testing.assert_allclose(np.diag(found.covariance) ** 0.5, np.diag(reference.covariance) ** 0.5, rtol=0.02)
+
+
+def test_the_jackknife_over_groups_is_within_three_percent_of_obuchowski():
+    rng = np.random.default_rng(6)
+    n_groups, size = 150, 4
+    groups = np.repeat(np.arange(n_groups), size)
+    folds = groups % 3
+    labels = (rng.random(n_groups * size) < np.repeat(rng.uniform(0.05, 0.6, n_groups), size)).astype(int)
+    shared = np.repeat(rng.normal(size=(2, n_groups)), size, axis=1)
+    scores = labels + 0.7 * shared + rng.normal(size=(2, n_groups * size))
+    found = jackknifed(labels, scores, groups, folds)
+    n_pairs, covariance = 0, np.zeros((2, 2))
+    for fold in range(3):
+        inside = folds == fold
+        pairs = labels[inside].sum() * (1 - labels[inside]).sum()
+        covariance += pairs**2 * obuchowski(labels[inside], scores[:, inside], groups[inside])
+        n_pairs += pairs
+    expected = model_comparison.Aurocs(found.values, covariance / n_pairs**2)
+    np.testing.assert_allclose(np.diag(found.covariance) ** 0.5, np.diag(expected.covariance) ** 0.5, rtol=0.03)
+    assert found.difference(0, 1)[1] == pytest.approx(expected.difference(0, 1)[1], rel=0.03)
+
+
+def test_delong_within_folds_weighs_folds_by_their_pairs():
+    rng = np.random.default_rng(7)
+    folds = np.repeat([0, 1, 2], [50, 30, 20])
+    labels = np.where(folds == 2, 1, rng.random(100) < 0.4).astype(int)
+    scores = rng.normal(size=(2, 100)) + 5 * folds
+    found = model_comparison.delong_within_folds(labels, scores, folds)
+    kernels = [[kernel(labels[folds == fold], row[folds == fold]) for fold in (0, 1)] for row in scores]
+    np.testing.assert_allclose(found.values, [sum(k.sum() for k in ks) / sum(k.size for k in ks) for ks in kernels])
 
 
 def test_p_values_are_uniform_when_models_are_equally_good():
@@ -46,17 +112,16 @@ def test_p_values_are_uniform_when_models_are_equally_good():
 def test_groups_keep_the_error_rate_where_independent_rows_do_not():
     rng = np.random.default_rng(2)
     rejected = np.zeros(2)
-    for _ in range(300):
+    for _ in range(150):
         group = np.repeat(np.arange(60), 8)
         labels = np.repeat(rng.random(60) < 0.4, 8).astype(int)
         own = np.repeat(rng.normal(size=(2, 60)), 8, axis=1)
         scores = labels + own + 0.5 * rng.normal(size=(2, 480))
-        for kind, groups in enumerate((group, None)):
-            rejected[kind] += (
-                model_comparison.two_sided_p(*model_comparison.delong(labels, scores, groups).difference(0, 1)) < 0.05
-            )
-    assert rejected[0] / 300 < 0.09
-    assert rejected[1] / 300 > 0.2
+        grouped = jackknifed(labels, scores, group, np.zeros(480))
+        for kind, aurocs in enumerate((grouped, model_comparison.delong(labels, scores))):
+            rejected[kind] += model_comparison.two_sided_p(*aurocs.difference(0, 1), aurocs.df) < 0.05
+    assert rejected[0] / 150 < 0.09
+    assert rejected[1] / 150 > 0.2
 
 
 def test_a_model_does_not_differ_from_itself():
@@ -77,8 +142,3 @@ def test_equivalence_equals_statsmodels():
     expected = ttost_paired(x, np.zeros(5000), -0.15, 0.15)[0]
     found = model_comparison.equivalence_p(x.mean(), x.std(ddof=1) / np.sqrt(5000), 0.15)
     assert found == pytest.approx(expected, rel=0.05)
-
-
-def test_bootstrap_p_of_a_worked_case():
-    assert model_comparison.bootstrap_p(np.array([0.1] * 98 + [-0.1] * 1)) == pytest.approx(2 * 2 / 100)
-    assert model_comparison.bootstrap_p(np.zeros(50)) == 1.0

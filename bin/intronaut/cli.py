@@ -79,6 +79,19 @@ def add_run_options(parser, *, threads=False, device=False, seed=False) -> None:
     noise.add_argument("--verbose", action="store_true", help="print details too")
 
 
+def add_covariates_option(group) -> None:
+    """Add ``--covariates`` and ``--allow-missing``, which :mod:`intronaut.io.covariates` reads, to a group."""
+    group.add_argument(
+        "--covariates",
+        nargs="+",
+        default=[],
+        metavar="FILE|NAME",
+        help="further covariates: a table with a column name, intron_id, gene_id or gene_name and numbers, such as "
+        "expression or mappability; or columns of the labels; with NAME or log:NAME after a table only these",
+    )
+    group.add_argument("--allow-missing", action="store_true", help="take covariates that most windows lack, too")
+
+
 def refuse_without_effect(parser, args, names, why) -> None:
     """Raise UsageError when options of the parser differ from their defaults though they would do nothing."""
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) != parser.get_default(name)]

@@ -71,3 +71,12 @@ def _rich_bar(unit):
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit)
     return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+
+
+def peak_bytes():
+    """The largest resident memory that this process has had."""
+    import resource
+
+    # kilobytes on Linux, bytes on macOS
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

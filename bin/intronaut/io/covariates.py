@@ -21,10 +21,6 @@ KEYS = ("name", "intron_id", "gene_id", "gene_name")
 LOG = "log:"
 MOST_LEVELS = 10
 MOST_MISSING = 0.5
-HELP = (
-    "further covariates: a table with a column name, intron_id, gene_id or gene_name and numbers (expression, "
-    "mappability), or columns of the labels; NAME or log:NAME after a table takes only these"
-)
 
 
 @dataclass
@@ -35,12 +31,6 @@ class UserCovariates:
     values: pd.DataFrame
     transforms: dict = field(default_factory=dict)
     ignored: list = field(default_factory=list)
-
-
-def add_covariates_option(group):
-    """Add ``--covariates`` and ``--allow-missing`` to an argument group."""
-    group.add_argument("--covariates", nargs="+", default=[], metavar="FILE|NAME", help=HELP)
-    group.add_argument("--allow-missing", action="store_true", help="take covariates that most windows lack")
 
 
 def user_covariates(table, sources, allow_missing=False):
@@ -75,6 +65,16 @@ def user_covariates(table, sources, allow_missing=False):
             result.values[column] = numbers
             result.transforms[column] = transform
     return result
+
+
+def read_covariates(table, sources, allow_missing, log):
+    """As :func:`user_covariates` for labelled rows; logs what is ignored, and what is missing more for one label."""
+    user = user_covariates(table, sources, allow_missing)
+    for column in user.ignored:
+        log.note(f"covariate left out: {column}")
+    for name, difference in missing_by_label(user.values, table["label"].to_numpy()).items():
+        log.warn(f"covariate {name} is missing more often for one label than for the other (SMD {difference:+.2f})")
+    return user
 
 
 def missing_by_label(values, labels):

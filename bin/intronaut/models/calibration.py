@@ -1,5 +1,7 @@
 """Probabilities from logits: Platt and isotonic calibration."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import logit
 from sklearn.isotonic import IsotonicRegression
@@ -7,19 +9,22 @@ from sklearn.linear_model import LogisticRegression
 
 
 def calibrate(found, labels, plan, method):
-    """Calibrate judged logits by what their own inner folds teach.
+    """Calibrate held-out logits by what their own inner folds teach.
 
-    Returns ``(logits, maps)``: a dict from every judged fold, and None for the final model, to what
-    :func:`learn_calibration` learnt, or None.
+    Returns ``(found, maps)``: the CrossFit with calibrated ``logits``, ``inner`` and ``refitted``, and a dict from
+    every judged fold, and None for the final model, to what :func:`learn_calibration` learnt, or None.
     """
     if method == "none":
-        return found.logits, dict.fromkeys(found.inner)
-    logits = found.logits.copy()
-    learnt = {outer: learn_calibration(inner, labels, method) for outer, inner in found.inner.items()}
+        return found, dict.fromkeys(found.inner)
+    maps = {outer: learn_calibration(inner, labels, method) for outer, inner in found.inner.items()}
+    logits, refitted = found.logits.copy(), None if found.refitted is None else found.refitted.copy()
     for outer in found.inner:
         rows = plan.judged_by(outer)
-        logits[rows] = apply_calibration(learnt[outer], found.logits[rows])
-    return logits, learnt
+        logits[rows] = apply_calibration(maps[outer], logits[rows])
+        if refitted is not None:
+            refitted[:, rows] = apply_calibration(maps[outer], refitted[:, rows])
+    inner = {outer: apply_calibration(maps[outer], values) for outer, values in found.inner.items()}
+    return replace(found, logits=logits, inner=inner, refitted=refitted), maps
 
 
 def learn_calibration(logits, labels, method):

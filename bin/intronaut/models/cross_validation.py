@@ -1,6 +1,6 @@
 """Who trains and who is judged: outer folds by leakage group, inner folds to choose by, out-of-fold logits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -61,6 +61,14 @@ class Plan:
         valid = self.fold == (following or self.held_out)[0]
         return self.trains({outer}) & ~valid, valid
 
+    def prevalence_logits(self, labels):
+        """The log odds of retention (``labels`` may be shares) where the model of each row was trained, ``(n,)``."""
+        logits = np.full(len(self.fold), np.nan)
+        for outer in self.outers:
+            share = labels[self.trains(() if outer is None else {outer})].mean()
+            logits[self.judged_by(outer)] = np.log(share / (1 - share))
+        return logits
+
     def torn_groups(self):
         """How many leakage groups lie in more than one fold."""
         used = self.fold > UNUSED
@@ -71,11 +79,15 @@ class Plan:
         return pd.array(np.where(self.known, self.fold, 0), "Int64").astype(object) if self.nested else np.nan
 
 
-def make_plan(table, n_folds):
+def make_plan(table, n_folds, seed=None):
     """Decide who trains among the rows of a labels table.
 
-    With ``n_folds``, or where column ``split`` is empty, whole groups are dealt to folds. Otherwise ``split`` holds
-    fold numbers, or train, valid and test: valid is then the inner fold, and without it train is dealt to folds.
+    With ``n_folds``, or where column ``split`` is empty, whole groups are assigned to folds. Otherwise ``split`` holds
+    fold numbers, or train, valid and test: valid is then the inner fold, and without it train is parted into folds.
+    ``seed`` assigns groups of equal size in a random order, for repeated cross-validation.
+
+    Raises BadData for a single class, a split that cannot be read, fewer than 3 folds, or fewer than 3 that hold both
+    classes.
     """
     labels = table["label"].to_numpy()
     require_both_classes(labels, "the labelled windows that have features")
@@ -85,7 +97,7 @@ def make_plan(table, n_folds):
     split = table["split"] if "split" in table else pd.Series(np.nan, index=table.index, dtype=object)
     values = set(split.dropna())
     if n_folds or not values:
-        fold = grouped_folds(groups, labels, n_folds or DEFAULT_FOLDS)
+        fold = grouped_folds(groups, labels, n_folds or DEFAULT_FOLDS, seed)
         plan = Plan(fold, _numbers(fold), True, groups)
     elif values <= {"train", "valid", "test"}:
         plan = _train_test_plan(split.to_numpy(object), values, groups, labels)
@@ -97,8 +109,14 @@ def make_plan(table, n_folds):
         raise BadData(f"column split holds {', '.join(sorted(values)[:5])}; use fold numbers, or train, valid and test")
     if plan.nested and len(plan.held_out) < 3:
         raise BadData(f"{len(plan.held_out)} folds; at least 3 are needed to choose a penalty without the judged fold")
-    for fold in plan.held_out:
-        require_both_classes(labels[plan.fold == fold], f"the rows of fold {fold}")
+    both = [fold for fold in plan.held_out if 0 < labels[plan.fold == fold].sum() < (plan.fold == fold).sum()]
+    if plan.nested and len(both) < 3:
+        raise BadData(
+            f"{len(both)} of {len(plan.held_out)} folds hold both retained and spliced introns; at least 3 are needed: "
+            "ask for fewer folds, or add introns of other genes"
+        )
+    if len(plan.held_out) == 1:
+        require_both_classes(labels[plan.fold == plan.held_out[0]], "the valid rows")
     require_both_classes(labels[plan.judged], "the rows to judge")
     return plan
 
@@ -128,7 +146,10 @@ class CrossFit:
     ``logits`` ``(n,)``: of the judged rows, each by a model that never saw it. ``inner``: for every judged fold, and
     None for the final model, the logits ``(n,)`` of its training rows by models that saw neither the row's fold nor
     the judged one (NaN elsewhere): what a calibration may learn from. ``final``: the model fitted on all known rows.
-    ``setting`` of the final model and ``setting_of_fold``; ``path`` the table of what was tried.
+    ``setting`` of the final model and ``setting_of_fold``; ``path`` the table of what was tried. ``refitted`` ``(K,
+    n)``: in line j the judged rows by models of the same settings that were also trained without the j-th held-out
+    fold, whose own rows keep their model; None where no such models exist. ``warnings``: what the fits show of
+    themselves.
     """
 
     logits: np.ndarray
@@ -137,6 +158,8 @@ class CrossFit:
     setting: object
     setting_of_fold: dict
     path: pd.DataFrame
+    refitted: np.ndarray | None = None
+    warnings: list = field(default_factory=list)
 
 
 def left_out_sets(plan):
@@ -156,7 +179,7 @@ def balanced(weights, labels):
     return weights * total / (2 * share), np.log(retained / (total - retained))
 
 
-def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False):
+def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False, weights=None):
     """Fit a path of penalties on every set of folds that nested cross-validation needs, all side by side.
 
     The model that judges fold k is trained without k, at the C with the least log loss when each other fold j is
@@ -164,25 +187,30 @@ def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False):
     The path goes from strong to weak penalties and ends when no fold has gained for PATIENCE values of C.
 
     Args:
-        balance: weigh the classes alike in training, then turn the logits back to the training prevalence.
-        solve: ``(row_weights, c, start) -> linear.Solution``; ``start`` is the solution of the C before, or None.
+        labels: ``(n,)`` 0 or 1, or shares between.
+        balance: weigh the classes alike in training, then shift the logits back to the training prevalence.
+        solve: ``(row_weights, c, start) -> logistic.Solution``; ``start`` is the solution of the C before, or None.
+        weights: of the rows, ``(n,)`` or ``(n, sets)`` in the order of :func:`left_out_sets`; None for 1 each.
     """
     sets = left_out_sets(plan)
     at = {folds: place for place, folds in enumerate(sets)}
     row_weights, offsets = np.stack([plan.trains(folds) for folds in sets], axis=1).astype(float), np.zeros(len(sets))
+    if weights is not None:
+        row_weights *= weights.reshape(len(labels), -1)
     if balance:
         row_weights, offsets = balanced(row_weights, labels)
-    outers = plan.outers
-    solution, solutions, inner, own, path = None, {}, {}, {}, []
+    outers, loss_weights = plan.outers, None if weights is None else weights.reshape(len(labels), -1)[:, 0]
+    solution, solutions, inner, own, refitted, path = None, {}, {}, {}, {}, []
     for c in sorted(c_values):
         solution = solve(row_weights, c, solution)
         logits = logistic.logits(matrix, solution) + offsets
         solutions[c] = (solution.weights[:, 0].copy(), solution.intercept[0] + offsets[0])
         for outer in outers:
-            place = at[frozenset() if outer is None else frozenset([outer])]
+            place = at[_left_out(outer)]
             inner[c, outer], own[c, outer] = _inner_logits(logits, plan, outer, at), logits[:, place]
+            refitted[c, outer] = _refitted_logits(logits, plan, outer, at)
             path.append(
-                {"c": c, "judged_fold": outer, **_inner_score(inner[c, outer], labels, plan)}
+                {"c": c, "judged_fold": outer, **_inner_score(inner[c, outer], labels, plan, loss_weights)}
                 | {"iterations": solution.iterations[place], "largest_gradient": solution.gradient[place]}
                 | {"converged": bool(solution.converged[place])}
             )
@@ -191,32 +219,65 @@ def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False):
     path = pd.DataFrame(path)
     best = {outer: _best(path, outer) for outer in outers}
     path["chosen"] = path["c"] == path["judged_fold"].map(best).fillna(best[None])
-    judged = np.full(len(plan.fold), np.nan)
+    judged, again = np.full(len(plan.fold), np.nan), np.full((len(plan.held_out), len(plan.fold)), np.nan)
     for outer in outers:
         rows = plan.judged_by(outer)
-        judged[rows] = own[best[outer], outer][rows]
+        judged[rows], again[:, rows] = own[best[outer], outer][rows], refitted[best[outer], outer]
     chosen = {outer: inner[best[outer], outer] for outer in outers}
-    return CrossFit(judged, chosen, solutions[best[None]], best[None], {str(k): best[k] for k in outers[1:]}, path)
+    settings = best[None], {str(k): best[k] for k in outers[1:]}
+    return CrossFit(
+        judged, chosen, solutions[best[None]], *settings, path, again if len(again) > 1 else None,
+        _path_warnings(path, c_values),
+    )  # fmt: skip
+
+
+def _left_out(*folds):
+    return frozenset(fold for fold in folds if fold is not None)
+
+
+def _path_warnings(path, c_values):
+    """A sentence where a fold chose the weakest of several penalties, beyond which a better one may lie."""
+    ends = int((path["chosen"] & (path["c"] == max(c_values))).sum())
+    if not ends or len(set(c_values)) < 2:
+        return []
+    return [
+        f"{ends} of {path['chosen'].sum()} models chose the weakest penalty, C = {max(c_values):g}; give larger ones"
+    ]
+
+
+def _refitted_logits(logits, plan, outer, at):
+    """The rows judged without ``outer`` by the models that were also trained without each held-out fold, ``(K, m)``."""
+    rows = plan.judged_by(outer)
+    return np.stack([logits[rows, at[_left_out(outer, fold)]] for fold in plan.held_out])
 
 
 def _inner_logits(logits, plan, outer, at):
     """The logits of each held-out fold's rows by the model that saw neither them nor ``outer``; NaN elsewhere."""
-    made = np.full(len(plan.fold), np.nan)
+    inner = np.full(len(plan.fold), np.nan)
     for fold in plan.held_out:
         if fold != outer:
             rows = plan.fold == fold
-            made[rows] = logits[rows, at[frozenset(filter(None, (fold, outer)))]]
-    return made
+            inner[rows] = logits[rows, at[_left_out(fold, outer)]]
+    return inner
 
 
-def _inner_score(logits, labels, plan):
+def _inner_score(logits, labels, plan, weights=None):
     """Log loss of all inner rows; AUROC averaged over folds, whose models never met and have no common scale."""
     known = np.isfinite(logits)
-    folds = [plan.fold == fold for fold in np.unique(plan.fold[known])]
+    losses = log_losses(labels[known], logits[known])
     return {
-        "inner_log_loss": log_losses(labels[known], logits[known]).mean(),
-        "inner_auroc": np.mean([rank_auroc(labels[rows], logits[rows]) for rows in folds]),
+        "inner_log_loss": np.average(losses, weights=None if weights is None else weights[known]),
+        "inner_auroc": mean_auroc(labels, logits, [plan.fold == fold for fold in np.unique(plan.fold[known])]),
     }
+
+
+def mean_auroc(labels, logits, folds):
+    """The mean AUROC over the ``folds`` (bool arrays) that hold both classes; NaN for labels that are shares."""
+    if not np.isin(labels, (0, 1)).all():
+        return np.nan
+    aurocs = [rank_auroc(labels[rows], logits[rows]) for rows in folds]
+    known = [auroc for auroc in aurocs if np.isfinite(auroc)]
+    return np.mean(known) if known else np.nan
 
 
 def _past_best(path, per_c):

@@ -81,28 +81,33 @@ def join(features, labels):
     return table, rows, counts
 
 
-def covariates(table, known):
-    """What a window's place and base content tell without any model, as numbers to fit.
+def covariates(table, known, more=None):
+    """What a window's place and base content tell without any model, and covariates of the user, as numbers to fit.
 
     Lengths, distances and ranks are taken as log(1 + x). A missing value becomes the median of the ``known`` rows
     (bool, those that may train) and a column ``covariate:NAME_missing`` marks it. ``length`` falls back on
     ``end - start``.
 
+    Args:
+        more: DataFrame of float64, one row per row of ``table``, such as the values of a
+            :class:`intronaut.io.covariates.UserCovariates`; taken as they are.
+
     Returns a float32 DataFrame of one row a window; columns that never vary are left out.
     """
     table = table.assign(length=table.get("length", table["end"] - table["start"]))
+    values = {name: table[name].to_numpy(float) for name in COVARIATES if name in table}
+    values |= {name: np.log1p(np.abs(values[name])) for name in LOG_COVARIATES if name in values}
+    values |= {} if more is None else {name: more[name].to_numpy(float) for name in more}
     columns = {}
-    for name in (name for name in COVARIATES if name in table):
-        values = table[name].to_numpy(float)
-        values = np.log1p(np.abs(values)) if name in LOG_COVARIATES else values
-        missing = np.isnan(values)
+    for name, column in values.items():
+        missing = np.isnan(column)
         if missing[known].all():
             continue
-        columns[f"covariate:{name}"] = np.where(missing, np.median(values[known & ~missing]), values)
+        columns[f"covariate:{name}"] = np.where(missing, np.median(column[known & ~missing]), column)
         if missing.any():
             columns[f"covariate:{name}_missing"] = missing
-    made = pd.DataFrame(columns, dtype=np.float32)
-    return made.loc[:, made.nunique() > 1]
+    columns = pd.DataFrame(columns, dtype=np.float32)
+    return columns.loc[:, columns.nunique() > 1]
 
 
 @dataclass
@@ -183,7 +188,8 @@ class Matrix:
             values = self._from_disk(forward)
             parts.append(values if np.array_equal(forward, reverse) else (values + self._from_disk(reverse)) / 2)
         if self.extra is not None:
-            parts.append(self.extra.iloc[block].to_numpy(np.float32, copy=True))
+            # row by row in memory, as rows that are kept: products of matrices round by how these lie
+            parts.append(np.array(self.extra.iloc[block], np.float32, order="C"))
         return parts[0] if len(parts) == 1 else np.hstack(parts)
 
     def _from_disk(self, rows):

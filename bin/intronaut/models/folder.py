@@ -18,7 +18,15 @@ from intronaut.models.design_matrix import names_digest
 LAYOUT = 1
 # everything that fit or finetune may write, as patterns
 MODEL_FILES = ("model.json", "coefficients.tsv", "weights.safetensors", "lightgbm.txt", "importance.tsv")
-MODEL_FILES += ("tokenizer.json", "path.tsv", "predictions.tsv", "metrics.json", "strata.tsv")
+MODEL_FILES += (
+    "tokenizer.json",
+    "path.tsv",
+    "predictions.tsv",
+    "metrics.json",
+    "strata.tsv",
+    "repeats.tsv",
+    "refits.tsv",
+)
 MODEL_FILES += ("covariates", "combined", "shuffled", "seed[0-9]*")
 
 
@@ -83,6 +91,10 @@ def write_trees(folder, notes, booster, offset, var):
 
 
 def _write_notes(folder, notes, var):
+    if "cost" in notes:
+        fitted, frozen = notes["n_parameters"], notes["cost"]["parameters_frozen"]
+        total = None if frozen is None else fitted + frozen
+        notes = notes | {"cost": notes["cost"] | {"parameters_fitted": fitted, "parameters_total": total}}
     notes = notes | {
         "layout": LAYOUT,
         "classes": ["spliced", "retained"],

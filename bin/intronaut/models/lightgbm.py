@@ -7,8 +7,8 @@ import numpy as np
 import optuna
 import pandas as pd
 
-from intronaut.models.cross_validation import CrossFit
-from intronaut.stats.metrics import log_losses, rank_auroc
+from intronaut.models.cross_validation import CrossFit, mean_auroc
+from intronaut.stats.metrics import log_losses
 
 # one thread a booster: folds are trained side by side, which scales better and gives the same trees for any number
 COMMON = {
@@ -25,6 +25,8 @@ PAPER = {
     "lambda_l1": 0.5, "lambda_l2": 0.3, "is_unbalance": True,
 }  # fmt: skip
 NARROW = 100
+# leaves hold one training row in twenty at least, and never more rows than LightGBM's own default
+LEAF_SHARE, SMALLEST_LEAF, LARGEST_LEAF = 20, 2, 20
 MOST_TREES = {"default": 1000, "paper": 1000}
 PATIENCE = {"default": 20, "paper": 10}
 
@@ -46,25 +48,35 @@ class _Rows(lightgbm.Sequence):
         return self.matrix.rows_at(np.array([rows]))[0].astype(float)
 
 
-def cross_fit(matrix, labels, plan, *, preset="default", balance=False, trials=0, threads=1, seed=1):
+def cross_fit(matrix, labels, plan, *, preset="default", balance=False, weights=None, trials=0, threads=1, seed=1):
     """Fit trees for every judged fold and on all known rows; the number of trees is found on inner folds.
 
     Without ``trials`` the settings are fixed. With them, optuna's tree-structured Parzen estimator (Bergstra et al.
-    2011) searches the published ranges, anew for each judged fold, by the mean log loss of its inner folds.
+    2011) searches the published ranges, for each judged fold by itself, by the mean log loss of its inner folds.
+
+    Args:
+        labels: ``(n,)`` 0 or 1, or shares between, which are fitted by cross-entropy.
+        weights: ``(n,)`` of the rows; None for 1 each.
     """
     fixed = COMMON | (PAPER if preset == "paper" else DEFAULTS) | {"seed": seed}
+    if not np.isin(labels, (0, 1)).all():
+        fixed["objective"] = "cross_entropy"
     if preset == "default" and matrix.d <= NARROW:
         # a tree that draws one column in five of a few often draws none that matters
         fixed["feature_fraction"] = 1.0
     if balance:
         fixed |= {"is_unbalance": True}
-    data = lightgbm.Dataset(_Rows(matrix), labels, free_raw_data=False, params=fixed).construct()
-    judged = np.full(len(labels), np.nan)
+    # leaf sizes differ between training sets, so that no column may be dropped by one of them beforehand
+    of_data = fixed if preset == "paper" else fixed | {"feature_pre_filter": False}
+    data = lightgbm.Dataset(_Rows(matrix), labels, weight=weights, free_raw_data=False, params=of_data).construct()
+    judged, refitted = np.full(len(labels), np.nan), np.full((len(plan.held_out), len(labels)), np.nan)
     inner, settings, fitted, tried = {}, {}, {}, []
     for outer in plan.outers:
         known = plan.trains({outer})
         folds = [fold for fold in plan.held_out if fold != outer]
-        task = _Task(matrix, data, labels, plan.fold, folds, known, preset, threads)
+        if preset == "default":
+            fixed["min_child_samples"] = leaf_size(known.sum())
+        task = _Task(matrix, data, labels, weights, plan, folds, known, preset, threads)
         settings[outer], found = task.search(fixed, trials, seed)
         tried += [{"judged_fold": outer, **row} for row in found]
         inner[outer] = task.inner
@@ -72,17 +84,29 @@ def cross_fit(matrix, labels, plan, *, preset="default", balance=False, trials=0
         rows = plan.judged_by(outer)
         if rows.any():
             judged[rows] = predict(fitted[outer][0], matrix, rows) + fitted[outer][1]
+            refitted[:, rows] = task.refitted(rows, settings[outer]["num_iterations"], judged[rows])
     of_fold = {str(fold): settings[fold] for fold in plan.outers[1:]}
-    return CrossFit(judged, inner, fitted[None], settings[None], of_fold, pd.DataFrame(tried))
+    empty = sum(not booster.feature_importance("split").any() for booster, _ in fitted.values())
+    told = [f"the trees of {empty} of {len(fitted)} models have no split: they give every intron the base rate"]
+    return CrossFit(
+        judged, inner, fitted[None], settings[None], of_fold, pd.DataFrame(tried),
+        refitted if len(refitted) > 1 else None, told if empty else [],
+    )  # fmt: skip
 
 
-def predict(booster, matrix, rows=None):
-    """Raw scores (logits) ``(n,)`` of a booster on the rows (bool) of a matrix."""
+def leaf_size(n_train):
+    """The least rows of a leaf for ``n_train`` training rows."""
+    return int(max(SMALLEST_LEAF, min(LARGEST_LEAF, n_train // LEAF_SHARE)))
+
+
+def predict(booster, matrix, rows=None, trees=None):
+    """Raw scores (logits) ``(n,)`` of a booster's first ``trees``, or its best ones, on the rows (bool) of a matrix."""
     parts = []
     for block in matrix.blocks:
         some = slice(None) if rows is None else rows[block]
         if rows is None or some.any():
-            parts.append(booster.predict(matrix.block(block)[some], raw_score=True, num_threads=1))
+            values = matrix.block(block)[some]
+            parts.append(booster.predict(values, raw_score=True, num_threads=1, num_iteration=trees))
     return np.concatenate(parts)
 
 
@@ -94,22 +118,23 @@ def balance_offset(labels, settings):
 class _Task:
     """Settings for one judged fold from its inner folds; ``inner`` holds the inner logits of the best settings."""
 
-    def __init__(self, matrix, data, labels, fold, folds, known, preset, threads):
-        self.matrix, self.data, self.labels, self.fold, self.folds = matrix, data, labels, fold, folds
+    def __init__(self, matrix, data, labels, weights, plan, folds, known, preset, threads):
+        self.matrix, self.data, self.labels, self.weights = matrix, data, labels, weights
+        self.plan, self.fold, self.folds = plan, plan.fold, folds
         self.known, self.threads = known, threads
         self.most, self.patience = MOST_TREES[preset], PATIENCE[preset]
-        self.metric = "auc" if preset == "paper" else "binary_logloss"
-        self.best, self.inner = np.inf, None
+        self.preset = preset
+        self.best, self.inner, self.boosters = np.inf, None, {}
 
     def search(self, fixed, trials, seed):
         """``(settings with their number of trees, what was tried)``."""
         tried = []
 
         def attempt(settings):
-            row, trees, logits = self._inner_folds(settings)
+            row, trees, logits, boosters = self._inner_folds(settings)
             tried.append(row)
             if row["inner_log_loss"] < self.best:
-                self.best, self.inner = row["inner_log_loss"], logits
+                self.best, self.inner, self.boosters = row["inner_log_loss"], logits, boosters
                 self.found = settings | {"num_iterations": trees}
             return row["inner_log_loss"]
 
@@ -122,27 +147,40 @@ class _Task:
             row["chosen"] = row["inner_log_loss"] == self.best
         return self.found, tried
 
+    def refitted(self, rows, trees, judged):
+        """``(K, m)`` logits of the ``rows`` (bool) by the chosen settings without each held-out fold too.
+
+        Where that is the fold of the rows themselves, their own logits ``judged``.
+        """
+        by_fold = {
+            fold: predict(booster, self.matrix, rows, trees) + offset
+            for fold, (booster, offset) in self.boosters.items()
+        }
+        return np.stack([by_fold.get(fold, judged) for fold in self.plan.held_out])
+
     def _inner_folds(self, settings):
         """Train without each inner fold, stop early on it, and score all of them together."""
-        logits, trees = np.full(len(self.labels), np.nan), []
+        logits, trees, boosters = np.full(len(self.labels), np.nan), [], {}
 
         def without(fold):
             held = self.fold == fold
             train = self.known & ~held
             booster = self.train(train, settings | {"num_iterations": self.most}, held)
             offset = balance_offset(self.labels[train], settings)
-            return held, booster.best_iteration, predict(booster, self.matrix, held) + offset
+            return fold, held, booster, offset, predict(booster, self.matrix, held) + offset
 
         with ThreadPoolExecutor(self.threads) as pool:
-            for held, best, own in pool.map(without, self.folds):
-                trees.append(best)
+            for fold, held, booster, offset, own in pool.map(without, self.folds):
+                trees.append(booster.best_iteration)
+                boosters[fold] = booster, offset
                 logits[held] = own
         rows = np.isfinite(logits)
-        auroc = [rank_auroc(self.labels[self.fold == fold], logits[self.fold == fold]) for fold in self.folds]
         shown = {name: settings[name] for name in DEFAULTS if name in settings}
-        row = shown | {"trees": int(np.mean(trees)), "inner_auroc": np.mean(auroc)}
-        row["inner_log_loss"] = log_losses(self.labels[rows], logits[rows]).mean()
-        return row, max(1, int(np.mean(trees))), logits
+        auroc = mean_auroc(self.labels, logits, [self.fold == fold for fold in self.folds])
+        row = shown | {"trees": int(np.mean(trees)), "inner_auroc": auroc}
+        weights = None if self.weights is None else self.weights[rows]
+        row["inner_log_loss"] = np.average(log_losses(self.labels[rows], logits[rows]), weights=weights)
+        return row, max(1, int(np.mean(trees))), logits, boosters
 
     def train(self, rows, settings, stop_on=None):
         """A booster of the rows (bool), stopped early when the rows ``stop_on`` no longer improve."""
@@ -153,7 +191,12 @@ class _Task:
             return lightgbm.train(settings, train, rounds)
         held = self.data.subset(np.flatnonzero(stop_on))
         stop = lightgbm.early_stopping(self.patience, verbose=False)
-        return lightgbm.train(settings | {"metric": self.metric}, train, rounds, valid_sets=[held], callbacks=[stop])
+        metric = (
+            "auc"
+            if self.preset == "paper"
+            else {"binary": "binary_logloss"}.get(settings["objective"], "cross_entropy")
+        )
+        return lightgbm.train(settings | {"metric": metric}, train, rounds, valid_sets=[held], callbacks=[stop])
 
 
 def _suggest(trial):

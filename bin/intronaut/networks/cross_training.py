@@ -4,7 +4,7 @@ Written as fit writes its own: the same files, with the same names in them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,15 @@ from sklearn.linear_model import LogisticRegression
 
 from intronaut.core.log import Log
 from intronaut.io import tables
-from intronaut.models import logistic
-from intronaut.models.cross_validation import UNUSED, Plan, cross_fit
+from intronaut.models import held_out, logistic
+from intronaut.models.cross_validation import Plan, cross_fit
 from intronaut.models.design_matrix import Matrix, covariates
 from intronaut.networks import classifiers, training
 from intronaut.stats import metrics
+from intronaut.stats.jackknife import over_seeds
 
+# trainings from fewer seeds say nothing firm of their variance
+ENOUGH_SEEDS = 3
 # penalties of the linear models, those of fit
 C_VALUES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0, 10.0)
 
@@ -29,7 +32,7 @@ class Study:
 
     ``table`` is the labels table and ``examples`` the windows of its rows; ``new_network(seed)`` gives the network
     before training; with ``frozen``, the examples are what its trunk has made of the windows. ``folder`` holds the
-    checkpoints, ``bootstrap`` and ``seed`` are of the intervals.
+    checkpoints, ``bootstrap`` and ``seed`` are of the intervals; ``covariates`` are the user's, one row per window.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Study:
     seed: int
     log: Log
     folder: Path | None = None
+    covariates: pd.DataFrame | None = None
 
     @property
     def labels(self):
@@ -54,47 +58,19 @@ class Study:
 
 @dataclass
 class Result:
-    """What one model, or the trainings from one seed, came to.
+    """What the trainings from one seed, or one linear model beside them, came to.
 
-    ``predictions`` of the judged rows, their ``summary`` for metrics.json, and the ``scores`` that pair them with those
-    of another model. ``logits`` ``(n,)`` are the judged rows', NaN elsewhere. Of networks also: ``valid``, by judged
-    fold, the logits ``(n,)`` of the validation rows of its training; its ``states``; the ``path`` of all epochs; and
-    the ``network`` that is kept, as trained (None if none is).
+    ``logits`` ``(n,)`` are the held-out rows', NaN elsewhere, and ``evaluation`` says what they are worth. Of networks
+    also: ``valid``, by judged fold, the logits ``(n,)`` of the validation rows of its training; its ``states``; the
+    ``path`` of all epochs; and the ``network`` that is kept, as trained (None if none is).
     """
 
     logits: np.ndarray
-    predictions: pd.DataFrame
-    summary: dict
-    scores: tuple
+    evaluation: held_out.Evaluation
     valid: dict | None = None
     states: dict | None = None
     path: pd.DataFrame | None = None
     network: classifiers.Network | None = None
-
-
-def tell_rows(table, plan, counts, log):
-    """Say which rows are left out and why; returns the counts that the plan adds."""
-    found = {
-        "rows_trained": int(plan.known.sum()),
-        "rows_judged": int(plan.judged.sum()),
-        "rows_without_split": int((plan.fold == UNUSED).sum()),
-        "groups_in_several_folds": plan.torn_groups(),
-    }
-    reasons = {
-        "label missing": counts["label_missing"],
-        "labelled without a sequence": counts["labelled_without_features"],
-        "sequence without a line in the labels": counts["features_without_label_row"],
-        "split missing": found["rows_without_split"],
-    }
-    for reason, count in reasons.items():
-        if count:
-            log.note(f"{count:,} windows left out: {reason}")
-    if torn := found["groups_in_several_folds"]:
-        log.warn(f"{torn:,} leakage groups lie in several folds: the metrics flatter the model")
-    if "group" not in table:
-        log.warn("labels have no column group: every row is taken as independent")
-    log.note(f"{found['rows_trained']:,} windows train, {found['rows_judged']:,} are judged")
-    return found
 
 
 def train_all(study, seed, keep):
@@ -110,8 +86,8 @@ def train_all(study, seed, keep):
         logits[judged], valid[outer], states[outer] = found[judged], np.where(judged, np.nan, found), state
         about = {"seed": seed, "judged_fold": outer}
         path += [about | row | {"chosen": row["epoch"] == state.best_epoch} for row in state.history]
-    result = judge(study, logits, "features")
-    result.summary["seed"] = seed
+    result = evaluated(study, logits, None, "features")
+    result.evaluation.summary["seed"] = seed
     result.valid, result.states, result.path, result.network = valid, states, pd.DataFrame(path), kept
     return result
 
@@ -163,21 +139,15 @@ def _train_without(study, outer, seed):
     return network, state, logits
 
 
-def judge(study, logits, columns):
+def evaluated(study, logits, refitted, columns):
     """The Result of logits ``(n,)``; ``columns`` says what the model read: features, covariates or combined."""
-    plan, of_network = study.plan, columns == "features"
-    predictions = metrics.prediction_table(study.table, logits, plan.fold_names(), plan.judged)
-    groups = plan.groups[plan.judged]
-    summary, point, replicated = metrics.evaluate(predictions, groups, study.bootstrap, study.seed)
-    summary |= {"model": study.name if of_network else "logistic", "columns": columns}
-    summary["judged"] = "out-of-fold" if plan.nested else "test rows"
-    auroc, ap = summary["metrics"]["auroc"], summary["metrics"]["average_precision"]
-    study.log.note(
-        f"{study.name if of_network else columns}: AUROC {auroc['value']:.3f} ({auroc['low']:.3f}–{auroc['high']:.3f})"
-        f", average precision {ap['value']:.3f} ({ap['low']:.3f}–{ap['high']:.3f}) at prevalence "
-        f"{summary['prevalence']:.3f}"
+    of_network = columns == "features"
+    evaluation = held_out.evaluate_held_out(
+        study.table, study.plan, logits, refitted, replicates=study.bootstrap, seed=study.seed
     )
-    return Result(logits, predictions, summary, (point, replicated))
+    evaluation.summary |= {"model": study.name if of_network else "logistic", "columns": columns}
+    held_out.log_evaluation(study.name if of_network else columns, evaluation, study.log)
+    return Result(logits, evaluation)
 
 
 def linear_models(study, result, threads):
@@ -185,7 +155,8 @@ def linear_models(study, result, threads):
 
     The second is learnt on the validation rows, on which neither was trained. Empty where no covariate varies.
     """
-    plan, labels, extra = study.plan, study.labels, covariates(study.table, study.plan.known)
+    plan, labels = study.plan, study.labels
+    extra = covariates(study.table, plan.known, study.covariates)
     if not extra.shape[1]:
         study.log.warn("no covariate column varies: there is no baseline to compare with")
         return {}
@@ -202,37 +173,46 @@ def linear_models(study, result, threads):
             unseen = np.stack([result.valid[outer], found.inner[outer]], axis=1)
             learnt = LogisticRegression(C=np.inf).fit(unseen[valid], labels[valid])
             combined[judged] = learnt.decision_function(judged_logits[judged])
-    return {"covariates": judge(study, found.logits, "covariates"), "combined": judge(study, combined, "combined")}
+    return {
+        "covariates": evaluated(study, found.logits, found.refitted, "covariates"),
+        "combined": evaluated(study, combined, None, "combined"),
+    }
 
 
 def write_evaluations(folder, study, results, beside, counts):
-    """The four tables and metrics.json of the first seed; folders of the other seeds and of the models ``beside``."""
-    first, judged = results[0], study.plan.judged
-    for name, result in (beside | {f"seed{more.summary['seed']}": more for more in results[1:]}).items():
-        (folder / name).mkdir()
-        metrics.write_evaluation(folder / name, result.predictions, result.summary)
-    summary = first.summary | {"baseline": None, "gain": None, "rows": counts}
-    if beside:
-        summary["baseline"] = {name: result.summary["metrics"] for name, result in beside.items()}
-        base, n_groups = beside["covariates"].scores, summary["n_groups"]
-        summary["gain"] = {
-            "combined_minus_covariates": metrics.gain(beside["combined"].scores, base, n_groups),
-            "features_minus_covariates": metrics.gain(first.scores, base, n_groups),
-        }
+    """The tables and metrics.json of the first seed; folders of the other seeds and of the models ``beside``."""
+    evaluations = {name: result.evaluation for name, result in beside.items()}
+    first = results[0].evaluation
+    more = {"rows": counts}
     if len(results) > 1:
-        summary["seeds"] = _over_seeds(results)
-    table, groups = study.table[judged].reset_index(drop=True), study.plan.groups[judged]
-    within, strata = metrics.stratified_auroc(first.predictions, table, groups, study.bootstrap, study.seed)
-    tables.write_table(folder / "strata.tsv", strata)
-    metrics.write_evaluation(folder, first.predictions, summary | {"auroc_within_strata": within})
+        more["seeds"] = _over_seeds(results)
+        evaluations |= {f"seed{result.evaluation.summary['seed']}": result.evaluation for result in results[1:]}
+    if len(results) >= ENOUGH_SEEDS:
+        first = _with_seed_variance(first, results)
+    held_out.write_evaluations(folder, study.table, study.plan, evaluations | {"features": first}, more)
     tables.write_table(folder / "path.tsv", pd.concat([result.path for result in results]))
 
 
+def _with_seed_variance(first, results):
+    """The Evaluation of the first seed with the variance over seeds, only a part of training's, in its intervals."""
+    points = pd.DataFrame([result.evaluation.point for result in results])[list(metrics.SMOOTH)]
+    resampled = replace(first.resampled, refitted=(over_seeds(points),))
+    intervals = first.summary["intervals"] | {
+        "training_variance": f"of {len(results)} seeds only, not of other introns"
+    }
+    summary = {"intervals": intervals, "metrics": metrics.summary_of_metrics(first.point, resampled)}
+    return replace(first, summary=first.summary | summary, resampled=resampled)
+
+
 def _over_seeds(results):
-    """Every metric of each seed, their mean and standard deviation."""
-    points = pd.DataFrame([result.scores[0] for result in results])
+    """Every metric of each seed, their mean and standard deviation; None where a metric cannot be had."""
+    points = pd.DataFrame([result.evaluation.point for result in results]).astype(float)
     each = [
-        {"seed": result.summary["seed"]} | point
-        for result, point in zip(results, points.to_dict("records"), strict=True)
+        {"seed": result.evaluation.summary["seed"]} | _json_numbers(point)
+        for result, (_, point) in zip(results, points.iterrows(), strict=True)
     ]
-    return {"each": each, "mean": points.mean().to_dict(), "sd": points.std().to_dict()}
+    return {"each": each, "mean": _json_numbers(points.mean()), "sd": _json_numbers(points.std())}
+
+
+def _json_numbers(values):
+    return {name: float(value) if np.isfinite(value) else None for name, value in values.items()}

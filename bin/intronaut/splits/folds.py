@@ -12,11 +12,12 @@ TEST_CHROMOSOMES = ("8", "9")
 VALID_CHROMOSOMES = ("10",)
 
 
-def grouped_folds(groups, labels, n_folds):
+def grouped_folds(groups, labels, n_folds, seed=None):
     """Deal whole groups to folds so that the number of windows of each label comes out even.
 
     Deterministic: the largest groups go first, each to the fold whose labels it crowds least. scikit-learn's
-    StratifiedGroupKFold does the same, but may leave a fold empty when groups are few.
+    StratifiedGroupKFold does the same, but may leave a fold empty when groups are few. With ``seed``, groups of one
+    size go in a random order, and folds that would be equally crowded are taken in a random order.
 
     Args:
         groups: one group a window, as from :func:`leakage_groups`.
@@ -36,9 +37,12 @@ def grouped_folds(groups, labels, n_folds):
     members, totals = members[:-1], members[-1]
     load = np.zeros((n_folds, len(totals)))
     fold_of = np.empty(len(members), np.int64)
-    for group in np.argsort(-members[:, -1], kind="stable"):
+    rng = None if seed is None else np.random.default_rng(seed)
+    order = np.arange(len(members)) if rng is None else rng.permutation(len(members))
+    for group in order[np.argsort(-members[order, -1], kind="stable")]:
         # the rise of the sum of squared relative loads; the margin column keeps an empty fold the cheapest
-        fold_of[group] = np.argmin(load @ (members[group] / totals**2))
+        rise = load @ (members[group] / totals**2)
+        fold_of[group] = np.argmin(rise) if rng is None else rng.choice(np.flatnonzero(rise == rise.min()))
         load[fold_of[group]] += members[group]
     return fold_of[groups] + 1
 

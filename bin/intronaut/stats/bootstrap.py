@@ -31,11 +31,6 @@ def resampler(groups, replicates, seed):
     return Resampler(group, counts)
 
 
-def observed(n):
-    """The Resampler of one replicate that holds every row once: what the data themselves say."""
-    return Resampler(np.zeros(n, np.int64), np.ones((1, 1), np.uint16))
-
-
 def interval(replicates, n_groups, value=None):
     """``{"value", "low", "high"}`` of one metric: its 95 % interval over the replicates that have one.
 

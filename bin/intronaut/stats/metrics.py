@@ -1,229 +1,360 @@
 """How well predicted probabilities of retention agree with labels, and how sure that is.
 
-Introns of one gene are not independent, so every interval comes from a bootstrap that draws whole leakage groups. All
-metrics of a replicate follow from the counts of its groups: threshold metrics are sums over groups, rank metrics one
-cumulative sum over the rows in order of their score.
+Introns of one gene are not independent, and every fold has a model of its own. Ranking metrics therefore compare rows
+within folds (:mod:`intronaut.stats.within_folds`), and intervals leave out whole leakage groups and add the variance of
+training (:mod:`intronaut.stats.jackknife`).
 """
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, logit
 from scipy.stats import rankdata
 
 from intronaut import __version__
 from intronaut.core.errors import BadData
 from intronaut.core.files import whole_file
 from intronaut.io.tables import PREDICTION_COLUMNS, write_table
-from intronaut.stats.bootstrap import LEVEL, interval, observed, resampler
+from intronaut.stats import within_folds as ranks
+from intronaut.stats.bootstrap import LEVEL, resampler
+from intronaut.stats.jackknife import FEW_GROUPS, FEWEST_GROUPS, LOGIT_SCALE, Resampled, leave_out_blocks, two_sided_p
+from intronaut.stats.reliability import calibration_bins, calibration_line, expected_calibration_error
 
-METRICS = (
-    "auroc", "average_precision", "prevalence", "lift", "brier", "log_loss", "ece", "mcc", "mcc_at_prevalence",
-    "precision_at_recall_10", "precision_at_recall_50",
+# metrics whose intervals come from the jackknife, and those that jump and are bootstrapped
+SMOOTH = (
+    "auroc", "average_precision", "lift", "prevalence", "brier", "log_loss", "deviance_explained",
+    "calibration_intercept", "calibration_slope", "mcc",
 )  # fmt: skip
-RECALLS = {"precision_at_recall_10": 0.1, "precision_at_recall_50": 0.5}
-ECE_BINS = 10
+JUMPING = ("mcc_at_prevalence", "precision_at_recall_10", "precision_at_recall_50")
+# without interval: the first lies above 0 by construction, the second is a constant of the labels
+VALUE_ONLY = ("ece", "average_precision_by_chance")
+METRICS = (*SMOOTH, *JUMPING, *VALUE_ONLY)
 SMALLEST_P = 1e-15
+# sd of the logits of a fold below which its model knows nothing
+CONSTANT = 1e-9
+# a fold whose prevalence is further from the training rows' than this factor is reported
+PREVALENCE_FACTOR = 2
+# least share of the rarer class in folds that hold both classes
+ENOUGH_IN_PAIRS = 0.8
+FEW_RETAINED = 50
 
 
-def replicate_metrics(labels, probabilities, scores, draws):
-    """Every metric of METRICS in every replicate.
+@dataclass
+class Rows:
+    """What all models of the same rows share: labels 0 and 1, and whole numbers from 0 for the fold, leakage group and
+    jackknife block of each row, ``(n,)``; ``null_logits`` the log odds of retention among the rows that the fold's
+    model was trained on, NaN where that is unknown."""
+
+    labels: np.ndarray
+    folds: np.ndarray
+    groups: np.ndarray
+    blocks: np.ndarray
+    null_logits: np.ndarray
+
+    @property
+    def rarer_groups(self):
+        """How many groups hold a row of the class that fewer groups hold."""
+        return min(len(np.unique(self.groups[self.labels == label])) for label in (0, 1))
+
+
+def rows_of(predictions, groups, seed, null_logits=None):
+    """The Rows of a predictions table; without ``null_logits`` the labels of the other folds say what they are."""
+    labels = predictions["label"].to_numpy(float)
+    folds, group = ranks.codes(predictions["fold"]), ranks.codes(groups)
+    if null_logits is None:
+        retained, size = np.bincount(folds, labels), np.bincount(folds)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            null_logits = logit((retained.sum() - retained) / (size.sum() - size))[folds]
+    return Rows(labels, folds, group, leave_out_blocks(group, seed), np.asarray(null_logits, float))
+
+
+def smooth_metrics(rows, probabilities, logits, jackknife=True):
+    """The metrics SMOOTH of one model.
 
     Args:
-        labels: ``(n,)`` 0 or 1.
-        probabilities: ``(n,)`` for Brier score, log loss, ECE and MCC.
-        scores: ``(n,)`` what ranks the rows: the logit, which keeps apart what a probability near 1 would not.
-        draws: a Resampler.
+        rows: a Rows.
+        probabilities: ``(n,)`` for Brier score, log loss and MCC.
+        logits: ``(n,)`` what ranks the rows: it keeps apart what a probability near 1 would not.
+        jackknife: whether to leave out blocks.
 
     Returns:
-        DataFrame ``(b, metrics)``; NaN where a replicate lacks a class.
+        ``(values, left_out)``: a dict, NaN where a metric cannot be had; DataFrame ``(b, SMOOTH)``, None without
+        jackknife.
     """
-    labels = np.asarray(labels, float)
-    ranking = _Ranking(labels, scores)
-    sums = _GroupSums(labels, np.asarray(probabilities, float), draws.group)
-    in_order = draws.group[ranking.order]
+    blocks = rows.blocks if jackknife else None
+    auroc, auroc_left_out, _ = ranks.auroc_without_blocks(rows.labels, logits, rows.folds, rows.groups, blocks)
+    intercept, slope, line_left_out = calibration_line(rows.labels, logits, blocks)
+    values = {"auroc": auroc, "calibration_intercept": intercept, "calibration_slope": slope}
+    precision, precision_left_out = _precision(rows, logits, jackknife)
+    sums, sums_left_out = _sums(rows, probabilities, logits)
+    values |= precision | sums
+    if not jackknife:
+        return values, None
+    left_out = pd.DataFrame(precision_left_out).assign(**sums_left_out, auroc=auroc_left_out)
+    left_out[["calibration_intercept", "calibration_slope"]] = line_left_out
+    return values, left_out[list(SMOOTH)]
+
+
+def _precision(rows, logits, jackknife):
+    """Average precision and lift of the folds that hold both classes: a dict of values, and one of ``(b,)`` arrays."""
+    inside = ranks.folds_with_pairs(rows.labels, rows.folds)
+    labels, blocks = rows.labels[inside], rows.blocks[inside]
+    ranking = ranks.Ranking(labels, ranks.percentile_scores(logits[inside], ranks.codes(rows.folds[inside])))
+    everything = np.ones(len(labels))
+    value = ranking.metrics(everything)["average_precision"] if inside.any() else np.nan
+    chance = ranks.average_precision_by_chance([len(labels)], [labels.sum()])[0] if inside.any() else np.nan
+    values = {"average_precision": value, "lift": value / chance}
+    if not jackknife:
+        return values, {}
+    b = rows.blocks.max() + 1
+    in_order, without = blocks[ranking.order], np.full(b, np.nan)
+    for block in range(b) if inside.any() else ():
+        without[block] = ranking.metrics((in_order != block).astype(float))["average_precision"]
+    n, retained = (
+        len(labels) - np.bincount(blocks, minlength=b),
+        labels.sum() - np.bincount(blocks, labels, minlength=b),
+    )
+    chance = ranks.average_precision_by_chance(n, retained)
+    return values, {"average_precision": without, "lift": without / chance}
+
+
+def _sums(rows, probabilities, logits):
+    """Metrics that are made of sums over rows: a dict of values, and one of ``(b,)`` arrays without each block."""
+    labels = rows.labels
+    clipped = np.clip(probabilities, SMALLEST_P, 1 - SMALLEST_P)
+    columns = [
+        np.ones_like(labels), labels, (probabilities - labels) ** 2,
+        -np.log(np.where(labels == 1, clipped, 1 - clipped)),
+        log_losses(labels, logits), log_losses(labels, rows.null_logits), labels * (probabilities >= 0.5),
+        (probabilities >= 0.5).astype(float),
+    ]  # fmt: skip
+    parts = np.stack([np.bincount(rows.blocks, column) for column in columns])
+    total = parts.sum(axis=1)
+    return _of_sums(*total), _of_sums(*(total[:, None] - parts))
+
+
+def _of_sums(n, retained, squares, losses, deviance, null_deviance, true_positives, called):
     with np.errstate(invalid="ignore", divide="ignore"):
-        made = pd.DataFrame([ranking.metrics(counts.astype(np.float32)[in_order]) for counts in draws.counts])
-        made = made.assign(**sums.metrics(draws.counts))
-        return made.assign(lift=made["average_precision"] / made["prevalence"])[list(METRICS)]
-
-
-class _Ranking:
-    """AUROC, average precision and precision at recall of weighted rows, ties counted as one threshold."""
-
-    def __init__(self, labels, scores):
-        scores = np.asarray(scores, float)
-        self.order = np.argsort(-scores, kind="stable")
-        scores, positive = scores[self.order], labels[self.order] == 1
-        first = np.r_[True, scores[1:] != scores[:-1]]
-        block = np.cumsum(first) - 1
-        starts = np.flatnonzero(first)
-        ends = np.r_[starts[1:], len(scores)]
-        self.positive = np.flatnonzero(positive)
-        positives_before = np.r_[0, np.cumsum(positive)]
-        self.row_start, self.row_end = starts[block[self.positive]], ends[block[self.positive]]
-        self.positive_start, self.positive_end = positives_before[self.row_start], positives_before[self.row_end]
-
-    def metrics(self, weights):
-        """``weights`` ``(n,)`` of the rows in ranked order → one number a metric."""
-        weight = weights[self.positive]
-        rows, positives = _running(weights), _running(weight)
-        true_positives, called = positives[self.positive_end], rows[self.row_end]
-        false_after = called - true_positives
-        false_before = rows[self.row_start] - positives[self.positive_start]
-        total, negatives = positives[-1], rows[-1] - positives[-1]
-        precision = true_positives / np.maximum(called, 1)
-        made = {
-            "auroc": 1 - weight @ (false_after + false_before) / (2 * total * negatives),
-            "average_precision": weight @ precision / total,
-        }
-        for name, recall in RECALLS.items():
-            made[name] = precision[np.argmax(true_positives >= recall * total)] if total else np.nan
-        return made
-
-
-def _running(weights):
-    made = np.zeros(len(weights) + 1)
-    np.cumsum(weights, out=made[1:])
-    return made
-
-
-class _GroupSums:
-    """Metrics that are made of sums over rows: a replicate needs its groups' sums only."""
-
-    def __init__(self, labels, probabilities, group):
-        clipped = np.clip(probabilities, SMALLEST_P, 1 - SMALLEST_P)
-        self.edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, ECE_BINS + 1)[1:-1]))
-        bins = np.searchsorted(self.edges, probabilities, side="right")
-        many = probabilities >= np.sort(probabilities)[::-1][max(int(labels.sum()), 1) - 1]
-        columns = [
-            np.ones_like(labels), labels, (probabilities - labels) ** 2,
-            -np.log(np.where(labels == 1, clipped, 1 - clipped)),
-            *_confusion(labels, probabilities >= 0.5), *_confusion(labels, many),
-            *((bins == k) * (probabilities - labels) for k in range(len(self.edges) + 1)),
-        ]  # fmt: skip
-        self.sums = np.stack([np.bincount(group, column) for column in columns], axis=1)
-
-    def metrics(self, counts):
-        # whole-number matrices have no fast product, and all of them as floats at once would fill the memory
-        parts = np.array_split(counts, 1 + len(counts) // 100)
-        totals = np.concatenate([part.astype(float) @ self.sums for part in parts])
-        n, positives, brier, log_loss, tp, called, tp_many, called_many, *gaps = totals.T
         return {
-            "prevalence": positives / n,
-            "brier": brier / n,
-            "log_loss": log_loss / n,
-            "ece": np.abs(gaps).sum(axis=0) / n,
-            "mcc": _mcc(tp, called, positives, n),
-            "mcc_at_prevalence": _mcc(tp_many, called_many, positives, n),
+            "prevalence": retained / n,
+            "brier": squares / n,
+            "log_loss": losses / n,
+            "deviance_explained": 1 - deviance / null_deviance,
+            "mcc": matthews(true_positives, called, retained, n),
         }
 
 
-def _confusion(labels, called):
-    return labels * called, called.astype(float)
-
-
-def _mcc(tp, called, positives, n):
+def matthews(true_positives, called, retained, n):
     """Matthews correlation (1975); 0 when all rows are called alike."""
-    spread = called * (n - called) * positives * (n - positives)
-    return np.where(spread > 0, (tp * n - called * positives) / np.sqrt(np.maximum(spread, 1)), 0.0)
+    spread = called * (n - called) * retained * (n - retained)
+    return np.where(spread > 0, (true_positives * n - called * retained) / np.sqrt(np.maximum(spread, 1)), 0.0)
+
+
+def jumping_metrics(rows, logits, draws=None):
+    """The metrics JUMPING of the data (a dict), or of every replicate of a Resampler (DataFrame)."""
+    inside = ranks.folds_with_pairs(rows.labels, rows.folds)
+    labels, logits, folds = rows.labels[inside], logits[inside], ranks.codes(rows.folds[inside])
+    if not inside.any():
+        empty = dict.fromkeys(JUMPING, np.nan)
+        return empty if draws is None else pd.DataFrame([empty] * len(draws.counts))
+    ranking = ranks.Ranking(labels, ranks.percentile_scores(logits, folds))
+    called = ranks.called_at_prevalence(labels, logits, folds).astype(float)
+    columns = np.stack([np.ones_like(labels), labels, labels * called, called], axis=1)
+
+    def of(weights, sums):
+        n, retained, true_positives, all_called = sums
+        found = ranking.metrics(weights) | {"mcc_at_prevalence": matthews(true_positives, all_called, retained, n)}
+        return {name: float(found[name]) for name in JUMPING}
+
+    if draws is None:
+        return of(np.ones(len(labels)), columns.sum(axis=0))
+    group = draws.group[inside]
+    in_order = group[ranking.order]
+    sums = np.stack([np.bincount(group, column, minlength=draws.counts.shape[1]) for column in columns.T], axis=1)
+    return pd.DataFrame([of(counts[in_order].astype(np.float32), counts @ sums) for counts in draws.counts])
 
 
 def log_losses(labels, logits):
-    """The log loss of each row, from its logit, without overflow."""
-    return np.logaddexp(0, logits) - labels * logits
+    """The log loss of each row, from its logit, without overflow; NaN where the logit is."""
+    with np.errstate(invalid="ignore"):
+        return np.logaddexp(0, logits) - labels * logits
 
 
 def rank_auroc(labels, scores):
-    """Area under the ROC curve from ranks (Mann & Whitney), ties counted half."""
+    """Area under the ROC curve from ranks (Mann & Whitney), ties counted half; NaN where a class is lacking."""
     positive = np.asarray(labels) == 1
     m, n = positive.sum(), (~positive).sum()
-    return (rankdata(scores)[positive].sum() - m * (m + 1) / 2) / (m * n)
+    return (rankdata(scores)[positive].sum() - m * (m + 1) / 2) / (m * n) if m and n else np.nan
 
 
-def evaluate(predictions, groups, replicates, seed):
+def evaluate(predictions, groups, replicates, seed, *, refitted=None, null_logits=None):
     """Score a predictions table.
 
     Args:
-        predictions: DataFrame with PREDICTION_COLUMNS, one row a locus.
+        predictions: DataFrame with PREDICTION_COLUMNS, one row per locus; rows of one ``fold`` had one model.
         groups: leakage group of each row.
+        replicates: bootstrap replicates of the metrics JUMPING.
+        refitted: ``(K, n)`` logits of the same rows by models that were also trained without the j-th fold, or None.
+        null_logits: ``(n,)`` log odds of retention where each row's model was trained; None takes the other folds'.
 
     Returns:
-        ``(summary, point, draws)``: what metrics.json holds; the metrics of the data ``(metrics,)`` and of the
-        bootstrap replicates ``(replicates, metrics)``, for comparing models on the same rows.
+        ``(summary, point, resampled)``: what metrics.json holds; the metrics of the data; the Resampled by which
+        models of the same rows are compared.
     """
-    labels, p, scores = (predictions[name].to_numpy(float) for name in ("label", "p_retained", "logit"))
+    labels, p, logits = (predictions[name].to_numpy(float) for name in ("label", "p_retained", "logit"))
     require_both_classes(labels, "the evaluated rows")
+    rows = rows_of(predictions, groups, seed, null_logits)
     draws = resampler(groups, replicates, seed)
+    values, left_out = smooth_metrics(rows, p, logits)
+    values |= jumping_metrics(rows, logits) | {"ece": expected_calibration_error(labels, p)}
+    inside = ranks.folds_with_pairs(labels, rows.folds)
+    chance = ranks.average_precision_by_chance([inside.sum()], [labels[inside].sum()])[0] if inside.any() else np.nan
+    point = pd.Series(values | {"average_precision_by_chance": chance})[list(METRICS)]
+    refits = ()
+    if refitted is not None and len(refitted) > 1:
+        refits = (pd.DataFrame([smooth_metrics(rows, expit(one), one, jackknife=False)[0] for one in refitted]),)
+    bootstrapped = jumping_metrics(rows, logits, draws)
     n_groups = draws.counts.shape[1]
-    point = replicate_metrics(labels, p, scores, observed(len(labels))).iloc[0]
-    replicated = replicate_metrics(labels, p, scores, draws)
+    resampled = Resampled(left_out, refits, bootstrapped, rows.rarer_groups, n_groups)
     summary = {
         "version": __version__,
         "n": len(labels),
         "n_retained": int(labels.sum()),
         "prevalence": float(labels.mean()),
         "n_groups": n_groups,
-        "bootstrap": {
-            "replicates": replicates,
-            "seed": seed,
-            "drawn": "leakage groups",
+        "n_groups_of_rarer_class": rows.rarer_groups,
+        "intervals": {
             "level": LEVEL,
-            "without_both_classes": int(replicated["auroc"].isna().sum()),
+            "method": "jackknife over leakage groups, t",
+            "bootstrapped": list(JUMPING),
+            "training_variance": "included" if refits else "not included: for this model as trained",
         },
-        "metrics": {name: interval(replicated[name].to_numpy(), n_groups, point[name]) for name in METRICS},
+        "bootstrap": {"replicates": replicates, "seed": seed, "drawn": "leakage groups", "level": LEVEL},
+        "metrics": summary_of_metrics(point, resampled),
         "calibration": calibration_bins(labels, p),
+        **_pairs(predictions["fold"], rows, logits),
     }
-    return summary, point, replicated
+    return summary, point, resampled
 
 
-def gain(better, base, n_groups):
-    """Paired difference of two ``(point, replicated)`` results of :func:`evaluate` on the same rows."""
-    values, differences = better[0] - base[0], better[1] - base[1]
-    return {name: interval(differences[name].to_numpy(), n_groups, values[name]) for name in METRICS}
+def summary_of_metrics(point, resampled):
+    """``{metric: {value, low, high, se, se_test, se_train, df}}`` of one model."""
+    scale_of = dict.fromkeys(LOGIT_SCALE, "logit")
+    return {name: resampled.interval(name, point[name], scale_of.get(name, "identity")) for name in METRICS}
 
 
-def stratified_auroc(predictions, table, groups, replicates, seed, bins=3):
-    """AUROC among introns of alike GC content and length, which no model can owe to either.
+def _pairs(fold, rows, logits):
+    """How many pairs rank metrics rest on, the folds without any, and what a reader should know of the rows."""
+    inside = ranks.folds_with_pairs(rows.labels, rows.folds)
+    pairs = ranks.auroc_without_blocks(rows.labels, logits, rows.folds, rows.groups)[2]
+    name_of = [str(fold[rows.folds == number].iloc[0]) for number in range(rows.folds.max() + 1)]
+    without = [name for number, name in enumerate(name_of) if not inside[rows.folds == number].any()]
+    sentences = [*_warnings_of_rows(rows, inside, without), *_warnings_of_folds(rows, logits, name_of)]
+    return {"pairs": int(pairs), "folds_without_pairs": without, "warnings": sentences}
+
+
+def _warnings_of_rows(rows, inside, without):
+    """Sentences on rows that are few or take no part, each with its counts."""
+    labels, n_retained = rows.labels, int(rows.labels.sum())
+    if without:
+        names = ", ".join(without[:10])
+        yield f"{(~inside).sum():,} rows of fold {names} hold one class only and take no part in ranking metrics"
+    rarer = labels == (1 if 2 * n_retained <= len(labels) else 0)
+    if (share := inside[rarer].mean()) < ENOUGH_IN_PAIRS:
+        yield f"ranking metrics rest on folds that hold {share:.0%} of the rarer class"
+    if n_retained < FEW_RETAINED:
+        yield f"{n_retained} retained introns are few: below {FEW_RETAINED} no number here is firm"
+    if rows.rarer_groups < FEW_GROUPS:
+        yield (
+            f"{rows.rarer_groups} leakage groups hold the rarer class: below {FEW_GROUPS} intervals are rough, below "
+            f"{FEWEST_GROUPS} there are none"
+        )
+
+
+def _warnings_of_folds(rows, logits, name_of):
+    """Sentences on folds whose model knows nothing, or whose prevalence is not that of the training rows."""
+    folds = [rows.folds == number for number in range(len(name_of))]
+    constant = [name for name, inside in zip(name_of, folds, strict=True) if np.std(logits[inside]) < CONSTANT]
+    if constant:
+        yield f"the model gives all introns of fold {', '.join(constant[:10])} one probability: it knows nothing"
+    ratios = [rows.labels[inside].mean() / expit(rows.null_logits[inside][0]) for inside in folds]
+    apart = [
+        f"{name} ({ratio:.2g} times)"
+        for name, ratio in zip(name_of, ratios, strict=True)
+        if np.isfinite(ratio) and not 1 / PREVALENCE_FACTOR <= ratio <= PREVALENCE_FACTOR
+    ]
+    if apart:
+        yield f"retention is more or less common than among the training rows in fold {', '.join(apart[:10])}"
+
+
+def gain(better, base, n_groups=None):
+    """Paired difference of two ``(point, resampled)`` results of :func:`evaluate` on the same rows.
+
+    ``{metric: {value, low, high, se, se_test, se_train, df, p}}``; p of the t test that the difference is 0. The
+    results know their own number of groups; ``n_groups`` is taken for callers who give it.
+    """
+    values, difference = better[0] - base[0], better[1] - base[1]
+    result = {}
+    for name in METRICS:
+        found = difference.interval(name, values[name])
+        known = name in SMOOTH and found["se"] is not None
+        result[name] = found | {"p": two_sided_p(found["value"], found["se"], found["df"]) if known else None}
+    return result
+
+
+def stratified_auroc(predictions, table, groups, seed, bins=3):
+    """AUROC among introns of similar GC content and length of one fold, which no model can owe to either.
 
     Args:
         predictions: a predictions table; ``table`` the rows of the labels table in the same order.
         bins: how many bins of equal size of each of ``gc`` and ``length``; a column that is not there has one.
 
     Returns:
-        ``(within, strata)``: the mean AUROC over strata, weighted by pairs, with its interval and how many replicates
-        had no pair in any stratum; and DataFrame ``stratum n n_retained auroc low high``, NaN where a stratum lacks a
-        class. A replicate weighs strata by its own pairs, so one that lacks a class in a stratum counts by the others.
+        ``(within, strata)``: the AUROC over pairs of one fold and stratum, with its interval; and DataFrame ``stratum n
+        n_retained auroc low high``, NaN where a stratum has no pair.
     """
-    labels, scores = predictions["label"].to_numpy(float), predictions["logit"].to_numpy(float)
+    rows, logits = rows_of(predictions, groups, seed), predictions["logit"].to_numpy(float)
+    stratum = _strata(table, bins)
+    within = _auroc_interval(rows, logits, ranks.codes(rows.folds, stratum))
+    lines = []
+    for name in sorted(stratum.unique()):
+        inside = (stratum == name).to_numpy()
+        part = Rows(*(getattr(rows, field)[inside] for field in Rows.__dataclass_fields__))
+        part.folds, part.groups, part.blocks = map(ranks.codes, (part.folds, part.groups, part.blocks))
+        auroc = _auroc_interval(part, logits[inside], part.folds)
+        counts = {"stratum": name, "n": int(inside.sum()), "n_retained": int(part.labels.sum())}
+        lines.append(counts | {"auroc": auroc["value"], "low": auroc["low"], "high": auroc["high"]})
+    return within, pd.DataFrame(lines)
+
+
+def _strata(table, bins):
+    """The bin of GC content and length of every row, in words."""
     names = [name for name in ("gc", "length") if name in table and table[name].nunique() > 1]
-    edges = [pd.qcut(table[name], bins, duplicates="drop").astype(str) for name in names]
-    names = [name + " " + edge for name, edge in zip(names, edges, strict=True)]
-    stratum = pd.Series("all", index=table.index) if not names else names[0].str.cat(names[1:], sep=", ")
-    draws, rows = resampler(groups, replicates, seed), []
-    weighted, total = np.zeros((2, replicates + 1))
-    n_groups = draws.counts.shape[1]
-    for name, members in stratum.groupby(stratum, sort=True).groups.items():
-        own = np.asarray(members)
-        retained = labels[own].sum()
-        values = np.full(replicates + 1, np.nan)
-        if 0 < retained < len(own):
-            ranking = _Ranking(labels[own], scores[own])
-            order = draws.group[own][ranking.order]
-            weights = [np.ones(len(own)), *(counts.astype(np.float32)[order] for counts in draws.counts)]
-            with np.errstate(invalid="ignore", divide="ignore"):
-                values = np.array([ranking.metrics(one)["auroc"] for one in weights])
-            positives = np.array([one[ranking.positive].sum() for one in weights], float)
-            pairs = positives * (np.array([one.sum() for one in weights], float) - positives)
-            weighted, total = weighted + np.where(pairs > 0, pairs * values, 0), total + pairs
-        found = interval(values[1:], n_groups, values[0])
-        rows.append({"stratum": name, "n": len(own), "n_retained": int(retained), "auroc": found["value"],
-                     "low": found["low"], "high": found["high"]})  # fmt: skip
-    with np.errstate(invalid="ignore"):
-        mean = weighted / total
-    within = interval(mean[1:], n_groups, mean[0]) | {"without_both_classes": int((total[1:] == 0).sum())}
-    return within, pd.DataFrame(rows)
+    words = [name + " " + pd.qcut(table[name], bins, duplicates="drop").astype(str) for name in names]
+    return pd.Series("all", index=table.index) if not words else words[0].str.cat(words[1:], sep=", ")
+
+
+def _auroc_interval(rows, logits, folds):
+    """The interval of the AUROC of pairs within ``folds``, without training variance."""
+    if not 0 < rows.labels.sum() < len(rows.labels):
+        return {"value": None, "low": None, "high": None, "pairs": 0}
+    value, left_out, pairs = ranks.auroc_without_blocks(rows.labels, logits, folds, rows.groups, rows.blocks)
+    n_groups = len(np.unique(rows.groups))
+    resampled = Resampled(pd.DataFrame({"auroc": left_out}), (), pd.DataFrame(), rows.rarer_groups, n_groups)
+    return resampled.interval("auroc", value, "logit") | {"pairs": int(pairs)}
+
+
+def auroc_within_folds(labels, logits, folds, groups, seed):
+    """``{value, low, high …}`` of the AUROC over pairs of rows of one fold and different groups, for models as trained.
+
+    Args:
+        labels: ``(n,)`` 0 or 1; ``logits`` ``(n,)``.
+        folds, groups: ``(n,)`` of any type.
+    """
+    rows = rows_of(pd.DataFrame({"label": labels, "fold": np.asarray(folds)}), groups, seed)
+    return _auroc_interval(rows, np.asarray(logits, float), rows.folds)
 
 
 def require_both_classes(labels, what):
@@ -234,36 +365,26 @@ def require_both_classes(labels, what):
         raise BadData(f"no {kind} intron among {what} ({len(labels)} in all); both classes are needed")
 
 
-def calibration_bins(labels, probabilities, bins=ECE_BINS):
-    """Mean predicted and observed retention in bins of equal size, for a reliability plot."""
-    order = np.argsort(probabilities, kind="stable")
-    return [
-        {"n": len(part), "predicted": float(probabilities[part].mean()), "observed": float(labels[part].mean())}
-        for part in np.array_split(order, bins)
-        if len(part)
-    ]
-
-
 def prediction_table(table, logits, fold, evaluated):
     """The predictions of the ``evaluated`` (bool) rows of a labels table, rounded as they will be written.
 
     Metrics are computed from the rounded numbers, so that anyone gets the same from the file.
     """
-    rounded = _as_written(logits)
-    made = pd.DataFrame(
+    rounded = as_written(logits)
+    predictions = pd.DataFrame(
         {
             "name": table["name"],
             "label": table["label"].astype(int),
             "split": table.get("split", np.nan),
             "fold": fold,
-            "p_retained": _as_written(expit(rounded)),
+            "p_retained": as_written(expit(rounded)),
             "logit": rounded,
         }
     )
-    return made.loc[evaluated, list(PREDICTION_COLUMNS)].reset_index(drop=True)
+    return predictions.loc[evaluated, list(PREDICTION_COLUMNS)].reset_index(drop=True)
 
 
-def _as_written(values):
+def as_written(values):
     """Numbers ``(n,)`` as they are read back from a table of :func:`intronaut.io.tables.write_table`."""
     return np.array([float(f"{value:.6g}") for value in values])
 

@@ -1,21 +1,26 @@
-"""Whether two models that scored the same rows differ: DeLong's test, with and without clusters, Holm, equivalence."""
+"""Whether two models that scored the same rows differ: paired jackknife, DeLong's test, Holm, equivalence."""
 
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, rankdata
+from scipy.stats import rankdata, t
 
-from intronaut.stats.bootstrap import LEVEL, interval
+from intronaut.stats.jackknife import jackknife_covariance, two_sided_p
+from intronaut.stats.metrics import gain
+
+COMPARED = ("auroc", "average_precision", "deviance_explained", "brier")
 
 
 @dataclass
 class Aurocs:
-    """AUROC of ``k`` models ``(k,)`` and the covariance ``(k, k)`` of their estimates."""
+    """AUROC of ``k`` models ``(k,)``, the covariance ``(k, k)`` of their estimates, and the degrees of freedom of tests
+    between them; None where the estimates are taken as normal."""
 
     values: np.ndarray
     covariance: np.ndarray
+    df: float | None = None
 
     def difference(self, a, b):
         """``(difference, standard error)`` of models ``a`` and ``b``."""
@@ -23,17 +28,35 @@ class Aurocs:
         return self.values[a] - self.values[b], np.sqrt(max(variance, 0.0))
 
 
-def delong(labels, scores, groups=None):
-    """AUROCs of paired models and their covariance.
+def jackknife_aurocs(scores):
+    """The Aurocs of models of the same rows, from the results ``(point, resampled)`` of each."""
+    left_out = np.column_stack([resampled.left_out["auroc"] for _, resampled in scores])
+    values = np.array([point["auroc"] for point, _ in scores])
+    return Aurocs(values, jackknife_covariance(left_out), max(scores[0][1].rarer_groups - 1, 1))
 
-    The placements come from midranks (Sun & Xu 2014, IEEE Signal Process. Lett. 21:1389). Without ``groups`` the
-    covariance is that of DeLong et al. (1988, Biometrics 44:837); with them, rows of one group may depend on each
-    other (Obuchowski 1997, Biometrics 53:567), which is the same when every row is its own group.
+
+def delong_within_folds(labels, scores, folds):
+    """As :func:`delong` for rows that are independent, over pairs of rows of one fold: folds weigh by their pairs."""
+    parts, weights = [], []
+    for fold in np.unique(folds):
+        rows = folds == fold
+        retained = int(np.sum(np.asarray(labels)[rows] == 1))
+        if 0 < retained < rows.sum():
+            parts.append(delong(np.asarray(labels)[rows], np.atleast_2d(scores)[:, rows]))
+            weights.append(retained * (rows.sum() - retained))
+    weights = np.array(weights) / np.sum(weights)
+    values = sum(weight * part.values for weight, part in zip(weights, parts, strict=True))
+    return Aurocs(values, sum(weight**2 * part.covariance for weight, part in zip(weights, parts, strict=True)))
+
+
+def delong(labels, scores):
+    """AUROCs of paired models and their covariance for independent rows (DeLong et al. 1988, Biometrics 44:837).
+
+    The placements come from midranks (Sun & Xu 2014, IEEE Signal Process. Lett. 21:1389).
 
     Args:
         labels: ``(n,)`` 0 or 1.
         scores: ``(k, n)`` float; equal scores count half.
-        groups: ``(n,)`` leakage group of each row.
     """
     positive = np.asarray(labels) == 1
     scores = np.atleast_2d(scores)
@@ -43,44 +66,21 @@ def delong(labels, scores, groups=None):
     placed_positive = (ranks[:, positive] - rankdata(scores[:, positive], axis=1)) / n
     placed_negative = 1 - (ranks[:, ~positive] - rankdata(scores[:, ~positive], axis=1)) / m
     values = placed_positive.mean(axis=1)
-    centred = np.empty_like(ranks)
-    centred[:, positive] = (placed_positive - values[:, None]) / m
-    centred[:, ~positive] = (placed_negative - values[:, None]) / n
-    if groups is None:
-        covariance = _spread(centred[:, positive], m) + _spread(centred[:, ~positive], n)
-        return Aurocs(values, covariance)
-    group, distinct = pd.factorize(np.asarray(groups))
-    sums = [_group_sums(centred * side, group, len(distinct)) for side in (positive, ~positive)]
-    sizes = [len(np.unique(group[side])) for side in (positive, ~positive)]
-    cross = sums[0] @ sums[1].T * len(distinct) / max(len(distinct) - 1, 1)
-    return Aurocs(values, sum(map(_spread, sums, sizes)) + cross + cross.T)
+    covariance = _spread((placed_positive - values[:, None]) / m) + _spread((placed_negative - values[:, None]) / n)
+    return Aurocs(values, covariance)
 
 
-def _spread(centred, size):
+def _spread(centred):
+    size = centred.shape[1]
     return centred @ centred.T * size / max(size - 1, 1)
 
 
-def _group_sums(values, group, size):
-    return np.stack([np.bincount(group, row, size) for row in values])
-
-
-def two_sided_p(difference, error):
-    """p of a difference under a normal null; 1 when both are 0, such as for a model against itself."""
-    return 1.0 if error == 0 and difference == 0 else float(2 * norm.sf(abs(difference) / max(error, 1e-300)))
-
-
-def equivalence_p(difference, error, margin):
-    """p of two one-sided tests (Schuirmann 1987) that the difference lies within ``± margin``."""
+def equivalence_p(difference, error, margin, df=None):
+    """p of two one-sided tests (Schuirmann 1987) that a difference lies within ``± margin``; normal without ``df``."""
     if error == 0:
         return float(abs(difference) >= margin)
-    return float(max(norm.sf((difference + margin) / error), norm.cdf((difference - margin) / error)))
-
-
-def bootstrap_p(differences):
-    """Two-sided p of paired bootstrap differences: how rarely they fall on the other side of 0."""
-    usable = differences[np.isfinite(differences)]
-    tail = min((usable <= 0).sum(), (usable >= 0).sum())
-    return float(min(1.0, 2 * (tail + 1) / (len(usable) + 1)))
+    df = np.inf if df is None else df
+    return float(max(t.sf((difference + margin) / error, df), t.cdf((difference - margin) / error, df)))
 
 
 def holm(p):
@@ -103,42 +103,35 @@ def benjamini_hochberg(p):
     return adjusted
 
 
-def compare_pairs(aurocs, independent, point, replicated, n_groups, margin):
+def compare_pairs(scores, independent, margin):
     """Test every pair of models, the one of higher AUROC first.
 
     Args:
-        aurocs: of :func:`delong` with groups; ``independent`` without, for the textbook DeLong p.
-        point: the metrics of each model on the data; ``replicated`` in the paired bootstrap replicates.
-        n_groups: how many leakage groups the replicates draw.
+        scores: the ``(point, resampled)`` of every model on the same rows.
+        independent: the Aurocs of :func:`delong_within_folds`, for the p of rows that are independent.
         margin: difference of AUROC that does not matter.
 
     Returns:
-        DataFrame, one row a pair: model numbers ``a`` and ``b``; for AUROC difference, interval, p and Holm's p from
-        the grouped DeLong test, and the p for equivalence; for average precision and Brier score difference, interval,
-        p and Holm's p from the bootstrap.
+        DataFrame, one row per pair: model numbers ``a`` and ``b``; for AUROC, average precision, deviance explained and
+        Brier score difference, 95 % interval, p and Holm's p by the paired jackknife over leakage groups; the p for
+        equivalence of AUROC.
     """
-    quantile = norm.ppf((1 + LEVEL) / 2)
     rows = []
-    for one, other in combinations(range(len(aurocs.values)), 2):
-        a, b = (one, other) if aurocs.values[one] >= aurocs.values[other] else (other, one)
-        difference, error = aurocs.difference(a, b)
-        row = {
-            "a": a,
-            "b": b,
-            "auroc_difference": difference,
-            "auroc_low": difference - quantile * error,
-            "auroc_high": difference + quantile * error,
-            "auroc_p": two_sided_p(difference, error),
-            "auroc_p_independent_rows": two_sided_p(*independent.difference(a, b)),
-            "equivalence_p": equivalence_p(difference, error, margin),
-        }
-        for metric in ("average_precision", "brier"):
-            differences = (replicated[a][metric] - replicated[b][metric]).to_numpy()
-            found = interval(differences, n_groups, point[a][metric] - point[b][metric])
+    for one, other in combinations(range(len(scores)), 2):
+        a, b = (one, other) if scores[one][0]["auroc"] >= scores[other][0]["auroc"] else (other, one)
+        differences, row = gain(scores[a], scores[b]), {"a": a, "b": b}
+        for metric in COMPARED:
+            found = differences[metric]
             row |= {f"{metric}_difference": found["value"], f"{metric}_low": found["low"]}
-            row |= {f"{metric}_high": found["high"], f"{metric}_p": bootstrap_p(differences)}
+            row |= {f"{metric}_high": found["high"], f"{metric}_p": found["p"]}
+            if metric == "auroc":
+                row["auroc_p_independent_rows"] = two_sided_p(*independent.difference(a, b))
+                known = found["se"] is not None
+                p = equivalence_p(found["value"], found["se"], margin, found["df"]) if known else None
+                row |= {"equivalence_p": p}
         rows.append(row)
-    table = pd.DataFrame(rows)
-    for name in ("auroc_p", "equivalence_p", "average_precision_p", "brier_p"):
-        table.insert(table.columns.get_loc(name) + 1, f"{name}_holm", holm(table[name]))
+    table = pd.DataFrame(rows).astype({f"{metric}_p": float for metric in COMPARED} | {"equivalence_p": float})
+    for name in (*(f"{metric}_p" for metric in COMPARED), "equivalence_p"):
+        # a pair that cannot be tested counts as one test and decides nothing
+        table.insert(table.columns.get_loc(name) + 1, f"{name}_holm", holm(table[name].fillna(1.0)))
     return table
