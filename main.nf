@@ -36,7 +36,8 @@ workflow STUDY {
         SPLIT.out.published, FEATURES.out.published, MODELS.out.published, INTERPRET.out.published,
     )
     shown = inFolder('.', channel.of(settingsJson(settings)).collectFile(name: 'settings.json'))
-    MAKE_REPORT(gathered(results.filter { folder, _file -> !(folder in ['windows', 'features', 'cards', 'attribute']) }.mix(shown)))
+    read_by_report = results.filter { folder, _file -> !(folder in ['windows', 'features', 'cards', 'attribute']) }
+    MAKE_REPORT(gathered(read_by_report.mix(shown)), optionsOf(settings, 'make_report'))
 
     // what a crate holds: the results, what they were made from, and the packages of the images
     recorded = results.mix(inFolder('.', MAKE_REPORT.out.published)).map { folder, file -> ["results/${folder}", file] }.mix(
@@ -53,5 +54,10 @@ workflow {
     else {
         checkParams(params)
         STUDY(params)
+    }
+    workflow.onComplete = {
+        if (workflow.success && !params.help) {
+            println("Report: ${params.outdir}/report.html")
+        }
     }
 }

@@ -23,4 +23,9 @@ workflow {
         // spliced introns as negatives, the chromosomes that Sei never saw for the test, real flanks, chosen penalties
         OUR_WAY(params + [outdir: "${params.outdir}/our_way"])
     }
+    workflow.onComplete = {
+        if (workflow.success && !params.help) {
+            println("Reports: ${params.outdir}/their_way/report.html ${params.outdir}/our_way/report.html")
+        }
+    }
 }

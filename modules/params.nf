@@ -34,13 +34,24 @@ def checkParams(given, also_required = [:], typed = given) {
     def twins = kebab.collect { name -> name.replaceAll('-([a-z])') { hit -> hit[1].toUpperCase() } }
     def unknown = given.keySet().findAll { name -> !(name in rules.keySet()) && !(name in twins) }
     def mistakes = unknown.collect { name ->
-        def near = name.replace('-', '_').toLowerCase()
-        "--${name} is not a param" + (near in rules.keySet() ? "; did you mean --${near}?" : '')
+        def meant = closest(name.replace('-', '_').toLowerCase(), rules.keySet())
+        "--${name} is not a param" + (meant ? "; did you mean --${meant}?" : '')
     }
     mistakes += rules.values().collectMany { rule -> mistakesOf(rule, given[rule.name], given) }
     if (mistakes) {
-        error("${mistakes.size()} wrong param${mistakes.size() > 1 ? 's' : ''}:\n  ${mistakes.join('\n  ')}\nSee nextflow run . --help")
+        refuse("${mistakes.size()} wrong param${mistakes.size() > 1 ? 's' : ''}:\n  ${mistakes.join('\n  ')}\nSee nextflow run . --help")
     }
+}
+
+// Ends a run that has not begun. An error would let Nextflow write its reports of it; all that it has opened is the trace.
+def refuse(text) {
+    System.err.println("\n${text}\n")
+    def trace = nextflow.Global.session.config.trace
+    if (trace?.enabled) {
+        def opened = file(trace.file, glob: false)
+        [opened, opened.parent, opened.parent.parent].each { path -> path.toFile().delete() }
+    }
+    System.exit(1)
 }
 
 def mistakesOf(rule, value, given) {
@@ -88,7 +99,7 @@ def wrongNumber(rule, text) {
 
 def wrongText(rule, text) {
     if (rule['enum'] && !(text in rule['enum']*.toString())) {
-        return ["--${rule.name} is '${text}', not one of ${rule['enum'].join(', ')}"]
+        return ["--${rule.name} is '${text}', not one of ${rule['enum'].join(', ')}${meaning(text, rule['enum'])}"]
     }
     if (rule.pattern && !(text ==~ rule.pattern)) {
         return ["--${rule.name} is '${text}': ${rule.errorMessage}"]
@@ -98,9 +109,15 @@ def wrongText(rule, text) {
 
 def wrongItems(rule, items) {
     def found = repeated(items).collect { item -> "--${rule.name} names ${item} twice" }
+    if (rule.choices) {
+        found += (items - rule.choices).unique().collect { item ->
+            "--${rule.name} names ${item}, which is none of ${rule.choices.join(', ')}${meaning(item, rule.choices)}"
+        }
+    }
     if (rule.format == 'file-path') {
         def absent = items.findAll { path -> !file(path, glob: false).exists() }
         found += absent.collect { path -> "--${rule.name}: no such file: ${path}" }
+        found += items.collectMany { path -> unsafe(rule.name, file(path, glob: false).toUriString()) }
     }
     if (rule.uniqueNames) {
         def names = items.unique(false).collect { path -> path.tokenize('/').last() }
@@ -109,6 +126,14 @@ def wrongItems(rule, items) {
         }
     }
     return found
+}
+
+// A path stands in the commands of tasks, where the shell would read some characters as its own.
+def unsafe(name, path) {
+    def odd = path.toList().unique().findAll { letter -> !(letter ==~ /[\p{L}\p{M}\p{N} _.,:@%+=~^()\[\]'#\/-]/) }
+    return odd ? ["--${name}: rename it, or give a link of another name; a shell could read ${odd.collect { letter ->
+        letter ==~ /\p{C}|\p{Z}/ ? String.format('U+%04X', letter.codePointAt(0)) : letter
+    }.join(' ')} as a command: ${path}"] : []
 }
 
 // What does not go with the other params: "needs" and "excludes" name a param and its choice, or any.
@@ -127,6 +152,28 @@ def isChosen(name, choice, given) {
 
 def shown(name, choice) {
     return choice == 'any' ? "--${name}" : "--${name} ${choice}"
+}
+
+// "; did you mean plants?", where a choice is close.
+def meaning(word, choices) {
+    def meant = closest(word, choices*.toString())
+    return meant ? "; did you mean ${meant}?" : ''
+}
+
+// The option that takes the fewest changes of a letter, if those are at most a third of the word.
+def closest(word, options) {
+    def option = options.min { option -> changes(word, option) }
+    return option && changes(word, option) <= Math.max(1, word.size().intdiv(3)) ? option : null
+}
+
+// Levenshtein's distance, row by row.
+def changes(word, option) {
+    return word.toList().inject((0..option.size()).toList()) { above, letter ->
+        option.toList().withIndex().inject([above[0] + 1]) { row, pair ->
+            def (other, index) = pair
+            row + [[row[-1] + 1, above[index + 1] + 1, above[index] + (letter == other ? 0 : 1)].min()]
+        }
+    }.last()
 }
 
 def repeated(items) {

@@ -20,16 +20,17 @@ def optionsOf(settings, step) {
     def read_by = [
         label_introns: [
             'ir_format', 'ir_value', 'ir_base', 'ir_threshold', 'ir_consensus', 'min_splice_sites', 'min_overlap', 'annotation_rule',
-            'paper_labels', 'folds',
+            'min_length', 'paper_labels', 'folds',
         ],
         fetch_sequences: ['anchor', 'strand', 'shard_size'],
         split_introns: ['split', 'folds', 'homology', 'test_chromosomes', 'valid_chromosomes'],
         match_introns: ['match', 'seed'],
-        fit: ['preset', 'bootstrap', 'seed'],
+        fit: ['preset', 'calibration', 'shuffle_control', 'bootstrap', 'seed'],
         finetune: ['preset', 'network_epochs', 'bootstrap', 'seed'],
         attribute: ['attribute_method', 'seed'],
         find_motifs: ['tax_group', 'seed'],
         compare: ['bootstrap', 'seed'],
+        make_report: ['assembly'],
         score_variants: ['anchor', 'strand', 'seed'],
     ]
     return settings.subMap(read_by[step])

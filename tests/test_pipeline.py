@@ -17,6 +17,8 @@ import pytest
 
 import random_checkpoints
 from conftest import DEMO, ROOT
+from intronaut.io.tables import COVARIATES
+from intronaut.motifs.pwm import jaspar_motifs
 from nextflow_runs import config_of, need_engine, run_command, run_nextflow, submitted, task_env
 
 
@@ -147,6 +149,7 @@ def stubs(tmp_path_factory):
 def test_stub_run_reaches_the_report_for_every_embedder(stubs):
     folder, printed = stubs
     assert any("MAKE_REPORT" in task for task in submitted(printed))
+    assert printed.splitlines()[-1] == f"Report: {folder / 'out'}/report.html"
     assert sum("EMBED_SEI" in task for task in submitted(printed)) == 2
     fits = {task.split("(")[1].rstrip(")") for task in submitted(printed) if ":FIT" in task}
     kinds = [
@@ -185,7 +188,32 @@ def test_a_mistyped_param_leaves_the_trace_of_the_earlier_run(stubs):
     kept = {path: path.read_bytes() for path in (stubs[0] / "out" / "pipeline_info").iterdir()}
     assert any(path.name.startswith("trace_") for path in kept)
     nextflow(stubs[0], "-profile", "demo", "--outdir", stubs[0] / "out", "--gtff", "x", code=1)
-    assert {path: path.read_bytes() for path in kept} == kept
+    assert {path: path.read_bytes() for path in (stubs[0] / "out" / "pipeline_info").iterdir()} == kept
+
+
+def test_a_refused_start_leaves_nothing(tmp_path):
+    nextflow(tmp_path, "-profile", "demo", "--outdir", tmp_path / "out", "--gtff", "x", code=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_meant_is_named(tmp_path):
+    given = {"--windw": "600", "--match": "lenght,gc", "--tax_group": "plant", "--embedders": "motif"}
+    printed = nextflow(tmp_path, "-profile", "demo", *(text for pair in given.items() for text in pair), code=1)
+    meant = re.findall(r"--(\S+) .*did you mean (\S+)\?", printed)
+    assert sorted(meant) == [
+        ("embedders", "motifs"),
+        ("match", "length"),
+        ("tax_group", "plants"),
+        ("windw", "--window"),
+    ]
+
+
+def test_covariates_and_organisms_to_choose_from_are_the_tools_own():
+    groups = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
+    rules = {name: rule for group in groups for name, rule in group["properties"].items()}
+    assert tuple(rules["match"]["choices"]) == COVARIATES
+    for name in rules["tax_group"]["enum"]:
+        assert jaspar_motifs("JASPAR2024", name)
 
 
 def test_help_leaves_nothing(tmp_path):

@@ -24,8 +24,8 @@ workflow INTERPRET {
     EXPLAIN(fitted, labels, settings.seed)
     EXPLAIN_INTRON(fitted, labels, settings.cards)
     // explain/groups.tsv: the groups of every model in one table
-    groups = EXPLAIN.out.groups
-        .collectFile(name: 'groups.tsv', keepHeader: true, sort: { table -> table.parent.name }, storeDir: "${settings.outdir}/explain")
+    groups = EXPLAIN.out.groups.collectFile(name: 'groups.tsv', keepHeader: true, sort: { table -> table.parent.name })
+    groups.subscribe { table -> table.copyTo("${settings.outdir}/explain/groups.tsv") }
 
     attributed = settings.attribute_method ? networks : channel.empty()
     ATTRIBUTE(attributed, [], [], network_windows, inputs.gtf, optionalFile(settings.peaks), [], optionsOf(settings, 'attribute'))

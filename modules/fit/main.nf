@@ -10,18 +10,19 @@ process FIT {
     input:
     tuple val(wanted), path(features) // wanted: name, embedder, model, groups
     path labels
-    val options // preset, bootstrap, seed
+    val options // preset, calibration, shuffle_control, bootstrap, seed
 
     output:
     tuple val(wanted), path(features), path("fitted/${wanted.name}"), emit: model
 
     script:
+    def control_option = options.shuffle_control ? '--shuffle-control' : ''
     // features that are kept in memory; the rest is for what is computed from them
     def memory = task.memory.toGiga() * 0.6
     """
     # code ${task.ext.code}
     fit.py --features ${features} --labels ${labels} --model ${wanted.model} --feature-groups ${wanted.groups} \\
-        --preset ${options.preset} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
+        --preset ${options.preset} --calibrate ${options.calibration} ${control_option} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
         --threads ${task.cpus} --memory ${memory} --output fitted/${wanted.name}
     """
 

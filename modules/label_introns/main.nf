@@ -15,7 +15,7 @@ process LABEL_INTRONS {
     path peaks, stageAs: 'peaks/*'
     path aliases, stageAs: 'aliases/*'
     val context // bases about an intron that no two folds may share
-    val options // ir_…, min_splice_sites, min_overlap, annotation_rule, paper_labels, folds
+    val options // ir_…, min_splice_sites, min_overlap, annotation_rule, min_length, paper_labels, folds
 
     output:
     path 'labels.tsv', emit: labels
@@ -31,12 +31,13 @@ process LABEL_INTRONS {
     def threshold_option = calls && options.ir_threshold != null ? "--calls-threshold ${options.ir_threshold}" : ''
     def paper_option = options.paper_labels ? '--paper' : ''
     def peaks_options = peaks ? "--peaks ${peaks} --min-overlap ${options.min_overlap} ${paper_option}" : ''
+    def length_option = options.min_length ? "--min-length ${options.min_length}" : ''
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     """
     # code ${task.ext.code}
     label_introns.py ${annotation} --fasta ${fasta} ${alias_option} ${peaks_options} --annotation-rule ${options.annotation_rule} \\
         ${calls_option} ${agreement_options} ${value_option} ${base_option} ${threshold_option} \\
-        --window ${context} --folds ${options.folds} \\
+        ${length_option} --window ${context} --folds ${options.folds} \\
         --output labels.tsv --ledger ledger.tsv --counts counts.json
     """
 

@@ -9,27 +9,29 @@ process MAKE_REPORT {
 
     input:
     tuple val(folders), path(results, stageAs: 'staged/?/*') // in the folders of a finished study
+    val options // assembly
 
     output:
     path '{report.html,figures,multiqc}', emit: published
 
     script:
     // what only some studies have
-    def options = [
-        'labels/audit.tsv': '--audit-pairs', 'labels/agreement': '--agreement', 'labels/balance.tsv': '--balance', 'labels/matched.json': '--matched',
-        './enrich': '--enrich', './partition': '--partition',
+    def option_of = [
+        'labels/audit.tsv': '--audit-pairs', 'labels/agreement': '--agreement', 'labels/balance.tsv': '--balance',
+        'labels/matched.json': '--matched', './enrich': '--enrich', './partition': '--partition',
     ]
     def paths = [folders, results].transpose().collect { folder, result -> "${folder}/${result.name}".toString() }
     def labels = 'labels/matched.tsv' in paths ? 'labels/matched.tsv' : 'labels/labels.tsv'
-    def extra_options = options.findAll { path, _option -> path in paths }.collect { path, option -> "${option} ${path}" }.join(' ')
+    def extra_options = option_of.findAll { path, _option -> path in paths }.collect { path, option -> "${option} ${path}" }.join(' ')
     def motifs_option = results.any { result -> result.name.startsWith('motifs') } ? '--motifs motifs*' : ''
+    def assembly_option = options.assembly ? "--assembly ${options.assembly}" : ''
     def variants_option = 'variants' in folders ? '--variants variants/*' : ''
     """
     # code ${task.ext.code}
     ${intoFolders(folders)}
     make_report.py --labels ${labels} --ledger labels/ledger.tsv --counts labels/counts.json --audit labels/audit.json \\
         ${extra_options} ${motifs_option} ${variants_option} \\
-        --fit fit/* --compare compare --explain explain/*/ --settings settings.json \\
+        --fit fit/* --compare compare --explain explain/*/ --settings settings.json ${assembly_option} \\
         --output report.html --figures figures --multiqc multiqc
     """
 
