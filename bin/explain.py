@@ -9,13 +9,17 @@
 Reads a model folder of fit and the features it was fitted on. Features are gathered by a column of the feature table
 (a transcription factor, a mark, a tissue, a motif family), and features that correlate by more than --cluster are one
 cluster. Contributions are exact: baseline + sum of contributions = logit. With --labels, the files also say what holds
-on other introns: selection on halves of the data with a bound on false selections, refits, and held-out shuffling.
+on other introns: selection on halves of the data with a bound on false selections, refits, and held-out permutation.
+Only groups that are selected besides the covariates, at a false discovery rate below 5 % and with a cost when permuted,
+are shown to hold: they alone are named and coloured, all others are grey.
 
 Output, a folder; docs/explain.md explains every column and figure:
-  groups.tsv               one line a group: coefficients or gain, effect on predictions, stability
-  clusters.tsv             one line a cluster of correlated features: its members, groups and stability
-  coefficients.tsv         one line a feature (importance.tsv for trees): coefficient or gain, cluster, interval
-  contributions.tsv        the features that move each intron's logit most: name logit rank feature group contribution
+  groups.tsv               one row per group: status, direction, coefficients or gain, effect, stability
+  clusters.tsv             one row per cluster of correlated features: members, groups, smallest correlation, stability
+  coefficients.tsv         one row per feature (importance.tsv for trees): coefficient or gain, cluster, interval
+  contributions.tsv        the features that move each intron's logit most: name held_out_rank logit_in_sample rank
+                           feature group contribution; held_out_rank is 1 for the intron that ranks highest in its
+                           fold by a model that had not seen it, NA where there is none
   group_contributions.h5ad contribution of every group to every intron's logit
   contributions.h5ad       contribution of every feature to every intron's logit (with --full-matrix)
   tissues.tsv              for Sei: mean coefficient of every factor or mark in every tissue
@@ -34,6 +38,8 @@ from intronaut.core.log import Log
 SHOWN = 30
 CHANGE = "change of the logit of retention\nper standard deviation"
 SAMPLE_ROWS = 4096
+# introns below which correlations are too uncertain to cluster by
+FEW_INTRONS = 300
 # everything that may be written
 FILES = ("groups.tsv", "clusters.tsv", "coefficients.tsv", "importance.tsv", "contributions.tsv", "tissues.tsv")
 FILES += ("contributions.h5ad", "group_contributions.h5ad", "explanation.json")
@@ -51,7 +57,7 @@ def make_parser():
                       "for Sei also factor, class and tissue")  # fmt: skip
     what.add_argument("--grouping", default="curated", choices=["curated", "paper"],
                       help="factor and class of Sei: curated, or the paper's names and three kinds")  # fmt: skip
-    what.add_argument("--cluster", type=fraction, default=0.9, metavar="R", help="correlation of a cluster's features")
+    what.add_argument("--cluster", type=fraction, default=0.7, metavar="R", help="correlation of a cluster's features")
     stable = parser.add_argument_group("stability (with --labels)")
     stable.add_argument("--pairs", type=positive_int, default=50, metavar="N", help="splits into two halves")
     stable.add_argument(
@@ -79,35 +85,43 @@ def main(argv):
     from intronaut.features.open_model import open_on_features
     from intronaut.features.sei_targets import annotate
     from intronaut.interpret.contributions import group_of
-    from intronaut.interpret.explanation import add_stability, describe
+    from intronaut.interpret.explanation import describe
+    from intronaut.interpret.held_out_evidence import Settings, Study, add_held_out_evidence
     from intronaut.models.design_matrix import every_locus
 
     model, features, columns = open_on_features(args.model, args.features, log)
-    labels = read_own_labels(args, model) if args.labels else None
+    labels = read_labels_of_model(args, model) if args.labels else None
     var = features.var.iloc[columns]
     if {"target", "cell_type"} <= set(var.columns):
         var = annotate(var, args.grouping)
     group = group_of(var, args.group_by, features.path)
     rows, _ = every_locus(features)
     sample = sample_of(features, rows, columns, args)
+    if len(sample) < FEW_INTRONS:
+        log.warn(f"clusters rest on correlations of {len(sample):,} introns, fewer than {FEW_INTRONS}")
     with whole_folder(args.output, FILES) as folder:
         effects = write_contributions(folder, model, features, rows, columns, group, args)
-        found = describe(model, var, group, effects, sample, args.cluster)
-        found.by_group.insert(0, "model", Path(args.model).name)
-        sizes = {"features": len(var), "clusters": len(found.by_cluster), "groups": len(found.by_group)}
-        told = sizes | {"introns": len(rows)}
+        explanation = describe(model, var, group, effects, sample, args.cluster)
+        explanation.by_group.insert(0, "model", Path(args.model).name)
+        sizes = {
+            "features": len(var),
+            "clusters": len(explanation.by_cluster),
+            "groups": len(explanation.by_group),
+        }
+        summary = sizes | {"introns": len(rows), "cluster_correlation": args.cluster}
         if args.labels:
-            how = {"pairs": args.pairs, "threshold": args.threshold, "most_false": args.max_false}
-            run_how = {"memory": args.memory * 2**30, "threads": args.threads, "seed": args.seed}
-            told |= add_stability(found, features, columns, labels, **how, **run_how)
-        write_tables(folder, found)
-        draw(folder, found.by_feature, found.by_group, args.threshold)
-        (folder / "explanation.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            settings = Settings(
+                args.pairs, args.threshold, args.max_false, args.memory * 2**30, args.threads, args.seed
+            )
+            summary |= add_held_out_evidence(explanation, Study(model, features, columns, labels, settings))
+        write_tables(folder, explanation)
+        draw(folder, explanation.by_feature, explanation.by_cluster, explanation.by_group, args.threshold)
+        (folder / "explanation.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     log.note(f"{sizes['features']:,} features in {sizes['clusters']:,} clusters and {sizes['groups']:,} groups")
-    tell_selected(log, told)
+    log_selected(log, summary, explanation.by_group)
 
 
-def read_own_labels(args, model):
+def read_labels_of_model(args, model):
     """The labels, when they are those that the model was fitted on: only then is it known what it has not seen."""
     from intronaut.io import tables
 
@@ -132,7 +146,7 @@ def write_contributions(folder, model, features, rows, columns, group, args):
     import numpy as np
     import pandas as pd
 
-    from intronaut.interpret.contributions import Contributions, Moments, membership, strongest
+    from intronaut.interpret.contributions import Contributions, Moments, held_out_ranks, membership, strongest
     from intronaut.io.h5ad import FeatureWriter
 
     contributions = Contributions(model, features, rows, columns, args.threads)
@@ -140,6 +154,7 @@ def write_contributions(folder, model, features, rows, columns, group, args):
     member, labels = membership(group), np.asarray(group, object)
     group_var = pd.DataFrame({"n_features": np.bincount(group.codes)}, index=pd.Index(group.categories, name="name"))
     notes = {"tool": "explain", "model": model.notes["names_sha256"], "baseline": contributions.baseline}
+    ranks = held_out_ranks(args.model).reindex(obs.index).astype("Int64").astype(object).fillna("NA")
     moments = [Moments(len(names)), Moments(len(group_var))]
 
     def work(block, parts):
@@ -150,7 +165,7 @@ def write_contributions(folder, model, features, rows, columns, group, args):
         FeatureWriter(folder / "group_contributions.h5ad", obs, group_var, np.float32, notes) as grouped,
         full_writer(args.full_matrix, folder / "contributions.h5ad", obs, features.var.iloc[columns], notes) as full,
     ):
-        out.write("name\tlogit\trank\tfeature\tgroup\tcontribution\n")
+        out.write("name\theld_out_rank\tlogit_in_sample\trank\tfeature\tgroup\tcontribution\n")
         for block, parts, group_parts, top in contributions.blocks(work):
             place = np.arange(block.start, block.stop)
             grouped.write(place, group_parts)
@@ -159,9 +174,10 @@ def write_contributions(folder, model, features, rows, columns, group, args):
             for moment, values in zip(moments, (parts, group_parts), strict=True):
                 moment.add(values)
             logits = parts.sum(axis=1, dtype=float) + contributions.baseline
-            for name, logit, own, order in zip(obs.index[block], logits, parts, top, strict=True):
+            introns = zip(obs.index[block], ranks[block], logits, parts, top, strict=True)
+            for name, held_out_rank, logit, own, order in introns:
                 out.writelines(
-                    f"{name}\t{logit:.6g}\t{rank}\t{names[j]}\t{labels[j]}\t{own[j]:.6g}\n"
+                    f"{name}\t{held_out_rank}\t{logit:.6g}\t{rank}\t{names[j]}\t{labels[j]}\t{own[j]:.6g}\n"
                     for rank, j in enumerate(order, 1)
                 )
         grouped.finish()
@@ -181,79 +197,83 @@ def full_writer(wanted, path, obs, var, notes):
     return FeatureWriter(path, obs, var, np.float32, notes) if wanted else contextlib.nullcontext()
 
 
-def write_tables(folder, found):
+def write_tables(folder, explanation):
     """All tables, what moves predictions most first."""
     from intronaut.interpret.explanation import GROUP_COLUMNS
     from intronaut.io.tables import write_table
 
-    by_feature, by_group = found.by_feature, found.by_group
+    by_feature, by_group = explanation.by_feature, explanation.by_group
     if "selected" in by_group:
         by_group = by_group.reindex(columns=GROUP_COLUMNS)
     linear = "coefficient" in by_feature
     by_feature = by_feature.sort_values("coefficient" if linear else "gain", key=abs, ascending=False, kind="stable")
     write_table(folder / ("coefficients.tsv" if linear else "importance.tsv"), by_feature)
-    for name, table in (("clusters", found.by_cluster), ("groups", by_group)):
+    for name, table in (("clusters", explanation.by_cluster), ("groups", by_group)):
         write_table(folder / f"{name}.tsv", table.sort_values("effect", ascending=False, kind="stable"))
 
 
-def draw(folder, by_feature, by_group, threshold):
+def draw(folder, by_feature, by_cluster, by_group, threshold):
     """The figures that there is something for, and the table behind the heat map."""
     from intronaut.io.tables import write_table
-    from intronaut.plots.svg import forest, heat_map, save_both, stability_forest, volcano
+    from intronaut.plots.explanation import coefficient_forest, selection_forest, selection_plot, tissue_map
+    from intronaut.plots.svg import save_both
 
     value = "coefficient_sum" if "coefficient_sum" in by_group else "effect"
     xlabel = (
         CHANGE if value == "coefficient_sum" else "standard deviation of the contribution to the logit of retention"
     )
-    top = by_group.sort_values("effect", ascending=False, kind="stable").head(SHOWN)
-    how = top["group"], top[value], *(top.get(side, top[value]) for side in ("low", "high")), xlabel
-    if "selection_probability" in top:
-        columns = {"alone": "selection_probability", "besides the covariates": "adjusted_selection_probability"}
-        shares = {name: top[column] for name, column in columns.items()}
-        save_both(stability_forest(*how, shares, threshold), folder / "groups")
-        points = [by_group[name].tolist() for name in (value, "selection_probability", "group")]
-        save_both(volcano(*points, threshold, xlabel), folder / "volcano")
-    else:
-        save_both(forest(*how), folder / "groups")
+    top = by_group.sort_values("effect", ascending=False, kind="stable")
+    if "status" in top:
+        # what holds is shown whatever its size
+        top = top.sort_values("status", key=lambda column: column != "selected", kind="stable")
+        save_both(selection_plot(by_group, value, xlabel), folder / "volcano")
+    save_both(selection_forest(top.head(SHOWN), value, xlabel, threshold), folder / "groups")
     if "coefficient" not in by_feature:
         return
     top = by_feature.sort_values("coefficient", key=abs, ascending=False, kind="stable").head(SHOWN)
-    sides = (top.get(side, top["coefficient"]) for side in ("low", "high"))
-    save_both(forest(top["feature"], top["coefficient"], *sides, CHANGE), folder / "features")
+    status = by_cluster.set_index("cluster").get("status")
+    save_both(coefficient_forest(top, top["cluster"].map(status) if status is not None else None, CHANGE),
+              folder / "features")  # fmt: skip
     if "tissue" in by_feature:
         table = tissue_table(by_feature)
         write_table(folder / "tissues.tsv", table)
         wide = table.pivot(index="factor", columns="tissue", values="coefficient_mean")
         strongest = table.groupby("factor")["coefficient_sum"].sum().abs().nlargest(SHOWN).index
-        save_both(heat_map(wide.loc[strongest], "mean coefficient per standard deviation"), folder / "tissues")
+        held = by_group["group"][by_group["status"] == "selected"] if "status" in by_group else []
+        figure = tissue_map(wide.loc[strongest], set(held), "mean coefficient per standard deviation")
+        save_both(figure, folder / "tissues")
 
 
 def tissue_table(by_feature):
     """Coefficients of every factor or mark in every tissue that has tracks of it."""
-    found = by_feature.groupby(["factor", "tissue"], sort=True)["coefficient"].agg(["size", "sum", "mean"])
-    found.columns = ["n_features", "coefficient_sum", "coefficient_mean"]
-    return found.reset_index()
+    table = by_feature.groupby(["factor", "tissue"], sort=True)["coefficient"].agg(["size", "sum", "mean"])
+    table.columns = ["n_features", "coefficient_sum", "coefficient_mean"]
+    return table.reset_index()
 
 
-def tell_selected(log, told):
-    """Say how many groups and clusters are selected, and how many of them by chance."""
+def log_selected(log, summary, by_group):
+    """Say which groups are shown to hold, and how many groups and clusters were selected by chance."""
     from intronaut.interpret.stability_selection import error_bound
 
-    for what in ("groups", "clusters"):
+    for unit in ("groups", "clusters"):
         for adjusted in ("", "adjusted_"):
-            if found := told.get(f"selection_of_{adjusted}{what}"):
+            if selection := summary.get(f"selection_of_{adjusted}{unit}"):
                 beside = " besides the covariates" if adjusted else ""
-                if not found["selected_on_each_half"]:
-                    bound = error_bound(1, found["units"], found["threshold"])
+                if not selection["selected_on_each_half"]:
+                    bound = error_bound(1, selection["units"], selection["threshold"])
                     log.warn(
-                        f"whether {what} hold up{beside} cannot be answered: of {found['units']:,}, even one picked on "
-                        f"each half may let through {bound:.2g} false ones, more than --max-false"
+                        f"whether {unit} hold up{beside} cannot be answered: of {selection['units']:,}, even one "
+                        f"picked on each half may let through {bound:.2g} false ones, more than --max-false"
                     )
                     continue
                 log.note(
-                    f"{found['selected']} of {found['units']:,} {what} are selected{beside}, of which at most "
-                    f"{found['false_at_most']:.2g} are expected to be false"
+                    f"{selection['selected']} of {selection['units']:,} {unit} are selected{beside}, of which at most "
+                    f"{selection['false_at_most']:.2g} are expected to be false"
                 )
+    if "status" in by_group:
+        held = by_group[by_group["status"] == "selected"]
+        names = ", ".join(f"{row.group} ({row.direction})" for row in held.itertuples())
+        log.note(f"shown to hold besides the covariates: {names}" if names else "no group is shown to hold")
 
 
 if __name__ == "__main__":

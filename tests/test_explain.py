@@ -4,14 +4,18 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 import explain
 import fit
-from intronaut.interpret.explanation import GROUP_COLUMNS
-from intronaut.interpret.stability_selection import halves
+from intronaut.interpret.explanation import GROUP_COLUMNS, cluster_labels, smallest_correlations
+from intronaut.interpret.held_out_evidence import status
+from intronaut.interpret.permutation import _jackknife_interval
+from intronaut.interpret.stability_selection import correlation_clusters, halves
 from intronaut.models import folder
+from intronaut.plots.svg import RETAINED, SPLICED
 from simulated_introns import FIT, write_features
 
 pytest_plugins = ["fitted_models"]
@@ -33,7 +37,20 @@ def test_contributions_add_up_to_the_logit(tmp_path, fitted):
     listed = read(tmp_path / "e/contributions.tsv")
     sums = listed.groupby("name", sort=False)["contribution"].sum().to_numpy() + model.intercept
     np.testing.assert_allclose(sums, expected, atol=1e-4)
-    np.testing.assert_allclose(listed["logit"][::20], expected, atol=1e-4)
+    np.testing.assert_allclose(listed["logit_in_sample"][::20], expected, atol=1e-4)
+
+
+def test_introns_rank_by_their_place_in_the_fold_that_had_not_seen_them(tmp_path, fitted):
+    explain.main([*EXPLAIN, "--per-intron", "1"])
+    judged = read(tmp_path / "m/predictions.tsv")
+    place = {}
+    for _, rows in judged.groupby("fold"):
+        for row in rows.itertuples():
+            below, equal = (rows["logit"] < row.logit).sum(), (rows["logit"] == row.logit).sum()
+            place[row.name] = (below + equal / 2) / len(rows)
+    found = read(tmp_path / "e/contributions.tsv").set_index("name")["held_out_rank"]
+    assert sorted(found) == list(range(1, len(judged) + 1))
+    assert list(found.sort_values().index) == sorted(judged["name"], key=lambda name: -place[name])
 
 
 def test_planted_families_lead_with_their_signs_and_are_selected(tmp_path, fitted):
@@ -47,6 +64,14 @@ def test_planted_families_lead_with_their_signs_and_are_selected(tmp_path, fitte
     assert (planted["effect_ratio"] > 6).all() and (groups["effect_ratio"][2:] < 3).all()
     assert (planted["shuffled_log_loss_low"] > 0).all() and (planted["shuffled_auroc"] < -0.05).all()
     assert groups["selected"].sum() == 2 and (groups["n_features"] == 5).all()
+    assert groups["status"].to_dict() == {"fam0": "selected", "fam1": "selected"} | dict.fromkeys(
+        ["fam2", "fam3"], "not selected"
+    )
+    # the features of a family are independent here, so that its main axis need not go the way of the planted one
+    for row in planted.itertuples():
+        agree = np.sign(row.adjusted_refit) == np.sign(row.coefficient_sum)
+        assert row.direction == ("+-"[row.adjusted_refit < 0] if agree else "mixed")
+    assert planted["effect_p"].to_numpy() == pytest.approx(1 / 21, rel=1e-5)
     features = read(tmp_path / "e/coefficients.tsv")
     assert set(features["feature"][:2]) == {"f0", "f5"}
     noise = features.set_index("feature").drop(["f0", "f5"])
@@ -55,6 +80,64 @@ def test_planted_families_lead_with_their_signs_and_are_selected(tmp_path, fitte
     assert set(clusters.index[clusters["selected"] == 1]) == {"f0", "f5"}
     told = json.loads((tmp_path / "e/explanation.json").read_text())
     assert told["selection_of_groups"]["selected"] == 2 and "gc" in told["adjusted_for"]
+    assert sorted(told["groups_shown_to_hold"]) == ["fam0", "fam1"] and told["cluster_correlation"] == 0.7
+    for figure in ("groups.svg", "volcano.svg"):
+        drawn = (tmp_path / "e" / figure).read_text()
+        assert "Shown to hold: fam" in drawn and RETAINED in drawn and SPLICED in drawn
+
+
+@pytest.mark.parametrize("options", [["--labels", "labels.tsv", "--pairs", "3", "--max-false", "2"], []])
+def test_what_is_not_shown_to_hold_is_grey_and_unnamed(tmp_path, fitted, options):
+    labels = pd.read_csv(tmp_path / "labels.tsv", sep="\t")
+    noise = np.random.default_rng(8).normal(size=fitted.shape)
+    write_features(tmp_path / "f.h5ad", list(labels["name"]), noise)
+    fit.main(FIT)
+    explain.main([*EXPLAIN, "--group-by", "family", *options])
+    for figure in ("groups", "volcano", "features")[:: 2 if not options else 1]:
+        drawn = (tmp_path / "e" / f"{figure}.svg").read_text()
+        assert RETAINED not in drawn and SPLICED not in drawn
+        assert figure == "volcano" or "grey: not shown to hold" in drawn
+    if options:
+        assert "No group is shown to hold" in (tmp_path / "e/groups.svg").read_text()
+        assert "fam0" not in (tmp_path / "e/volcano.svg").read_text()
+
+
+def test_what_the_covariates_explain_is_selected_alone():
+    columns = ["selected", "adjusted_selected", "adjusted_fdr", "shuffled_log_loss_low"]
+    rows = [(1, 1, 0.01, 0.1), (1, 1, 0.06, 0.1), (1, 1, 0.01, -0.1), (1, 0, 1, 0.1), (0, 0, 1, 0.1), (0, 1, 0.01, 0.1)]
+    table = pd.DataFrame(rows, columns=columns).assign(group="g")
+    expected = ["selected", *["selected alone"] * 3, "not selected", "selected"]
+    assert list(status(table)) == expected
+    assert list(status(table.drop(columns="shuffled_log_loss_low")))[0] == "selected alone"
+
+
+def test_clusters_say_how_alike_their_features_are_and_whom_they_hide():
+    rng = np.random.default_rng(2)
+    shared = rng.normal(size=(400, 1))
+    alike = np.sqrt(0.85) * shared + np.sqrt(0.15) * rng.normal(size=(400, 4))
+    values = np.hstack([alike * [1, 1, -1, 1], rng.normal(size=(400, 1))]).astype(np.float32)
+    leader, _ = correlation_clusters(values, 0.7)
+    cluster = pd.Categorical([f"f{at}" for at in leader])
+    first = int(leader[0])
+    expected = min(abs(np.corrcoef(values.T)[first, at]) for at in range(4))
+    found = dict(zip(cluster.categories, smallest_correlations(values, leader, cluster), strict=True))
+    assert found == {f"f{first}": pytest.approx(expected, abs=1e-5), "f4": 1}
+    group = pd.Categorical(["A", "B", "C", "A", "D"])
+    told = set(cluster_labels(cluster, group, leader))
+    others = [name for name in dict.fromkeys("ABCA") if name != group[first]]
+    assert told == {f"{group[first]} (with {', '.join(others)}: not told apart)", "D"}
+    assert len(set(correlation_clusters(values, 0.9)[0])) == 5
+
+
+def test_intervals_of_permutation_costs_are_those_of_leaving_groups_out():
+    rng = np.random.default_rng(3)
+    groups, labels = rng.integers(0, 12, 90), np.arange(90) % 2
+    values = rng.normal(size=(90, 2)) + groups[:, None] / 10
+    low, high = _jackknife_interval(values, labels, groups)
+    left_out = np.array([values[groups != one].mean(axis=0) for one in np.unique(groups)])
+    error = np.sqrt(11 / 12 * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
+    np.testing.assert_allclose((high - low) / 2, t.ppf(0.975, 11) * error, rtol=1e-10)
+    np.testing.assert_allclose((high + low) / 2, values.mean(axis=0), rtol=1e-10)
 
 
 def test_intervals_come_from_scikit_learn_refits_on_halves(tmp_path, fitted):

@@ -4,11 +4,14 @@ Linear models: ``w_j (x_j - mean_j) / sd_j``. Trees: SHAP values of TreeSHAP (Lu
 2:56) as LightGBM itself computes them. Both add up: baseline + sum of contributions = logit, before calibration.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from intronaut.core.errors import UsageError
+from intronaut.io.tables import PREDICTION_COLUMNS, read_table
 from intronaut.models.design_matrix import Matrix, Scale
 from intronaut.models.folder import LinearModel
 
@@ -50,6 +53,19 @@ class Contributions:
     def blocks(self, work):
         """Yield ``work(rows, contributions)`` for every block of introns, in order."""
         return self.matrix.map(lambda rows, values: work(rows, self.of(values)))
+
+
+def held_out_ranks(folder):
+    """The rank of every intron that a model of fit judged held-out, 1 for the highest predicted retention, by name.
+
+    Models of different folds have no common scale, so that each intron counts by its place in its own fold: (midrank of
+    its logit - 1/2) / rows of the fold. Ties go by the order of predictions.tsv. Empty where nothing was judged.
+    """
+    judged = read_table(Path(folder) / "predictions.tsv", PREDICTION_COLUMNS)
+    fold, logits = judged["fold"].fillna(""), judged["logit"].astype(float)
+    place = (logits.groupby(fold).rank() - 0.5) / fold.map(fold.value_counts())
+    ranks = place.rank(ascending=False, method="first").astype(int)
+    return pd.Series(ranks.to_numpy(), index=judged["name"])
 
 
 class Moments:

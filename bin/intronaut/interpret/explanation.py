@@ -1,4 +1,4 @@
-"""The tables of an explanation: features, clusters and groups under a fitted model, and what holds on other introns."""
+"""The tables of an explanation: features, clusters and groups under a fitted model."""
 
 from dataclasses import dataclass
 
@@ -6,19 +6,15 @@ import numpy as np
 import pandas as pd
 
 from intronaut.interpret import stability_selection
-from intronaut.interpret.contributions import membership, unit_effects
-from intronaut.interpret.permutation import can_refit, refit, shuffle_groups
-from intronaut.models.cross_validation import make_plan
-from intronaut.models.design_matrix import Matrix, Scale, covariates, join
+from intronaut.interpret.contributions import members_of, unit_effects
 from intronaut.models.folder import LinearModel
 
-# how often labels are dealt at random to see what a group's effect is by chance
-DEALS = 20
 SELECTED = ("selection_probability", "selected", "selected_positive", "refit", "refit_low", "refit_high", "p", "fdr")
 # the same for every kind of model, so that tables of several models can be put together
 GROUP_COLUMNS = (
-    "model", "group", "n_features", "n_clusters", "coefficient_sum", "coefficient_mean", "share_positive", "low",
-    "high", "sign_consistency", "gain", "split", "effect", "effect_by_chance", "effect_ratio", *SELECTED,
+    "model", "group", "status", "direction", "n_features", "n_clusters", "coefficient_sum", "coefficient_mean",
+    "share_positive", "low", "high", "sign_consistency", "gain", "split", "effect", "effect_by_chance", "effect_ratio",
+    "effect_p", *SELECTED,
     *(f"adjusted_{name}" for name in SELECTED),
     "shuffled_log_loss", "shuffled_log_loss_low", "shuffled_log_loss_high", "shuffled_auroc",
 )  # fmt: skip
@@ -56,6 +52,8 @@ def describe(model, var, group, effects, sample, threshold):
     by_feature = feature_table(model, var, group, cluster, effects[0])
     by_cluster = unit_table("cluster", cluster, by_feature, group, sign)
     by_group = unit_table("group", group, by_feature, cluster)
+    by_cluster["smallest_correlation"] = smallest_correlations(sample, leader, cluster)
+    by_cluster["label"] = cluster_labels(cluster, group, leader)
     by_cluster["effect"], by_group["effect"] = spread(sample, cluster, by_feature), effects[1]
     return Explanation(model, cluster, group, sign, sample, by_feature, by_cluster, by_group)
 
@@ -102,76 +100,27 @@ def unit_table(what, unit, by_feature, other, sign=1):
     return table
 
 
-def add_stability(found, features, columns, labels, *, pairs, threshold, most_false, memory, threads, seed):
-    """Add what holds on other introns to the tables of an Explanation, in place.
-
-    Args:
-        features, columns: the features file and the columns of it that the model was fitted on.
-        labels: those that it was fitted on.
-        pairs, threshold, most_false: of :func:`intronaut.interpret.stability_selection.select_stably`.
-        memory: bytes under which features are kept in memory.
-
-    Returns:
-        A dict of what was done, for people to read.
-    """
-    model = found.model
-    table, rows, _ = join(features, labels)
-    plan, label = make_plan(table, model.notes["folds"]), table["label"].to_numpy()
-    known, how = plan.known, {"memory": memory, "threads": threads}
-    scale = Scale(model.mean, model.sd) if isinstance(model, LinearModel) else None
-    matrix = Matrix(features, rows, columns, known=known, scale=scale, **how)
-    base = standardised_covariates(table, known)
-    inside = stability_selection.halves(plan.groups[known], label[known], pairs, seed)
-    told = {"adjusted_for": [name.removeprefix("covariate:") for name in base.columns]}
-    for what, unit, into in (("clusters", found.cluster, found.by_cluster), ("groups", found.group, found.by_group)):
-        units = stability_selection.make_units(matrix, unit, found.sample, known)
-        for adjusted, beside in (("", np.empty((known.sum(), 0))), ("adjusted_", base.to_numpy())):
-            selected, told[f"selection_of_{adjusted}{what}"] = stability_selection.select_stably(
-                units, label[known], plan.groups[known], inside, beside, threshold, most_false, threads
-            )
-            into[[adjusted + name for name in selected]] = selected
-    if can_refit(model):
-        weights = np.zeros((len(label), len(inside)))
-        # a half counted twice differs from the whole as a bootstrap sample does, and its penalty stays what it was
-        weights[known] = 2 * inside.T
-        add_refits(found, refit(model, matrix, label, weights)[0])
-        add_effects_by_chance(found, matrix, label, known, seed)
-    if not isinstance(model, LinearModel):
-        matrix = Matrix(features, rows, columns, scale=Scale.identity(len(columns)), **how)
-    if can_refit(model) or not isinstance(model, LinearModel) or not plan.nested:
-        effects = found.by_group["effect"].to_numpy()
-        shuffled = shuffle_groups(model, matrix, label, plan, found.group, membership(found.group), effects)
-        found.by_group[list(shuffled)] = shuffled
-    return told
+def smallest_correlations(sample, leader, cluster):
+    """The smallest absolute correlation of a member of each cluster with the feature that leads it; 1 for one alone."""
+    z = sample - sample.mean(axis=0)
+    length = np.sqrt(np.einsum("ij,ij->j", z, z))
+    smallest = np.ones(len(cluster.categories))
+    for at, own in enumerate(members_of(cluster)):
+        first = leader[own[0]]
+        others = own[own != first]
+        if len(others):
+            scales = np.maximum(length[others] * length[first], np.finfo(float).tiny)
+            smallest[at] = (np.abs(z[:, others].T @ z[:, first]) / scales).min()
+    return smallest
 
 
-def standardised_covariates(table, known):
-    """Length, GC content and the other covariates of the rows that may train, as fit takes them, standardised."""
-    own = covariates(table, known)[known]
-    return ((own - own.mean()) / own.std(ddof=0)).loc[:, own.nunique() > 1]
-
-
-def add_refits(found, refitted):
-    """Intervals of coefficients from refits ``(d, k)`` on halves of the data."""
-    add_interval(found.by_feature, "coefficient", refitted)
-    aligned = refitted * found.sign[:, None]
-    for table, unit, values in ((found.by_cluster, found.cluster, aligned), (found.by_group, found.group, refitted)):
-        sums = [np.bincount(unit.codes, column, len(unit.categories)) for column in values.T]
-        add_interval(table, "coefficient_sum", np.stack(sums, axis=1))
-
-
-def add_effects_by_chance(found, matrix, label, known, seed):
-    """The effect that every group has when labels are dealt at random: it grows with the number of features."""
-    rng, dealt = np.random.default_rng(seed), np.repeat(label[:, None], DEALS, axis=1)
-    for column in dealt.T:
-        column[known] = rng.permutation(label[known])
-    by_chance, _ = refit(found.model, matrix, dealt, np.repeat(known[:, None].astype(float), DEALS, axis=1))
-    table = found.by_group
-    table["effect_by_chance"] = unit_effects(found.sample, found.group, by_chance).mean(axis=1)
-    table["effect_ratio"] = table["effect"] / table["effect_by_chance"]
-
-
-def add_interval(table, column, refitted):
-    """Columns low, high and sign_consistency of ``(n, k)`` refitted values of a column."""
-    table["low"], table["high"] = np.quantile(refitted, [0.025, 0.975], axis=1)
-    table["sign_consistency"] = (np.sign(refitted) == np.sign(table[column].to_numpy())[:, None]).mean(axis=1)
+def cluster_labels(cluster, group, leader, most=4):
+    """``A (with B, C: not told apart)``: the group of each cluster's leader, and the groups of its other features."""
+    names = np.asarray(group, object)
+    labels = []
+    for own in members_of(cluster):
+        first = names[leader[own[0]]]
+        others = [name for name in pd.unique(names[own]) if name != first]
+        told = ", ".join(others[:most]) + (f" and {len(others) - most} more" if len(others) > most else "")
+        labels.append(f"{first} (with {told}: not told apart)" if others else first)
+    return labels

@@ -1,21 +1,23 @@
-"""Models fitted again on other rows, and what shuffling a group of features costs predictions of introns not seen.
+"""Models fitted again on other rows, and what permuting a group of features costs predictions of introns not seen.
 
-Permutation importance (Breiman 2001, Mach. Learn. 45:5) of groups: all features of a group are dealt anew among the
+Permutation importance (Breiman 2001, Mach. Learn. 45:5) of groups: all features of a group are permuted among the
 introns of a fold, together, so that what they share is lost too; the other features stay as they are.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
+from intronaut.interpret.contributions import membership
 from intronaut.models import elastic_net, logistic
 from intronaut.models.cross_validation import balanced
 from intronaut.models.folder import LinearModel
-from intronaut.stats import bootstrap
 from intronaut.stats.metrics import log_losses, rank_auroc
 
 SHUFFLES = 5
-REPLICATES = 1000
-# a linear model's groups are shuffled at no cost, for each one of trees all of them must be asked again
+# a linear model's groups are permuted at no cost, for each one of trees all of them must be asked again
 MOST_GROUPS = {"linear": 500, "trees": 30}
 ROWS_AT_ONCE = 512
 
@@ -54,55 +56,85 @@ def refit(model, matrix, labels, row_weights, c=None):
     return np.hstack([one.weights for one in alone]), np.hstack([one.intercept for one in alone]) + offset
 
 
-def shuffle_groups(model, matrix, labels, plan, group, member, effects):
-    """Shuffle groups among introns that the predicting model has not seen.
+class _FoldCosts(NamedTuple):
+    """Of the rows that one model judges: ``rise`` ``(rows, groups)`` of log loss when a group is permuted, ``change``
+    ``(groups,)`` of AUROC, and the pairs of a retained and a spliced row that this counts."""
+
+    rows: np.ndarray
+    rise: np.ndarray
+    change: np.ndarray
+    n_pairs: int
+
+
+def permutation_costs(model, matrix, labels, plan, group, order):
+    """Permute groups of features among introns that the predicting model has not seen.
 
     With folds, each is predicted by a model fitted without it at its own settings; with test rows, these by the model
-    itself. Only the groups of largest ``effects`` are tried (MOST_GROUPS).
+    itself. Whole rows change places within a fold.
 
     Args:
         matrix: what the model reads: standardised for a linear one, raw for trees.
-        group, member: Categorical of the features' groups, and its
-            :func:`intronaut.interpret.contributions.membership`.
+        group: Categorical of the features' groups.
+        order: the groups' numbers, those to be tried first; MOST_GROUPS of them are tried.
 
     Returns:
-        DataFrame of one row a group: ``shuffled_log_loss``, the mean rise of log loss over introns and shuffles, with
-        its 95 % interval over a bootstrap of leakage groups; ``shuffled_auroc``, the change of AUROC within a fold. NaN
-        where a group was not tried.
+        DataFrame of one row per group: ``shuffled_log_loss``, the mean rise of log loss over introns and permutations,
+        with its 95 % interval by a jackknife over leakage groups; ``shuffled_auroc``, the change of AUROC within folds,
+        weighted by pairs. NaN where a group was not tried.
     """
-    linear_model = isinstance(model, LinearModel)
-    most = MOST_GROUPS["linear" if linear_model else "trees"]
-    tried = np.sort(np.argsort(-effects, kind="stable")[:most])
-    rng = np.random.default_rng(model.notes["seed"])
-    columns = [np.flatnonzero(group.codes == g) for g in tried] if not linear_model else None
-    rises, changes, judged = [], [], []
-    for rows, *fitted in _judges(model, matrix, labels, plan):
-        how = _shuffled_linear(matrix, rows, *fitted, member, tried) if linear_model else None
-        logits, shuffled = how or _shuffled_trees(matrix, rows, *fitted, columns)
-        orders = [rng.permutation(len(rows)) for _ in range(SHUFFLES)]
-        own = labels[rows]
-        before, auroc = log_losses(own, logits), rank_auroc(own, logits)
-        rise, change = np.zeros((len(rows), len(tried))), np.zeros(len(tried))
-        for at in range(len(tried)):
-            for order in orders:
-                moved = shuffled(at, order)
-                rise[:, at] += (log_losses(own, moved) - before) / SHUFFLES
-                change[at] += (rank_auroc(own, moved) - auroc) / SHUFFLES
-        rises.append(rise)
-        changes.append(change)
-        judged.append(rows)
-    rise, groups = np.concatenate(rises), plan.groups[np.concatenate(judged)]
-    low, high = _interval(rise, groups, model.notes["seed"])
+    most = MOST_GROUPS["linear" if isinstance(model, LinearModel) else "trees"]
+    tried, rng = np.sort(order[:most]), np.random.default_rng(model.notes["seed"])
+    shufflers = _shufflers(model, matrix, labels, plan, group, tried)
+    folds = [_fold_costs(labels, rows, *shuffler, len(tried), rng) for rows, *shuffler in shufflers]
+    rise, rows = (np.concatenate([getattr(fold, part) for fold in folds]) for part in ("rise", "rows"))
+    low, high = _jackknife_interval(rise, labels[rows], plan.groups[rows])
+    pairs = np.array([fold.n_pairs for fold in folds], float)
+    change = pairs @ np.stack([fold.change for fold in folds]) / max(pairs.sum(), 1)
     names = ("shuffled_log_loss", "shuffled_log_loss_low", "shuffled_log_loss_high", "shuffled_auroc")
-    found = pd.DataFrame(dict(zip(names, (rise.mean(axis=0), low, high, np.mean(changes, axis=0)), strict=True)), tried)
-    return found.reindex(range(len(effects)))
+    costs = pd.DataFrame(dict(zip(names, (rise.mean(axis=0), low, high, change), strict=True)), tried)
+    return costs.reindex(range(len(order)))
 
 
-def _interval(rise, groups, seed):
-    draws = bootstrap.resampler(groups, REPLICATES, seed)
-    sums = np.stack([np.bincount(draws.group, column) for column in rise.T], axis=1)
-    counts = draws.counts.astype(float)
-    return np.quantile(counts @ sums / (counts @ np.bincount(draws.group))[:, None], [0.025, 0.975], axis=0)
+def _shufflers(model, matrix, labels, plan, group, tried):
+    """``(rows, logits, shuffled)`` per model that judges rows; ``shuffled(place in tried, order)`` gives logits."""
+    linear_model = isinstance(model, LinearModel)
+    member = membership(group)
+    columns = [np.flatnonzero(group.codes == at) for at in tried]
+    for rows, *fitted in _judges(model, matrix, labels, plan):
+        if linear_model:
+            yield rows, *_shuffled_linear(matrix, rows, *fitted, member, tried)
+        else:
+            yield rows, *_shuffled_trees(matrix, rows, *fitted, columns)
+
+
+def _fold_costs(labels, rows, logits, shuffled, n_groups, rng):
+    labels = labels[rows]
+    retained = int(labels.sum())
+    n_pairs = retained * (len(labels) - retained)
+    losses, auroc = log_losses(labels, logits), rank_auroc(labels, logits) if n_pairs else 0.0
+    orders = [rng.permutation(len(rows)) for _ in range(SHUFFLES)]
+    rise, change = np.zeros((len(rows), n_groups)), np.zeros(n_groups)
+    for at in range(n_groups):
+        for order in orders:
+            moved = shuffled(at, order)
+            rise[:, at] += (log_losses(labels, moved) - losses) / SHUFFLES
+            change[at] += (rank_auroc(labels, moved) - auroc) / SHUFFLES if n_pairs else 0.0
+    return _FoldCosts(rows, rise, change, n_pairs)
+
+
+def _jackknife_interval(values, labels, groups):
+    """95 % intervals ``(2, columns)`` of the means of ``(n, columns)`` values, each leakage group left out in turn.
+
+    t with one degree of freedom less than there are groups of the rarer class.
+    """
+    group, distinct = pd.factorize(np.asarray(groups))
+    sums = np.stack([np.bincount(group, column) for column in values.T], axis=1)
+    size = np.bincount(group)[:, None]
+    left_out = (values.sum(axis=0) - sums) / np.maximum(len(values) - size, 1)
+    error = np.sqrt((len(distinct) - 1) / len(distinct) * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
+    rarer = min(len(np.unique(group[labels == label])) for label in (0, 1))
+    reach = t.ppf(0.975, max(rarer - 1, 1)) * error
+    return values.mean(axis=0) - reach, values.mean(axis=0) + reach
 
 
 def _judges(model, matrix, labels, plan):
