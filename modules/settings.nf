@@ -20,7 +20,7 @@ def optionsOf(settings, step) {
     def read_by = [
         label_introns: [
             'ir_format', 'ir_value', 'ir_base', 'ir_threshold', 'ir_consensus', 'min_splice_sites', 'min_overlap', 'annotation_rule',
-            'min_length', 'paper_labels', 'folds',
+            'min_length', 'paper_labels', 'folds', 'condition',
         ],
         fetch_sequences: ['anchor', 'strand', 'shard_size'],
         split_introns: ['split', 'folds', 'homology', 'test_chromosomes', 'valid_chromosomes'],
@@ -76,7 +76,7 @@ def networksOf(settings) {
 
 // Every file that the run reads, each with a folder of its own: files of different folders may share a name.
 def inputsOf(settings) {
-    def single = ['gtf', 'fasta', 'chrom_aliases', 'peaks', 'vcf'].collect { name -> optionalFile(settings[name]) }
+    def single = ['gtf', 'fasta', 'chrom_aliases', 'alignments', 'peaks', 'vcf'].collect { name -> optionalFile(settings[name]) }
     def several = ['ir_calls', 'marks'].collect { name -> filesOf(settings[name]) }
     def inputs = (single + several + ['sei', 'dnabert2'].collect { model -> madeWith(model, settings) }).flatten()
     return inputs.withIndex(1).collect { input, index -> ["inputs/${index.toString().padLeft(3, '0')}", input] }

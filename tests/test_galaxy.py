@@ -45,6 +45,11 @@ LEFT_OUT = {
         "tolerance": "a numerical detail of convergence, which the model reports",
     },
     "label_introns": {"maxent_tables": "a folder of tables that no Galaxy data type holds"},
+    "quantify_introns": {
+        "coverage_scale": "Galaxy keeps the alignments; its wrapper writes a sheet of those only",
+        "counts_base": "as coverage_scale; a table of counts can go to label_introns as a generic one",
+        "counts_columns": "as counts_base",
+    },
     "make_report": {"settings": "the pipeline's own params; Galaxy shows those of every job"},
 }
 

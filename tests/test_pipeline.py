@@ -143,6 +143,16 @@ def stubs(tmp_path_factory):
         path.parent.mkdir()
         path.touch()
     models += ["--ir_calls", ",".join(map(str, calls))]
+    # so do aligners; the second lane of a sample has an index
+    lanes = [folder / lane / "it's [1].bam" for lane in ("one", "two", "three")]
+    for path in lanes:
+        path.parent.mkdir()
+        path.touch()
+    Path(f"{lanes[1]}.bai").touch()
+    names = zip("abc", lanes, ["", "a", ""], strict=True)
+    sheet = [f"{name}\t{path.relative_to(folder)}\t{of}\tliver\n" for name, path, of in names]
+    (folder / "sheet.tsv").write_text("sample\treads\treplicate_of\tcondition\n" + "".join(sheet))
+    models += ["--alignments", folder / "sheet.tsv", "--condition", "liver"]
     return folder, nextflow(folder, "-profile", "demo", "-stub-run", "--outdir", folder / "out", *models)
 
 
@@ -163,6 +173,21 @@ def test_stub_run_reaches_the_report_for_every_embedder(stubs):
     assert {path.name for path in (folder / "out" / "attribute").iterdir()} == {"network_basset", "network_sei"}
     sought = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "FIND_MOTIFS" in task}
     assert sought == {"motifs", "motifs_network_basset", "motifs_network_sei"}
+
+
+def test_each_sample_of_the_sheet_is_one_task_with_its_lanes_and_indexes(stubs):
+    folder, printed = stubs
+    measured = sorted(task.split("(")[1].rstrip(")") for task in submitted(printed) if "QUANTIFY_INTRONS" in task)
+    assert measured == ["a", "c"]
+    (task,) = {path.parents[1] for path in folder.glob("work/*/*/reads1/*") if path.resolve().parent.name == "one"}
+    staged = {path.relative_to(task).as_posix(): path.resolve() for path in task.glob("reads*/*")}
+    assert staged == {
+        "reads1/it's [1].bam": folder / "one" / "it's [1].bam",
+        "reads2/it's [1].bam": folder / "two" / "it's [1].bam",
+        "reads3/it's [1].bam.bai": folder / "two" / "it's [1].bam.bai",
+    }
+    (labels,) = (path.parent for path in folder.glob("work/*/*/labels.tsv") if (path.parent / "ledger.tsv").exists())
+    assert len(list(labels.glob("calls*/*"))) == 4
 
 
 def test_no_file_of_the_user_lies_where_a_tool_writes(stubs):

@@ -1,6 +1,8 @@
 include { LABEL_INTRONS } from '../modules/label_introns'
+include { QUANTIFY_INTRONS } from '../modules/quantify_introns'
 include { COMPARE_CALLERS } from '../modules/compare_callers'
 include { inFolder } from '../modules/publishing'
+include { samplesOf } from '../modules/samples'
 include { callersIn; filesOf; optionalFile; optionsOf } from '../modules/settings'
 
 // Which introns, or peaks, are retained.
@@ -11,8 +13,13 @@ workflow LABELS {
     settings
 
     main:
+    // retention measured from reads, one task a sample; its tables are calls beside those of the user
+    samples = channel.fromList(settings.alignments ? samplesOf(settings.alignments) : [])
+    QUANTIFY_INTRONS(samples, inputs.gtf, inputs.fasta, inputs.aliases)
+    all_calls = QUANTIFY_INTRONS.out.tables.toSortedList { one, other -> one.name <=> other.name }
+        .map { tables -> tables + filesOf(settings.ir_calls) }
     LABEL_INTRONS(
-        inputs.gtf, inputs.fasta, filesOf(settings.ir_calls), optionalFile(settings.peaks), inputs.aliases,
+        inputs.gtf, inputs.fasta, all_calls, optionalFile(settings.alignments), optionalFile(settings.peaks), inputs.aliases,
         context, optionsOf(settings, 'label_introns'),
     )
     several_callers = LABEL_INTRONS.out.calls
@@ -26,5 +33,8 @@ workflow LABELS {
     published = inFolder(
         'labels',
         LABEL_INTRONS.out.ledger.mix(LABEL_INTRONS.out.counts, LABEL_INTRONS.out.calls, COMPARE_CALLERS.out.agreement),
-    )
+    ).mix(inFolder(
+        'quantified',
+        QUANTIFY_INTRONS.out.tables.mix(QUANTIFY_INTRONS.out.counts, QUANTIFY_INTRONS.out.multiqc, QUANTIFY_INTRONS.out.tracks),
+    ))
 }

@@ -12,6 +12,7 @@ process LABEL_INTRONS {
     path annotation, stageAs: 'annotation/*'
     path fasta, stageAs: 'fasta/*'
     path calls, stageAs: 'calls?/*' // callers name the files of all samples alike
+    path samples, stageAs: 'samples/*' // the sheet of those that were measured from reads
     path peaks, stageAs: 'peaks/*'
     path aliases, stageAs: 'aliases/*'
     val context // bases about an intron that no two folds may share
@@ -26,6 +27,8 @@ process LABEL_INTRONS {
     script:
     def calls_option = calls ? "--calls ${calls} --calls-format ${options.ir_format} --calls-table calls.tsv" : ''
     def agreement_options = calls ? "--consensus ${options.ir_consensus} --min-splice-sites ${options.min_splice_sites}" : ''
+    def sheet_option = samples ? "--sample-sheet ${samples}" : ''
+    def condition_option = options.condition ? "--condition ${options.condition}" : ''
     def value_option = calls && options.ir_value ? "--calls-value ${options.ir_value}" : ''
     def base_option = calls && options.ir_base != null ? "--calls-base ${options.ir_base}" : ''
     def threshold_option = calls && options.ir_threshold != null ? "--calls-threshold ${options.ir_threshold}" : ''
@@ -36,7 +39,7 @@ process LABEL_INTRONS {
     """
     # code ${task.ext.code}
     label_introns.py ${annotation} --fasta ${fasta} ${alias_option} ${peaks_options} --annotation-rule ${options.annotation_rule} \\
-        ${calls_option} ${agreement_options} ${value_option} ${base_option} ${threshold_option} \\
+        ${calls_option} ${sheet_option} ${condition_option} ${agreement_options} ${value_option} ${base_option} ${threshold_option} \\
         ${length_option} --window ${context} --folds ${options.folds} \\
         --output labels.tsv --ledger ledger.tsv --counts counts.json
     """
