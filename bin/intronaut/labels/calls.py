@@ -103,7 +103,8 @@ def match_calls(calls, introns, chrom_names, doubtful=None):
         }
         places = zip(lost["own"], lost["start"], lost["end"], lost["strand"], strict=True)
         lost = lost[np.array([place not in known for place in places], bool)]
-    return matched[["intron", *CALL_COLUMNS]], lost[["chrom", "start", "end", "strand", "caller", "reason"]]
+    columns = [*CALL_COLUMNS, *OPTIONAL_COLUMNS.intersection(matched.columns, sort=False)]
+    return matched[["intron", *columns]], lost[["chrom", "start", "end", "strand", "caller", "reason"]]
 
 
 def classify(calls):
