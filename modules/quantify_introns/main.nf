@@ -22,6 +22,7 @@ process QUANTIFY_INTRONS {
     script:
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     """
+    # code ${task.ext.code}
     printf '%s\\n' ${lines.collect { line -> "'${quoted(line)}'" }.join(' ')} > sheet.tsv
     ${links.join('\n    ')}
     quantify_introns.py ${annotation} --samples sheet.tsv --fasta ${fasta} ${alias_option} \\
