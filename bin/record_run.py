@@ -11,12 +11,12 @@ size and sha256, every input with its digest, every setting, the workflow and th
 
 Writes into --output, or into the folder itself:
   ro-crate-metadata.json       the crate; its paths are relative to the folder of results
+  ro-crate-metadata.json.sha256   its digest, by which verify sees that the crate itself is whole
   pipeline_info/versions.tsv   where, software, version: of the run, of this Python, of the lock file of each image
   pipeline_info/main.nf        with --workflow, a copy of it
 """
 
 import json
-import os
 import platform
 import re
 from datetime import UTC, datetime
@@ -29,11 +29,9 @@ from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import BadData, MissingInput
 from intronaut.core.files import digest_file, require_file, whole_file
 from intronaut.core.log import Log
+from intronaut.io.crate import CRATE, CRATE_DIGEST, result_files
 
 TOOL = "record_run"
-CRATE = "ro-crate-metadata.json"
-# what Nextflow goes on writing while and after the run is recorded
-NOT_RECORDED = ("pipeline_info",)
 WORKFLOW, VERSIONS = "pipeline_info/main.nf", "pipeline_info/versions.tsv"
 PROFILES = (
     "https://w3id.org/ro/wfrun/process/0.5",
@@ -68,7 +66,7 @@ def main(argv):
     if not folder.is_dir():
         raise MissingInput(f"{folder}: no such folder")
     settings = read_settings(args.settings)
-    results = [file_entity(path, path.relative_to(folder).as_posix()) for path in recorded_files(folder)]
+    results = [file_entity(folder / path, path.as_posix()) for path in result_files(folder)]
     inputs = [input_entity(require_file(path), place) for place, path in enumerate(args.inputs)]
     written = []
     if args.workflow:
@@ -82,6 +80,8 @@ def main(argv):
     with whole_file(output / CRATE) as out:
         json.dump(crate(results, inputs, settings, written), out, indent=1, ensure_ascii=False)
         out.write("\n")
+    with whole_file(output / CRATE_DIGEST) as out:
+        out.write(f"{digest_file(output / CRATE)}  {CRATE}\n")
     log.note(f"{output / CRATE}: {len(results):,} files of results, {len(inputs):,} inputs")
 
 
@@ -96,17 +96,6 @@ def read_settings(path):
     if not isinstance(settings, dict):
         raise BadData(f"{path}: not an object of settings")
     return {str(key): str(value) for key, value in settings.items() if value is not None}
-
-
-def recorded_files(folder):
-    """Every file below a folder, links followed, sorted, without hidden files, an earlier crate and NOT_RECORDED."""
-    paths = [Path(top) / name for top, _, names in os.walk(folder, followlinks=True) for name in names]
-    inside = [(path.relative_to(folder), path) for path in paths]
-    return sorted(
-        path
-        for name, path in inside
-        if name.parts[0] not in NOT_RECORDED and name.as_posix() != CRATE and not path.name.startswith(".")
-    )
 
 
 def file_entity(path, name):

@@ -11,7 +11,7 @@ process RECORD_RUN {
     tuple val(folders), path(files, stageAs: 'staged/?/*') // results/…, inputs/…, images, settings.json, main.nf
 
     output:
-    path 'recorded/ro-crate-metadata.json', emit: crate
+    path 'recorded/ro-crate-metadata.json*', emit: crate
     path 'recorded/pipeline_info/*', emit: info
 
     script:
@@ -26,6 +26,6 @@ process RECORD_RUN {
     """
     ${intoFolders(folders)}
     mkdir -p recorded/pipeline_info
-    touch recorded/ro-crate-metadata.json recorded/pipeline_info/versions.tsv
+    touch recorded/ro-crate-metadata.json{,.sha256} recorded/pipeline_info/versions.tsv
     """
 }
