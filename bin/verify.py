@@ -22,7 +22,7 @@ from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import BadData
 from intronaut.core.files import digest_file, require_file
 from intronaut.core.log import Log
-from intronaut.io.crate import CRATE, CRATE_DIGEST, result_files
+from intronaut.io.crate import CRATE, CRATE_DIGEST, NOT_RECORDED, result_files
 
 TOOL = "verify"
 
@@ -84,11 +84,9 @@ def recorded(path):
     outputs = {name: file for name, file in files.items() if name not in inputs}
     outside = sorted(name for name in outputs if Path(name).is_absolute() or ".." in Path(name).parts)
     if outside:
-        raise BadData(
-            f"{path}: {outside[0]} is not in the folder of the crate; a crate of record_run names no such file"
-        )
-    if not outputs:
-        raise BadData(f"{path}: a crate of no files, by which nothing can be verified")
+        raise BadData(f"{path}: {outside[0]} is not in the crate's folder; record_run writes no such crate")
+    if all(Path(name).parts[0] in NOT_RECORDED for name in outputs):
+        raise BadData(f"{path}: a crate of no results, by which nothing can be verified")
     return outputs, inputs
 
 

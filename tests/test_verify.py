@@ -113,7 +113,7 @@ def test_a_file_outside_of_the_folder_is_refused(results, tool, place):
         return [entity | {"@id": place} if entity["@id"] == "report.html" else entity for entity in graph]
 
     rewrite(results, point_outside)
-    assert f"{place} is not in the folder" in tool("verify", results, code=65).stderr
+    assert f"{place} is not in the crate's folder" in tool("verify", results, code=65).stderr
 
 
 def test_a_link_in_place_of_a_file_is_as_good_as_its_bytes(results, tool, tmp_path):
