@@ -17,9 +17,9 @@ Output, a folder; docs/explain.md explains every column and figure:
   groups.tsv               one row per group: status, direction, coefficients or gain, effect, stability
   clusters.tsv             one row per cluster of correlated features: members, groups, smallest correlation, stability
   coefficients.tsv         one row per feature (importance.tsv for trees): coefficient or gain, cluster, interval
-  contributions.tsv        the features that move each intron's logit most: name held_out_rank logit_in_sample rank
-                           feature group contribution; held_out_rank is 1 for the intron that ranks highest in its
-                           fold by a model that had not seen it, NA where there is none
+  contributions.tsv        the features that move each intron's logit most: name held_out_rank held_out_logit
+                           logit_in_sample rank feature group contribution; held_out_rank is 1 for the intron that
+                           ranks highest in its fold by a model that had not seen it, NA where there is none
   group_contributions.h5ad contribution of every group to every intron's logit
   contributions.h5ad       contribution of every feature to every intron's logit (with --full-matrix)
   tissues.tsv              for Sei: mean coefficient of every factor or mark in every tissue
@@ -146,7 +146,7 @@ def write_contributions(folder, model, features, rows, columns, group, args):
     import numpy as np
     import pandas as pd
 
-    from intronaut.interpret.contributions import Contributions, Moments, held_out_ranks, membership, strongest
+    from intronaut.interpret.contributions import Contributions, Moments, held_out_places, membership, strongest
     from intronaut.io.h5ad import FeatureWriter
 
     contributions = Contributions(model, features, rows, columns, args.threads)
@@ -154,7 +154,8 @@ def write_contributions(folder, model, features, rows, columns, group, args):
     member, labels = membership(group), np.asarray(group, object)
     group_var = pd.DataFrame({"n_features": np.bincount(group.codes)}, index=pd.Index(group.categories, name="name"))
     notes = {"tool": "explain", "model": model.notes["names_sha256"], "baseline": contributions.baseline}
-    ranks = held_out_ranks(args.model).reindex(obs.index).astype("Int64").astype(object).fillna("NA")
+    judged = held_out_places(args.model)
+    place_of = {row.Index: f"{row.held_out_rank}\t{row.held_out_logit:.6g}" for row in judged.itertuples()}
     moments = [Moments(len(names)), Moments(len(group_var))]
 
     def work(block, parts):
@@ -165,7 +166,7 @@ def write_contributions(folder, model, features, rows, columns, group, args):
         FeatureWriter(folder / "group_contributions.h5ad", obs, group_var, np.float32, notes) as grouped,
         full_writer(args.full_matrix, folder / "contributions.h5ad", obs, features.var.iloc[columns], notes) as full,
     ):
-        out.write("name\theld_out_rank\tlogit_in_sample\trank\tfeature\tgroup\tcontribution\n")
+        out.write("name\theld_out_rank\theld_out_logit\tlogit_in_sample\trank\tfeature\tgroup\tcontribution\n")
         for block, parts, group_parts, top in contributions.blocks(work):
             place = np.arange(block.start, block.stop)
             grouped.write(place, group_parts)
@@ -174,10 +175,10 @@ def write_contributions(folder, model, features, rows, columns, group, args):
             for moment, values in zip(moments, (parts, group_parts), strict=True):
                 moment.add(values)
             logits = parts.sum(axis=1, dtype=float) + contributions.baseline
-            introns = zip(obs.index[block], ranks[block], logits, parts, top, strict=True)
-            for name, held_out_rank, logit, own, order in introns:
+            for name, logit, own, order in zip(obs.index[block], logits, parts, top, strict=True):
+                held_out = place_of.get(name, "NA\tNA")
                 out.writelines(
-                    f"{name}\t{held_out_rank}\t{logit:.6g}\t{rank}\t{names[j]}\t{labels[j]}\t{own[j]:.6g}\n"
+                    f"{name}\t{held_out}\t{logit:.6g}\t{rank}\t{names[j]}\t{labels[j]}\t{own[j]:.6g}\n"
                     for rank, j in enumerate(order, 1)
                 )
         grouped.finish()

@@ -6,21 +6,25 @@
 # ///
 """Make a card for each of some introns: what speaks for and against its retention, and which introns are like it.
 
-Reads a model folder of fit and the features it was fitted on, or new ones made alike. Contributions of groups are
-exact: baseline + for + against + all other groups = logit. Neighbours are the introns whose standardised features
-differ least.
+Reads a model folder of fit and the features it was fitted on, or new ones made by the same options. Contributions of
+groups are exact: baseline + for + against + all other groups = the logit of the final model, which learnt from the
+intron itself. The probability on a card is that of a model that had not seen it; --top ranks by these alone, each
+intron by its place in its own fold, one card per locus. Where the model's AUROC is not shown to exceed 0.5, nothing is
+ranked and no card is made. Neighbours are the introns whose standardised features differ least.
 
 Output, a folder:
   cards.html   the cards with a waterfall of contributions each; one file that needs no other
   cards.tsv    the same as a table: name kind rank item value; kind is for, against, other or neighbour
-  cards.json   the same for programs, with coordinates, label and predictions
+  cards.json   the same for programs, with coordinates, label, p_retained and prediction: held-out; new intron, which no
+               model was trained on; or seen in training, which has no p_retained
 """
 
 import json
+from pathlib import Path
 
 from intronaut.cli import add_run_options, new_parser, positive_int, run
 from intronaut.core.errors import BadData
-from intronaut.core.files import whole_folder
+from intronaut.core.files import require_file, whole_folder
 from intronaut.core.log import Log
 
 WORDS = {1.0: "retained", 0.0: "spliced"}
@@ -36,13 +40,13 @@ def make_parser():
     data.add_argument("--labels", metavar="TSV", help="labels.tsv, for genes, labels and the introns' own coordinates")
     which = parser.add_argument_group("introns").add_mutually_exclusive_group(required=True)
     which.add_argument("--introns", nargs="+", metavar="NAME", help="introns by their names in the features file")
-    which.add_argument("--top", type=positive_int, metavar="N", help="the N introns of highest predicted retention")
+    which.add_argument("--top", type=positive_int, metavar="N", help="the N introns that rank highest held-out")
     what = parser.add_argument_group("cards")
     what.add_argument("--group-by", metavar="COLUMN", help="column of the feature table to gather by [each feature]")
     what.add_argument("--grouping", default="curated", choices=["curated", "paper"],
                       help="factor and class of Sei: curated, or the paper's names and three kinds")  # fmt: skip
     what.add_argument("--groups", type=positive_int, default=8, metavar="N", help="groups shown on either side")
-    what.add_argument("--neighbours", type=positive_int, default=5, metavar="N", help="introns alike shown")
+    what.add_argument("--neighbours", type=positive_int, default=5, metavar="N", help="nearest introns shown")
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
     add_run_options(parser, threads=True)
@@ -52,14 +56,11 @@ def make_parser():
 def main(argv):
     args = make_parser().parse_args(argv)
     log = Log("explain_intron", args)
-    from pathlib import Path
-
     import numpy as np
 
     from intronaut.features.open_model import open_on_features
     from intronaut.features.sei_targets import annotate
     from intronaut.interpret.contributions import Contributions, group_of, membership
-    from intronaut.io import tables
     from intronaut.models.design_matrix import every_locus
 
     model, features, columns = open_on_features(args.model, args.features, log)
@@ -70,42 +71,67 @@ def main(argv):
     rows, names = every_locus(features)
     contributions = Contributions(model, features, rows, columns, args.threads)
     logits = np.concatenate(list(contributions.matrix.map(lambda _, values: contributions.logits(values))))
-    chosen = chosen_introns(args, names, logits, features.path)
-    about = describe(features.obs.iloc[rows[:, 0]], names, logits, model, args)
+    table = predictions(with_places(features.obs.iloc[rows[:, 0]], names, args), logits, model, args.model)
+    chosen, unranked = chosen_introns(args, table, features.path)
+    if unranked:
+        log.warn(unranked)
+    if not len(chosen):
+        write(args, [], unranked)
+        return
     parts = contributions.of(contributions.matrix.rows_at(chosen)).astype(float) @ membership(group)
     near, distance = neighbours(model, features, rows, columns, chosen, args)
+    about = [describe(row) for row in table.to_dict("records")]
     cards = [
-        make_card(about, at, contributions.baseline, dict(zip(group.categories, own, strict=True)), args)
+        make_card(about[at], contributions.baseline, dict(zip(group.categories, own, strict=True)), args)
         | {"neighbours": [about[k] | {"distance": d} for k, d in zip(near[place], distance[place], strict=True)]}
         for place, (at, own) in enumerate(zip(chosen, parts, strict=True))
     ]
-    with whole_folder(args.output) as folder:
-        (folder / "cards.json").write_text(json.dumps(cards, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        tables.write_table(folder / "cards.tsv", card_table(cards))
-        (folder / "cards.html").write_text(cards_page(cards, Path(args.model).name), encoding="utf-8")
+    write(args, cards, unranked)
     log.note(f"{args.output}: {len(cards)} cards")
 
 
-def chosen_introns(args, names, logits, path):
-    """Places of the introns asked for, in the order asked for. Raises BadData for names that are not there."""
+def chosen_introns(args, table, path):
+    """Places of the introns to make cards of, in order, and why none are ranked, or None.
+
+    Raises BadData for names that are not there.
+    """
     import numpy as np
 
     if args.top:
-        return np.argsort(-logits, kind="stable")[: args.top]
-    place = {name: at for at, name in enumerate(names)}
+        if why := why_unranked(args.model):
+            return np.array([], int), why
+        ranked = table["held_out_rank"].dropna().sort_values()
+        if args.labels:
+            # a locus may have several names; without labels the windows' places are known, not those of the introns
+            ranked = ranked[~table.loc[ranked.index, ["chrom", "start", "end"]].duplicated()]
+        return ranked.index[: args.top].to_numpy(), None
+    place = {name: at for at, name in enumerate(table["name"])}
     lacking = [name for name in args.introns if name not in place]
     if lacking:
-        raise BadData(f"{path}: no intron {', '.join(map(repr, lacking[:20]))}; names are like {names[0]!r}")
-    return np.array([place[name] for name in dict.fromkeys(args.introns)])
+        raise BadData(f"{path}: no intron {', '.join(map(repr, lacking[:20]))}; names are like {table['name'][0]!r}")
+    return np.array([place[name] for name in dict.fromkeys(args.introns)]), None
 
 
-def describe(obs, names, logits, model, args):
-    """What is known of every intron: a list of dicts that JSON can hold."""
+def why_unranked(folder):
+    """Why the held-out predictions of a model rank no intron, or None where its AUROC is shown to exceed 0.5."""
+    path = require_file(Path(folder) / "metrics.json")
+    try:
+        auroc = json.loads(path.read_text(encoding="utf-8"))["metrics"]["auroc"]
+    except (ValueError, KeyError, TypeError) as problem:
+        raise BadData(f"{path}: no AUROC in it ({problem}); fit the model again") from problem
+    if auroc.get("low") is None:
+        return "no intron is ranked: too few leakage groups to show that the model tells retained from spliced introns"
+    if auroc["low"] <= 0.5:
+        interval = f"{auroc['low']:.3f} to {auroc['high']:.3f}"
+        return f"no intron is ranked: the 95 % interval of the model's AUROC, {interval}, does not lie above 0.5"
+    return None
+
+
+def with_places(obs, names, args):
+    """DataFrame ``name chrom start end strand gene label`` of every intron, by the labels where these are given."""
     import pandas as pd
-    from scipy.special import expit
 
     from intronaut.io import tables
-    from intronaut.models.calibration import apply_calibration
 
     table = pd.DataFrame({column: obs.get(column, nowhere) for column, nowhere in NOWHERE.items()}, index=obs.index)
     table = table.set_axis(names).assign(gene=None, label="unknown")
@@ -114,41 +140,69 @@ def describe(obs, names, logits, model, args):
         known = labels["chrom"].notna()
         if not known.any():
             raise BadData(f"{args.labels}: names no intron of {args.features}; its introns are like {names[0]!r}")
-        own = labels.loc[known, list(NOWHERE)]
-        table.loc[known, list(NOWHERE)] = own.astype({"start": int, "end": int})
+        places = labels.loc[known, list(NOWHERE)]
+        table.loc[known, list(NOWHERE)] = places.astype({"start": int, "end": int})
         table["gene"] = labels["gene_name"].fillna(labels["gene_id"])
         table["label"] = labels["label"].map(WORDS).fillna("unknown")
-    elsewhere = held_out_predictions(args.model).reindex(names)
-    table = table.assign(logit=logits, p_retained=expit(apply_calibration(model.notes["calibration"], logits)))
-    table["p_held_out"] = elsewhere
-    return [
-        {
-            "name": name,
-            "gene": None if pd.isna(row["gene"]) else row["gene"],
-            # browsers count from 1 and include the last base
-            "region": f"{row['chrom']}:{row['start'] + 1:,}-{row['end']:,}" if row["chrom"] else None,
-            "strand": row["strand"],
-            "label": row["label"],
-            "logit": float(row["logit"]),
-            "p_retained": float(row["p_retained"]),
-            "p_held_out": None if pd.isna(row["p_held_out"]) else float(row["p_held_out"]),
-        }
-        for name, row in zip(names, table.to_dict("records"), strict=True)
-    ]
+    return table.rename_axis("name").reset_index()
 
 
-def held_out_predictions(folder):
-    """Probabilities of the introns that fit judged, each by a model that had not seen it; a Series by name."""
-    from pathlib import Path
+def predictions(table, logits, model, folder):
+    """The table with ``logit_in_sample``, ``held_out_rank``, ``p_retained`` by a model that had not seen the intron,
+    and ``prediction``: what that is."""
+    import numpy as np
+    from scipy.special import expit
 
+    from intronaut.interpret.contributions import held_out_places
     from intronaut.io.tables import PREDICTION_COLUMNS, read_table
+    from intronaut.models.calibration import apply_calibration
 
-    judged = read_table(Path(folder) / "predictions.tsv", PREDICTION_COLUMNS)
-    return judged.set_index("name")["p_retained"].astype(float)
+    judged = read_table(Path(folder) / "predictions.tsv", PREDICTION_COLUMNS).set_index("name")["p_retained"]
+    held_out = table["name"].map(judged.astype(float))
+    # where every training row was held out once, an intron without a held-out prediction trained nothing
+    rest = "new intron" if model.notes["rows_trained"] <= len(judged) else "seen in training"
+    prediction = np.where(held_out.notna(), "held-out", rest)
+    p_new = expit(apply_calibration(model.notes["calibration"], logits))
+    p = held_out.where(prediction != "new intron", p_new)
+    return table.assign(
+        logit_in_sample=logits, held_out_rank=table["name"].map(held_out_places(folder)["held_out_rank"]), p_retained=p,
+        prediction=prediction,
+    )  # fmt: skip
+
+
+def describe(row):
+    """What is known of an intron, as JSON can hold it."""
+    import pandas as pd
+
+    def number(value, kind):
+        return None if pd.isna(value) else kind(value)
+
+    return {
+        "name": row["name"],
+        "gene": None if pd.isna(row["gene"]) else row["gene"],
+        # browsers count from 1 and include the last base
+        "region": f"{row['chrom']}:{row['start'] + 1:,}-{row['end']:,}" if row["chrom"] else None,
+        "strand": row["strand"],
+        "label": row["label"],
+        "p_retained": number(row["p_retained"], float),
+        "prediction": row["prediction"],
+        "held_out_rank": number(row["held_out_rank"], int),
+        "logit_in_sample": float(row["logit_in_sample"]),
+    }
+
+
+def write(args, cards, unranked):
+    """The three files."""
+    from intronaut.io.tables import write_table
+
+    with whole_folder(args.output) as folder:
+        (folder / "cards.json").write_text(json.dumps(cards, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_table(folder / "cards.tsv", card_table(cards))
+        (folder / "cards.html").write_text(cards_page(cards, Path(args.model).name, unranked), encoding="utf-8")
 
 
 def neighbours(model, features, rows, columns, chosen, args):
-    """Places of the most alike introns of each chosen one, ``(c, k)``, and how far off: the root mean square of the
+    """Places of the nearest introns of each chosen one, ``(c, k)``, and how far off: the root mean square of the
     differences of their standardised features."""
     import numpy as np
 
@@ -169,7 +223,7 @@ def neighbours(model, features, rows, columns, chosen, args):
     return near, np.sqrt(np.maximum(np.take_along_axis(squared, near, axis=1), 0) / matrix.d)
 
 
-def make_card(about, at, baseline, parts, args):
+def make_card(about, baseline, parts, args):
     """One intron: what is known of it, and its contributions by group, largest first on either side."""
     ranked = sorted(parts.items(), key=lambda part: -abs(part[1]))
     sides = {
@@ -178,7 +232,7 @@ def make_card(about, at, baseline, parts, args):
     }
     shown = sum(part["contribution"] for side in sides.values() for part in side)
     rest = {"other": sum(parts.values()) - shown, "n_other": len(parts) - sum(map(len, sides.values()))}
-    return about[at] | {"baseline": baseline} | sides | rest
+    return about | {"baseline": baseline} | sides | rest
 
 
 def card_table(cards):
@@ -196,8 +250,8 @@ def card_table(cards):
     return table.astype({"rank": "Int64"}).astype({"rank": object})
 
 
-def cards_page(cards, model):
-    """The page of all cards."""
+def cards_page(cards, model, unranked):
+    """The page of all cards, or why there are none."""
     import io
 
     from intronaut.plots.svg import save_svg, waterfall
@@ -212,7 +266,7 @@ def cards_page(cards, model):
         return svg[svg.index("<svg") :]
 
     drawn = [card | {"figure": drawing(card)} for card in cards]
-    return render("cards.html", cards=drawn, model=model)
+    return render("cards.html", cards=drawn, model=model, unranked=unranked)
 
 
 if __name__ == "__main__":

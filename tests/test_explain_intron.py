@@ -36,9 +36,9 @@ def test_a_card_adds_up_to_the_logit_and_says_what_is_known(tmp_path, fitted):
         own = labels.loc[card["name"]]
         shown = [part["contribution"] for part in card["for"] + card["against"]]
         assert card["baseline"] + sum(shown) + card["other"] == pytest.approx(logits[row], abs=1e-5)
-        assert card["logit"] == pytest.approx(logits[row], abs=1e-5)
-        assert card["p_retained"] == pytest.approx(1 / (1 + np.exp(-logits[row])), abs=1e-5)
-        assert card["p_held_out"] == pytest.approx(judged.loc[card["name"], "p_retained"])
+        assert card["logit_in_sample"] == pytest.approx(logits[row], abs=1e-5)
+        assert card["p_retained"] == pytest.approx(judged.loc[card["name"], "p_retained"])
+        assert card["prediction"] == "held-out"
         assert [part["contribution"] for part in card["for"]] == pytest.approx(np.sort(parts[row])[:-4:-1], abs=1e-5)
         assert card["region"] == f"1:{own['start'] + 1:,}-{own['end']:,}"
         assert card["label"] == ("retained" if own["label"] == 1 else "spliced") and card["n_other"] == 14
@@ -47,12 +47,15 @@ def test_a_card_adds_up_to_the_logit_and_says_what_is_known(tmp_path, fitted):
 def test_the_table_holds_what_the_cards_hold(tmp_path, fitted):
     explain_intron.main([*CARDS, "--top", "2", "--group-by", "family"])
     table = pd.read_csv(tmp_path / "c/cards.tsv", sep="\t")
-    logits = read_model(tmp_path / "m").logits(fitted.astype(float))
-    for card, name in zip(cards(tmp_path), [f"i{k}" for k in np.argsort(-logits)[:2]], strict=True):
+    judged = pd.read_csv(tmp_path / "m/predictions.tsv", sep="\t")
+    by_fold = judged.groupby("fold")["logit"]
+    judged["place"] = (by_fold.rank() - 0.5) / by_fold.transform("size")
+    first = judged.sort_values("place", ascending=False, kind="stable")["name"][:2]
+    for card, name in zip(cards(tmp_path), first, strict=True):
         own = table[table["name"] == name]
         assert card["name"] == name and card["gene"] is None and card["label"] == "unknown"
         moves = own.loc[own["kind"] != "neighbour", "value"].sum()
-        assert card["baseline"] + moves == pytest.approx(card["logit"], abs=1e-3)
+        assert card["baseline"] + moves == pytest.approx(card["logit_in_sample"], abs=1e-3)
         assert set(own.loc[own["kind"].isin(["for", "against"]), "item"]) == {"fam0", "fam1", "fam2", "fam3"}
 
 
@@ -105,12 +108,12 @@ def test_a_users_own_matrix_without_coordinates_has_cards(tmp_path, fitted):
     explain_intron.main([*arguments, "-o", "own"])
     card = json.loads((tmp_path / "own/cards.json").read_text())[0]
     assert card["region"] is None and card["strand"] == "."
-    assert card["logit"] == cards(tmp_path)[0]["logit"]
+    assert card["logit_in_sample"] == cards(tmp_path)[0]["logit_in_sample"]
     explain_intron.main([*arguments, "-o", "placed", "--labels", "labels.tsv"])
     assert json.loads((tmp_path / "placed/cards.json").read_text())[0]["region"].startswith("1:")
     explain.main(["--model", "m", "--features", "own.h5ad", "-o", "explained", "--full-matrix", "--threads", "1"])
     whole = anndata.read_h5ad(tmp_path / "explained/contributions.h5ad").to_df().loc["i7"]
-    assert card["baseline"] + whole.sum() == pytest.approx(card["logit"], abs=1e-3)
+    assert card["baseline"] + whole.sum() == pytest.approx(card["logit_in_sample"], abs=1e-3)
 
 
 def test_labels_of_another_genome_are_refused(tool, tmp_path, fitted):
@@ -122,5 +125,49 @@ def test_labels_of_another_genome_are_refused(tool, tmp_path, fitted):
 
 def test_introns_that_are_not_there_are_named(tool, tmp_path, fitted):
     told = tool("explain_intron", *CARDS, "--introns", "i1", "chr9:1-2", code=65).stderr
-    assert told == "explain_intron: error: f.h5ad: no intron 'chr9:1-2'; names are like 'i0'\n"
+    assert told.splitlines()[-1] == "explain_intron: error: f.h5ad: no intron 'chr9:1-2'; names are like 'i0'"
     assert not (tmp_path / "c").exists()
+
+
+def test_nothing_is_ranked_where_the_model_tells_nothing(tmp_path, fitted, capsys):
+    labels = pd.read_csv(tmp_path / "labels.tsv", sep="\t")
+    noise = np.random.default_rng(8).normal(size=fitted.shape)
+    write_features(tmp_path / "f.h5ad", list(labels["name"]), noise)
+    fit.main(FIT)
+    explain_intron.main([*CARDS, "--top", "3"])
+    assert "no intron is ranked: the 95 % interval of the model's AUROC, 0." in capsys.readouterr().err
+    assert cards(tmp_path) == [] and "No intron is ranked" in (tmp_path / "c/cards.html").read_text()
+    assert pd.read_csv(tmp_path / "c/cards.tsv", sep="\t").empty
+    explain_intron.main([*CARDS, "--introns", "i1"])
+    assert len(cards(tmp_path)) == 1
+
+
+def test_introns_that_trained_the_model_have_no_probability(tmp_path, fitted):
+    labels = pd.read_csv(tmp_path / "labels.tsv", sep="\t")
+    labels["split"] = np.where(labels["split"] == 1, "test", np.where(labels["split"] == 2, "valid", "train"))
+    write_labels(tmp_path / "labels.tsv", labels)
+    fit.main(FIT)
+    test, train = labels["name"][labels["split"] == "test"].iloc[0], labels["name"][labels["split"] == "train"].iloc[0]
+    explain_intron.main([*CARDS, "--introns", train, test])
+    seen, held_out = cards(tmp_path)
+    assert (seen["p_retained"], seen["prediction"]) == (None, "seen in training") and held_out[
+        "prediction"
+    ] == "held-out"
+    assert "No prediction: seen in training" in (tmp_path / "c/cards.html").read_text()
+
+
+def test_a_locus_of_two_names_has_one_card_and_a_new_intron_a_prediction(tmp_path, fitted):
+    labels = pd.read_csv(tmp_path / "labels.tsv", sep="\t")
+    explain_intron.main([*CARDS, "--top", "4", "--labels", "labels.tsv"])
+    first, second = (card["name"] for card in cards(tmp_path)[:2])
+    place = labels.set_index("name").loc[first, ["start", "end"]]
+    labels.loc[labels["name"] == second, ["start", "end"]] = place.to_numpy()
+    write_labels(tmp_path / "twice.tsv", labels)
+    explain_intron.main([*CARDS, "--top", "4", "--labels", "twice.tsv"])
+    assert [card["name"] for card in cards(tmp_path)][:1] == [first]
+    assert second not in [card["name"] for card in cards(tmp_path)] and len(cards(tmp_path)) == 4
+    write_features(tmp_path / "f.h5ad", ["new"], fitted[:1])
+    explain_intron.main([*CARDS, "--introns", "new"])
+    card = cards(tmp_path)[0]
+    assert card["prediction"] == "new intron" and card["held_out_rank"] is None
+    assert card["p_retained"] == pytest.approx(1 / (1 + np.exp(-card["logit_in_sample"])))

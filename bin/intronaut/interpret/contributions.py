@@ -55,17 +55,19 @@ class Contributions:
         return self.matrix.map(lambda rows, values: work(rows, self.of(values)))
 
 
-def held_out_ranks(folder):
-    """The rank of every intron that a model of fit judged held-out, 1 for the highest predicted retention, by name.
+def held_out_places(folder):
+    """``held_out_rank`` and ``held_out_logit`` of every intron that a model of fit judged held-out, by name.
 
-    Models of different folds have no common scale, so that each intron counts by its place in its own fold: (midrank of
-    its logit - 1/2) / rows of the fold. Ties go by the order of predictions.tsv. Empty where nothing was judged.
+    Rank 1 is the highest predicted retention. Models of different folds have no common scale, so that each intron
+    counts by its place in its own fold: (midrank of its logit - 1/2) / rows of the fold. Ties go by the order of
+    predictions.tsv.
     """
     judged = read_table(Path(folder) / "predictions.tsv", PREDICTION_COLUMNS)
     fold, logits = judged["fold"].fillna(""), judged["logit"].astype(float)
     place = (logits.groupby(fold).rank() - 0.5) / fold.map(fold.value_counts())
     ranks = place.rank(ascending=False, method="first").astype(int)
-    return pd.Series(ranks.to_numpy(), index=judged["name"])
+    columns = {"held_out_rank": ranks.to_numpy(), "held_out_logit": logits.to_numpy()}
+    return pd.DataFrame(columns, index=judged["name"])
 
 
 class Moments:
