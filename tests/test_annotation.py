@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import brute_annotation
-from intronaut.genome.annotation import chrom_order, distinct_introns, read_annotation, transcript_introns
+from intronaut.genome.annotation import (
+    chrom_order,
+    distinct_introns,
+    doubtful_introns,
+    read_annotation,
+    transcript_introns,
+)
 
 GTF = "chr1\ts\t{}\t{}\t{}\t.\t{}\t.\t{}\n"
 
@@ -194,3 +200,143 @@ def test_mirrored_annotation_has_the_mirrored_introns(tmp_path_factory, transcri
     columns = ["name", "start", "end", "rank", "n_introns", "dist_tss", "dist_tes"]
     one, two = (table[columns].sort_values(columns, ignore_index=True) for table in found)
     pd.testing.assert_frame_equal(one, two)
+
+
+def exon_lines(about, *spans, kind="exon", strand="+"):
+    return "".join(GTF.format(kind, *span, strand, about) for span in spans)
+
+
+def test_exons_of_one_transcript_name_in_two_genes_are_not_joined(tmp_path):
+    """NCBI names all transcripts of tRNA genes unknown_transcript_1; gene_id may stand before it or behind."""
+    lines = [f'gene_id "{gene}"; transcript_id "unknown_transcript_1";' for gene in "AB"]
+    lines += [f'transcript_id "unknown_transcript_1"; gene_id "{gene}";' for gene in "CD"]
+    text = "".join(
+        exon_lines(about, (start, start + 9)) for about, start in zip(lines, (1, 101, 201, 301), strict=True)
+    )
+    assert places(read(tmp_path, text)) == []
+
+
+def test_copies_of_a_transcript_at_two_loci_are_told_apart_by_their_lines(tmp_path):
+    about = 'gene_id "G"; transcript_id "T";'
+    lines = exon_lines(about, (1, 30), (1001, 1040), kind="transcript")
+    exons = exon_lines(about, (1, 10), (21, 30), (1001, 1010), (1021, 1040))
+    for text in (lines + exons, exons + lines):
+        annotation = read(tmp_path, text)
+        assert places(annotation) == [(10, 20, "+"), (1010, 1020, "+")]
+        assert annotation.transcripts["transcript_id"].tolist() == ["T", "T"]
+
+
+def test_overlapping_copies_keep_the_introns_of_both(tmp_path):
+    """StringTie may write one transcript twice; merged, the exons of one hide the introns of the other."""
+    about = 'gene_id "G"; transcript_id "T";'
+    text = exon_lines(about, (1, 90), kind="transcript") + exon_lines(about, (1, 10), (41, 50), (81, 90))
+    text += exon_lines(about, (5, 95), kind="transcript") + exon_lines(about, (5, 45), (60, 95))
+    assert places(read(tmp_path, text)) == [(10, 40, "+"), (45, 59, "+"), (50, 80, "+")]
+
+
+def test_copies_without_transcript_lines_are_told_apart_by_exon_number(tmp_path):
+    numbered = 'gene_id "G"; transcript_id "T"; exon_number "{}";'
+    text = "".join(
+        exon_lines(numbered.format(i + 1), (start + 20 * i, start + 20 * i + 9)) for start in (1, 1001) for i in (0, 1)
+    )
+    assert places(read(tmp_path, text)) == [(10, 20, "+"), (1010, 1020, "+")]
+
+
+def test_uneven_exon_numbers_put_the_gaps_into_the_ledger(tmp_path):
+    numbered = 'gene_id "G"; transcript_id "T"; exon_number "{}";'
+    spans = {(1, 10): 1, (21, 30): 2, (1001, 1010): 1}
+    annotation = read(tmp_path, "".join(exon_lines(numbered.format(n), span) for span, n in spans.items()))
+    assert places(annotation) == []
+    assert doubtful_introns(annotation)["reason"].tolist() == ["repeated_exon_numbers"] * 2
+
+
+def test_gap_longer_than_any_intron_is_none(tmp_path):
+    about = 'gene_id "G"; transcript_id "T";'
+    annotation = read(tmp_path, exon_lines(about, (1, 10), (21, 30), (3_000_001, 3_000_100)))
+    assert places(annotation) == [(10, 20, "+")]
+    assert doubtful_introns(annotation).to_numpy().tolist() == [["chr1", 30, 3_000_000, "+", "too_long"]]
+
+
+def test_gap_that_another_transcript_splices_is_an_intron(tmp_path):
+    text = exon_lines('gene_id "G"; transcript_id "T"; exception "trans-splicing";', (1, 10), (21, 30), (41, 50))
+    text += exon_lines('gene_id "G"; transcript_id "U";', (1, 10), (21, 30))
+    annotation = read(tmp_path, text)
+    assert places(annotation) == [(10, 20, "+")]
+    assert doubtful_introns(annotation).to_numpy().tolist() == [["chr1", 30, 40, "+", "trans_spliced"]]
+
+
+TRANS = "chr1\ts\t{}\t{}\t{}\t.\t{}\t.\t{}\n"
+
+
+def test_trans_spliced_gene_with_its_parts_keeps_the_intron_inside_a_part(tmp_path):
+    """rps12 of chloroplasts: its first exon lies elsewhere, between the others is an intron."""
+    rows = [
+        ("gene", 1, 100, "+", "ID=g;exception=trans-splicing;part=1"),
+        ("gene", 9001, 9500, "+", "ID=g;exception=trans-splicing;part=2"),
+        *(
+            ("CDS", *span, "+", "ID=c;Parent=g;exception=trans-splicing")
+            for span in ((1, 100), (9001, 9200), (9401, 9500))
+        ),
+    ]
+    annotation = read(tmp_path, "".join(TRANS.format(*row) for row in rows))
+    assert places(annotation) == [(9200, 9400, "+")] and doubtful_introns(annotation).empty
+    whole = [("gene", 1, 9500, "+", "ID=g;exception=trans-splicing"), *rows[2:]]
+    annotation = read(tmp_path, "".join(TRANS.format(*row) for row in whole))
+    assert places(annotation) == [] and doubtful_introns(annotation)["reason"].tolist() == ["trans_spliced"] * 2
+
+
+def test_cds_and_utr_make_the_exons_of_a_transcript_that_has_none(tmp_path):
+    about = 'gene_id "G"; transcript_id "T";'
+    text = exon_lines(about, (11, 20), (31, 37), kind="CDS") + exon_lines(about, (1, 10), kind="five_prime_utr")
+    text += exon_lines(about, (38, 40), kind="stop_codon") + exon_lines(about, (51, 60), kind="3UTR")
+    annotation = read(tmp_path, text)
+    assert places(annotation) == [(20, 30, "+"), (40, 50, "+")]
+    assert annotation.left_out == {"transcripts_read_from_cds_and_utr": 1}
+
+
+def test_cds_beside_exons_adds_no_intron(tmp_path):
+    """A CDS of a gene whose mRNA has exons is no transcript of its own."""
+    rows = [("gene", 1, 60, "+", "ID=G"), ("mRNA", 1, 60, "+", "ID=T;Parent=G"), ("CDS", 5, 10, "+", "Parent=G")]
+    rows += [("CDS", 41, 50, "+", "Parent=G"), ("exon", 1, 10, "+", "Parent=T"), ("exon", 21, 60, "+", "Parent=T")]
+    assert places(read(tmp_path, "".join(TRANS.format(*row) for row in rows))) == [(10, 20, "+")]
+
+
+def test_ribosomal_slippage_is_no_intron(tmp_path):
+    rows = [("gene", 1, 90, "+", "ID=G"), *(("CDS", *span, "+", "ID=c;Parent=G;exception=ribosomal slippage")
+                                           for span in ((1, 10), (12, 40), (61, 90)))]  # fmt: skip
+    annotation = read(tmp_path, "".join(TRANS.format(*row) for row in rows))
+    assert places(annotation) == [(40, 60, "+")]
+    assert doubtful_introns(annotation).to_numpy().tolist() == [["chr1", 10, 11, "+", "ribosomal_slippage"]]
+
+
+@pytest.mark.parametrize("kind", ["pseudogenic_exon", "noncoding_exon", "coding_exon"])
+def test_subtypes_of_exons_are_exons(tmp_path, kind):
+    rows = [("pseudogene", 1, 60, "-", "ID=G"), ("pseudogenic_transcript", 1, 60, "-", "ID=T;Parent=G")]
+    rows += [(kind, 1, 10, "-", "Parent=T"), (kind, 21, 60, "-", "Parent=T")]
+    assert places(read(tmp_path, "".join(TRANS.format(*row) for row in rows))) == [(10, 20, "-")]
+
+
+def test_what_has_no_exon_is_counted(tmp_path):
+    rows = [("gene", 1, 60, "+", "ID=G"), ("mRNA", 1, 60, "+", "ID=T;Parent=G"), ("exon", 1, 10, "+", "Parent=T")]
+    rows += [
+        ("gene", 101, 160, "+", "ID=H"),
+        ("mRNA", 101, 160, "+", "ID=U;Parent=H"),
+        ("ncRNA_gene", 1, 9, "+", "ID=J"),
+    ]
+    assert read(tmp_path, "".join(TRANS.format(*row) for row in rows)).left_out == {
+        "genes_without_exons": 2, "transcripts_without_exons": 1
+    }  # fmt: skip
+
+
+def test_prefixes_of_identifiers_in_any_case_are_left_away(tmp_path):
+    rows = [("gene", 1, 60, "+", "ID=Gene:G1"), ("mRNA", 1, 60, "+", "ID=Transcript:T1;Parent=Gene:G1")]
+    rows += [("exon", 1, 10, "+", "Parent=Transcript:T1")]
+    annotation = read(tmp_path, "".join(TRANS.format(*row) for row in rows))
+    assert annotation.transcripts["transcript_id"].tolist() == ["T1"] and annotation.genes["gene_id"].tolist() == ["G1"]
+
+
+def test_the_format_shows_in_the_first_line_that_tells_it(tmp_path):
+    rows = [("region", 1, 900, "+", "no attributes"), ("mRNA", 1, 60, "+", "ID=T"), ("exon", 1, 10, "+", "Parent=T, U")]
+    rows += [("mRNA", 1, 60, "+", "ID=U"), ("exon", 21, 60, "+", "Parent=U,T")]
+    text = "##gff-version 3\n" + "".join(TRANS.format(*row) for row in rows) + ">chr1\nACGT\n"
+    assert places(read(tmp_path, text)) == [(10, 20, "+")]

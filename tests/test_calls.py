@@ -38,6 +38,15 @@ FILES = {
     "idiffir_old.allIntrons.txt": ("idiffir", "retained only"),
     "splicegrapher.events.tsv": ("splicegrapher", "lists"),
     "introns.bed": ("bed", "lists"),
+    "shiba.PSI_RI.txt": ("shiba", "labels"),
+    "whippet.psi": ("whippet", "labels"),
+    "majiq_v3.psi.tsv": ("majiq", "labels"),
+    "fraser.results.tsv": ("fraser", "labels"),
+    "sirfinder.SIRratio.txt": ("sirfinder", "labels"),
+    "interest.tsv": ("interest", "retained only"),
+    "kma.flat.tsv": ("kma", "labels"),
+    "superintronic.parts.tsv": ("superintronic", "labels"),
+    "star.SJ.out.tab": ("star", "spliced only"),
     "generic_1based.tsv": ("psi", "labels"),
 }
 
@@ -65,7 +74,7 @@ def test_every_format_yields_the_same_introns(name, genes):
     assert set(zip(calls["start"], calls["end"], strict=True)) == {intron[:2] for intron in INTRONS}
     stranded = calls[calls["strand"] != "."]
     assert set(zip(stranded["start"], stranded["end"], stranded["strand"], strict=True)) <= INTRONS
-    assert stranded.empty == (name.startswith(("iread", "generic")))
+    assert stranded.empty == (name.startswith(("iread", "generic", "kma")))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -78,6 +87,7 @@ def test_labels_of_every_format(name, tmp_path, monkeypatch):
         "labels": dict.fromkeys(RETAINED, 1) | dict.fromkeys(spliced, 0),
         "retained only": dict.fromkeys(RETAINED, 1),
         "lists": dict.fromkeys(RETAINED | spliced, 1),
+        "spliced only": dict.fromkeys(RETAINED | spliced, 0),
     }
     assert labels == wanted[FILES[name][1]]
     assert table.set_index("start").loc[1700, "label_reason"] == "unmeasured"

@@ -1,5 +1,6 @@
 """A genome of a few genes, small enough to run every tool on: annotation, FASTA, and the steps that follow."""
 
+import itertools
 import random
 
 from random_genomes import write_fasta
@@ -24,9 +25,16 @@ def write_study(folder, genes, suffix=""):
     rng = random.Random(1)
     contigs = list(dict.fromkeys(genes.values()))
     places = {contig: iter(range(1000, 10**6, 6000)) for contig in contigs}
-    lines = [line for gene, contig in genes.items() for line in gtf_lines(gene, contig, next(places[contig]))]
+    starts = {gene: next(places[contig]) for gene, contig in genes.items()}
+    lines = [line for gene, contig in genes.items() for line in gtf_lines(gene, contig, starts[gene])]
     bases = 6000 * (1 + max(list(genes.values()).count(contig) for contig in contigs))
-    genome = {contig: "".join(rng.choices("ACGT", k=bases)) for contig in contigs}
+    genome = {contig: rng.choices("ACGT", k=bases) for contig in contigs}
+    for gene, contig in genes.items():
+        start = starts[gene]
+        for (_, donor), (acceptor, _) in itertools.pairwise(EXONS):
+            genome[contig][start + donor : start + donor + 2] = "GT"
+            genome[contig][start + acceptor - 2 : start + acceptor] = "AG"
+    genome = {contig: "".join(letters) for contig, letters in genome.items()}
     annotation = folder / "annotation.gtf"
     annotation.write_text("".join(lines), encoding="utf-8")
     return annotation, write_fasta(folder / f"genome.fa{suffix}", genome)

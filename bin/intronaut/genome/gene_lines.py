@@ -19,7 +19,7 @@ _STRANDS = "+-.?"
 _N_COLUMNS = 9
 CHROM, SOURCE, KIND, FIRST, LAST, STRAND, ATTRIBUTES = 0, 1, 2, 3, 4, 6, 8
 _GFF3_ATTRIBUTE = re.compile(r"\s*[^\s=;\"]+=")
-_GTF_ATTRIBUTE = re.compile(r"\s*[^\s=;\"]+ +[^\s=;]+")
+_GTF_ATTRIBUTE = re.compile(r"(?:.*[;\s])?(?:transcript_id|gene_id)\s")
 _FASTA = (">", "##FASTA")
 
 

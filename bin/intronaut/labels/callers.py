@@ -96,6 +96,42 @@ FORMATS = {
     "splicegrapher": Format(
         event_callers.splicegrapher, ("Pre_Exon", "Post_Exon"), LISTED, ("Chromosome", "Strand")
     ),
+    "shiba": Format(
+        event_callers.shiba, ("pos_id", "intron_a", "exon_c", "ref_PSI|alt_PSI"), RATIO | {"reads": 10},
+        ("strand", "ref_PSI", "alt_PSI"),
+    ),
+    "whippet": Format(
+        event_callers.whippet, ("Node", "Coord", "Type", "Psi"), RATIO | {"reads": 10},
+        ("Strand", "Total_Reads|Total Reads"),
+    ),
+    "majiq_v3": Format(
+        event_callers.majiq_v3, ("is_intron", "event_type|event_id"), RATIO,
+        ("seqid", "start", "end", "strand", "*psi_mean"),
+    ),
+    "fraser": Format(
+        event_callers.fraser, ("sampleID", "psiValue", "deltaPsi"), RATIO | {"reads": 20},
+        ("type", "seqnames", "start", "end", "strand", "totalCounts", "nonsplitProportion"),
+    ),
+    "sirfinder": Format(
+        intron_callers.sirfinder, ("SIRratio", "intronicCount"), RATIO | {"reads": 10},
+        ("seqnames", "start", "end", "strand", "SpliceMax"),
+    ),
+    "interest": Format(
+        intron_callers.interest, ("int_ex", "IntRet_frequency"), {"retained": 3, "spliced": NEVER, "fragments": 20},
+        ("chr", "begin", "end", "strand", "IntRet_genewide_scaled"),
+    ),
+    "kma": Format(
+        intron_callers.kma, ("intron", "numerator", "denominator", "retention"), RATIO | {"tpm": 1, "unique": 3},
+        ("sample",),
+    ),
+    "superintronic": Format(
+        intron_callers.superintronic, ("feature_type", "feature_rank", "score"), RATIO | {"depth": 3},
+        ("seqnames", "start", "end", "gene_id", "feature_strand", "sample_id|sample|Sample|sampleID"),
+    ),
+    "star": Format(
+        intron_callers.star, ("column_1", "column_9"), {"retained": NEVER, "spliced": 0, "reads": 20},
+        fits=intron_callers.is_star,
+    ),
     "bed": Format(intron_callers.bed, ("column_1", "column_2", "column_3"), LISTED),
 }
 # fmt: on

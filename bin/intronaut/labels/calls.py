@@ -64,7 +64,7 @@ def _read_known(path, kind, table, options, genes, problems):
     rows = FORMATS[kind].read(table, limits, genes, problems)
     for name in ("retained", "spliced"):
         rows[name] = limits[name] if name not in rows else rows[name]
-    return rows.assign(caller=kind.removesuffix("_v1"))
+    return rows.assign(caller=kind.removesuffix("_v1").removesuffix("_v3"))
 
 
 def caller_limits(kind, options):

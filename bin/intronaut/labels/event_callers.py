@@ -152,3 +152,63 @@ def splicegrapher(table, limits, genes, problems):
     pre, post = (span.apply(whole_numbers, problems=problems) for span in spans)
     start, end = np.minimum(pre["end"], post["end"]), np.maximum(pre["start"], post["start"]) - 1
     return call_rows(table["Chromosome"], start, end, table["Strand"], 1.0, True, False)
+
+
+def shiba(table, limits, genes, problems):
+    """Shiba ``PSI_RI.txt``: intron_a names the last base of the exon before and the first of the one after, 1-based.
+
+    value = PSI of each group; its reads, where the table has them, are those over the junction and over both ends of
+    the intron.
+    """
+    chrom, start, end, _ = places(table["intron_a"], 1, problems)
+    rows = []
+    for group in ("ref", "alt"):
+        names = [f"{group}_junction_a{end_}" for end_ in ("", "_start", "_end")]
+        counts = [numbers(table[name], problems) for name in names if name in table]
+        enough = sum(counts) >= limits["reads"] if counts else True
+        value = numbers(table[f"{group}_PSI"], problems)
+        rows.append(call_rows(chrom, start + 1, end - 1, table["strand"], value, enough, enough).assign(sample=group))
+    return pd.concat(rows)
+
+
+def whippet(table, limits, genes, problems):
+    """Whippet ``.psi``: the nodes of type RI are introns, 1-based closed; value = Psi."""
+    table = table[table["Type"] == "RI"]
+    if table.empty:
+        raise BadData(f"{problems.where}: no node of type RI in it")
+    enough = numbers(table[column_of(table, problems, "Total_Reads", "Total Reads")], problems) >= limits["reads"]
+    chrom, start, end, _ = places(table["Coord"], 1, problems)
+    return call_rows(chrom, start, end, table["Strand"], numbers(table["Psi"], problems), enough, enough)
+
+
+def majiq_v3(table, limits, genes, problems):
+    """MAJIQ 3 tsv: the connections that are introns, 1-based closed; value = the mean PSI of every experiment or group.
+
+    An intron is a connection of the event before and of the one after it, which count once, see ``collapse``.
+    """
+    table = table[table["is_intron"].str.lower().isin(["true", "1"])]
+    if table.empty:
+        raise BadData(f"{problems.where}: no connection that is an intron in it")
+    start, end = (whole_numbers(table[name], problems) for name in ("start", "end"))
+    for ending in ("raw_psi_mean", "bootstrap_psi_mean", "psi_mean"):
+        names = [name for name in table if name.endswith(ending)]
+        if names:
+            break
+    return pd.concat(
+        call_rows(
+            table["seqid"], start - 1, end, table["strand"], numbers(table[name], problems), True, True
+        ).assign(sample=name.removesuffix(ending).rstrip("_") or "1")
+        for name in names
+    )  # fmt: skip
+
+
+def fraser(table, limits, genes, problems):
+    """FRASER 2 results: introns of type jaccard, 1-based closed; value = the share of reads that are not split."""
+    table = table[table["type"] == "jaccard"]
+    if table.empty:
+        raise BadData(f"{problems.where}: no row of type jaccard in it; FRASER 1 does not tell retention apart")
+    start, end = (whole_numbers(table[name], problems) for name in ("start", "end"))
+    enough = numbers(table["totalCounts"], problems) >= limits["reads"]
+    value = numbers(table["nonsplitProportion"], problems)
+    rows = call_rows(table["seqnames"], start - 1, end, table["strand"], value, enough, enough)
+    return rows.assign(sample=table["sampleID"])

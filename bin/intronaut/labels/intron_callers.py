@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from intronaut.labels.caller_tables import SPAN, TUPLE, column_of, numbers, parts, whole_numbers
+from intronaut.labels.caller_tables import SPAN, TUPLE, column_of, numbers, parts, places, whole_numbers
 from intronaut.labels.pooled import EVIDENCE, measured_rows
 from intronaut.labels.rows import NEVER, call_rows, placed_by_gene
 
@@ -77,3 +77,90 @@ def bed(table, limits, genes, problems):
     """BED of retained introns: value = 1."""
     start, end = (whole_numbers(table[name], problems) for name in ("column_2", "column_3"))
     return call_rows(table["column_1"], start, end, table.get("column_6", "."), 1.0, True, False)
+
+
+def star(table, limits, genes, problems):
+    """STAR ``SJ.out.tab``: junctions, 1-based closed; evidence that an intron is spliced, so value = 0.
+
+    Strands are 0 (unknown), 1 (+) and 2 (-). Only reads that map to one place count.
+    """
+    start, end = (whole_numbers(table[name], problems) for name in ("column_2", "column_3"))
+    strand = table["column_4"].map({"0": ".", "1": "+", "2": "-"})
+    reads = numbers(table["column_7"], problems)
+    return call_rows(table["column_1"], start - 1, end, strand, 0.0, False, reads >= limits["reads"])
+
+
+def is_star(table):
+    """Whether a table without header is a ``SJ.out.tab``: nine columns of which six can only be junctions'."""
+    if len(table.columns) != 9 or table.empty:
+        return False
+    allowed = {"column_4": "012", "column_5": "0123456", "column_6": "01"}
+    counts = table[["column_7", "column_8", "column_9"]]
+    return all(table[name].isin(list(words)).all() for name, words in allowed.items()) and bool(
+        counts.apply(lambda column: column.str.fullmatch(r"\d+").all()).all()
+    )
+
+
+def sirfinder(table, limits, genes, problems):
+    """SIRFindeR ``SIRratio.txt``, ``ResultsByIntron.txt``: introns, 1-based closed; value = SIRratio.
+
+    It writes 0 where no read was seen, so that reads over the junction or in the intron are asked for.
+    """
+    start, end = (whole_numbers(table[name], problems) for name in ("start", "end"))
+    counts = (numbers(table[name], problems) for name in ("SpliceMax", "intronicCount"))
+    enough = sum(counts) >= limits["reads"]
+    value = numbers(table["SIRratio"], problems)
+    return call_rows(table["seqnames"], start - 1, end, table["strand"], value, enough, enough)
+
+
+def interest(table, limits, genes, problems):
+    """IntEREst results of one sample: rows of ``intron``, 1-based closed; value = FPKM of the intron.
+
+    It counts reads in introns only, so that an intron with few of them may be spliced or not expressed: never spliced.
+    """
+    table = table[table["int_ex"] == "intron"]
+    start, end = (whole_numbers(table[name], problems) for name in ("begin", "end"))
+    enough = numbers(table["IntRet_frequency"], problems) >= limits["fragments"]
+    value = numbers(table["IntRet_genewide_scaled"], problems)
+    return call_rows(table["chr"], start - 1, end, table["strand"], value, enough, False)
+
+
+def kma(table, limits, genes, problems):
+    """Keep Me Around's table ``flat``: intron as chrom:start-end of BED; value = retention.
+
+    ``denominator`` is the expression of the gene in TPM; ``unique_counts``, where the table has it, the reads that map
+    into the intron only.
+    """
+    chrom, start, end, strand = places(table["intron"], 0, problems)
+    expressed = numbers(table["denominator"], problems) >= limits["tpm"]
+    seen = numbers(table["unique_counts"], problems) >= limits["unique"] if "unique_counts" in table else True
+    rows = call_rows(chrom, start, end, strand, numbers(table["retention"], problems), expressed & seen, expressed)
+    return rows.assign(sample=table["sample"])
+
+
+def superintronic(table, limits, genes, problems):
+    """superintronic's coverage joined to the parts of genes: ranges of one depth, 1-based closed.
+
+    The ranges of one gene, sample and intron (``feature_type``, ``feature_rank``) are put together; value = mean depth
+    of the intron over the mean depth of the gene's exons in that sample, at most 1.
+    """
+    start, end = (whole_numbers(table[name], problems) for name in ("start", "end"))
+    depth = numbers(table["score"], problems)
+    sample = table[column_of(table, problems, "sample_id", "sample", "Sample", "sampleID")]
+    ranges = pd.DataFrame({
+        "chrom": table["seqnames"], "start": start - 1, "end": end, "width": end - start + 1, "sample": sample,
+        "bases": depth * (end - start + 1), "gene": table["gene_id"], "strand": table["feature_strand"],
+        "kind": table["feature_type"], "rank": table["feature_rank"], "line": table.index,
+    })  # fmt: skip
+    exons = ranges[ranges["kind"] == "exon"].groupby(["gene", "sample"])[["bases", "width"]].sum()
+    by = ranges[ranges["kind"] == "intron"].groupby(["gene", "sample", "rank"], sort=False)
+    introns = by.agg(
+        chrom=("chrom", "first"), start=("start", "min"), end=("end", "max"), strand=("strand", "first"),
+        bases=("bases", "sum"), width=("width", "sum"), line=("line", "first"),
+    ).reset_index()  # fmt: skip
+    exonic = (exons["bases"] / exons["width"]).rename("exonic")
+    introns = introns.join(exonic, on=["gene", "sample"]).set_index("line")
+    value = (introns["bases"] / introns["width"] / introns["exonic"]).clip(upper=1).where(introns["exonic"] > 0)
+    enough = introns["exonic"] >= limits["depth"]
+    rows = call_rows(introns["chrom"], introns["start"], introns["end"], introns["strand"], value, enough, enough)
+    return rows.assign(sample=introns["sample"])
