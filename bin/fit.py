@@ -97,12 +97,6 @@ def make_parser():
         "--shuffle-control", action="store_true", help="fit labels permuted by whole groups too: AUROC must be 0.5"
     )
     held_out.add_argument(
-        "--threshold",
-        default="cost:1,1",
-        metavar="RULE",
-        help="from which probability predict calls an intron retained: cost:FN,FP, f1, recall:R or precision:P",
-    )
-    held_out.add_argument(
         "--near-copies", metavar="TSV", help="pairs of audit_split: give metrics without windows that have a copy, too"
     )
     out = parser.add_argument_group("output")
@@ -163,7 +157,6 @@ def main(argv):
         notes = notes_of(args, features, fitted["features"], table["label"][known], user)
         notes |= {"labels_sha256": labels_sha256, "cost": cost_of(started, len(table), features)}
         write_model(folder, notes, features.var.iloc[columns], matrices["features"].scale, fitted["features"].found)
-        write_decisions(folder, args, fitted["features"].found, table, plans[0], matrices["features"])
 
 
 def permuted(table, plan, args):
@@ -190,8 +183,6 @@ def report_copies(summary, log):
 
 def check_options(parser, args):
     """Refuse a model that the paper has not, and options of which the model that was asked for would take no notice."""
-    from intronaut.models.threshold import Rule
-
     paper = args.preset == "paper"
     if paper and args.model == "elasticnet":
         raise UsageError("--preset paper: the paper fits no elastic net")
@@ -206,7 +197,6 @@ def check_options(parser, args):
     }
     model = f"--model {args.model}{' --preset paper' if paper else ''}"
     refuse_without_effect(parser, args, [name for name, heeds in heeded.items() if not heeds], f"with {model}")
-    Rule.parse(args.threshold)
     if args.repeats > 1 and not args.folds:
         raise UsageError("--repeats: needs --folds, because a given split is only one")
 
@@ -336,17 +326,6 @@ def cost_of(started, n_windows, features):
         "peak_bytes": peak_bytes(),
         "parameters_frozen": frozen,
     }
-
-
-def write_decisions(folder, args, found, table, plan, matrix):
-    """What predict decides by: threshold.json, conformal.tsv and domain.safetensors."""
-    from intronaut.core.files import write_json
-    from intronaut.models import conformal, domain, threshold
-
-    labels = table["label"].to_numpy()
-    write_json(folder / "threshold.json", threshold.summarise(args.threshold, found, labels, plan, args.seed))
-    conformal.write_scores(folder, conformal.conformal_scores(labels, found.out_of_fold(plan), plan.groups))
-    domain.write_domain(folder, domain.learn_domain(matrix, plan.fold))
 
 
 def write_model(folder, notes, var, scale, found):

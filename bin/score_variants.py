@@ -22,12 +22,17 @@ The null: as many random changes as --null says, of the same bases between the s
 windows that hold variants; for changes of one base. null_p = (1 + number at least as strong) / (1 + null_n), two-sided;
 it is never below 1 / (1 + null_n).
 
+With --splice the same alleles are also read by CI-SpliceAI, for the splice sites that they make and break.
+
 Writes:
   --output   one line an allele and intron: chrom start pos id ref alt kind name from_anchor logit_ref delta_logit p_ref
              p_alt delta_p null_p null_n; start is 0-based, pos that of the VCF, from_anchor the bases 3' of the anchor;
-             logits are the model's own, probabilities are calibrated as in predict
+             logits are the model's own, probabilities are calibrated as in predict; with --splice also
+             donor_loss acceptor_loss of the intron's own sites, and the best donor_gain acceptor_gain around it
   --groups   linear models: the contributions of feature groups, which add up to delta_logit
   --vcf      the VCF with INTRONAUT_… in INFO (bgzf if named .gz), every other column and the order as they were
+  --genes    with --splice, one row per allele and gene: gains and losses of acceptor and donor, each with its position
+             relative to pos
   --summary  counts, as JSON; alleles = scored + the sum of left_out
 """
 
@@ -39,6 +44,7 @@ from intronaut.cli import (
     fraction,
     new_parser,
     positive_int,
+    refuse_without_effect,
     run,
     whole_number,
 )
@@ -51,8 +57,10 @@ SCORE_COLUMNS = (
     "chrom", "start", "pos", "id", "ref", "alt", "kind", "name", "from_anchor", "logit_ref", "delta_logit", "p_ref",
     "p_alt", "delta_p", "null_p", "null_n",
 )  # fmt: skip
-GROUP_COLUMNS = ("chrom", "start", "pos", "id", "ref", "alt", "name", "group", "contribution")
+ALLELE_COLUMNS = SCORE_COLUMNS[:6]
+GROUP_COLUMNS = (*ALLELE_COLUMNS, "name", "group", "contribution")
 FILES = ("weights", "targets", "projection", "class_names", "tokenizer", "config", "motifs")
+OF_SPLICE = ("annotation", "distance", "mask", "outside", "as_original", "genes")
 OTHER_GROUPS, MISSING = "(other groups)", "NA"
 INFO = (
     ("INTRONAUT_N", "Integer", "introns whose window holds the allele"),
@@ -96,9 +104,17 @@ def make_parser():
     scores.add_argument("--group-by", metavar="COLUMN", help="column of the features to sum by [each feature]")
     scores.add_argument("--top-groups", type=positive_int, default=10, metavar="N", help="groups named an allele and "
                         "intron; the others are one line")  # fmt: skip
+    splicing = parser.add_argument_group("splice sites")
+    splicing.add_argument("--splice", metavar="FILE", help="model.safetensors of fetch_weights cispliceai")
+    splicing.add_argument("--annotation", metavar="FILE", help="GTF or GFF3: genes and their known sites")
+    splicing.add_argument("--distance", type=positive_int, default=500, metavar="BP", help="how far sites may change")
+    splicing.add_argument("--mask", action="store_true", help="only gains of unknown and losses of known sites")
+    splicing.add_argument("--outside", action="store_true", help="read the bases outside genes too")
+    splicing.add_argument("--as-original", action="store_true", help="count as CI-SpliceAI 1.2.2 does, faults included")
     output = parser.add_argument_group("output")
     output.add_argument("-o", "--output", required=True, metavar="TSV", help="scores")
     output.add_argument("--groups", metavar="TSV", help="contributions of feature groups")
+    output.add_argument("--genes", metavar="TSV", help="gains and losses of splice sites by gene")
     output.add_argument("--vcf", metavar="VCF", help="annotated VCF")
     output.add_argument("--summary", metavar="JSON", help="counts")
     add_run_options(parser, threads=True, device=True, seed=True)
@@ -106,7 +122,10 @@ def make_parser():
 
 
 def main(argv):
-    args = make_parser().parse_args(argv)
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if not args.splice:
+        refuse_without_effect(parser, args, OF_SPLICE, "without --splice")
     if args.prevalence in (0.0, 1.0):
         raise UsageError("--prevalence: must lie between 0 and 1")
     from intronaut.genome.reference import Genome
@@ -209,20 +228,29 @@ def write(path, survey, introns, scorer, null, args, log):
     from collections import Counter
     from contextlib import ExitStack
 
+    from intronaut.variants.splice import GENE_COLUMNS, INTRON_COLUMNS, gene_row
+
     counts = Counter()
     with ExitStack() as outputs, log.progress(survey.records, "lines") as progress:
-        scores, groups, vcf, summary = (
+        scores, groups, genes, vcf, summary = (
             outputs.enter_context(whole_file(name)) if name else None
-            for name in (args.output, args.groups, args.vcf, args.summary)
+            for name in (args.output, args.groups, args.genes, args.vcf, args.summary)
         )
-        scores.write("\t".join(SCORE_COLUMNS) + "\n")
+        splice = splice_scorer(survey.genome, args, log)
+        scores.write("\t".join([*SCORE_COLUMNS, *(INTRON_COLUMNS if splice else ())]) + "\n")
+        if genes:
+            genes.write("\t".join([*ALLELE_COLUMNS, *GENE_COLUMNS]) + "\n")
         if groups:
             groups.write("\t".join(GROUP_COLUMNS) + "\n")
         if vcf:
             vcf.writelines(f"{line}\n" for line in annotated_header(survey.header))
-        for record, alts in scored_records(path, survey, scorer, counts):
-            rows = [[score_row(record, alt, *one, introns, scorer, null, args) for one in found]
-                    for alt, found in zip(record.alts, alts, strict=True)]  # fmt: skip
+        for record, alts, effects in with_splice(scored_records(path, survey, scorer, counts), splice, survey):
+            rows = [[score_row(record, alt, *one, introns, scorer, null, args)
+                     | (intron_columns(introns.rows[one[1]], of_alt, survey, args) if splice else {}) for one in found]
+                    for alt, found, of_alt in zip(record.alts, alts, effects, strict=True)]  # fmt: skip
+            if genes:
+                found = [(alt, effect) for alt, of_alt in zip(record.alts, effects, strict=True) for effect in of_alt]
+                genes.writelines(line([*where(record, alt), *gene_row(effect)]) for alt, effect in found)
             scores.writelines(line(row.values()) for of_alt in rows for row in of_alt)
             counts["pairs"] += sum(map(len, rows))
             if groups:
@@ -240,6 +268,34 @@ def write(path, survey, introns, scorer, null, args, log):
             json.dump(told, summary, indent=1, ensure_ascii=False)
             summary.write("\n")
     return told
+
+
+def splice_scorer(genome, args, log):
+    """The SpliceScorer of --splice, or None."""
+    if not args.splice:
+        return None
+    from intronaut.networks.device import pick_device
+    from intronaut.variants.splice import open_splice_scorer
+
+    options = {name: getattr(args, name) for name in ("distance", "mask", "outside", "as_original")}
+    return open_splice_scorer(genome, args.splice, args.annotation, device=pick_device(args.device), log=log, **options)
+
+
+def with_splice(records, splice, survey):
+    """Add to every ``(record, changes)`` the Effects of each ALT; none without --splice."""
+    from intronaut.variants.splice import with_effects
+
+    if splice:
+        return with_effects(records, splice, survey)
+    return ((record, alts, [[] for _ in record.alts]) for record, alts in records)
+
+
+def intron_columns(row, effects, survey, args):
+    """What an allele does to the splice sites of one intron, by column."""
+    from intronaut.variants.splice import INTRON_COLUMNS, of_intron
+
+    row = row._replace(chrom=survey.genome.resolve(row.chrom))
+    return dict(zip(INTRON_COLUMNS, of_intron(effects, row, args.distance), strict=True))
 
 
 def where(record, alt):

@@ -121,6 +121,7 @@ def tables():
     row = ("random", "random weights", "feature-extraction", "sequence", "dnabert2", "1", "${__HERE__}/random_dnabert2")
     (DATA / "huggingface.loc").write_text("\t".join(row) + "\n")
     (DATA / "intronaut_sei_weights.loc").write_text("random\trandom weights\t${__HERE__}/random_sei\n")
+    (DATA / "intronaut_splice_weights.loc").write_text("zeros\tnearly all zeros\t${__HERE__}/zero_splice\n")
 
 
 def network():
@@ -142,6 +143,20 @@ def variants():
     for name, wrong in (("variants", ref), ("wrong_ref", other)):
         line = "\t".join([CONTIG, str(place), "rs_demo", wrong, alt, ".", ".", "."])
         (DATA / f"{name}.vcf").write_text(f"{header}{line}\n")
+
+
+def splice():
+    """One network of CI-SpliceAI's shape, all zeros but its last layer, and two introns for it."""
+    import torch
+
+    from intronaut.networks.splice import shapes
+
+    tensors = {name: torch.zeros(shape, dtype=torch.float16) for name, shape in shapes(1).items()}
+    tensors["net0.conv39.bias"] = torch.tensor([2, 0, 1], dtype=torch.float16)
+    (DATA / "zero_splice").mkdir()
+    save_file(tensors, DATA / "zero_splice" / "model.safetensors", {"note": random_checkpoints.NOTE})
+    lines = (DATA / "labels.tsv").read_text().splitlines()[1:3]
+    (DATA / "introns_few.bed").write_text("".join("\t".join(line.split("\t")[:6]) + "\n" for line in lines))
 
 
 def weights():
@@ -174,6 +189,7 @@ def main():
     few_windows_and_motifs()
     variants()
     weights()
+    splice()
     network()
     tables()
 

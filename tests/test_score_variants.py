@@ -42,6 +42,7 @@ from intronaut.variants.alleles import (
 )
 from random_checkpoints import write_dnabert2, write_sei
 from random_genomes import write_fasta
+from random_splice import write_random
 
 LENGTH = 60
 BED = """\
@@ -732,3 +733,40 @@ def test_a_model_of_a_feature_group_reads_its_columns_alone(study, bases, embedd
     reference = features.x[0][chosen] @ [1.0, -2.0]
     assert found["logit_ref"] == pytest.approx(reference, rel=1e-5)
     assert math.isfinite(found["delta_logit"])
+
+
+def test_splice_sites_stand_beside_the_change_of_retention(study, bases, embedders):
+    """The columns are those of the Effects of the gene, and every allele has a row per gene."""
+    from intronaut.features.splice import Tracks
+    from intronaut.genome.gene_spans import read_gene_spans
+    from intronaut.networks.splice import open_networks
+    from intronaut.variants.splice import SpliceScorer
+
+    write_random("weights.safetensors", nets=1)
+    exons = [(50, 100), (190, 300)]
+    attributes = 'gene_id "g"; transcript_id "t";'
+    gtf = [f"one\ttest\texon\t{start + 1}\t{end}\t.\t+\t.\t{attributes}\n" for start, end in exons]
+    (study / "genes.gtf").write_text("".join(gtf))
+    embedders("kmers", "w.fa", "f.h5ad")
+    write_model("f.h5ad", "model")
+    lines, _ = substitutions(bases, [(155, 1), (598, 1)])
+    write_vcf(study / "v.vcf", *lines, variant("one", 150, bases["one"][149].upper(), "<DEL>"))
+    options = "--splice", "weights.safetensors", "--annotation", "genes.gtf", "--distance", 40, "--genes", "genes.tsv"
+    table = score(*options).set_index("name")
+    genes = pd.read_csv("genes.tsv", sep="\t", keep_default_na=False, na_values=["NA"])
+    assert genes[["pos", "gene_id", "gene_strand"]].fillna("none").values.tolist() == [
+        [156, "g", "+"], [599, "none", "+"], [599, "none", "-"]
+    ]  # fmt: skip
+    with Genome("genome.fa") as genome:
+        tracks = Tracks(open_networks("weights.safetensors"), genome)
+        scorer = SpliceScorer(tracks, read_gene_spans("genes.gtf"), distance=40)
+        ((effect,),) = scorer.effects([("one", 155, lines[0][3], lines[0][4])])
+    assert genes.loc[0, "donor_loss"] == pytest.approx(effect.largest["donor_loss"][0], rel=1e-5, abs=1e-9)
+    wanted = effect.at_intron(Row("one", 100, 190, "plus", "0", "+"), 40)
+    found = table.loc["plus", ["donor_loss", "acceptor_loss", "donor_gain", "acceptor_gain"]].astype(float)
+    assert found.tolist() == pytest.approx(list(wanted), rel=1e-4, abs=1e-7)
+    assert found["donor_loss"] == 0 < found["acceptor_gain"]
+    # an intron of the other strand has no effect of a gene on this one
+    assert table.loc["minus", ["donor_loss", "acceptor_gain"]].isna().all()
+    with pytest.raises(UsageError, match="--mask, --genes: without effect without --splice"):
+        score("--mask", "--genes", "genes.tsv")

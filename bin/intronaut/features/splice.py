@@ -1,0 +1,173 @@
+"""Donor and acceptor probabilities along genes, and what they say of introns.
+
+A value depends on 5,000 bases on each side, so that genes are read from the genome once, in chunks with their flanks;
+the value of a window that was cut out would be off by up to 0.98. Bases outside the gene are taken as unknown unless
+they are asked for. Positions are 0-based, on the forward strand, whatever the strand of the gene.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from intronaut.core.dna import reverse_complement
+from intronaut.core.files import whole_file
+from intronaut.genome.gene_spans import exon_bases
+from intronaut.networks.splice import ACCEPTOR, CHANNELS, CONTEXT, DONOR, one_hot
+
+CHUNK = 50_000
+# bases between two stretches that cost no more to compute than to begin anew
+JOINED_GAP = 7_000
+NEAR = 50
+USED = 0.1
+SMALLEST = 1e-4
+# of the tracks: the row of acceptors and of donors
+ROWS = {ACCEPTOR: 0, DONOR: 1}
+
+
+@dataclass
+class Track:
+    """Probabilities ``(nets, 2, n)`` float32 of the bases from ``start`` on: acceptors in row 0, donors in row 1."""
+
+    start: int
+    values: np.ndarray
+
+    @property
+    def end(self):
+        """The position behind the last."""
+        return self.start + self.values.shape[2]
+
+    def part(self, start, end):
+        """The values of ``[start, end)``, which must lie inside."""
+        return self.values[:, :, start - self.start : end - self.start]
+
+
+class Tracks:
+    """Computes tracks of a genome.
+
+    Args:
+        networks: a :class:`intronaut.networks.splice.SpliceNetworks`.
+        genome: a Genome.
+        cache: folder in which chunks are kept for later runs, or None.
+    """
+
+    def __init__(self, networks, genome, cache=None):
+        self.networks, self.genome = networks, genome
+        self.cache = None if cache is None else Path(cache)
+
+    def bases(self, chrom, start, end, gene):
+        """The bases of ``[start, end)`` on the forward strand; N beyond the chromosome and outside a given ``gene``."""
+        first, last = max(start, 0), min(end, self.genome.lengths[chrom])
+        if gene is not None:
+            first, last = max(first, gene.start), min(last, gene.end)
+        if first >= last:
+            return "N" * (end - start)
+        return "N" * (first - start) + self.genome.fetch(chrom, first, last) + "N" * (end - last)
+
+    def compute(self, sequences, minus):
+        """Tracks ``(b, nets, 2, n)`` of forward sequences of equal length with their flanks of 5,000 bases."""
+        read = [reverse_complement(sequence) for sequence in sequences] if minus else sequences
+        found = self.networks.probabilities(one_hot(read))[:, :, [ACCEPTOR, DONOR]].transpose(0, 1).numpy()
+        return found[..., ::-1] if minus else found
+
+    def track(self, chrom, start, end, minus, gene=None):
+        """The Track of ``[start, end)``, in chunks of CHUNK."""
+        parts = []
+        for first in range(start, end, CHUNK):
+            last = min(first + CHUNK, end)
+            parts.append(self._chunk(self.bases(chrom, first - CONTEXT, last + CONTEXT, gene), minus))
+        return Track(start, np.concatenate(parts, axis=2))
+
+    def _chunk(self, sequence, minus):
+        if self.cache is None:
+            return self.compute([sequence], minus)[0]
+        key = (self.networks.sha256, str(self.networks.dtype), len(self.networks.nets), "-" if minus else "+", sequence)
+        path = self.cache / f"{hashlib.sha256('|'.join(map(str, key)).encode()).hexdigest()}.npy"
+        if path.exists():
+            return np.load(path).astype(np.float32)
+        values = self.compute([sequence], minus)[0]
+        with whole_file(path, "wb") as out:
+            np.save(out, values.astype(np.float16))
+        # what a later run will read, so that both write the same
+        return values.astype(np.float16).astype(np.float32)
+
+    def hidden(self, chrom, positions, minus, gene=None):
+        """The sums before the last layer at some bases: a dict from position to ``(nets * 32,)``."""
+        found = {}
+        for start, end in joined([(position, position + 1) for position in positions]):
+            for first in range(start, end, CHUNK):
+                last = min(first + CHUNK, end)
+                sequence = self.bases(chrom, first - CONTEXT, last + CONTEXT, gene)
+                sequence = reverse_complement(sequence) if minus else sequence
+                _, sums = self.networks.probabilities(one_hot([sequence]), layer=True)
+                for position in positions:
+                    if first <= position < last:
+                        place = last - 1 - position if minus else position - first
+                        found[position] = sums[:, 0, :, place].numpy().reshape(-1)
+        return found
+
+
+def joined(stretches, gap=JOINED_GAP):
+    """Sorted ``(start, end)`` stretches, those less than ``gap`` apart joined."""
+    found = []
+    for start, end in sorted(stretches):
+        if found and start - found[-1][1] < gap:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((start, end))
+    return found
+
+
+def stretches_of(row, reach):
+    """What is needed of an intron: its two exon bases with NEAR bases around, and ``reach`` bases from each end."""
+    donor, acceptor = map(int, exon_bases(row.start, row.end, row.strand == "-"))
+    near = [(site - NEAR, site + NEAR + 1) for site in (donor, acceptor)]
+    return [*near, (row.start, min(row.start + reach, row.end)), (max(row.end - reach, row.start), row.end)]
+
+
+def feature_table(nets, layer):
+    """The ``var`` table of what :func:`intron_features` gives, and with ``layer`` of the hidden sums."""
+    rows = []
+    for site in ("donor", "acceptor"):
+        rows += [
+            (site, site, "strength"), (f"{site}_sd", site, "spread"), (f"{site}_inside", site, "cryptic"),
+            (f"{site}_near", site, "cryptic"), (f"{site}s_inside", site, "count"),
+        ]  # fmt: skip
+    if layer:
+        rows += [
+            (f"{site}_net{net}_{channel:02d}", site, "hidden")
+            for site in ("donor", "acceptor") for net in range(nets) for channel in range(CHANNELS)
+        ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["name", "site", "kind"]).set_index("name")
+
+
+def log_odds(p):
+    """Logits of probabilities, which are kept SMALLEST away from 0 and 1."""
+    p = np.clip(p, SMALLEST, 1 - SMALLEST)
+    return np.log(p / (1 - p))
+
+
+def intron_features(row, tracks, reach):
+    """The features of one intron, in the order of :func:`feature_table`.
+
+    For donor, then acceptor: the logit of the mean probability at its exon base, the standard deviation of the
+    networks' probabilities, the logit of the best other site of the kind within ``reach`` of the intron's ends, that of
+    the best within NEAR bases of the site, and how many inside have a probability of at least USED.
+    """
+    sites, values = exon_bases(row.start, row.end, row.strand == "-"), []
+    for kind, site in zip((DONOR, ACCEPTOR), map(int, sites), strict=True):
+        line = ROWS[kind]
+        own = _part(tracks, site, site + 1)[:, line, 0]
+        ends = {(row.start, min(row.start + reach, row.end)), (max(row.end - reach, row.start), row.end)}
+        inside = np.concatenate([_part(tracks, *end)[:, line].mean(axis=0) for end in joined(ends, gap=1)])
+        near = _part(tracks, site - NEAR, site + NEAR + 1)[:, line].mean(axis=0)
+        near[NEAR] = 0
+        values += [log_odds(own.mean()), own.std(), log_odds(inside.max()), log_odds(near.max()),
+                   float((inside >= USED).sum())]  # fmt: skip
+    return values
+
+
+def _part(tracks, start, end):
+    return next(track.part(start, end) for track in tracks if track.start <= start and end <= track.end)

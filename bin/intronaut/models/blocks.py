@@ -1,0 +1,89 @@
+"""Columns by what kind of information they are: the blocks of covariates and of features."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from intronaut.core.errors import BadData, UsageError
+from intronaut.io.tables import COVARIATE_BLOCKS
+
+PREFIX, MISSING_MARK = "covariate:", "_missing"
+EXPRESSION, OTHER = "expression", "other"
+_EXPRESSED = re.compile(r"tpm|[fr]pkm|cpm|express|abundance", re.IGNORECASE)
+# the blocks that a baseline takes in one after another, as they are called in tables
+BASELINE_ORDER = {"architecture": "architecture", "composition": "+ composition", "splice_sites": "+ splice sites",
+                  EXPRESSION: "+ expression", OTHER: "+ other covariates"}  # fmt: skip
+
+
+def covariate_blocks(values, further=()):
+    """The columns of a covariates table in blocks, in the order of BASELINE_ORDER, then the further ones.
+
+    Args:
+        values: DataFrame of :func:`intronaut.models.design_matrix.covariates`.
+        further: words ``NAME=COLUMN,COLUMN``; a block of that name takes these columns, which leave the usual blocks;
+            ``NAME=`` leaves the block out.
+
+    Returns:
+        ``{block: DataFrame}``; blocks without a column are left out.
+
+    Raises:
+        UsageError: a word of another form, a column that does not exist or does not vary, or is in two blocks.
+    """
+    own = dict(_block_words(word) for word in further)
+    known = {covariate_of(column) for column in values}
+    claimed = [name for names in own.values() for name in names]
+    for name in claimed:
+        if name not in known:
+            raise UsageError(f"--block: no column {name} that varies; there are {', '.join(sorted(known)) or 'none'}")
+        if claimed.count(name) > 1:
+            raise UsageError(f"--block: {name} is in two blocks; a column belongs to one")
+    blocks = {name: [] for name in (*BASELINE_ORDER, *own)}
+    for column in values:
+        name = covariate_of(column)
+        block = next((block for block, names in own.items() if name in names), None)
+        if block is None:
+            block = usual_block(name)
+            if block in own:
+                continue
+        blocks[block].append(column)
+    return {block: values[columns] for block, columns in blocks.items() if columns}
+
+
+def _block_words(word):
+    name, equals, columns = word.partition("=")
+    if not (name and equals):
+        raise UsageError(f"--block {word}: expected NAME=COLUMN,COLUMN")
+    return name, [column for column in columns.split(",") if column]
+
+
+def covariate_of(column):
+    """The covariate of a column like ``covariate:gc``, ``covariate:gc_missing`` or ``covariate:sex=male``."""
+    name = column.removeprefix(PREFIX)
+    name = name.removesuffix(MISSING_MARK)
+    return name.partition("=")[0]
+
+
+def usual_block(covariate):
+    """The block that a covariate belongs to unless it is said otherwise."""
+    for block, names in COVARIATE_BLOCKS.items():
+        if covariate in names:
+            return block
+    return EXPRESSION if _EXPRESSED.search(covariate) else OTHER
+
+
+def feature_blocks(var, column):
+    """``{block: places of its features}`` of a feature table, by one of its columns; ``other`` where that is empty."""
+    if column not in var:
+        raise BadData(f"--blocks {column}: the feature table has no such column; it has {', '.join(var) or 'none'}")
+    block = pd.Series(var[column]).where(pd.notna(var[column]), OTHER).astype(str).replace("", OTHER)
+    return {name: np.flatnonzero((block == name).to_numpy()) for name in block.unique()}
+
+
+def nested_baselines(values):
+    """The covariates taken in block by block: ``{name of the row: DataFrame of all columns so far}``."""
+    rows, columns = {}, []
+    for block, own in covariate_blocks(values).items():
+        columns += list(own)
+        rows[BASELINE_ORDER[block] if rows else block] = values[columns]
+    return rows

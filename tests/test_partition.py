@@ -1,0 +1,274 @@
+"""partition: Shapley values by all orders, penalised fits by Newton's method, planted blocks, and every refusal."""
+
+import itertools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+
+import partition
+from intronaut.core.errors import BadData, UsageError
+from intronaut.io.joined_features import open_joined
+from intronaut.models import block_penalties
+from intronaut.models.blocks import covariate_blocks, feature_blocks, nested_baselines
+from intronaut.models.cross_validation import make_plan
+from intronaut.stats import shares
+from simulated_introns import draw_labels, introns, write_features, write_labels
+
+PLAYERS = ["a", "b", "c", "d"]
+
+
+@pytest.fixture
+def game():
+    rng = np.random.default_rng(1)
+    return {members: float(rng.normal()) if members else 0.2 for members in shares.every_set(PLAYERS)}
+
+
+def test_shapley_is_the_mean_over_all_orders(game):
+    for player in PLAYERS:
+        steps = []
+        for order in itertools.permutations(PLAYERS):
+            before = frozenset(order[: order.index(player)])
+            steps.append(game[before | {player}] - game[before])
+        assert shares.shapley(player, PLAYERS).of(game) == pytest.approx(np.mean(steps), abs=1e-12)
+    total = sum(shares.shapley(player, PLAYERS).of(game) for player in PLAYERS)
+    assert total == pytest.approx(game[frozenset(PLAYERS)] - game[frozenset()], abs=1e-12)
+
+
+def test_alone_last_and_shared_by_hand(game):
+    everything = frozenset(PLAYERS)
+    assert shares.alone("b").of(game) == pytest.approx(game[frozenset("b")] - 0.2)
+    assert shares.last_in("b", PLAYERS).of(game) == pytest.approx(game[everything] - game[everything - {"b"}])
+    both = game[frozenset("ab")] - 0.2
+    assert shares.shared("a", "b").of(game) == pytest.approx(game[frozenset("a")] + game[frozenset("b")] - 0.4 - both)
+
+
+def test_sampled_orders_come_with_their_reverse_and_add_up(game):
+    orders = shares.antithetic_orders(PLAYERS, 6, seed=3)
+    assert all(second == first[::-1] for first, second in zip(orders[::2], orders[1::2], strict=True))
+    total = sum(shares.mean_over(orders, player).of(game) for player in PLAYERS)
+    assert total == pytest.approx(game[frozenset(PLAYERS)] - 0.2, abs=1e-12)
+
+
+def newton(x, y, ridge):
+    """Ridge logistic regression in float64: coefficients and intercept."""
+    x1, point = np.c_[x, np.ones(len(x))], np.zeros(x.shape[1] + 1)
+    penalty = np.append(ridge, 0.0)
+    for _ in range(60):
+        p = expit(x1 @ point)
+        gradient = x1.T @ (p - y) + penalty * point
+        hessian = (x1 * (p * (1 - p))[:, None]).T @ x1 + np.diag(penalty + 1e-12)
+        point = point - np.linalg.solve(hessian, gradient)
+    return point[:-1], point[-1]
+
+
+@pytest.fixture(scope="module")
+def blocks():
+    """A plan of 150 introns with a block of 3 columns, one of 12 and one far wider than there are introns."""
+    rng = np.random.default_rng(4)
+    widths = {"few": 3, "more": 12, "many": 400}
+    values = {name: rng.normal(size=(150, width)).astype(np.float32) for name, width in widths.items()}
+    table = introns(150)
+    table["label"] = draw_labels(values["few"][:, 0] + 0.8 * values["many"][:, :6].sum(axis=1))
+    return values, table["label"].to_numpy(float), make_plan(table, None)
+
+
+def test_fits_equal_newtons_method(blocks):
+    """Of a block that was turned to its principal axes too, without any two folds."""
+    values, labels, plan = blocks
+    turned = [block_penalties.block_of(name, own) for name, own in values.items()]
+    assert turned[2].values.shape[1] <= 150 and turned[2].width == 400
+    fits = block_penalties.Fits(turned, labels, plan)
+    setting = (1.0, block_penalties.OFF, 30.0)
+    x = np.hstack([values["few"], values["many"]]).astype(float)
+    ridge = np.r_[np.full(3, 1.0), np.full(400, 30.0)]
+    for left_out in (frozenset(), frozenset([2]), frozenset([1, 4])):
+        train = ~np.isin(plan.fold, list(left_out))
+        weights, intercept = newton(x[train], labels[train], ridge)
+        found = fits.logits(setting)[:, fits.place[left_out]]
+        assert np.abs(found - (x @ weights + intercept)).max() < 2e-3
+
+
+def test_penalties_are_those_of_coordinate_descent(blocks):
+    values, labels, plan = blocks
+    fits = block_penalties.Fits([block_penalties.block_of(*one) for one in values.items()], labels, plan)
+    grids = [(block_penalties.OFF, *block.penalties) for block in fits.blocks]
+    assert [len(grid) for grid in grids] == [2, 7, 7]
+    for outer in (None, 3):
+        setting = [block_penalties.OFF] * 3
+        for _ in range(block_penalties.ROUNDS):
+            for at, grid in enumerate(grids):
+                losses = [fits.inner_loss((*setting[:at], one, *setting[at + 1 :]), outer) for one in grid]
+                setting[at] = grid[int(np.argmin(losses))]
+        chosen = block_penalties.choose(fits, {0, 1, 2}, outer)
+        assert fits.inner_loss(chosen, outer) == pytest.approx(fits.inner_loss(tuple(setting), outer), abs=1e-6)
+    assert block_penalties.choose(fits, {1}, None)[0] == block_penalties.OFF
+
+
+def test_held_out_rows_never_trained_their_model(blocks):
+    values, labels, plan = blocks
+    fits = block_penalties.Fits([block_penalties.block_of(*one) for one in values.items()], labels, plan)
+    logits, refitted, settings = block_penalties.held_out_logits(fits, {0})
+    for fold in plan.held_out:
+        rows, penalty = plan.fold == fold, settings[fold][0]
+        for line, other in enumerate(plan.held_out):
+            train = ~np.isin(plan.fold, [fold, other])
+            weights, intercept = newton(values["few"][train].astype(float), labels[train], np.full(3, penalty))
+            assert np.abs(refitted[line, rows] - (values["few"][rows] @ weights + intercept)).max() < 2e-3
+        assert (refitted[list(plan.held_out).index(fold), rows] == logits[rows]).all()
+
+
+COLUMNS = pd.DataFrame({f"covariate:{name}": [0.0, 1.0] for name in ("length", "gc", "gc_missing", "tpm", "map")})
+
+
+def test_covariates_fall_into_their_blocks():
+    found = {name: list(own) for name, own in covariate_blocks(COLUMNS).items()}
+    assert found == {
+        "architecture": ["covariate:length"], "composition": ["covariate:gc", "covariate:gc_missing"],
+        "expression": ["covariate:tpm"], "other": ["covariate:map"],
+    }  # fmt: skip
+    found = {name: list(own) for name, own in covariate_blocks(COLUMNS, ["size=length,map", "composition="]).items()}
+    assert found == {"expression": ["covariate:tpm"], "size": ["covariate:length", "covariate:map"]}
+    rows = {name: own.shape[1] for name, own in nested_baselines(COLUMNS).items()}
+    assert rows == {"architecture": 1, "+ composition": 3, "+ expression": 4, "+ other covariates": 5}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a=nothing"], "no column nothing"),
+        (["a=gc", "b=gc"], "gc is in two blocks"),
+        (["a"], "NAME=COLUMN"),
+    ],
+)
+def test_blocks_that_cannot_be(words, message):
+    with pytest.raises(UsageError, match=message):
+        covariate_blocks(COLUMNS, words)
+
+
+def test_features_fall_into_blocks_by_a_column():
+    var = pd.DataFrame({"kind": ["tf", "", "tf", None]}, index=list("abcd"))
+    assert {name: list(at) for name, at in feature_blocks(var, "kind").items()} == {"tf": [0, 2], "other": [1, 3]}
+    with pytest.raises(BadData, match="--blocks nothing"):
+        feature_blocks(var, "nothing")
+
+
+def test_several_files_are_joined_by_intron(tmp_path):
+    rng = np.random.default_rng(5)
+    first, second = rng.normal(size=(6, 2)).astype(np.float32), rng.normal(size=(5, 3)).astype(np.float32)
+    write_features(tmp_path / "one.h5ad", list("abcdef"), first)
+    write_features(tmp_path / "two.h5ad", list("fxdba"), second)
+    joined = open_joined([str(tmp_path / "one.h5ad"), f"chromatin={tmp_path / 'two.h5ad'}"])
+    assert list(joined.obs.index) == list("abdf")
+    assert list(joined.var.index) == ["one:f0", "one:f1", "chromatin:f0", "chromatin:f1", "chromatin:f2"]
+    wanted = np.hstack([first[[0, 1, 3, 5]], second[[4, 3, 2, 0]]])
+    assert np.array_equal(joined.x[:], wanted) and np.array_equal(joined.x[np.array([1, 3])], wanted[[1, 3]])
+    assert joined.x.shape == (4, 5)
+    write_features(tmp_path / "three.h5ad", list("uvw"), second[:3])
+    with pytest.raises(BadData, match="no row is also one of"):
+        open_joined([str(tmp_path / "one.h5ad"), str(tmp_path / "three.h5ad")])
+    with pytest.raises(UsageError, match="two files of block a"):
+        open_joined([f"a={tmp_path / 'one.h5ad'}", f"a={tmp_path / 'two.h5ad'}"])
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Labels by length and by six of thirty features; gc and the features of block noise tell nothing."""
+    folder, rng = tmp_path_factory.mktemp("study"), np.random.default_rng(6)
+    table, values = introns(600).drop(columns=["cpg", "rank", "dist_tss"]), rng.normal(size=(600, 40))
+    z = (np.log(table["length"]) - 7) / 1.2
+    table["label"] = draw_labels(-0.5 - 1.4 * z + 0.7 * values[:, :6].sum(axis=1))
+    var = pd.DataFrame({"kind": ["chromatin"] * 30 + ["noise"] * 10}, index=[f"f{j}" for j in range(40)])
+    write_labels(folder / "labels.tsv", table)
+    write_features(folder / "f.h5ad", list(table["name"]), values.astype(np.float32), var.rename_axis("name"))
+    return folder
+
+
+def run(study, folder, *options):
+    paths = ["--features", study / "f.h5ad", "--labels", study / "labels.tsv", "--blocks", "kind", "-o", folder]
+    partition.main([str(word) for word in (*paths, *options, "--threads", 1, "--quiet")])
+    return pd.read_csv(folder / "partition.tsv", sep="\t", keep_default_na=True)
+
+
+def test_planted_blocks_are_found(study, tmp_path):
+    table = run(study, tmp_path / "p")
+    for _, rows in table.groupby("measure"):
+        rows = rows.set_index("block")
+        assert list(rows.index) == ["architecture", "composition", "chromatin", "noise", "(all)"]
+        total = rows.loc["(all)", "shapley"]
+        assert rows["shapley"].drop("(all)").sum() == pytest.approx(total, abs=1e-9)
+        assert rows["share"].drop("(all)").sum() == pytest.approx(1)
+        assert rows["adds"].to_dict() == dict(zip(rows.index, ["yes", "no", "yes", "no", "yes"], strict=True))
+        assert (rows["last_in_low"] <= rows["last_in"]).all() and (rows["last_in"] <= rows["last_in_high"]).all()
+    sets = pd.read_csv(tmp_path / "p" / "sets.tsv", sep="\t").set_index("blocks")
+    assert len(sets) == 16 and sets.loc["(none)", "auroc"] == 0.5
+    assert sets.loc["(none)", "deviance"] == pytest.approx(0, abs=1e-7)
+    auroc = table[table["measure"] == "auroc"].set_index("block")
+    alone = sets.loc["chromatin", "auroc"] - 0.5
+    assert auroc.loc["chromatin", "alone"] == pytest.approx(alone, abs=1e-5)
+    shared = pd.read_csv(tmp_path / "p" / "shared.tsv", sep="\t")
+    assert len(shared) == 3 * 6 and (shared["low"] <= shared["shared"]).all()
+    penalties = pd.read_csv(tmp_path / "p" / "penalties.tsv", sep="\t")
+    assert len(penalties) == 15 * 5
+    about = json.loads((tmp_path / "p" / "partition.json").read_text())
+    assert about["blocks"] == {"architecture": 1, "composition": 1, "chromatin": 30, "noise": 10}
+    assert "chromatin adds to all other blocks" in " ".join(about["sentences"])
+    assert "noise is not shown to add" in " ".join(about["sentences"])
+    figure = (tmp_path / "p" / "partition.svg").read_text()
+    assert "chromatin" in figure and "beyond all others" in figure
+
+
+def test_the_same_run_writes_the_same_bytes(study, tmp_path):
+    for name in "ab":
+        run(study, tmp_path / name, "--block", "composition=", "--sequential")
+    files = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "ab"]
+    assert files[0] == files[1] and "partition.svg" in files[0]
+    table = pd.read_csv(tmp_path / "a" / "partition.tsv", sep="\t")
+    for _, rows in table.groupby("measure"):
+        assert rows["sequential"].iloc[:-1].sum() == pytest.approx(rows["sequential"].iloc[-1], abs=1e-9)
+
+
+def test_trees_and_sampled_orders(study, tmp_path):
+    table = run(study, tmp_path / "p", "--model", "lightgbm", "--sampled", 2, "--block", "composition=", "--folds", 3)
+    rows = table[table["measure"] == "auroc"].set_index("block")
+    assert rows["shapley"].drop("(all)").sum() == pytest.approx(rows.loc["(all)", "shapley"], abs=1e-9)
+    assert rows.loc["chromatin", "alone"] > 0.1 and not (tmp_path / "p" / "penalties.tsv").exists()
+    assert not json.loads((tmp_path / "p" / "partition.json").read_text())["exact"]
+
+
+def test_covariates_alone_need_no_features(study, tmp_path):
+    options = ["--labels", study / "labels.tsv", "-o", tmp_path / "p", "--threads", 1, "--quiet"]
+    partition.main([str(word) for word in options])
+    table = pd.read_csv(tmp_path / "p" / "partition.tsv", sep="\t")
+    assert set(table["block"]) == {"architecture", "composition", "(all)"}
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        (["--block", "chromatin=gc"], UsageError, "block chromatin has covariates and features"),
+        (["--blocks", "nothing"], BadData, "no such column; it has kind"),
+        (["--sequential", "--sampled", "4"], UsageError, "--sampled: without effect with --sequential"),
+    ],
+)
+def test_requests_that_cannot_be_met(study, tmp_path, options, kind, message):
+    with pytest.raises(kind, match=message):
+        run(study, tmp_path / "p", *options)
+    assert not (tmp_path / "p").exists()
+
+
+def test_too_many_blocks_are_refused(study, tmp_path):
+    table = pd.read_csv(study / "labels.tsv", sep="\t", dtype=str, keep_default_na=False)
+    rng = np.random.default_rng(7)
+    for name in ("u", "v", "w", "x", "y"):
+        table[name] = rng.normal(size=len(table)).round(4)
+    table.to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
+    words = ["--labels", tmp_path / "labels.tsv", "--covariates", "u,v,w,x,y", "-o", tmp_path / "p", "--quiet"]
+    words += [word for name in ("u", "v", "w", "x", "y") for word in ("--block", f"{name}={name}")]
+    with pytest.raises(UsageError, match="7 blocks .* have 128 sets: merge blocks"):
+        partition.main([str(word) for word in words])
+    words = ["--labels", study / "labels.tsv", "-o", tmp_path / "p", "--quiet", "--block", "composition="]
+    with pytest.raises(BadData, match="only one block"):
+        partition.main([str(word) for word in words])
