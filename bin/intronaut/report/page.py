@@ -175,6 +175,8 @@ def files(study):
     rows += [(f"variants/{one['name']}/scores.tsv", "all alleles") for one in study.variants]
     return [
         *rows,
+        ("tracks/igv_session.xml", "opens introns, held-out probabilities, levels and attributions in IGV"),
+        ("tracks/", "the same as BED, bigBed and bigWig, for any genome browser"),
         ("pipeline_info/versions.tsv", "versions of all software"),
         ("pipeline_info/", "time and memory of every task, of each run"),
         ("ro-crate-metadata.json", "provenance (RO-Crate)"),
