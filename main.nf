@@ -10,6 +10,7 @@ include { MODELS } from './workflows/models'
 include { INTERPRET } from './workflows/interpret'
 include { FETCH_SEQUENCES } from './modules/fetch_sequences'
 include { MAKE_REPORT } from './modules/make_report'
+include { MAKE_TRACKS } from './modules/make_tracks'
 include { RECORD_RUN } from './modules/record_run'
 
 // Which introns are retained, and what their DNA says about it.
@@ -38,9 +39,10 @@ workflow STUDY {
     shown = inFolder('.', channel.of(settingsJson(settings)).collectFile(name: 'settings.json'))
     read_by_report = results.filter { folder, _file -> !(folder in ['windows', 'features', 'cards', 'attribute']) }
     MAKE_REPORT(gathered(read_by_report.mix(shown)), optionsOf(settings, 'make_report'))
+    MAKE_TRACKS(gathered(results.filter { folder, _file -> folder in ['labels', 'fit', 'attribute'] }), inputs.fasta, inputs.aliases, optionsOf(settings, 'make_tracks'))
 
     // what a crate holds: the results, what they were made from, and the packages of the images
-    recorded = results.mix(inFolder('.', MAKE_REPORT.out.published)).map { folder, file -> ["results/${folder}", file] }.mix(
+    recorded = results.mix(inFolder('.', MAKE_REPORT.out.published.mix(MAKE_TRACKS.out.tracks))).map { folder, file -> ["results/${folder}", file] }.mix(
         shown, channel.fromList(inputsOf(settings)), channel.of(['.', plainFile("${projectDir}/main.nf")]),
         inFolder('images', channel.fromPath("${projectDir}/containers/*", type: 'dir')),
     )

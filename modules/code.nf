@@ -23,7 +23,7 @@ def digestOf(bin, paths) {
 def codeFiles(bin) {
     def listed = java.nio.file.Files.walk(bin).filter { path -> java.nio.file.Files.isRegularFile(path) }.toList()
     def paths = listed.collect { path -> bin.relativize(path).toString() }.findAll { path -> !(path ==~ /.*\.pyc|(.*\/)?\..*/) }
-    def data = paths.findAll { path -> !path.endsWith('.py') }.groupBy { path -> roomOf(path) - '/templates' }
+    def data = paths.findAll { path -> !path.endsWith('.py') }.groupBy { path -> roomOf(path) }
     def modules = paths.findAll { path -> path.endsWith('.py') }.toSet()
     def imports = modules.collectEntries { path ->
         def imported = importedBy(bin.resolve(path).text).collectMany { name -> pathsOf(name) }.findAll { file -> file in modules }

@@ -31,6 +31,7 @@ def optionsOf(settings, step) {
         find_motifs: ['tax_group', 'seed'],
         compare: ['bootstrap', 'seed'],
         make_report: ['assembly'],
+        make_tracks: ['assembly'],
         score_variants: ['anchor', 'strand', 'seed'],
     ]
     return settings.subMap(read_by[step])

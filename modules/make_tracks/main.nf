@@ -11,7 +11,7 @@ process MAKE_TRACKS {
     tuple val(folders), path(results, stageAs: 'staged/?/*') // labels, fit and attribute of a finished study
     path fasta
     path aliases
-    val assembly
+    val options // assembly
 
     output:
     path 'tracks', emit: tracks
@@ -19,7 +19,7 @@ process MAKE_TRACKS {
     script:
     def aliases_option = aliases ? "--chrom-aliases ${aliases}" : ''
     def attributions_option = 'attribute' in folders ? '--attributions attribute/*' : ''
-    def assembly_option = assembly ? "--assembly '${assembly}'" : ''
+    def assembly_option = options.assembly ? "--assembly ${options.assembly}" : ''
     """
     # code ${task.ext.code}
     ${intoFolders(folders)}

@@ -67,8 +67,10 @@ def plain_name(study, name):
 
 
 def selected_groups(explanation):
-    """The rows that were selected, adjusted for the covariates where the selection was."""
+    """The rows that hold on other introns: ``status`` selected, or without that column the adjusted selection."""
     groups = explanation["groups"]
+    if "status" in groups:
+        return groups[groups["status"] == "selected"]
     column = "adjusted_selected" if selected_adjusted(explanation) else "selected"
     return groups[groups[column] == 1] if column in groups else groups.iloc[:0]
 
@@ -94,7 +96,7 @@ def group_part(name, explanation, study):
         "name": name,
         "what": what,
         "count": _count_sentence(what, len(chosen), units, list(chosen["group"]), selection),
-        "rule": selection_rule(selection, about.get("adjusted_for") if adjusted else None),
+        "rule": selection_rule(selection, about.get("adjusted_for") if adjusted else None, "status" in groups),
         "selected": [selected_row(row, prefix) for row in chosen.to_dict("records")],
         "threshold": 100 * selection["threshold"] if selection.get("threshold") else None,
         "frequency": [
@@ -116,8 +118,11 @@ def _count_sentence(what, chosen, units, names, selection):
     return f"{chosen:,} of {units:,} groups of {what} {'is' if chosen == 1 else 'are'} selected: {shown}"
 
 
-def selection_rule(selection, adjusted_for):
-    """When a group counts as selected; empty where selection was not made."""
+def selection_rule(selection, adjusted_for, evidence=False):
+    """When a group counts as selected; empty where selection was not made.
+
+    With ``evidence`` it also takes a false discovery rate and a cost when permuted.
+    """
     if not selection or not selection.get("selected_on_each_half"):
         return ""
     picks = selection["selected_on_each_half"]
@@ -126,7 +131,8 @@ def selection_rule(selection, adjusted_for):
     return (
         f"A group is selected if it is {rank} on at least {n.share(selection['threshold'], 0)} of "
         f"{selection['halves']} random halves of the introns{adjusted} (at most {selection['false_at_most']:.2g} of "
-        f"{selection['units']:,} by chance)."
+        f"{selection['units']:,} by chance)"
+        + (", its false discovery rate is below 5% and permuting it costs." if evidence else ".")
     )
 
 

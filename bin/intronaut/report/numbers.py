@@ -44,16 +44,19 @@ def share(value, digits=1):
 
 
 def interval(metric, digits=3):
-    """``0.771–0.830`` of a dict with low and high; ``no interval`` where they are missing."""
-    low, high = metric.get("low"), metric.get("high")
+    """``0.771–0.830`` of a dict with low and high; ``no interval`` where they are missing, empty without such keys."""
+    if "low" not in metric:
+        return ""
+    low, high = metric["low"], metric["high"]
     if lacks(low) or lacks(high):
         return "no interval"
     return f"{decimal(low, digits)}–{decimal(high, digits)}" if low >= 0 else _to(low, high, decimal, digits)
 
 
 def estimate(metric, digits=3):
-    """``0.801 (0.771–0.830)``."""
-    return f"{decimal(metric['value'], digits)} ({interval(metric, digits)})"
+    """``0.801 (0.771–0.830)``; a metric that has no interval by its nature is a number alone."""
+    value, about = decimal(metric["value"], digits), interval(metric, digits)
+    return f"{value} ({about})" if about else value
 
 
 def gain(metric, digits=3):

@@ -7,7 +7,7 @@ from intronaut.plots import page as figures
 from intronaut.report import associations, browsers, flags, introns, labelled, next_steps, prediction, text, verdict
 from intronaut.report import numbers as n
 from intronaut.report.render import render
-from intronaut.report.study import PARAMETER_TABLES
+from intronaut.report.study import PARAMETER_TABLES, headline
 
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "statsmodels", "pysam", "biopython", "pyjaspar",
             "torch", "jinja2")  # fmt: skip
@@ -88,11 +88,13 @@ def feature_words(study):
 
 def interval_words(study):
     """What the intervals come from."""
-    about = study.models[0].metrics.get("bootstrap") or study.models[0].metrics.get("intervals") or {}
-    groups = n.plural(study.models[0].metrics.get("n_groups", 0), "leakage group")
-    if about.get("replicates"):
-        return f"95% CI from {n.count(about['replicates'])} bootstrap draws of whole leakage groups ({groups})"
-    return f"95% CI over whole leakage groups ({groups})"
+    metrics = study.models[0].metrics
+    groups = n.plural(metrics.get("n_groups", 0), "leakage group")
+    if "se" in headline(study.models[0].of("alone")):
+        return f"95% CI by leaving out whole leakage groups ({groups}), with the variance of training where it is known"
+    replicates = (metrics.get("bootstrap") or {}).get("replicates")
+    draws = f"from {n.count(replicates)} bootstrap draws of" if replicates else "over"
+    return f"95% CI {draws} whole leakage groups ({groups})"
 
 
 def methods(study):

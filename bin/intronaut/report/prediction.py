@@ -13,8 +13,9 @@ METRICS = (
     ("brier", "Brier score"),
     ("ece", "calibration error"),
     ("spearman", "rank correlation"),
-    ("d2", "deviance explained"),
+    ("r2", "variance explained"),
     ("rmse", "root mean square error"),
+    ("mae", "mean absolute error"),
 )
 LEAKS = (
     ("gene", "a gene"),

@@ -12,7 +12,7 @@ from intronaut import __version__
 def render(template, **values):
     """The text of a template of this room, escaped as HTML; every name that it uses must be in ``values``."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("intronaut.report", "templates"),
+        loader=jinja2.PackageLoader("intronaut.report", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -29,4 +29,4 @@ def _style():
 
 
 def _text(name):
-    return Markup((resources.files("intronaut.report") / "templates" / name).read_text(encoding="utf-8"))
+    return Markup((resources.files("intronaut.report") / name).read_text(encoding="utf-8"))

@@ -159,7 +159,7 @@ class Study:
 
 def headline(metrics):
     """The metric by which a model is described: AUROC, or for levels the rank correlation or D²."""
-    for key in ("auroc", "spearman", "d2"):
+    for key in ("auroc", "spearman", "r2", "deviance_explained"):
         if key in metrics and metrics[key].get("value") is not None:
             return metrics[key]
     return {"value": float("nan"), "low": None, "high": None}
@@ -251,7 +251,7 @@ def read_explanation(folder):
     """The groups of one explain folder, numbers as floats, its summary, and where its contributions are."""
     folder = Path(folder)
     groups = tables.read_table(folder / "groups.tsv", ("group", "coefficient_sum"))
-    numbers = groups.columns.difference(["model", "group"])
+    numbers = groups.columns.difference(["model", "group", "status", "direction"])
     groups = groups.assign(**{name: pd.to_numeric(groups[name], errors="coerce") for name in numbers})
     about = read_json(folder / "explanation.json") if (folder / "explanation.json").exists() else {}
     return {"groups": groups, "about": about, "folder": folder}

@@ -166,7 +166,8 @@ def without_near_copies(study):
     part = "covariates" if study.baseline_model else "alone"
     if model is None or part not in model.predictions:
         return None
-    if known := (model.of(part) or {}).get("auroc_without_near_copies"):
+    kept = (model.metrics.get("without_near_copies") or {}).get("metrics") or {}
+    if known := kept.get("features" if part == "alone" else part, {}).get("auroc"):
         return known["value"]
     if not study.near_copies:
         return None
