@@ -39,7 +39,9 @@ workflow STUDY {
     shown = inFolder('.', channel.of(settingsJson(settings)).collectFile(name: 'settings.json'))
     read_by_report = results.filter { folder, _file -> !(folder in ['windows', 'features', 'cards', 'attribute']) }
     MAKE_REPORT(gathered(read_by_report.mix(shown)), optionsOf(settings, 'make_report'))
-    MAKE_TRACKS(gathered(results.filter { folder, _file -> folder in ['labels', 'fit', 'attribute'] }), inputs.fasta, inputs.aliases, optionsOf(settings, 'make_tracks'))
+    // a run that was cut short has none of them
+    drawn = gathered(results.filter { folder, _file -> folder in ['labels', 'fit', 'attribute'] }).filter { pairs -> pairs }
+    MAKE_TRACKS(drawn, inputs.fasta, inputs.aliases, optionsOf(settings, 'make_tracks'))
 
     // what a crate holds: the results, what they were made from, and the packages of the images
     recorded = results.mix(inFolder('.', MAKE_REPORT.out.published.mix(MAKE_TRACKS.out.tracks))).map { folder, file -> ["results/${folder}", file] }.mix(

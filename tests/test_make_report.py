@@ -468,6 +468,7 @@ def test_calibration_slope_is_that_of_statsmodels():
         (n.count, 2574, "2,574"),
         (n.decimal, 0.80049, "0.800"),
         (n.signed, -0.0131, "−0.013"),
+        (n.signed, -0.0004, "0.000"),
         (n.share, 0.09363, "9.4%"),
         (n.odds_ratio, float("inf"), "∞"),
         (n.p_value, 0.0366719, "0.037"),

@@ -215,7 +215,8 @@ def calibration(study):
     upper = error["value"] if n.lacks(error.get("high")) else error["high"]
     fits = n.lacks(slope) or 0.8 <= slope <= 1.25
     state = "pass" if upper < 0.05 and fits else "warn" if upper < 0.1 else "fail"
-    reason = f"Calibration error {n.estimate(error)}, slope {n.decimal(slope, 2)} (ideal 1), {words}."
+    written = n.decimal(error["value"]) if n.lacks(error.get("high")) else n.estimate(error)
+    reason = f"Calibration error {written}, slope {n.decimal(slope, 2)} (ideal 1), {words}."
     yield _flag("calibration", state, "Calibration", reason, "predict", "probabilities are not calibrated")
 
 

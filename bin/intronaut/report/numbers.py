@@ -34,8 +34,11 @@ def decimal(value, digits=3):
 
 
 def signed(value, digits=3):
-    """``+0.001`` or ``−0.013``."""
-    return MISSING if lacks(value) else minus(f"{value:+.{digits}f}")
+    """``+0.001`` or ``−0.013``; what rounds to zero has no sign."""
+    if lacks(value):
+        return MISSING
+    text = f"{value:+.{digits}f}"
+    return minus(text if text.strip("+-0.") else text[1:])
 
 
 def share(value, digits=1):

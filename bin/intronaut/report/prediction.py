@@ -17,6 +17,8 @@ METRICS = (
     ("rmse", "root mean square error"),
     ("mae", "mean absolute error"),
 )
+# above 0 by construction, so that it has no interval
+VALUE_ONLY = ("ece",)
 LEAKS = (
     ("gene", "a gene"),
     ("bases", "bases of the genome"),
@@ -131,6 +133,8 @@ def _performance(name, model, part, shown):
     for key, title in shown:
         metric = metrics.get(key)
         value, about = (n.decimal(metric["value"]), n.interval(metric)) if metric else (n.MISSING, "")
+        if key in VALUE_ONLY and metric and n.lacks(metric.get("low")):
+            about = ""
         cells.append({"title": title, "value": value, "interval": about})
     return {"name": name, "cells": cells, "folds": fold_range(model.predictions.get(part))}
 
