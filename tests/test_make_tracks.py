@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pybigtools
 import pytest
-import simulated_introns as simulated
 
+import simulated_introns as simulated
 from intronaut.io.tracks import highest
 
 
