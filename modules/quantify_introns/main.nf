@@ -1,8 +1,10 @@
+include { codeOf } from '../code'
 include { quoted } from '../samples'
 
 process QUANTIFY_INTRONS {
     tag "${sample}"
     label 'big'
+    ext code: { codeOf('quantify_introns') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/quantified" }, mode: 'copy', saveAs: { path -> path.tokenize('/').last() }
 
