@@ -38,6 +38,13 @@ def sampleOf(name, rows, header, sheet) {
     return [name, [header.join('\t')] + lines, staged, links]
 }
 
+// The conditions of the samples, in the order of the sheet.
+def conditionsOf(sheet) {
+    def lines = plainFile(sheet).readLines().findAll { line -> line }
+    def place = cellsOf(lines[0]).indexOf('condition')
+    return place < 0 ? [] : lines.drop(1).collect { line -> cellsOf(line)[place] }.findAll { name -> name }.unique()
+}
+
 // The files of a row by column; relative paths are relative to the sheet.
 def filesOfRow(row, sheet) {
     def columns = ['reads', 'path', 'junctions', 'coverage', 'coverage_plus', 'coverage_minus', 'counts']

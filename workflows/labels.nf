@@ -1,8 +1,9 @@
 include { LABEL_INTRONS } from '../modules/label_introns'
 include { QUANTIFY_INTRONS } from '../modules/quantify_introns'
+include { DIFFERENTIAL_RETENTION } from '../modules/differential_retention'
 include { COMPARE_CALLERS } from '../modules/compare_callers'
 include { inFolder } from '../modules/publishing'
-include { samplesOf } from '../modules/samples'
+include { conditionsOf; samplesOf } from '../modules/samples'
 include { callersIn; filesOf; optionalFile; optionsOf } from '../modules/settings'
 
 // Which introns, or peaks, are retained.
@@ -16,8 +17,11 @@ workflow LABELS {
     // retention measured from reads, one task a sample; its tables are calls beside those of the user
     samples = channel.fromList(settings.alignments ? samplesOf(settings.alignments) : [])
     QUANTIFY_INTRONS(samples, inputs.gtf, inputs.fasta, inputs.aliases)
-    all_calls = QUANTIFY_INTRONS.out.tables.toSortedList { one, other -> one.name <=> other.name }
-        .map { tables -> tables + filesOf(settings.ir_calls) }
+    // two conditions or more are compared
+    compared = settings.alignments && conditionsOf(settings.alignments).size() > 1
+    measured = QUANTIFY_INTRONS.out.tables.toSortedList { one, other -> one.name <=> other.name }
+    DIFFERENTIAL_RETENTION(measured.filter { compared }, optionalFile(settings.alignments))
+    all_calls = measured.map { tables -> tables + filesOf(settings.ir_calls) }
     LABEL_INTRONS(
         inputs.gtf, inputs.fasta, all_calls, optionalFile(settings.alignments), optionalFile(settings.peaks), inputs.aliases,
         context, optionsOf(settings, 'label_introns'),
@@ -35,6 +39,7 @@ workflow LABELS {
         LABEL_INTRONS.out.ledger.mix(LABEL_INTRONS.out.counts, LABEL_INTRONS.out.calls, COMPARE_CALLERS.out.agreement),
     ).mix(inFolder(
         'quantified',
-        QUANTIFY_INTRONS.out.tables.mix(QUANTIFY_INTRONS.out.counts, QUANTIFY_INTRONS.out.multiqc, QUANTIFY_INTRONS.out.tracks),
+        QUANTIFY_INTRONS.out.tables.mix(QUANTIFY_INTRONS.out.counts, QUANTIFY_INTRONS.out.multiqc, QUANTIFY_INTRONS.out.tracks,
+            DIFFERENTIAL_RETENTION.out.differences, DIFFERENTIAL_RETENTION.out.summary),
     ))
 }

@@ -16,6 +16,7 @@ MEANING = {
     "low_evidence": "beyond a threshold, but with too few reads",
     "grey_zone": "between the thresholds for spliced and retained",
     "uneven": "retained by its ends, but its middle or one end has too few reads",
+    "less_retained": "differs between the conditions, but is less retained",
     "body_covered": "spliced by its ends, but reads cover its middle",
     "samples_disagree": "some samples of the caller say retained, but too few",
     "callers_disagree": "fewer callers than asked for say the same",

@@ -52,6 +52,8 @@ RATIO = {"retained": 0.1, "spliced": 0.05}
 LISTED = {"retained": 1, "spliced": NEVER}
 IRFINDER = {"depth": 3, "coverage": 0.7, "splice_exact": 5, "spliced_splice_exact": 20}
 IREAD = {"retained": 3, "spliced": NEVER, "fragments": 20, "junctions": 1, "entropy": 0.9}
+# change itself has been decided: between retained and spliced by the value there is nothing
+CHANGE = {"retained": 0, "spliced": 1}
 SUPPA_CHANGE = {"retained": 0.1, "spliced": NEVER, "p": 0.05}
 MAJIQ_CHANGE = {"retained": 0.2, "spliced": NEVER, "probability": 0.95}
 # fmt: off
@@ -65,6 +67,10 @@ FORMATS = {
     CALLER: Format(
         intron_callers.intronaut, ("psi", "ei_left", "sj_exact"), LIMITS,
         ("chrom", "start", "end", "strand", "sample", "method", "ends"),
+    ),
+    "intronaut_differences": Format(
+        intron_callers.intronaut_differences, ("delta_psi", "shrunken_delta", "change"), CHANGE,
+        ("chrom", "start", "end", "strand", "comparison", "reason"),
     ),
     "irfinder": Format(
         intron_callers.irfinder, ("IRratio", "SpliceExact", "Warnings"), RATIO | {"spliced": 0.02} | IRFINDER,

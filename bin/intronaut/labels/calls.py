@@ -181,7 +181,7 @@ def consensus(said, n_introns, at_least):
     result[(n_spliced >= at_least) & (n_retained == 0)] = 0
     result[n_retained >= at_least] = 1
     why = np.full(n_introns, "unmeasured", object)
-    for name in ("grey_zone", "low_evidence", "uneven", "body_covered", "samples_disagree"):
+    for name in ("grey_zone", "low_evidence", "uneven", "body_covered", "less_retained", "samples_disagree"):
         why[intron[reason == name]] = name
     why[(n_retained + n_spliced) > 0] = "callers_disagree"
     why[~np.isnan(result)] = None

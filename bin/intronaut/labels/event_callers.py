@@ -20,7 +20,7 @@ def rmats(table, limits, genes, problems):
     Every replicate of both groups is a sample. With the limits fdr and delta an intron is retained only where the
     groups differ.
     """
-    place = _rmats_place(table, problems)
+    place = rmats_place(table, problems)
     differs = numbers(table["FDR"], problems).fillna(1) <= limits["fdr"]
     differs &= numbers(table["IncLevelDifference"], problems).abs().fillna(0) >= limits["delta"]
     # version 3 of rMATS calls IC_SAMPLE_1 what is IJC_SAMPLE_1 since
@@ -41,17 +41,17 @@ def rmats(table, limits, genes, problems):
 
 def rmats_events(table, limits, genes, problems):
     """rMATS ``fromGTF.RI.txt``: introns that some annotated or novel transcript retains; no reads, so value = 1."""
-    return call_rows(*_rmats_place(table, problems), 1.0, True, False)
+    return call_rows(*rmats_place(table, problems), 1.0, True, False)
 
 
-def _rmats_place(table, problems):
+def rmats_place(table, problems):
     start, end = (whole_numbers(table[name], problems) for name in ("upstreamEE", "downstreamES"))
     return table["chr"], start, end, table["strand"]
 
 
 def suppa_psi(table, limits, genes, problems):
     """SUPPA2 ``.psi``: event ``gene;RI:chrom:s1:e1-s2:e2:strand``, 1-based closed exons; a column a sample."""
-    events, place = _suppa_events(table["row"], problems)
+    events, place = suppa_events(table["row"], problems)
     return pd.concat(
         call_rows(*place, numbers(events_of(table[name], events), problems), True, True).assign(sample=name)
         for name in table.columns.drop("row")
@@ -60,13 +60,13 @@ def suppa_psi(table, limits, genes, problems):
 
 def suppa_ioe(table, limits, genes, problems):
     """SUPPA2 ``.ioe``: the annotated retention events; no expression, so value = 1."""
-    _, place = _suppa_events(table["event_id"], problems)
+    _, place = suppa_events(table["event_id"], problems)
     return call_rows(*place, 1.0, True, False)
 
 
 def suppa_dpsi(table, limits, genes, problems):
     """SUPPA2 ``.dpsi``: value = |ΔPSI|, trusted up to the limit p; the lack of a change shows nothing."""
-    events, place = _suppa_events(table["row"], problems)
+    events, place = suppa_events(table["row"], problems)
     rows = []
     for name in [name for name in table if name.endswith("_dPSI")]:
         change = numbers(events_of(table[name], events), problems).abs()
@@ -76,7 +76,7 @@ def suppa_dpsi(table, limits, genes, problems):
     return pd.concat(rows)
 
 
-def _suppa_events(texts, problems):
+def suppa_events(texts, problems):
     """The identifiers of the retention events among ``texts``, and their places."""
     events = texts[texts.str.contains(";RI:", regex=False, na=False)]
     if events.empty:
@@ -93,27 +93,27 @@ def _suppa_events(texts, problems):
 
 def majiq(table, limits, genes, problems):
     """MAJIQ/voila 2 tsv: ir_coords is the intron, 1-based closed; its PSI is the last of the junctions'."""
-    return _majiq_rows(table, "ir_coords", "mean_psi_per_lsv_junction", 1, 0, genes, problems)
+    return majiq_rows(table, "ir_coords", "mean_psi_per_lsv_junction", 1, 0, genes, problems)
 
 
 def majiq_v1(table, limits, genes, problems):
     """MAJIQ/voila 1 tsv: IR coords are the last base of the exon before and the first base of the one after."""
-    return _majiq_rows(table, "IR coords", "E(PSI) per LSV junction", 0, 1, genes, problems)
+    return majiq_rows(table, "IR coords", "E(PSI) per LSV junction", 0, 1, genes, problems)
 
 
 def majiq_dpsi(table, limits, genes, problems):
     """MAJIQ/voila 2 deltapsi tsv: value = |ΔPSI|, trusted from the limit probability of a change up."""
-    rows = _majiq_rows(table, "ir_coords", "mean_dpsi_per_lsv_junction", 1, 0, genes, problems)
-    changing = _last_item(table.loc[rows.index, "probability_changing"], problems).to_numpy()
+    rows = majiq_rows(table, "ir_coords", "mean_dpsi_per_lsv_junction", 1, 0, genes, problems)
+    changing = last_item(table.loc[rows.index, "probability_changing"], problems).to_numpy()
     return rows.assign(value=rows["value"].abs(), can_retain=changing >= limits["probability"], can_splice=False)
 
 
-def _majiq_rows(table, coords, psi, first, last, genes, problems):
+def majiq_rows(table, coords, psi, first, last, genes, problems):
     table = table[table[coords].notna()]
     span = parts(table[coords], SPAN, "start-end", problems).fillna("0")
     start, end = (whole_numbers(span[name], problems) for name in ("start", "end"))
     start, end = start - first, end - last
-    value = _last_item(table[psi], problems)
+    value = last_item(table[psi], problems)
     chrom = next((name for name in ("seqid", "chr") if name in table), None)
     if chrom:
         return call_rows(table[chrom], start, end, table[column_of(table, problems, "strand")], value, True, True)
@@ -121,7 +121,7 @@ def _majiq_rows(table, coords, psi, first, last, genes, problems):
     return placed_by_gene(gene, start, end, genes, value=value, can_retain=True, can_splice=True)
 
 
-def _last_item(texts, problems):
+def last_item(texts, problems):
     return numbers(texts.str.split(";").str[-1].rename(texts.name), problems)
 
 

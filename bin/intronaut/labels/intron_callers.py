@@ -1,5 +1,6 @@
 """Readers of callers whose rows are introns; each as :mod:`intronaut.labels.callers` says."""
 
+import numpy as np
 import pandas as pd
 
 from intronaut.labels.caller_tables import SPAN, TUPLE, column_of, numbers, parts, places, whole_numbers
@@ -24,6 +25,16 @@ def intronaut(table, limits, genes, problems):
         table["chrom"], start, end, table["strand"], rows["value"], rows["can_retain"], rows["can_splice"]
     )
     return place.join(rows[["sample", "why", *EVIDENCE]])
+
+
+def intronaut_differences(table, limits, genes, problems):
+    """``differences.tsv`` of differential_retention: BED, value = ΔPSI; ``more`` is retained, ``unchanged`` spliced."""
+    start, end = whole_numbers(table["start"], problems), whole_numbers(table["end"], problems)
+    change = table["change"]
+    place = call_rows(table["chrom"], start, end, table["strand"], numbers(table["delta_psi"], problems),
+                      change == "more", change == "unchanged")  # fmt: skip
+    why = np.where(change == "less", "less_retained", table["reason"])
+    return place.assign(sample=table["comparison"], why=why)
 
 
 def irfinder(table, limits, genes, problems):
