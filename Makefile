@@ -25,6 +25,9 @@ demo: $(CORE) $(ENGINE) ## Run the whole study on 6 Mb of human chromosome 19; e
 test: $(VENV) $(ENGINE) ## Run every test, as many files side by side as there are processors
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
 
+test-fast: $(VENV) ## Run the tests that take seconds: those of the library
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --dist loadfile
+
 test-install: $(VENV) ## Install the package into a clean environment of each Python and run it there
 	tests/install.sh $(PYTHONS)
 

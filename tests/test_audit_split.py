@@ -1,22 +1,13 @@
-"""split_introns and audit_split on windows with planted leaks."""
+"""audit_split on windows with planted leaks, split by split_introns."""
 
 import json
 
 import pytest
 
-from planted_leaks import planted_leaks, write_planted
+from planted_leaks import read_column
 
+pytest_plugins = ["leaky_inputs"]
 PARALOGS = ("--identity", 0.75)
-
-
-@pytest.fixture(scope="module")
-def planted():
-    return planted_leaks(1, n_unrelated=40, identities=(1.0, 0.9, 0.8), copies=1)
-
-
-@pytest.fixture
-def inputs(tmp_path, planted):
-    return write_planted(tmp_path, planted[0])
 
 
 def read_pairs(path):
@@ -27,11 +18,6 @@ def read_pairs(path):
     for row in rows:
         found[row["leak"]].add(frozenset((row["name_1"], row["name_2"])))
     return found
-
-
-def read_column(path, column):
-    header, *lines = (line.split("\t") for line in path.read_text().splitlines())
-    return {row[header.index("name")]: row[header.index(column)] for row in lines}
 
 
 def test_random_rows_are_flagged_with_every_planted_pair(tool, tmp_path, inputs, planted):
@@ -74,22 +60,6 @@ def test_a_limit_lets_a_leak_pass(tool, inputs):
     tool("audit_split", "--labels", "paper.tsv", "--windows", fasta, *limits)
 
 
-def test_earlier_groups_are_kept_together(tool, tmp_path, inputs):
-    header, *lines = inputs[0].read_text().splitlines()
-    odd = [int(line.split("\t")[0]) % 2 for line in lines]
-    grouped = [header + "\tgroup"] + [f"{line}\t{number}" for number, line in zip(odd, lines, strict=True)]
-    (tmp_path / "grouped.tsv").write_text("\n".join(grouped) + "\n")
-    tool("split_introns", "grouped.tsv", "--scheme", "folds", "--folds", 2, "-o", "split.tsv")
-    folds = list(read_column(tmp_path / "split.tsv", "split").values())
-    assert len(set(zip(odd, folds, strict=True))) == len(set(folds)) == 2
-
-
-def test_rows_keep_their_order_and_other_columns(tool, tmp_path, inputs):
-    tool("split_introns", inputs[0], "-o", "split.tsv")
-    before, after = (path.read_text().splitlines() for path in (inputs[0], tmp_path / "split.tsv"))
-    assert [line.rsplit("\t", 2)[0] for line in after] == before
-
-
 def test_rows_left_out_of_the_audit_are_counted(tool, tmp_path, inputs):
     labels, fasta = inputs
     tool("split_introns", labels, "--scheme", "chromosome", "-o", "split.tsv")
@@ -105,19 +75,6 @@ def test_rows_left_out_of_the_audit_are_counted(tool, tmp_path, inputs):
     assert summary["rows"] == summary["audited"] + 4 == len(lines) - 2
 
 
-def test_a_part_without_retained_windows_is_refused_before_anything_is_embedded(tool, tmp_path, inputs):
-    labels, _ = inputs
-    header, *rows = (line.split("\t") for line in labels.read_text().splitlines())
-    for number, row in enumerate(rows):
-        row[header.index("label")] = "1" if number < 2 else "0"
-    labels.write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
-    told = tool("split_introns", labels, "--scheme", "folds", "--folds", 4, "-o", "split.tsv", code=65).stderr
-    assert "no retained window in" in told and "the 2 retained lie in" in told
-    assert not (tmp_path / "split.tsv").exists()
-
-
-def test_labels_without_split_or_chromosomes_are_refused(tool, inputs):
+def test_labels_without_a_split_are_refused(tool, inputs):
     labels, fasta = inputs
     assert "no column split" in tool("audit_split", "--labels", labels, "--windows", fasta, code=65).stderr
-    assert "no window on Z" in tool("split_introns", labels, "--test-chromosomes", "Z", code=65).stderr
-    assert "No such file" in tool("split_introns", labels, "--windows", "absent.fa", code=66).stderr

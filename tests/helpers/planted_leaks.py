@@ -71,3 +71,8 @@ def write_planted(folder, windows):
         "".join("{name} {chrom}:{start}-{end}(+)\n{sequence}\n".format(**w).join((">", "")) for w in windows)
     )
     return labels, fasta
+
+
+def read_column(path, column):
+    header, *lines = (line.split("\t") for line in path.read_text().splitlines())
+    return {row[header.index("name")]: row[header.index(column)] for row in lines}
