@@ -1,0 +1,153 @@
+"""Measured values along the genome, base by base: bigWig, bedGraph, and peaks in BED or narrowPeak.
+
+Where a bigWig or bedGraph has no value, nothing is known: NaN, never 0. Peaks are 1 inside and 0 outside. Coordinates
+are 0-based, half-open.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from intronaut.core.errors import BadData, Problems
+from intronaut.core.files import require_file
+from intronaut.io.peaks import read_peaks
+from intronaut.io.tables import read_table
+from intronaut.io.text import numbered_lines
+
+BIGWIG = 0x888FFC26
+SUFFIXES = {
+    "bigwig": (".bw", ".bigwig"), "bedgraph": (".bedgraph", ".bdg", ".bg"),
+    "peaks": (".bed", ".narrowpeak", ".broadpeak"),
+}  # fmt: skip
+SHEET_COLUMNS = ("path", "target", "cell", "kind")
+_HEADERS = ("#", "track", "browser")
+
+
+@dataclass
+class Entry:
+    """One row of a sheet: a file, and the target, cell type and kind that it is of."""
+
+    path: Path
+    target: str
+    cell: str
+    kind: str
+
+
+def read_sheet(path):
+    """The Entries of a table with the columns path, target, cell, kind; paths are relative to its folder.
+
+    Raises BadData that lists empty cells, files that are not there and rows that say the same.
+    """
+    table, problems, entries, seen = read_table(path, SHEET_COLUMNS), Problems(path), [], {}
+    for line, row in enumerate(table.itertuples(index=False), 2):
+        values = {name: getattr(row, name) for name in SHEET_COLUMNS}
+        lacking = [name for name, value in values.items() if pd.isna(value) or not str(value).strip()]
+        if lacking:
+            problems.add(f"no {' and no '.join(lacking)}", line)
+            continue
+        entry = Entry(Path(path).parent / values["path"], values["target"], values["cell"], values["kind"])
+        if not entry.path.is_file():
+            problems.add(f"no such file: {entry.path}", line)
+        if (first := seen.setdefault((entry.target, entry.cell, str(entry.path)), line)) != line:
+            problems.add(f"the same as line {first}", line)
+        entries.append(entry)
+    problems.raise_if_any()
+    if not entries:
+        raise BadData(f"{path}: no tracks; expected one row per file with path, target, cell, kind")
+    return entries
+
+
+def open_track(path):
+    """A track of ``path``, by its first bytes or its name: an object with ``chroms`` (name → length or None) and
+    ``values(chrom, start, end)``, a float64 array."""
+    require_file(path)
+    with open(path, "rb") as handle:
+        head = handle.read(4)
+    if len(head) == 4 and BIGWIG in (struct.unpack("<I", head)[0], struct.unpack(">I", head)[0]):
+        return BigWig(path)
+    name = str(path).lower().removesuffix(".gz")
+    kind = next((kind for kind, suffixes in SUFFIXES.items() if name.endswith(suffixes)), None)
+    if kind == "bedgraph":
+        return Intervals(*read_bedgraph(path), outside=np.nan)
+    if kind == "peaks":
+        peaks = read_peaks(path, own_names=False)
+        return Intervals(peaks["chrom"], peaks["start"], peaks["end"], np.ones(len(peaks)), outside=0.0)
+    what = "a bigWig" if kind == "bigwig" else "bigWig, bedGraph (.bedGraph, .bdg, .bg), BED or narrowPeak"
+    raise BadData(f"{path}: not {what} by its first bytes or its name")
+
+
+class BigWig:
+    """A bigWig file, read by coordinates."""
+
+    def __init__(self, path):
+        import pybigtools
+
+        self.path = path
+        try:
+            self.file = pybigtools.open(str(path))
+            self.chroms = dict(self.file.chroms())
+        except BaseException as problem:  # its own exceptions, and panics of its Rust code
+            if isinstance(problem, KeyboardInterrupt | SystemExit):
+                raise
+            raise BadData(f"{path}: not a whole bigWig ({problem}); copy it again") from problem
+
+    def values(self, chrom, start, end):
+        """The values of ``[start, end)``; NaN without one and beyond the chromosome."""
+        found = np.full(end - start, np.nan)
+        first, last = max(start, 0), min(end, self.chroms[chrom])
+        if first < last:
+            try:
+                found[first - start : last - start] = self.file.values(chrom, first, last, fillna=None)
+            except (OSError, RuntimeError, ValueError) as problem:
+                raise BadData(f"{self.path}: broken at {chrom}:{first}-{last} ({problem}); copy it again") from problem
+        return found
+
+
+class Intervals:
+    """Values of intervals in memory, ``outside`` elsewhere; where intervals overlap the largest value counts."""
+
+    def __init__(self, chrom, start, end, value, outside):
+        table = pd.DataFrame({"chrom": chrom, "start": start, "end": end, "value": value})
+        table = table.sort_values(["chrom", "start"], kind="stable")
+        self.outside, self.chroms, self.parts = outside, {}, {}
+        for name, rows in table.groupby("chrom", sort=False):
+            starts, ends, values = (rows[column].to_numpy() for column in ("start", "end", "value"))
+            self.parts[name] = starts, ends, values, np.maximum.accumulate(ends)
+            self.chroms[name] = None
+
+    def values(self, chrom, start, end):
+        """The values of ``[start, end)``."""
+        found = np.full(end - start, self.outside)
+        starts, ends, values, reach = self.parts[chrom]
+        first, last = np.searchsorted(reach, start, side="right"), np.searchsorted(starts, end, side="left")
+        for at in range(first, last):
+            own = found[max(starts[at] - start, 0) : max(ends[at] - start, 0)]
+            np.fmax(own, values[at], out=own)
+        return found
+
+
+def read_bedgraph(path):
+    """``(chrom, start, end, value)`` arrays of a bedGraph file. Raises BadData that lists every broken line."""
+    chroms, starts, ends, values, problems = [], [], [], [], Problems(path)
+    for number, line in numbered_lines(path):
+        if not line.strip() or line.startswith(_HEADERS):
+            continue
+        fields = line.split()
+        try:
+            chrom, start, end, value = fields[0], int(fields[1]), int(fields[2]), float(fields[3])
+            if not 0 <= start < end or not np.isfinite(value):
+                raise ValueError
+        except (ValueError, IndexError):
+            problems.add(f"{line[:60]!r} is not chrom, start, end and a number", number)
+            continue
+        chroms.append(chrom)
+        starts.append(start)
+        ends.append(end)
+        values.append(value)
+    problems.raise_if_any()
+    if not chroms:
+        raise BadData(f"{path}: no values in it")
+    return np.array(chroms, object), np.array(starts), np.array(ends), np.array(values)
