@@ -26,7 +26,7 @@ Output, a folder:
 """
 
 import time
-from dataclasses import dataclass
+from functools import partial
 
 from intronaut.cli import (
     add_covariates_option,
@@ -62,6 +62,15 @@ def make_parser():
         metavar="GROUP",
         help="all; tf, histone, access or another kind; or COLUMN=VALUE[,VALUE] of the feature table",
     )
+    data.add_argument(
+        "--target",
+        default="label",
+        choices=["label", "level", "counts"],
+        help="label; or the level of retention: psi with psi_n and psi_weight, or counts ir_reads of ir_total",
+    )
+    data.add_argument(
+        "--min-reads", type=positive_int, default=10, metavar="N", help="introns of fewer reads have no level"
+    )
     add_covariates_option(data)
     model = parser.add_argument_group("model")
     kinds = ["logistic", "elasticnet", "lightgbm"]
@@ -85,7 +94,7 @@ def make_parser():
     )
     held_out = parser.add_argument_group("evaluation")
     held_out.add_argument(
-        "--folds", type=positive_int, metavar="N", help="part groups into N folds; ignore column split"
+        "--folds", type=positive_int, metavar="N", help="N folds of whole groups; ignore column split"
     )
     held_out.add_argument(
         "--repeats", type=positive_int, default=1, metavar="R", help="assign groups to --folds R times and average"
@@ -124,9 +133,10 @@ def main(argv):
     features = h5ad.open_features(args.features)
     columns = group_columns(features, args.feature_groups)
     labels, labels_sha256 = tables.read_labels_and_digest(args.labels)
+    labels, low_reads = with_levels(labels, args)
     table, rows, counts = join(features, labels)
     plans = [make_plan(table, args.folds, seed) for seed in (None, *range(args.seed, args.seed + args.repeats - 1))]
-    counts |= held_out.report_rows(table, plans[0], counts, log)
+    counts |= low_reads | held_out.report_rows(table, plans[0], counts, log)
     known = plans[0].known
     user = read_covariates(table, args.covariates, args.allow_missing, log)
     extra = covariates(table, known, user.values)
@@ -141,22 +151,49 @@ def main(argv):
         matrices |= {"covariates": matrix_of(None, None, None, extra, d=extra.shape[1]), "combined": both}
     else:
         log.warn("no covariate column varies: there is no baseline to compare with")
-    fitted = {name: fit_one(name, matrix, table, plans, args, log) for name, matrix in matrices.items()}
-    if args.shuffle_control:
-        fitted["shuffled"] = fit_one(
-            "shuffled", matrices["features"], permuted(table, plans[0], args), plans, args, log
-        )
+    fitted = fit_all(matrices, table, plans, args, log)
     evaluations = {name: one.evaluation for name, one in fitted.items()}
     more = {"rows": counts}
     if args.near_copies:
-        more["without_near_copies"] = held_out.without_copies(evaluations, args.near_copies)
-        report_copies(more["without_near_copies"], log)
+        more["without_near_copies"] = held_out.without_copies(evaluations, args.near_copies, log)
+    main_one = fitted["features"]
     with whole_folder(args.output, MODEL_FILES) as folder:
         held_out.write_evaluations(folder, table, plans[0], evaluations, more)
-        tables.write_table(folder / "path.tsv", fitted["features"].found.path)
-        notes = notes_of(args, features, fitted["features"], table["label"][known], user)
+        tables.write_table(folder / "path.tsv", main_one.found.path)
+        notes = notes_of(args, features, main_one, table[known], user)
         notes |= {"labels_sha256": labels_sha256, "cost": cost_of(started, len(table), features)}
-        write_model(folder, notes, features.var.iloc[columns], matrices["features"].scale, fitted["features"].found)
+        write_model(folder, notes, features.var.iloc[columns], matrices["features"].scale, main_one.found)
+        write_decisions(folder, args, main_one.found, table, plans[0], matrices["features"])
+
+
+def with_levels(labels, args):
+    """The labels of the rows to fit, and what is counted of rows with too few reads; unchanged for --target label."""
+    from intronaut.models.fitting import level_rows
+    from intronaut.models.level import read_levels
+
+    if args.target == "label":
+        return labels, {}
+    labels, low = level_rows(labels, read_levels(labels, args.target, args.labels), args.min_reads)
+    return labels, {"low_reads": low}
+
+
+def fit_all(matrices, table, plans, args, log):
+    """The Fitted of every set of columns, and of permuted labels where they are asked for."""
+    from intronaut.models.fitting import fit_labels, fit_to_levels
+    from intronaut.models.level import read_levels
+
+    kind = partial(learn, args=args)
+    if args.target != "label":
+        levels = read_levels(table, args.target, args.labels)
+        return {
+            name: fit_to_levels(name, matrix, table, plans[0], levels, kind, args, log)
+            for name, matrix in matrices.items()
+        }
+    fitted = {name: fit_labels(name, matrix, table, plans, kind, args, log) for name, matrix in matrices.items()}
+    if args.shuffle_control:
+        shuffled = permuted(table, plans[0], args)
+        fitted["shuffled"] = fit_labels("shuffled", matrices["features"], shuffled, plans, kind, args, log)
+    return fitted
 
 
 def permuted(table, plan, args):
@@ -167,18 +204,6 @@ def permuted(table, plan, args):
 
     rng = np.random.default_rng(args.seed)
     return table.assign(label=permute_labels_by_group(table["label"].to_numpy(), plan.groups, plan.fold, rng))
-
-
-def report_copies(summary, log):
-    """Log what is left of AUROC and gain without near-copies."""
-    from intronaut.models.held_out import interval_words
-
-    told = f"{summary['left_out']:,} of {summary['of']:,} held-out windows have a near-copy in another part"
-    if "metrics" in summary:
-        told += f"; without them AUROC {interval_words(summary['metrics']['features']['auroc'])}"
-    if "gain" in summary:
-        told += f", gain {interval_words(summary['gain']['combined_minus_covariates']['auroc'], '+')}"
-    log.note(told)
 
 
 def check_options(parser, args):
@@ -197,6 +222,14 @@ def check_options(parser, args):
     }
     model = f"--model {args.model}{' --preset paper' if paper else ''}"
     refuse_without_effect(parser, args, [name for name, heeds in heeded.items() if not heeds], f"with {model}")
+    if args.target != "label":
+        if paper:
+            raise UsageError("--preset paper: the paper fits labels, not levels")
+        binary = ["class_weight", "calibrate", "shuffle_control", "threshold", "near_copies", "repeats", "bootstrap"]
+        refuse_without_effect(parser, args, binary, f"with --target {args.target}")
+    elif args.min_reads != parser.get_default("min_reads"):
+        raise UsageError("--min-reads: without effect with --target label, whose reads label_introns has judged")
+    Rule.parse(args.threshold)
     if args.repeats > 1 and not args.folds:
         raise UsageError("--repeats: needs --folds, because a given split is only one")
 
@@ -206,48 +239,8 @@ def reads_raw(args):
     return args.model == "lightgbm" or args.preset == "paper"
 
 
-@dataclass
-class Fitted:
-    """The CrossFit of the first assignment of groups to folds, the calibration of its final model, the Evaluation."""
-
-    found: object
-    calibration: dict | None
-    evaluation: object
-
-
-def fit_one(name, matrix, table, plans, args, log):
-    """Fit, calibrate and evaluate one set of columns by every plan; returns a Fitted."""
-    from intronaut.models import held_out
-    from intronaut.models.calibration import calibrate, is_flat
-
-    labels, evaluations, first = table["label"].to_numpy(), [], None
-    for plan in plans:
-        found = learn(name, matrix, labels, plan, args)
-        if "converged" in found.path and not found.path["converged"].all():
-            log.warn(f"{name}: {(~found.path['converged']).sum()} fits stopped before --tolerance; see path.tsv")
-        for sentence in found.warnings:
-            log.warn(f"{name}: {sentence}")
-        found, maps = calibrate(found, labels, plan, args.calibrate)
-        if flat := sum(map(is_flat, maps.values())):
-            log.warn(
-                f"{name}: --calibrate {args.calibrate} has slope 0 for {flat} of {len(maps)} models, which give every "
-                "intron the base rate: on inner folds retention does not rise with their logit"
-            )
-        first = first or (found, maps[None])
-        evaluation = held_out.evaluate_held_out(
-            table, plan, found.logits, found.refitted, replicates=args.bootstrap, seed=args.seed
-        )
-        evaluation.summary |= {"model": args.model, "columns": name}
-        evaluations.append(evaluation)
-    evaluation = held_out.average(evaluations)
-    held_out.log_evaluation(name, evaluation, log)
-    return Fitted(*first, evaluation)
-
-
-def learn(name, matrix, labels, plan, args):
-    """The CrossFit of the kind of model that was asked for."""
-    from functools import partial
-
+def learn(name, matrix, labels, plan, weights, *, args):
+    """The CrossFit of the kind of model that was asked for; ``weights`` are those of cross_fit, or None."""
     import numpy as np
 
     from intronaut.models import elastic_net, logistic
@@ -258,7 +251,9 @@ def learn(name, matrix, labels, plan, args):
         from intronaut.models import lightgbm
 
         how = {"preset": args.preset, "trials": args.trials, "threads": args.threads, "seed": args.seed}
-        return lightgbm.cross_fit(matrix, labels, plan, balance=balance, **how)
+        # trees take one weight per row: by the overdispersion among all training rows
+        weights = None if weights is None else weights[:, 0]
+        return lightgbm.cross_fit(matrix, labels, plan, balance=balance, weights=weights, **how)
     if args.preset == "paper":
         from intronaut.paper.logistic import cross_fit as cross_fit_as_paper
 
@@ -273,7 +268,7 @@ def learn(name, matrix, labels, plan, args):
         ridge = np.where(covariate, c / COVARIATE_C, 1.0)
         return solver(matrix, labels, row_weights, c, ridge=ridge, start=start, tolerance=args.tolerance)
 
-    return cross_fit(matrix, labels, plan, args.c_values, solve, balance=balance)
+    return cross_fit(matrix, labels, plan, args.c_values, solve, balance=balance, weights=weights)
 
 
 def window_lengths(features):
@@ -283,10 +278,13 @@ def window_lengths(features):
 
 
 def notes_of(args, features, fitted, trained, user):
-    """What model.json says of how the final model was fitted; ``trained`` are the labels of its rows."""
+    """What model.json says of how the final model was fitted; ``trained`` are the rows that it learnt from."""
     from intronaut import __version__
 
+    prevalence = trained["label"].mean() if args.target == "label" else fitted.evaluation.summary["mean_level"]
     notes = {
+        "target": args.target,
+        "rho": fitted.rho,
         "kind": args.model,
         "preset": args.preset,
         "tool": "fit",
@@ -299,7 +297,7 @@ def notes_of(args, features, fitted, trained, user):
         "folds": args.folds,
         "repeats": args.repeats,
         "rows_trained": len(trained),
-        "prevalence_trained": float(trained.mean()),
+        "prevalence_trained": float(prevalence),
         "seed": args.seed,
         "features": features.provenance,
         "window_lengths": window_lengths(features),
@@ -326,6 +324,19 @@ def cost_of(started, n_windows, features):
         "peak_bytes": peak_bytes(),
         "parameters_frozen": frozen,
     }
+
+
+def write_decisions(folder, args, found, table, plan, matrix):
+    """What predict decides by: domain.safetensors; of labels threshold.json and conformal.tsv too."""
+    from intronaut.core.files import write_json
+    from intronaut.models import conformal, domain, threshold
+
+    domain.write_domain(folder, domain.learn_domain(matrix, plan.fold))
+    if args.target != "label":
+        return
+    labels = table["label"].to_numpy()
+    write_json(folder / "threshold.json", threshold.summarise(args.threshold, found, labels, plan, args.seed))
+    conformal.write_scores(folder, conformal.conformal_scores(labels, found.out_of_fold(plan), plan.groups))
 
 
 def write_model(folder, notes, var, scale, found):

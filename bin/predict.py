@@ -59,6 +59,8 @@ def main(argv):
     tool, given = read_notes(args.model).get("tool"), "windows" if args.windows else "features"
     if tool in READS and given != READS[tool]:
         raise UsageError(f"{args.model} is a model of {tool}: give --{READS[tool]}")
+    if args.sets is not None and read_notes(args.model).get("target", "label") != "label":
+        raise UsageError("--sets: for models of labels, not of levels")
     if args.features:
         names, logits, notes = from_features(*open_on_features(args.model, args.features, log), args.threads)
     else:

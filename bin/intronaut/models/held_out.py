@@ -9,6 +9,7 @@ from intronaut.core.errors import BadData
 from intronaut.io.tables import read_table, write_table
 from intronaut.models.cross_validation import UNUSED
 from intronaut.stats.jackknife import mean_of
+from intronaut.stats.level_metrics import evaluate_levels
 from intronaut.stats.metrics import (
     as_written,
     evaluate,
@@ -102,6 +103,41 @@ def evaluate_held_out(table, plan, logits, refitted, *, labels=None, replicates,
     return evaluation
 
 
+def evaluate_held_out_levels(table, plan, found, levels, weights, seed):
+    """The Evaluation of the held-out rows by their measured levels, whose predictions also hold psi and weight.
+
+    Args:
+        table: the rows, with ``class``, the label by thresholds (1, 0, NaN), which the fit has not seen.
+        found: the CrossFit; ``levels`` the Levels of all rows, ``weights`` ``(n,)`` of the held-out ones.
+    """
+    predictions = prediction_table(table.assign(label=0), found.logits, plan.fold_names(), plan.judged)
+    held_out = table[plan.judged].reset_index(drop=True)
+    measured = {"psi": as_written(levels.y[plan.judged]), "weight": as_written(weights[plan.judged])}
+    predictions = predictions.assign(label=held_out["class"].astype("Int64"), **measured)
+    null = np.full(len(levels.y), np.nan)
+    for outer in plan.outers:
+        training = plan.trains(() if outer is None else {outer})
+        # the weights of these rows are those of their own models, which differ from this model's by ρ only
+        mean = np.average(levels.y[training], weights=_known(weights, levels)[training])
+        null[plan.judged_by(outer)] = np.log(mean / (1 - mean))
+    inputs = {
+        "groups": plan.groups[plan.judged],
+        "replicates": 0,
+        "seed": seed,
+        "refitted": None if found.refitted is None else np.stack([as_written(r[plan.judged]) for r in found.refitted]),
+        "null_logits": null[plan.judged],
+    }
+    evaluation = Evaluation(predictions, *evaluate_levels(predictions, **inputs), inputs)
+    evaluation.summary["judged"] = "out-of-fold" if plan.nested else "test rows"
+    return evaluation
+
+
+def _known(weights, levels):
+    """The weights, of training rows that are not held out by their reads or alike."""
+    reads = levels.n if levels.weights is None else levels.weights
+    return np.where(np.isfinite(weights), weights, reads)
+
+
 def average(evaluations):
     """The Evaluation of repeated cross-validation: metrics and what is left out averaged over the repeats.
 
@@ -123,6 +159,12 @@ def average(evaluations):
 def log_evaluation(name, evaluation, log):
     """One line with AUROC and average precision, and the warnings of the evaluation."""
     metrics = evaluation.summary["metrics"]
+    if "auroc" not in metrics:
+        explained, correlation = (interval_words(metrics[metric]) for metric in ("deviance_explained", "spearman"))
+        log.note(f"{name}: deviance explained {explained}, Spearman correlation within folds {correlation}")
+        for sentence in evaluation.summary["warnings"]:
+            log.warn(f"{name}: {sentence}")
+        return
     auroc, precision = (interval_words(metrics[metric]) for metric in ("auroc", "average_precision"))
     chance = metrics["average_precision_by_chance"]["value"]
     log.note(f"{name}: AUROC {auroc}, average precision {precision}, by chance {chance:.3f}")
@@ -155,19 +197,22 @@ def read_copies(path, names):
     return copied
 
 
-def without_copies(evaluations, path):
-    """Metrics and gains of the held-out windows that have no near-copy elsewhere, for metrics.json."""
+def without_copies(evaluations, path, log):
+    """Metrics and gains of the held-out windows that have no near-copy elsewhere, for metrics.json; logs them."""
     copied = read_copies(path, evaluations["features"].predictions["name"])
-    result = {"left_out": int(copied.sum()), "of": len(copied)}
-    if not copied.any():
-        return result
     if copied.all():
         raise BadData(f"{path}: every held-out window has a near-copy in another part")
-    kept = {
-        name: evaluations[name].only(~copied) for name in ("features", "covariates", "combined") if name in evaluations
-    }
-    result["metrics"] = {name: one.summary["metrics"] for name, one in kept.items()}
-    return result | ({"gain": gains(kept)} if "covariates" in kept else {})
+    result, told = {"left_out": int(copied.sum()), "of": len(copied)}, ""
+    if copied.any():
+        names = [name for name in ("features", "covariates", "combined") if name in evaluations]
+        kept = {name: evaluations[name].only(~copied) for name in names}
+        result["metrics"] = {name: one.summary["metrics"] for name, one in kept.items()}
+        told = f"; without them AUROC {interval_words(result['metrics']['features']['auroc'])}"
+        if "covariates" in kept:
+            result["gain"] = gains(kept)
+            told += f", gain {interval_words(result['gain']['combined_minus_covariates']['auroc'], '+')}"
+    log.note(f"{result['left_out']:,} of {result['of']:,} held-out windows have a near-copy in another part{told}")
+    return result
 
 
 def write_evaluations(folder, table, plan, evaluations, more):
@@ -190,13 +235,15 @@ def write_evaluations(folder, table, plan, evaluations, more):
         summary["gain"] = gains(evaluations)
     if "shuffled" in evaluations:
         summary["label_shuffle"] = evaluations["shuffled"].summary["metrics"]
-    held_out = table[plan.judged].reset_index(drop=True)
-    within, strata = stratified_auroc(main.predictions, held_out, main.inputs["groups"], main.inputs["seed"])
-    write_table(folder / "strata.tsv", strata)
+    if "auroc" in main.point:
+        held_out = table[plan.judged].reset_index(drop=True)
+        within, strata = stratified_auroc(main.predictions, held_out, main.inputs["groups"], main.inputs["seed"])
+        write_table(folder / "strata.tsv", strata)
+        more = more | {"auroc_within_strata": within}
     if main.repeats:
         repeats = [one.predictions.assign(repeat=number) for number, one in enumerate(main.repeats, 2)]
         write_table(folder / "repeats.tsv", pd.concat(repeats))
-    write_evaluation(folder, main.predictions, summary | {"auroc_within_strata": within} | more)
+    write_evaluation(folder, main.predictions, summary | more)
 
 
 def write_refits(folder, evaluation):

@@ -297,9 +297,9 @@ def gain(better, base, n_groups=None):
     """
     values, difference = better[0] - base[0], better[1] - base[1]
     result = {}
-    for name in METRICS:
+    for name in values.index:
         found = difference.interval(name, values[name])
-        known = name in SMOOTH and found["se"] is not None
+        known = name in difference.left_out and found["se"] is not None
         result[name] = found | {"p": two_sided_p(found["value"], found["se"], found["df"]) if known else None}
     return result
 

@@ -1,0 +1,85 @@
+"""One set of columns fitted under every plan of folds and evaluated held out: to labels, or to measured levels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from intronaut.models import held_out
+from intronaut.models.calibration import calibrate, is_flat
+from intronaut.models.cross_validation import CrossFit
+from intronaut.models.level import fit_levels
+
+
+@dataclass
+class Fitted:
+    """The CrossFit of the first plan, the calibration of its final model, and the Evaluation. Of fits to levels ``rho``
+    maps each judged fold, and None for the final model, to its overdispersion."""
+
+    found: CrossFit
+    calibration: dict | None
+    evaluation: held_out.Evaluation
+    rho: dict | None = None
+
+
+def fit_labels(name, matrix, table, plans, learn, args, log):
+    """Fit, calibrate and evaluate one set of columns by every plan; returns a Fitted.
+
+    Args:
+        learn: ``(name, matrix, labels, plan, weights) -> CrossFit``.
+        args: ``calibrate``, ``model``, ``bootstrap`` and ``seed``.
+    """
+    labels, evaluations, first = table["label"].to_numpy(), [], None
+    for plan in plans:
+        found = learn(name, matrix, labels, plan, None)
+        report_fit(name, found, log)
+        found, maps = calibrate(found, labels, plan, args.calibrate)
+        if flat := sum(map(is_flat, maps.values())):
+            log.warn(
+                f"{name}: --calibrate {args.calibrate} has slope 0 for {flat} of {len(maps)} models, which give every "
+                "intron the base rate: on inner folds retention does not rise with their logit"
+            )
+        first = first or (found, maps[None])
+        evaluation = held_out.evaluate_held_out(
+            table, plan, found.logits, found.refitted, replicates=args.bootstrap, seed=args.seed
+        )
+        evaluation.summary |= {"model": args.model, "columns": name}
+        evaluations.append(evaluation)
+    evaluation = held_out.average(evaluations)
+    held_out.log_evaluation(name, evaluation, log)
+    return Fitted(*first, evaluation)
+
+
+def fit_to_levels(name, matrix, table, plan, levels, learn, args, log):
+    """Fit one set of columns to the Levels of its rows and evaluate it by them; returns a Fitted."""
+    found, weights, rho = fit_levels(levels, plan, lambda y, weights: learn(name, matrix, y, plan, weights))
+    report_fit(name, found, log)
+    evaluation = held_out.evaluate_held_out_levels(table, plan, found, levels, weights, args.seed)
+    rho = {"final" if outer is None else str(outer): value for outer, value in rho.items()}
+    evaluation.summary |= {"model": args.model, "columns": name, "target": args.target, "rho": rho or None}
+    held_out.log_evaluation(name, evaluation, log)
+    return Fitted(found, None, evaluation, rho or None)
+
+
+def report_fit(name, found, log):
+    """Log what the fits show of themselves."""
+    if "converged" in found.path and not found.path["converged"].all():
+        log.warn(f"{name}: {(~found.path['converged']).sum()} fits stopped before --tolerance; see path.tsv")
+    for sentence in found.warnings:
+        log.warn(f"{name}: {sentence}")
+
+
+def level_rows(labels, levels, min_reads):
+    """A labels table whose ``label`` parts introns by their level, so that folds come out even; for fits to levels.
+
+    ``label`` is 1 above the median level, else 0, and NaN without a level or with fewer than ``min_reads`` reads;
+    ``class`` is the label by thresholds.
+
+    Returns ``(labels, number of rows with too few reads)``.
+    """
+    # a level without counts behind it has one read for all it is known
+    counted = levels.counted
+    low = np.isfinite(levels.y) & counted & (levels.n < min_reads)
+    known = np.isfinite(levels.y) & ~low
+    above = (levels.y > np.median(levels.y[known])) if known.any() else known
+    label = np.where(known, above.astype(float), np.nan)
+    return labels.assign(label=label, **{"class": labels["label"]}), int(low.sum())

@@ -1,0 +1,112 @@
+"""Fits to the level of retention itself: shares of reads, weighted by how much their counts can tell."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from intronaut.core.errors import BadData
+from intronaut.models.cross_validation import left_out_sets
+
+FIRST_RHO = 0.1
+SMALLEST_RHO, LARGEST_RHO = 1e-4, 0.9
+# fitted probabilities nearer to 0 or 1 than this would give single rows any weight in the moments
+SMALLEST_P = 1e-6
+
+
+@dataclass
+class Levels:
+    """Measured levels ``y`` and the reads ``n`` behind them, ``(n,)`` float64, NaN where not measured; ``weights``
+    where they are known beforehand; ``counted`` whether ``n`` are reads, so that overdispersion can be estimated."""
+
+    y: np.ndarray
+    n: np.ndarray
+    weights: np.ndarray | None
+    counted: bool
+
+
+def read_levels(labels, target, path):
+    """The Levels of a labels table.
+
+    ``counts`` reads ``ir_reads`` of ``ir_total``; ``level`` reads ``psi`` with ``psi_n`` and ``psi_weight``, or ``psi``
+    alone, whose rows then count alike (Papke & Wooldridge 1996, J Appl Econom 11:619). Rows without reads are NaN.
+
+    Raises BadData for lacking columns, and for levels outside 0 to 1.
+    """
+    wanted = ("ir_reads", "ir_total") if target == "counts" else ("psi",)
+    lacking = [name for name in wanted if name not in labels]
+    if lacking:
+        raise BadData(
+            f"{path}: no column {', '.join(lacking)} for --target {target}; label_introns writes them for reads"
+        )
+    number = {name: pd.to_numeric(labels[name], errors="coerce").to_numpy(float) for name in labels.columns
+              if name in (*wanted, "psi_n", "psi_weight")}  # fmt: skip
+    if target == "counts":
+        n = np.where(number["ir_total"] > 0, number["ir_total"], np.nan)
+        levels = Levels(number["ir_reads"] / n, n, None, True)
+    else:
+        n = number.get("psi_n", np.where(np.isnan(number["psi"]), np.nan, 1.0))
+        levels = Levels(number["psi"], n, number.get("psi_weight"), "psi_n" in number)
+    outside = (levels.y < 0) | (levels.y > 1)
+    if outside.any():
+        name = labels["name"].to_numpy()[outside][0]
+        raise BadData(f"{path}: {outside.sum()} levels lie outside 0 to 1, first that of {name!r}")
+    return levels
+
+
+def overdispersion(y, n, p):
+    """Williams's (1982, Appl Stat 31:144) ρ by moments: the excess variance of read shares around ``p``.
+
+    Solves Σ v (z - 1) = ρ Σ v (n - 1) with z = (k - n p)² / (n p (1 - p)) and v = 1 / (1 + ρ (n - 1)), k = n y; clipped
+    to 0.0001 to 0.9.
+    """
+    p = np.clip(p, SMALLEST_P, 1 - SMALLEST_P)
+    z = n * (y - p) ** 2 / (p * (1 - p))
+
+    def excess(rho):
+        return np.sum((z - 1 - rho * (n - 1)) / (1 + rho * (n - 1)))
+
+    if excess(SMALLEST_RHO) <= 0:
+        return SMALLEST_RHO
+    return float(brentq(excess, SMALLEST_RHO, LARGEST_RHO)) if excess(LARGEST_RHO) < 0 else LARGEST_RHO
+
+
+def read_weights(n, rho):
+    """n / (1 + ρ (n - 1)): no intron counts for more than 1/ρ reads."""
+    return n / (1 + rho * (n - 1))
+
+
+def fit_levels(levels, plan, learn):
+    """Fit levels with weights that know their overdispersion, estimated where each model is trained.
+
+    Args:
+        levels: the Levels of the rows of the plan.
+        learn: ``(y, weights) -> CrossFit`` with weights ``(n, sets)`` in the order of left_out_sets.
+
+    Returns:
+        ``(found, weights, rho)``: the CrossFit; the weight ``(n,)`` of each held-out row; ``{judged fold, or None for
+        the final model: ρ}``, empty where the weights were known or no reads were counted.
+    """
+    sets = left_out_sets(plan)
+    if levels.weights is not None or not levels.counted:
+        weights = np.ones(len(levels.y)) if levels.weights is None else levels.weights
+        return learn(levels.y, np.repeat(weights[:, None], len(sets), axis=1)), weights, {}
+    first = read_weights(levels.n, FIRST_RHO)
+    found = learn(levels.y, np.repeat(first[:, None], len(sets), axis=1))
+    rho_of_set = {}
+    for folds in sets:
+        # inner predictions of one of the folds left out; rows of the other take no part
+        outer = min(folds) if folds and plan.nested else None
+        inner = found.inner[outer]
+        rows = np.isfinite(inner) & ~np.isin(plan.fold, list(folds))
+        rho_of_set[folds] = overdispersion(levels.y[rows], levels.n[rows], expit(inner[rows]))
+    weights = np.stack([read_weights(levels.n, rho_of_set[folds]) for folds in sets], axis=1)
+    found = learn(levels.y, weights)
+    rho = {outer: rho_of_set[frozenset() if outer is None else frozenset([outer])] for outer in plan.outers}
+    own = np.full(len(levels.y), np.nan)
+    for outer in plan.outers:
+        rows = plan.judged_by(outer)
+        own[rows] = read_weights(levels.n[rows], rho[outer])
+    return found, own, rho
