@@ -106,6 +106,12 @@ def make_parser():
         "--shuffle-control", action="store_true", help="fit labels permuted by whole groups too: AUROC must be 0.5"
     )
     held_out.add_argument(
+        "--threshold",
+        default="cost:1,1",
+        metavar="RULE",
+        help="from which probability predict calls an intron retained: cost:FN,FP, f1, recall:R or precision:P",
+    )
+    held_out.add_argument(
         "--near-copies", metavar="TSV", help="pairs of audit_split: give metrics without windows that have a copy, too"
     )
     out = parser.add_argument_group("output")
@@ -208,6 +214,8 @@ def permuted(table, plan, args):
 
 def check_options(parser, args):
     """Refuse a model that the paper has not, and options of which the model that was asked for would take no notice."""
+    from intronaut.models.threshold import Rule
+
     paper = args.preset == "paper"
     if paper and args.model == "elasticnet":
         raise UsageError("--preset paper: the paper fits no elastic net")

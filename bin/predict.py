@@ -12,8 +12,15 @@ options are refused. Both strands of a locus are averaged, and the model's calib
 Or reads a model folder of finetune and a FASTA file of windows as long as those it was trained on; others are refused.
 The strands are read as in training, both averaged unless it read one only.
 
-Output: predictions.tsv, one line a locus in the order of the features, or a window in the order of the FASTA file:
+Output: predictions.tsv, one line per locus in the order of the features, or per window in the order of the FASTA file:
   name label split fold p_retained logit     (label, split and fold are NA: nothing is known of these windows)
+  call                         1 where p_retained reaches the model's threshold (fit --threshold), else 0
+  out_of_domain                1 where a window is unlike those the model was trained on, by either distance: domain_t2
+                               along the main axes of the training features and domain_q across them, as ratios to the
+                               limits within which 99 % of training windows lie
+  set_spliced set_retained     with --sets: 1 where the class is in the prediction set of the window
+The last seven are of models of fit only. A set holds the true label of introns of new genes at the given rate, for
+each class by itself, on average over data sets: not given the features of one intron, and not after --prevalence.
 
 A model learns how common retention is among its training windows. Where it is as common as --prevalence instead, the
 logits are shifted by the difference of the log odds.
@@ -27,6 +34,8 @@ from intronaut.core.log import Log
 
 # what a model of each tool predicts from
 READS = {"fit": "features", "finetune": "windows"}
+# share of windows outside the domain of the training windows above which there is a warning
+MOST_OUTSIDE = 0.2
 
 
 def make_parser():
@@ -38,6 +47,9 @@ def make_parser():
     given.add_argument("--windows", metavar="FASTA", help="the new windows, plain, gzip or -, for a model of finetune")
     how = parser.add_argument_group("prediction")
     how.add_argument("--prevalence", type=fraction, metavar="P", help="share of retained introns where these come from")
+    how.add_argument(
+        "--sets", type=fraction, metavar="RATE", help="write sets that hold the label at this rate, as 0.9"
+    )
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", default="-", metavar="TSV", help="predictions to write")
     add_run_options(parser, threads=True, device=True)
@@ -46,9 +58,10 @@ def make_parser():
 
 def main(argv):
     args = make_parser().parse_args(argv)
-    if args.prevalence in (0.0, 1.0):
-        raise UsageError("--prevalence: must lie between 0 and 1")
+    check_options(args)
     log = Log("predict", args)
+    from pathlib import Path
+
     import pandas as pd
     from scipy.special import expit, logit
 
@@ -62,27 +75,69 @@ def main(argv):
     if args.sets is not None and read_notes(args.model).get("target", "label") != "label":
         raise UsageError("--sets: for models of labels, not of levels")
     if args.features:
-        names, logits, notes = from_features(*open_on_features(args.model, args.features, log), args.threads)
+        names, logits, notes, more = from_features(*open_on_features(args.model, args.features, log), args)
     else:
-        names, logits, notes = from_windows(args, log)
+        (names, logits, notes), more = from_windows(args, log), {}
     if args.prevalence is not None:
         logits = logits + logit(args.prevalence) - logit(notes["prevalence_trained"])
     table = pd.DataFrame({"name": names, "p_retained": expit(logits), "logit": logits})
-    tables.write_table(args.output, table.reindex(columns=list(tables.PREDICTION_COLUMNS)))
+    table = table.reindex(columns=list(tables.PREDICTION_COLUMNS))
+    table = table.assign(**called(Path(args.model), table["p_retained"].to_numpy()), **more)
+    tables.write_table(args.output, table)
     log.note(f"{len(table):,} windows, mean probability of retention {table['p_retained'].mean():.3f}")
+    if more and (share := table["out_of_domain"].mean()) > MOST_OUTSIDE:
+        log.warn(f"{share:.0%} of the windows are unlike those that the model was trained on: see out_of_domain")
 
 
-def from_features(model, features, columns, threads):
-    """Names of all loci, their calibrated logits float64, and the notes of the model."""
+def check_options(args):
+    """Raise UsageError for rates that are none, and for sets that would promise what they cannot keep."""
+    for name in ("prevalence", "sets"):
+        if getattr(args, name) in (0.0, 1.0):
+            raise UsageError(f"--{name}: must lie between 0 and 1")
+    if args.sets is not None and args.prevalence is not None:
+        raise UsageError(
+            "--sets with --prevalence: sets hold their rate only at the prevalence of the training windows"
+        )
+    if args.sets is not None and args.windows:
+        raise UsageError("--sets: for models of fit")
+
+
+def called(folder, probabilities):
+    """``{"call": …}`` by the threshold of the model folder: NA where its rule was not reached; empty without one."""
+    import json
+
     import numpy as np
 
+    path = folder / "threshold.json"
+    if not path.exists():
+        return {}
+    threshold = json.loads(path.read_text(encoding="utf-8"))["threshold"]
+    return {"call": np.nan if threshold is None else (probabilities >= threshold).astype(int)}
+
+
+def from_features(model, features, columns, args):
+    """Names of all loci, their calibrated logits float64, the notes of the model, and columns on domain and sets."""
+    from pathlib import Path
+
+    import numpy as np
+
+    from intronaut.models import conformal, domain
     from intronaut.models.calibration import apply_calibration
     from intronaut.models.design_matrix import Matrix, Scale, every_locus
 
+    folder = Path(args.model)
     rows, names = every_locus(features)
-    matrix = Matrix(features, rows, columns, scale=Scale.identity(len(columns)), memory=0, threads=threads)
-    logits = np.concatenate(list(matrix.map(lambda block, values: model.logits(values.astype(float)))))
-    return names, apply_calibration(model.notes["calibration"], logits), model.notes
+    matrix = Matrix(features, rows, columns, scale=Scale.identity(len(columns)), memory=0, threads=args.threads)
+    trained, scores = domain.read_domain(folder), conformal.read_scores(folder) if args.sets is not None else None
+
+    def work(block, values):
+        values = values.astype(float)
+        return np.stack([model.logits(values), *trained.ratios(values)])
+
+    logits, t2, q = np.concatenate(list(matrix.map(work)), axis=1)
+    logits = apply_calibration(model.notes["calibration"], logits)
+    more = {"out_of_domain": ((t2 > 1) | (q > 1)).astype(int), "domain_t2": t2, "domain_q": q}
+    return names, logits, model.notes, more | ({} if scores is None else conformal.sets(logits, scores, args.sets))
 
 
 def from_windows(args, log):

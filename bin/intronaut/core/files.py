@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import json
 import os
 import shutil
 import stat
@@ -124,6 +125,13 @@ def whole_file(path, mode="w"):
         if not special and not waits:
             with contextlib.suppress(OSError):
                 part.unlink()
+
+
+def write_json(path: str | Path, content: dict) -> None:
+    """Write a dict as indented JSON with sorted keys, whole or not at all."""
+    with whole_file(path) as out:
+        json.dump(content, out, indent=1, sort_keys=True, ensure_ascii=False)
+        out.write("\n")
 
 
 def _open_part(part, path, mode):

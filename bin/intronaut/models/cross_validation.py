@@ -161,6 +161,10 @@ class CrossFit:
     refitted: np.ndarray | None = None
     warnings: list = field(default_factory=list)
 
+    def out_of_fold(self, plan):
+        """The logits ``(n,)`` of training rows by models that have not seen their fold; NaN elsewhere."""
+        return np.where(plan.judged, self.logits, np.nan) if plan.nested else self.inner[None]
+
 
 def left_out_sets(plan):
     """The sets of folds to train without: none, each held-out one, and pairs where a judged one is never to be seen."""

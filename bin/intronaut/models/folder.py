@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from intronaut.core.errors import BadData
-from intronaut.core.files import require_file, whole_file
+from intronaut.core.files import require_file, whole_file, write_json
 from intronaut.io.tables import write_table
 from intronaut.io.window_cut import refuse_different_cut
 from intronaut.models.design_matrix import names_digest
@@ -27,6 +27,7 @@ MODEL_FILES += (
     "repeats.tsv",
     "refits.tsv",
 )
+MODEL_FILES += ("threshold.json", "conformal.tsv", "domain.safetensors")
 MODEL_FILES += ("covariates", "combined", "shuffled", "seed[0-9]*")
 
 
@@ -101,9 +102,7 @@ def _write_notes(folder, notes, var):
         "n_features": len(var),
         "names_sha256": names_digest(var.index),
     }
-    with whole_file(folder / "model.json") as out:
-        json.dump(notes, out, indent=1, sort_keys=True, ensure_ascii=False)
-        out.write("\n")
+    write_json(folder / "model.json", notes)
 
 
 def read_model(folder):

@@ -5,7 +5,6 @@ within folds (:mod:`intronaut.stats.within_folds`), and intervals leave out whol
 training (:mod:`intronaut.stats.jackknife`).
 """
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,7 @@ from scipy.stats import rankdata
 
 from intronaut import __version__
 from intronaut.core.errors import BadData
-from intronaut.core.files import whole_file
+from intronaut.core.files import write_json
 from intronaut.io.tables import PREDICTION_COLUMNS, write_table
 from intronaut.stats import within_folds as ranks
 from intronaut.stats.bootstrap import LEVEL, resampler
@@ -392,6 +391,4 @@ def as_written(values):
 def write_evaluation(folder, predictions, summary):
     """Write predictions.tsv and metrics.json into a folder."""
     write_table(folder / "predictions.tsv", predictions)
-    with whole_file(folder / "metrics.json") as out:
-        json.dump(summary, out, indent=1, sort_keys=True, ensure_ascii=False)
-        out.write("\n")
+    write_json(folder / "metrics.json", summary)
