@@ -26,7 +26,16 @@ Writes a folder:
 import json
 
 from intronaut import __version__
-from intronaut.cli import add_chrom_aliases, add_run_options, fraction, new_parser, positive_int, run, whole_number
+from intronaut.cli import (
+    add_chrom_aliases,
+    add_covariates_option,
+    add_run_options,
+    fraction,
+    new_parser,
+    positive_int,
+    run,
+    whole_number,
+)
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import require_file, whole_folder
 from intronaut.core.log import Log
@@ -50,10 +59,12 @@ def make_parser():
     over("--min-bases", type=positive_int, default=1, metavar="BP", help="of the intron under peaks of the mark")
     over("--min-fraction", type=fraction, default=0.0, metavar="F", help="of the intron under peaks of the mark")
     over("--flank", type=whole_number, default=0, metavar="BP", help="bases on either side of an intron that count too")
-    test = parser.add_argument_group("test").add_argument
+    tests = parser.add_argument_group("test")
+    test = tests.add_argument
     test("--adjust", default="length,gc", metavar="COLS", help="columns of the labels to adjust for")
     test("--expression", metavar="TSV", help="adjust for expression: a table with name, gene_id or gene_name …")
     test("--expression-column", metavar="NAME", help="its column of expression [the first of numbers]")
+    add_covariates_option(tests)
     test("--min-introns", type=positive_int, default=10, metavar="N", help="introns with and without the mark")
     out = parser.add_argument_group("output").add_argument
     out("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
@@ -126,6 +137,7 @@ def read_introns(args, log):
     import numpy as np
     import pandas as pd
 
+    from intronaut.io.covariates import read_covariates, with_missing_marks
     from intronaut.io.tables import read_labels
 
     table = read_labels(args.labels)
@@ -140,6 +152,8 @@ def read_introns(args, log):
         covariates["expression"] = read_expression(args, table)
         found = covariates["expression"].notna().mean()
         log.note(f"{args.expression} tells the expression of {found:.1%} of the introns")
+    user = with_missing_marks(read_covariates(table, args.covariates, args.allow_missing, log).values)
+    covariates = covariates.join(user)
     reason = np.select([table["label"].isna(), covariates.isna().any(axis=1)], ["no_label", "no_covariate"], "")
     left_out = {name: int((reason == name).sum()) for name in ("no_label", "no_covariate")}
     kept = reason == ""

@@ -30,7 +30,16 @@ Output, a folder; docs/explain.md explains every column and figure:
 import json
 from pathlib import Path
 
-from intronaut.cli import add_run_options, fraction, new_parser, not_negative, positive_float, positive_int, run
+from intronaut.cli import (
+    add_covariates_option,
+    add_run_options,
+    fraction,
+    new_parser,
+    not_negative,
+    positive_float,
+    positive_int,
+    run,
+)
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import whole_file, whole_folder
 from intronaut.core.log import Log
@@ -52,6 +61,7 @@ def make_parser():
     data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit")
     data.add_argument("--features", required=True, metavar="H5AD", help="features file, same columns as the model")
     data.add_argument("--labels", metavar="TSV", help="labels the model was fitted on, for everything about stability")
+    add_covariates_option(data)
     what = parser.add_argument_group("groups")
     what.add_argument("--group-by", metavar="COLUMN", help="column of the feature table to gather by [each feature]; "
                       "for Sei also factor, class and tissue")  # fmt: skip
@@ -113,7 +123,10 @@ def main(argv):
             settings = Settings(
                 args.pairs, args.threshold, args.max_false, args.memory * 2**30, args.threads, args.seed
             )
-            summary |= add_held_out_evidence(explanation, Study(model, features, columns, labels, settings))
+            study = Study(
+                model, features, columns, labels, settings, lambda table: covariates_of(args, table, model, log)
+            )
+            summary |= add_held_out_evidence(explanation, study)
         write_tables(folder, explanation)
         draw(folder, explanation.by_feature, explanation.by_cluster, explanation.by_group, args.threshold)
         (folder / "explanation.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
@@ -129,6 +142,20 @@ def read_labels_of_model(args, model):
     if digest != model.notes["labels_sha256"]:
         raise BadData(f"{args.labels}: not the labels that {args.model} was fitted on, as its model.json says")
     return labels
+
+
+def covariates_of(args, table, model, log):
+    """The user's covariates of the labelled rows, DataFrame of float64, when they are those of the model's baseline."""
+    from intronaut.io.covariates import read_covariates
+
+    user = read_covariates(table, args.covariates, args.allow_missing, log)
+    of_model = model.notes.get("covariates") or {}
+    if user.transforms != of_model:
+        raise UsageError(
+            f"--covariates: the model was compared with {', '.join(of_model) or 'no covariates of a user'}, these are "
+            f"{', '.join(user.transforms) or 'none'}; give the same as to fit"
+        )
+    return user.values
 
 
 def sample_of(features, rows, columns, args):

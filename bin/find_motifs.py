@@ -34,6 +34,7 @@ from math import isfinite
 
 from intronaut.cli import (
     __version__,
+    add_covariates_option,
     add_run_options,
     add_windows,
     fraction,
@@ -51,7 +52,7 @@ TOOL = "find_motifs"
 DRAWN_FAMILIES, KNOWN = 6, 3
 # options of the test that the paper's procedure does not have
 NOT_OF_PAPER = ("p_value", "pseudocount", "background", "seqlet_fdr", "seqlets", "measure", "adjust", "min_windows")
-NOT_OF_PAPER += ("no_shuffle", "tomtom", "modisco")
+NOT_OF_PAPER += ("no_shuffle", "tomtom", "modisco", "covariates", "allow_missing")
 # everything that may be written
 FILES = ("motifs.tsv", "families.tsv", "sites.tsv.gz", "seqlets.tsv", "positions.tsv", "tomtom.tsv", "modisco.h5")
 FILES += ("summary.json", "paper.tsv")
@@ -80,9 +81,11 @@ def make_parser():
     )  # fmt: skip
     sites("--seqlet-fdr", type=fraction, default=0.05, metavar="F", help="share of seqlets that chance may make")
     sites("--seqlets", choices=("both", "retained", "spliced"), default="both", help="that speak for which outcome")
-    test = parser.add_argument_group("test").add_argument
+    tests = parser.add_argument_group("test")
+    test = tests.add_argument
     test("--measure", choices=("hit", "best"), default="hit", help="of a window: has a site, or its best score")
     test("--adjust", default="gc,length", metavar="COLS", help="gc (of the window) and columns of labels.tsv")
+    add_covariates_option(tests)
     test("--min-windows", type=positive_int, default=10, metavar="N", help="windows with and without a site")
     test("--no-shuffle", action="store_true", help="leave the shuffled control out; half the time")
     test("--preset", choices=("paper",), help="do as Daoud & Ben-Hur 2025 did, faults included")
@@ -123,13 +126,18 @@ def check_options(parser, args):
 
 def find(path, args, log):
     """Read the windows, scan and test them, and write the folder."""
+    from intronaut.io.covariates import read_covariates, with_missing_marks
     from intronaut.motifs.pwm import jaspar_motifs, read_motifs
     from intronaut.motifs.seqlets import WindowAttributions
     from intronaut.motifs.windows import read_study
 
-    study = read_study(path, args.labels, [name for name in args.adjust.split(",") if name])
+    def of_the_user(table):
+        return with_missing_marks(read_covariates(table, args.covariates, args.allow_missing, log).values)
+
+    study = read_study(path, args.labels, [name for name in args.adjust.split(",") if name], of_the_user)
     n_retained = int(study.label.sum())
-    counts = {"n_retained": n_retained, "n_spliced": len(study.label) - n_retained, "left_out": study.left_out}
+    counts = {"n_retained": n_retained, "n_spliced": len(study.label) - n_retained, "left_out": study.left_out,
+              "covariates": list(study.of_the_user)}  # fmt: skip
     told = ", ".join(f"{n:,} {reason}" for reason, n in study.left_out.items() if n) or "none"
     log.note(f"{n_retained:,} retained and {counts['n_spliced']:,} spliced windows; left out: {told}")
     motifs = read_motifs(args.motifs) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)

@@ -10,6 +10,9 @@ cell of all bins; propensity does the same with the one score that a logistic re
 cell the pairs are those with the least total distance; pairs further apart than --caliper are undone. Pairs never cross
 the folds or sets of the column split: a model that has seen one of two look-alikes would guess the other wrong.
 
+Covariates of the user (--covariates) are matched beside those of --match; introns without a value of a covariate have
+no match.
+
 Writes four files:
   matched.tsv   the labels of the matched introns, with a column match: the same number means matched to each other
   balance.tsv   standardised mean difference of every covariate before and after
@@ -27,7 +30,7 @@ lengths and distances as log10(1 + x). Aim at |SMD| up to 0.1 (Austin 2009, Stat
 
 import json
 
-from intronaut.cli import add_run_options, new_parser, positive_float, positive_int, run
+from intronaut.cli import add_covariates_option, add_run_options, new_parser, positive_float, positive_int, run
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import whole_file
 from intronaut.core.log import Log
@@ -42,12 +45,14 @@ CANDIDATES = 20
 def make_parser():
     parser = new_parser(__doc__, TOOL)
     parser.add_argument("labels", metavar="LABELS", help="labels.tsv")
-    add = parser.add_argument_group("matching").add_argument
+    matching = parser.add_argument_group("matching")
+    add = matching.add_argument
     add("--match", default="length,gc", metavar="COLS", help="covariates to balance, joined by commas")
     add("--method", choices=("cem", "propensity"), default="cem", help="cells of all covariates, or of one score")
     add("--bins", type=positive_int, default=3, metavar="N", help="bins of each covariate")
     add("--ratio", type=positive_int, default=1, metavar="N", help="spliced introns for each retained one")
     add("--caliper", type=positive_float, default=0.25, metavar="SD", help="furthest apart, in any covariate")
+    add_covariates_option(matching)
     add = parser.add_argument_group("output").add_argument
     add("-o", "--output", default="matched.tsv", metavar="FILE", help="matched labels")
     add("--balance", default="balance.tsv", metavar="FILE", help="differences before and after")
@@ -62,11 +67,14 @@ def main(argv):
     log = Log(TOOL, args)
     import numpy as np
 
+    from intronaut.io.covariates import read_covariates
     from intronaut.io.tables import COVARIATES, read_labels_and_text, write_table
 
     table, text = read_labels_and_text(args.labels)
-    names = [name for name in args.match.split(",") if name]
+    user = read_covariates(table, args.covariates, args.allow_missing, log).values
+    names = [*(name for name in args.match.split(",") if name), *user]
     numeric = {name: on_its_scale(table[name], name) for name in COVARIATES if name in table}
+    numeric |= {name: user[name].to_numpy(float) for name in user}
     unknown = [name for name in names if name not in numeric]
     if unknown or not names:
         raise UsageError(f"--match {args.match}: covariates of {args.labels} are {', '.join(numeric)}")

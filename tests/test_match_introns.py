@@ -46,7 +46,7 @@ def smd(table, values):
     return (retained.mean() - spliced.mean()) / np.sqrt((retained.var() + spliced.var()) / 2)
 
 
-@pytest.mark.parametrize(("method", "least"), [("cem", 220), ("propensity", 220)])
+@pytest.mark.parametrize(("method", "least"), [("cem", 200), ("propensity", 200)])
 def test_matched_covariates_are_balanced(demo_labels, match, method, least):
     before = read_labels(demo_labels)
     table, balance = match(demo_labels, "--match", "length,gc", "--method", method)

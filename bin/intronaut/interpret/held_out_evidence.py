@@ -42,16 +42,18 @@ class Study:
         model: LinearModel or TreeModel.
         features, columns: the features file and the columns of it that the model was fitted on.
         labels: the labels table that it was fitted on.
+        more: gives the user's covariates of the rows of a labels table, DataFrame of float64; None for none.
     """
 
-    def __init__(self, model, features, columns, labels, settings):
+    def __init__(self, model, features, columns, labels, settings, more=None):
         self.model, self.settings = model, settings
         self.table, self.rows, _ = join(features, labels)
         self.plan, self.label = make_plan(self.table, model.notes["folds"]), self.table["label"].to_numpy()
         self.features, self.columns = features, columns
         scale = Scale(model.mean, model.sd) if isinstance(model, LinearModel) else None
         self.matrix = self._matrix(known=self.plan.known, scale=scale)
-        self.covariates = standardised_covariates(self.table, self.plan.known)
+        user = None if more is None else more(self.table)
+        self.covariates = standardised_covariates(self.table, self.plan.known, user)
         known = self.plan.known
         self.groups = self.plan.groups[known]
         self.halves = stability_selection.halves(self.groups, self.label[known], settings.pairs, settings.seed)
@@ -66,9 +68,9 @@ class Study:
         return self.matrix if linear else self._matrix(scale=Scale.identity(len(self.columns)))
 
 
-def standardised_covariates(table, known):
+def standardised_covariates(table, known, more=None):
     """Length, GC content and the other covariates of the rows that may train, as fit takes them, standardised."""
-    columns = covariates(table, known)[known]
+    columns = covariates(table, known, more)[known]
     return ((columns - columns.mean()) / columns.std(ddof=0)).loc[:, columns.nunique() > 1]
 
 

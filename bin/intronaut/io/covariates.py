@@ -77,6 +77,16 @@ def read_covariates(table, sources, allow_missing, log):
     return user
 
 
+def with_missing_marks(values):
+    """The covariates with the median for what is missing, and a column NAME_missing (0 or 1) where anything is."""
+    columns = {}
+    for name, column in values.items():
+        columns[name] = column.fillna(column.median())
+        if column.isna().any():
+            columns[f"{name}_missing"] = column.isna().astype(float)
+    return pd.DataFrame(columns, index=values.index)
+
+
 def missing_by_label(values, labels):
     """Columns whose missingness differs between retained and spliced rows: ``{column: SMD}`` where it exceeds 0.2.
 

@@ -19,7 +19,7 @@ class Study:
     """Windows that have a label and all covariates, in the order of the FASTA.
 
     ``windows`` (Window), ``codes`` (uint8 base codes of each), ``rows`` (their lines of labels.tsv), ``label`` ``(n,)``
-    float64, ``covariates`` (DataFrame of float64), ``left_out`` (reason → count).
+    float64, ``covariates`` (DataFrame of float64; the last are ``of_the_user``), ``left_out`` (reason → count).
     """
 
     windows: list
@@ -28,10 +28,13 @@ class Study:
     label: np.ndarray
     covariates: pd.DataFrame
     left_out: dict
+    of_the_user: tuple = ()
 
 
-def read_study(fasta, labels, names):
+def read_study(fasta, labels, names, more=None):
     """Read windows and labels; ``names`` are the covariates: ``gc`` is the window's own, others are columns of labels.
+
+    ``more`` gives further covariates of the labels table, a DataFrame of float64 without missing values.
 
     Raises UsageError for a covariate that is no column, BadData when only one class is left.
     """
@@ -39,6 +42,7 @@ def read_study(fasta, labels, names):
     unknown = [name for name in names if name != GC and name not in table]
     if unknown:
         raise UsageError(f"--adjust: {labels} has no column {', '.join(unknown)}")
+    of_the_user = pd.DataFrame(index=table.index) if more is None else more(table)
     windows = list(read_windows(fasta))
     row = table.index.get_indexer([window.name for window in windows])
     codes = [base_codes(window.sequence) for window in windows]
@@ -48,6 +52,7 @@ def read_study(fasta, labels, names):
         {name: [gc_content(one) for one in codes] if name == GC else numbers[name] for name in names},
         index=range(len(windows)),
     )
+    covariates = covariates.join(of_the_user.iloc[row].reset_index(drop=True))
     unlabelled, incomplete = rows["label"].isna().to_numpy(), covariates.isna().any(axis=1).to_numpy()
     reason = np.select([row < 0, unlabelled, incomplete], ["not_in_labels", "no_label", "no_covariate"], "")
     left_out = {name: int((reason == name).sum()) for name in ("not_in_labels", "no_label", "no_covariate")}
@@ -58,7 +63,10 @@ def read_study(fasta, labels, names):
         told = f"{int((label == 1).sum())} retained and {int((label == 0).sum())} spliced"
         raise BadData(f"{fasta}: {told} windows with label and covariates in {labels}; both kinds are needed")
     covariates = covariates.iloc[kept].reset_index(drop=True)
-    return Study([windows[k] for k in kept], [codes[k] for k in kept], rows.iloc[kept], label, covariates, left_out)
+    return Study(
+        [windows[k] for k in kept], [codes[k] for k in kept], rows.iloc[kept], label, covariates, left_out,
+        tuple(of_the_user),
+    )  # fmt: skip
 
 
 def gc_content(codes):
