@@ -3,7 +3,7 @@
 # requires-python = ">=3.11"
 # dependencies = [
 #   "numpy>=1.26", "pandas>=2.2", "pyranges>=0.1.7,<1", "pysam>=0.22", "biopython>=1.83", "scipy>=1.11",
-#   "pybigtools>=0.2",
+#   "pybigtools>=0.2", "matplotlib>=3.8",
 # ]
 # ///
 """Measure from RNA-seq reads how much of every annotated intron is retained, in every sample.
@@ -42,6 +42,7 @@ from intronaut.core.log import Log
 TOOL = "quantify_introns"
 STRANDS = ("auto", "forward", "reverse", "unstranded")
 OUTPUTS = ("*.introns.tsv.gz", "*.counts.json", "counts.json", "ledger.tsv", "quantify_introns*_mqc.tsv", "*.psi.bw")
+OUTPUTS += ("sashimi",)
 
 
 def make_parser():
@@ -76,6 +77,7 @@ def make_parser():
     add = parser.add_argument_group("output").add_argument
     add("-o", "--output", default="quantified", metavar="DIR", help="folder for all files")
     add("--novel-junctions", metavar="FILE", help="also the junctions at which no intron is annotated, as BED")
+    add("--sashimi", nargs="+", default=[], metavar="INTRON", help="also sashimi/INTRON.svg; as chr1:200-300:+")
     add("--tracks", action="store_true", help="also SAMPLE.psi.bw: psi along the genome, for a browser")
     add_run_options(parser, threads=True)
     return parser
@@ -100,6 +102,7 @@ def main(argv):
         samples = opened_samples(args, introns, aliases, genome, stack)
         folder = stack.enter_context(whole_folder(args.output, OUTPUTS))
         reports, novel = [], []
+        chosen = chosen_introns(args, introns)
         for about, table, counts, sizes, lost in measured(args, introns, samples, aliases):
             write_sample(args, folder, about, table, sizes)
             reports.append((about, table))
@@ -107,6 +110,11 @@ def main(argv):
                 ledger = pd.concat([ledger, lost])
             if args.novel_junctions and counts:
                 novel.append(novel_junctions(introns, counts, about["sample"]))
+            for place in chosen:
+                if counts and about["reads"] != "coverage":
+                    chosen[place].append(track(samples[about["sample"]], counts, table, place))
+        if chosen:
+            draw_introns(folder / "sashimi", introns, chosen)
         write_summaries(folder, introns, ledger, reports)
         if args.novel_junctions:
             write_table(args.novel_junctions, pd.concat(novel))
@@ -257,6 +265,46 @@ def chrom_names(introns, aliases, annotation):
         return names
 
     return names_of
+
+
+def chosen_introns(args, introns):
+    """A dict from (chrom, start, end, strand) of the introns to draw to the tracks of samples, empty at first."""
+    table = introns.table
+    places = zip(table["chrom"], table["start"].tolist(), table["end"].tolist(), table["strand"], strict=True)
+    by_name = {f"{chrom}:{start}-{end}:{strand}": (chrom, start, end, strand) for chrom, start, end, strand in places}
+    unknown = [name for name in args.sashimi if name not in by_name]
+    if unknown:
+        raise BadData(f"{args.annotation}: no intron {', '.join(unknown[:8])} (--sashimi), as its tables name them")
+    return {by_name[name]: [] for name in args.sashimi}
+
+
+def track(sample, counts, table, place):
+    """What a sashimi plot shows of a sample: title, first base, coverage and junctions."""
+    from intronaut.labels.sashimi_data import region_of, region_reads
+
+    chrom, start, end, strand = place
+    reads = region_reads(sample.files, counts.rules, counts.library, (chrom, *region_of(start, end), strand))
+    own = table[table["name"] == f"{chrom}:{start}-{end}:{strand}"].iloc[0]
+    psi = "not measured" if own["psi"] != own["psi"] else f"psi {own['psi']:.2f}, n {own['n']:g}"
+    condition = f", {sample.condition}" if sample.condition else ""
+    return f"{sample.name}{condition}: {psi}", reads.start, reads.coverage, reads.junctions
+
+
+def draw_introns(folder, introns, chosen):
+    """A sashimi plot of each chosen intron that some sample has reads for."""
+    from intronaut.labels.intron_bodies import distinct_exons
+    from intronaut.plots.sashimi import draw_sashimi
+
+    folder.mkdir()
+    exons = distinct_exons(introns.annotation)
+    for (chrom, start, end, strand), tracks in chosen.items():
+        if tracks:
+            own = exons[(exons["chrom"] == chrom) & (exons["strand"] == strand)]
+            # models of the retention itself would hide where the exons are
+            own = own[(own["end"] <= start) | (own["start"] >= end)]
+            name = f"{chrom}:{start}-{end}:{strand}"
+            path = folder / f"{chrom}_{start}-{end}_{strand}.svg"
+            draw_sashimi(path, (name, start, end), tracks, list(zip(own["start"], own["end"], strict=True)))
 
 
 def write_sample(args, folder, about, table, sizes):

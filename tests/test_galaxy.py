@@ -48,6 +48,7 @@ LEFT_OUT = {
     "label_introns": {"maxent_tables": "a folder of tables that no Galaxy data type holds"},
     "quantify_introns": {
         "coverage_scale": "Galaxy keeps the alignments; its wrapper writes a sheet of those only",
+        "sashimi": "figures of single introns; the tracks show them in Galaxy's own genome browser",
         "counts_base": "as coverage_scale; a table of counts can go to label_introns as a generic one",
         "counts_columns": "as counts_base",
     },

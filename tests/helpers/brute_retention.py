@@ -51,10 +51,10 @@ def kept_fragments(path, library):
             many = record.has_tag("NH") and record.get_tag("NH") > 1
             if not left_out and not many and record.mapping_quality >= 10:
                 groups[record.query_name if record.is_paired else number].append(record)
-    return [(records, _strand(records, library)) for records in groups.values()]
+    return [(records, strand_of(records, library)) for records in groups.values()]
 
 
-def _strand(records, library):
+def strand_of(records, library):
     if library != "unstranded":
         first = [record for record in records if not record.is_paired or record.is_read1]
         minus = first[0].is_reverse if first else not records[0].is_reverse

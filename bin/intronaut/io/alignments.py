@@ -118,6 +118,16 @@ class Alignments:
         with self._open() as file, self._faults():
             yield from file.fetch(until_eof=True) if chrom is None else file.fetch(chrom)
 
+    def region(self, chrom, start, end):
+        """Yield the pysam.AlignedSegment that overlap ``[start, end)``; without an index the whole file is read."""
+        if self.index is not None:
+            with self._open() as file, self._faults():
+                yield from file.fetch(chrom, start, end)
+            return
+        for record in self.records():
+            if record.reference_name == chrom and record.reference_start < end and (record.reference_end or 0) > start:
+                yield record
+
     def parts(self):
         """What to ask :meth:`records` for: each chromosome, largest first, when there is an index; else None alone."""
         if self.index is None:

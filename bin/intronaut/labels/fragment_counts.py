@@ -169,7 +169,7 @@ class ChromCounter:
         self._add_orientation(fragments.reverse, fragment, start, end)
         first, last = (next_measurable(self.measurable, place) for place in (start, end))
         covers = first < last
-        fragment, first, last = _union(fragment[covers], first[covers], last[covers], several)
+        fragment, first, last = union_of_fragments(fragment[covers], first[covers], last[covers], several)
         for place, change in ((first, 1), (last, -1)):
             self.counts.depth.add((place << CLASS_BITS) + kind[fragment], change)
 
@@ -191,7 +191,7 @@ class ChromCounter:
         fragment, first, last = self._rows(fragments, fragments.shapes.crossings)
         first, last = np.searchsorted(self.points, first, "left"), np.searchsorted(self.points, last, "right")
         hits = first < last
-        fragment, first, last = _union(fragment[hits], first[hits], last[hits], several)
+        fragment, first, last = union_of_fragments(fragment[hits], first[hits], last[hits], several)
         crossed, size = self.counts.crossed, len(self.points) + 1
         change = np.bincount(kind[fragment] * size + first, minlength=crossed.size)
         change -= np.bincount(kind[fragment] * size + last, minlength=crossed.size)
@@ -310,7 +310,7 @@ def _inner(span, spans):
     return any(a <= span[0] and span[1] <= b and row != span[2] for a, b, row in spans)
 
 
-def _union(fragment, start, end, several):
+def union_of_fragments(fragment, start, end, several):
     """The intervals with those of one fragment merged where they touch; only ``several`` have more than one record.
 
     Returns fragment, start, end, sorted by fragment, then start.

@@ -61,6 +61,7 @@ class SampleCounts:
     fragments: FragmentTally = field(default_factory=FragmentTally)
     chroms: dict = field(default_factory=dict)
     others: dict = field(default_factory=dict)
+    rules: ReadRules | None = None
 
 
 class Introns:
@@ -212,7 +213,7 @@ def _summed(plan, parts, library):
         fragments.add(counts.tally)
     decided, share = library_of(fragments, plan.strand)
     numbers = plan.kind, plan.overhang, plan.wobble, library or decided, share
-    return SampleCounts(*numbers, reads, fragments, chroms[True], chroms[False])
+    return SampleCounts(*numbers, reads, fragments, chroms[True], chroms[False], plan.rules)
 
 
 def library_of(fragments, strand="auto"):
