@@ -2,7 +2,8 @@
 
 include { checkParams; helpText } from './modules/params'
 include { gathered; inFolder } from './modules/publishing'
-include { inputsOf; optionalFile; optionsOf; plainFile; settingsJson; windowPlan } from './modules/settings'
+include { filesOf; inputsOf; optionalFile; optionsOf; plainFile; settingsJson; windowPlan } from './modules/settings'
+include { CHECK } from './modules/check'
 include { LABELS } from './workflows/labels'
 include { SPLIT } from './workflows/split'
 include { FEATURES } from './workflows/features'
@@ -54,6 +55,13 @@ workflow STUDY {
 workflow {
     if (params.help) {
         print(helpText())
+    }
+    else if (params.check) {
+        checkParams(params)
+        CHECK(
+            plainFile(params.gtf), plainFile(params.fasta), optionalFile(params.chrom_aliases), filesOf(params.ir_calls),
+            optionalFile(params.peaks), filesOf(params.marks), optionalFile(params.vcf), optionsOf(params, 'check'),
+        )
     }
     else {
         checkParams(params)

@@ -31,6 +31,10 @@ def optionsOf(settings, step) {
         find_motifs: ['tax_group', 'seed'],
         compare: ['bootstrap', 'seed'],
         make_report: ['assembly'],
+        check: [
+            'ir_format', 'ir_value', 'ir_base', 'ir_threshold', 'embedders', 'window', 'sei_weights', 'sei_targets', 'dnabert2_weights',
+            'dnabert2_tokenizer',
+        ],
         make_tracks: ['assembly'],
         score_variants: ['anchor', 'strand', 'seed'],
     ]

@@ -115,10 +115,10 @@ def balance_of_classes(study):
 
 
 def splice_sites(study):
-    """The share of GT–AG, GC–AG and AT–AC ends, as counts.json records it."""
+    """The share of GT–AG, GC–AG and AT–AC ends, where a genome was given."""
     title = "Annotation fits the genome"
-    ends = study.counts.get("splice_sites") or {}
-    share = ends.get("share", ends.get("canonical_share"))
+    ends = study.counts.get("intron_ends") or {}
+    share = ends.get("share")
     if share is None:
         return
     state = "pass" if share >= 0.97 else "warn" if share >= 0.95 else "fail"

@@ -1,0 +1,340 @@
+#!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["biopython>=1.85", "numpy>=2.0", "pandas>=2.2", "pyjaspar>=4.0", "pyranges>=0.1.7,<1", "pysam>=0.23",
+#   "rich>=13", "scipy>=1.13", "threadpoolctl>=3.5"]
+# ///
+"""Look at all inputs of a study in one pass: every fault of every input at once, and what the run will take.
+
+The options are those of the pipeline, so that a command that is checked can be run. Files, chromosome names, splice
+sites, calls, sample sheets, peaks, variants, marks and weights are read as the tools read them. Without a fault,
+--trials times a few introns of each step on this machine and estimates time, memory and disk of each.
+
+Exit code: 0 without a fault, 66 where only files are missing, else 65. A doubt is no fault: it is shown as a warning.
+
+Output:
+  report.json   faults, warnings, numbers and estimates, for programs (--output)
+"""
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from intronaut.cli import add_run_options, new_parser, positive_int, run
+from intronaut.core.errors import BadData, MissingInput, ToolError
+from intronaut.core.files import require_file, whole_file
+from intronaut.core.log import Log
+
+TOOL = "check"
+FEW_RETAINED, FEW_INTRONS = 50, 200
+USUAL_ENDS = 0.97
+EMBEDDERS = {
+    "motifs": (),
+    "kmers": (),
+    "sei": ("sei_weights", "sei_targets"),
+    "dnabert2": ("dnabert2_weights", "dnabert2_tokenizer"),
+}
+
+
+@dataclass
+class Findings:
+    """What was found: faults and warnings as ``{"input", "text"}``, and numbers of the study by name."""
+
+    faults: list = field(default_factory=list)
+    warnings: list = field(default_factory=list)
+    numbers: dict = field(default_factory=dict)
+
+    def look(self, name, work, *args):
+        """The result of ``work(*args)``; its expected failures become faults of the input ``name``, and None."""
+        try:
+            return work(*args)
+        except (ToolError, OSError, UnicodeDecodeError) as problem:
+            text = str(problem) or type(problem).__name__
+            missing = isinstance(problem, MissingInput | FileNotFoundError)
+            self.faults.append({"input": name, "text": text, "missing": missing})
+            return None
+
+    def warn(self, name, text):
+        self.warnings.append({"input": name, "text": text})
+
+
+def make_parser():
+    parser = new_parser(__doc__, TOOL)
+    data = parser.add_argument_group("input, as for the pipeline; several files joined by commas")
+    data.add_argument("--gtf", required=True, metavar="FILE", help="gene annotation, GTF or GFF3")
+    data.add_argument("--fasta", required=True, metavar="FILE", help="genome, FASTA or 2bit")
+    data.add_argument("--chrom-aliases", "--chrom_aliases", metavar="FILE", help="table of chromosome names")
+    data.add_argument("--ir-calls", "--ir_calls", type=files, default=[], metavar="FILES", help="calls of retention")
+    data.add_argument("--ir-format", "--ir_format", default="auto", metavar="NAME", help="their format")
+    data.add_argument("--ir-value", "--ir_value", default="", metavar="COLS", help="value columns of your own table")
+    data.add_argument("--ir-base", "--ir_base", type=int, choices=(0, 1), help="first base of its chromosomes")
+    data.add_argument("--ir-threshold", "--ir_threshold", type=float, metavar="X", help="retained from this value up")
+    data.add_argument("--alignments", metavar="TSV", help="sheet of samples, for quantify_introns")
+    data.add_argument("--peaks", metavar="BED", help="peaks to label instead of introns")
+    data.add_argument("--marks", type=files, default=[], metavar="FILES", help="measured peaks, for enrich")
+    data.add_argument("--vcf", metavar="FILE", help="variants to score")
+    what = parser.add_argument_group("models, as for the pipeline")
+    what.add_argument("--embedders", default="motifs", metavar="NAMES", help="motifs, kmers, sei, dnabert2")
+    for name in ("sei_weights", "sei_targets", "dnabert2_weights", "dnabert2_tokenizer"):
+        what.add_argument(f"--{name.replace('_', '-')}", f"--{name}", metavar="FILE", help="as for its embedder")
+    what.add_argument("--window", type=positive_int, default=600, metavar="BP", help="bases around an intron")
+    how = parser.add_argument_group("checking")
+    how.add_argument("--trials", action="store_true", help="time a few introns and estimate the whole run")
+    how.add_argument("--cpus", type=positive_int, default=2, metavar="N", help="CPUs that the run may use")
+    how.add_argument("--outdir", default="results", metavar="FOLDER", help="where the results would go, for its space")
+    out = parser.add_argument_group("output")
+    out.add_argument("-o", "--output", metavar="FILE", help="report.json, for programs")
+    add_run_options(parser)
+    return parser
+
+
+def files(text):
+    """argparse type: file names joined by commas."""
+    return [name for name in text.split(",") if name]
+
+
+def main(argv):
+    args = make_parser().parse_args(argv)
+    log = Log(TOOL, args)
+    findings = Findings()
+    check_inputs(args, findings)
+    estimates = estimate(args, findings) if args.trials and not findings.faults else []
+    check_space(args, findings, estimates)
+    show(log, findings, estimates)
+    if args.output:
+        write_report(args.output, findings, estimates)
+    if findings.faults:
+        return MissingInput.code if all(fault["missing"] for fault in findings.faults) else BadData.code
+    return 0
+
+
+def check_inputs(args, findings):
+    """Look at every input, each as far as it can be read without the others that are broken."""
+    from intronaut.genome.reference import Genome
+
+    aliases = findings.look("--chrom-aliases", read_aliases, args.chrom_aliases) if args.chrom_aliases else None
+    genome = findings.look("--fasta", Genome, args.fasta, args.chrom_aliases if aliases is not None else None)
+    try:
+        introns, genes = findings.look("--gtf", read_introns, args.gtf) or (None, None)
+        if introns is not None:
+            findings.numbers |= {"introns": len(introns), "genes": len(genes)}
+            if len(introns) < FEW_INTRONS:
+                findings.warn("--gtf", f"{len(introns):,} introns are few for a model")
+            if genome is not None:
+                findings.look("--gtf", check_annotation, args, findings, introns, genome)
+        for path in args.ir_calls:
+            findings.look("--ir-calls", check_calls, path, args, findings, introns, genes, genome)
+        if args.alignments:
+            findings.look("--alignments", check_sheet, args.alignments)
+        for option, paths in (("--peaks", [args.peaks] if args.peaks else []), ("--marks", args.marks)):
+            for path in paths:
+                findings.look(option, check_peaks, path, genome)
+        if args.vcf:
+            findings.look("--vcf", check_variants, args.vcf, genome)
+    finally:
+        if genome is not None:
+            genome.close()
+    check_embedders(args, findings)
+
+
+def read_aliases(path):
+    from intronaut.genome import chromosomes
+
+    return chromosomes.read_aliases(path)
+
+
+def read_introns(path):
+    """The distinct introns of an annotation, and its genes."""
+    from intronaut.genome.annotation import distinct_introns, read_annotation
+
+    annotation = read_annotation(require_file(path))
+    introns, _ = distinct_introns(annotation)
+    if introns.empty:
+        raise BadData(f"{path}: no transcript has two exons, so there is no intron")
+    return introns, annotation.genes
+
+
+def check_annotation(args, findings, introns, genome):
+    """Names, ends and splice sites of the annotation in the genome."""
+    from intronaut.labels.genome_checks import check_annotated_introns, ends_outside, refuse_many_outside
+
+    chroms = genome.resolve_all(list(introns["chrom"].unique()), args.gtf)
+    outside = ends_outside(introns, genome, chroms)
+    refuse_many_outside(args.gtf, outside, "intron", genome)
+    sites = check_annotated_introns(args.gtf, introns[~outside], genome, chroms)
+    findings.numbers["intron_ends"] = sites["share"]
+    if sites["share"] is not None and sites["share"] < USUAL_ENDS:
+        findings.warn("--gtf", f"{sites['share']:.1%} of its introns are GT-AG, GC-AG or AT-AC; usual is 97% and more")
+
+
+def check_calls(path, args, findings, introns, genes, genome):
+    """Format, places and splice sites of a table of calls, and how many of its introns the annotation has."""
+    from intronaut.labels.call_options import CallOptions
+    from intronaut.labels.callers import FORMATS
+    from intronaut.labels.calls import read_calls
+    from intronaut.labels.genome_checks import check_splice_sites
+
+    if genes is None:
+        require_file(path)
+        return
+    if args.ir_format not in ("auto", "generic", *FORMATS):
+        raise BadData(f"--ir-format {args.ir_format} is none of auto, generic, {', '.join(FORMATS)}")
+    values = tuple(name for name in args.ir_value.split(",") if name)
+    options = CallOptions(format=args.ir_format, base=args.ir_base, values=values, retained=args.ir_threshold)
+    calls = read_calls(require_file(path), options, genes)
+    if genome is not None:
+        check_splice_sites(path, calls, genome, 0.95, (0, 0))
+    own = {chrom: chrom.removeprefix("chr") for chrom in introns["chrom"].unique()}
+    known = set(zip(introns["chrom"].map(own), introns["start"], introns["end"], strict=True))
+    named = calls["chrom"].astype(str).str.removeprefix("chr")
+    places = set(zip(named, calls["start"], calls["end"], strict=True))
+    shared = len(places & known)
+    if not shared:
+        raise BadData(f"{path}: none of its {len(places):,} introns is one of {args.gtf}; are both of one annotation?")
+    above = calls["can_retain"].astype(bool) & (calls["value"] >= calls["retained"])
+    retained = calls.loc[above, ["chrom", "start", "end"]].drop_duplicates()
+    findings.numbers.setdefault("calls", {})[Path(path).name] = {"introns": len(places), "annotated": shared}
+    if len(retained) < FEW_RETAINED:
+        findings.warn("--ir-calls", f"{path}: {len(retained):,} introns are retained, few for a model")
+
+
+def check_sheet(path):
+    """The sheet of samples, and the files that it names."""
+    from intronaut.io.sample_sheet import read_sheet
+
+    for row in read_sheet(require_file(path)):
+        for name in row.files.values():
+            require_file(name)
+
+
+def check_peaks(path, genome):
+    """Lines and chromosome names of a BED file."""
+    from intronaut.io.peaks import read_peaks
+
+    peaks = read_peaks(require_file(path), own_names=False)
+    if genome is not None:
+        require_some_chrom(path, list(peaks["chrom"].unique()), genome)
+
+
+def check_variants(path, genome):
+    """Header, lines and chromosome names of a VCF."""
+    from intronaut.io.vcf import read_header, read_records
+
+    read_header(require_file(path))
+    chroms = dict.fromkeys(record.fields[0] for record in read_records(path))
+    if not chroms:
+        raise BadData(f"{path}: no variant in it")
+    if genome is not None:
+        require_some_chrom(path, list(chroms), genome)
+
+
+def require_some_chrom(path, chroms, genome):
+    """Raise BadData, with both sets of names, where the genome has none of the chromosomes."""
+    from intronaut.genome.chromosomes import resolve_chrom
+
+    if not any(resolve_chrom(chrom, genome.lengths, genome.aliases) for chrom in chroms):
+        shown = ", ".join(map(str, chroms[:5]))
+        raise BadData(f"{path}: chromosomes {shown}; {genome.path} has {', '.join(list(genome.lengths)[:5])}")
+
+
+def check_embedders(args, findings):
+    """Names of embedders, and the files that each needs."""
+    for name in args.embedders.split(","):
+        if name not in EMBEDDERS:
+            text = f"{name or 'an empty name'} is none of {', '.join(EMBEDDERS)}"
+            findings.faults.append({"input": "--embedders", "text": text, "missing": False})
+            continue
+        for option in EMBEDDERS[name]:
+            path = getattr(args, option)
+            if path is None and option != "sei_targets":
+                text = f"--embedders {name} needs --{option}; fetch_weights gets it"
+                findings.faults.append({"input": f"--{option}", "text": text, "missing": True})
+            elif path is not None:
+                findings.look(f"--{option}", check_weights if "weights" in option else check_text, path)
+
+
+def check_weights(path):
+    """That a checkpoint begins as one, and is not cut off where that shows at its ends."""
+    import zipfile
+
+    path = require_file(path)
+    with open(path, "rb") as handle:
+        head = handle.read(512)
+    if head.lstrip()[:1] == b"<":
+        raise BadData(f"{path}: a web page, not a checkpoint; the download went wrong, fetch it again")
+    if head.startswith(b"version https://git-lfs"):
+        raise BadData(f"{path}: a Git LFS pointer, not a checkpoint; fetch the file itself")
+    if head[:4] == b"PK\x03\x04":
+        if not zipfile.is_zipfile(path):
+            raise BadData(f"{path}: truncated or damaged checkpoint; fetch it again")
+    elif head[8:9] != b"{" and head[:1] != b"\x80":
+        raise BadData(f"{path}: neither a PyTorch checkpoint nor safetensors; is this the right file?")
+
+
+def check_text(path):
+    """That a text file is there and holds something."""
+    if not Path(require_file(path)).stat().st_size:
+        raise BadData(f"{path}: empty")
+
+
+def estimate(args, findings):
+    """Time, memory and disk of each step, from trials on this machine."""
+    from intronaut.features.run_estimates import estimates
+
+    embedders = [name for name in args.embedders.split(",") if name in ("motifs", "kmers")]
+    for name in set(args.embedders.split(",")) - set(embedders):
+        findings.warn("--embedders", f"{name} is not timed here; embed_{name} --dry-run estimates it")
+    return estimates(findings.numbers["introns"], args.window, embedders, args.cpus)
+
+
+def check_space(args, findings, estimates):
+    """Whether the disk of the results has room for what the run writes: results and their copy in work/."""
+    folder = Path(args.outdir).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 1e9
+    findings.numbers["disk_free_gb"] = round(free, 1)
+    needed = 2 * sum(step["disk_gb"] for step in estimates)
+    if needed > free:
+        text = f"about {needed:.1f} GB are needed with the work folder, {free:.1f} GB are free"
+        findings.faults.append({"input": "--outdir", "text": text, "missing": False})
+
+
+def show(log, findings, estimates):
+    """Say all of it, faults last."""
+    import sys
+
+    for step in estimates:
+        log.note(
+            f"{step['step']}: about {minutes(step['seconds'])}, {step['memory_gb']:.1f} GB of memory, "
+            f"{step['disk_gb']:.2f} GB written"
+        )
+    if estimates:
+        log.note(f"in all about {minutes(sum(step['seconds'] for step in estimates))} on an idle machine")
+    for warning in findings.warnings:
+        log.warn(f"{warning['input']}: {warning['text']}")
+    for fault in findings.faults:
+        print(f"{TOOL}: {fault['input']}: {fault['text']}", file=sys.stderr)
+    number = len(findings.faults)
+    if number:
+        print(f"{TOOL}: {number} fault{'s' if number > 1 else ''}; the run would stop on them", file=sys.stderr)
+    else:
+        introns = findings.numbers.get("introns", 0)
+        log.note(f"no fault in any input: {introns:,} introns of {findings.numbers.get('genes', 0):,} genes")
+
+
+def minutes(seconds):
+    """``40 s`` or ``3 min``."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def write_report(path, findings, estimates):
+    faults = [{key: fault[key] for key in ("input", "text")} for fault in findings.faults]
+    report = {"faults": faults, "warnings": findings.warnings, "numbers": findings.numbers, "estimates": estimates}
+    with whole_file(path) as out:
+        out.write(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    run(main, TOOL)

@@ -1,0 +1,38 @@
+include { codeOf } from '../code'
+
+// The inputs of a study in one pass: every fault at once, and what the run will take.
+process CHECK {
+    label 'small'
+    ext code: { codeOf('check') }
+    container "intronaut/core:${workflow.manifest.version}"
+    debug true
+    cache false
+
+    input:
+    path gtf, stageAs: 'annotation/*'
+    path fasta, stageAs: 'genome/*'
+    path aliases, stageAs: 'aliases/*'
+    path calls, stageAs: 'calls/?/*'
+    path peaks, stageAs: 'peaks/*'
+    path marks, stageAs: 'marks/?/*'
+    path vcf, stageAs: 'variants/*'
+    val options // ir_format, ir_value, ir_base, ir_threshold, embedders, window and the paths of weights
+
+    output:
+    stdout
+
+    script:
+    def given = [gtf: gtf, fasta: fasta, chrom_aliases: aliases, ir_calls: calls, peaks: peaks, marks: marks, vcf: vcf]
+        .findAll { _name, path -> path }
+        .collect { name, path -> "--${name} ${path instanceof Path ? path : path.join(',')}" }
+    def others = options.findAll { _name, value -> value != null }.collect { name, value -> "--${name} '${value}'" }
+    """
+    # code ${task.ext.code}
+    check.py ${given.join(' ')} ${others.join(' ')} --trials 2>&1
+    """
+
+    stub:
+    """
+    echo checked
+    """
+}
