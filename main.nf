@@ -68,7 +68,7 @@ workflow {
         STUDY(params)
     }
     workflow.onComplete = {
-        if (workflow.success && !params.help) {
+        if (workflow.success && !params.help && !params.check) {
             println("Report: ${params.outdir}/report.html")
         }
     }

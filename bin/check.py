@@ -318,7 +318,7 @@ def show(log, findings, estimates):
         print(f"{TOOL}: {fault['input']}: {fault['text']}", file=sys.stderr)
     number = len(findings.faults)
     if number:
-        print(f"{TOOL}: {number} fault{'s' if number > 1 else ''}; the run would stop on them", file=sys.stderr)
+        print(f"{TOOL}: {number} fault{'s' if number > 1 else ''}; the run would stop there", file=sys.stderr)
     else:
         introns = findings.numbers.get("introns", 0)
         log.note(f"no fault in any input: {introns:,} introns of {findings.numbers.get('genes', 0):,} genes")

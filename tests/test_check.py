@@ -182,7 +182,7 @@ def test_every_fault_of_a_study_is_reported_at_once(study, name):
 def test_faults_are_lines_without_a_traceback(tool, study):
     (study / "genome.fa").unlink()
     done = tool("check", "--gtf", "annotation.gtf", "--fasta", "genome.fa", "--embedders", "say", code=65)
-    assert "check: 2 faults; the run would stop on them" in done.stderr and "Traceback" not in done.stderr
+    assert "check: 2 faults; the run would stop there" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_options_are_written_as_the_pipeline_writes_them(study):

@@ -360,3 +360,13 @@ def test_docs_made_from_help_and_schema_have_not_drifted():
 
 def test_demo_data_are_what_their_checksums_say():
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=DEMO, check=True)
+
+
+def test_check_looks_at_the_inputs_and_runs_nothing_else(tmp_path):
+    printed = nextflow(tmp_path, "-profile", "demo", "--outdir", tmp_path / "out", "--check")
+    assert [task.split(" ")[0] for task in submitted(printed)] == ["CHECK"]
+    assert "check: no fault in any input" in printed and "FIND_MOTIFS: about" in printed and "Report:" not in printed
+    assert not (tmp_path / "out" / "labels").exists()
+    (tmp_path / "marks.bed").write_text("x\n")
+    printed = nextflow(tmp_path, "-profile", "demo", "--check", "--marks", tmp_path / "marks.bed", code=1)
+    assert "check: 1 fault; the run would stop there" in printed and "line 1: 1 tab-separated columns" in printed
