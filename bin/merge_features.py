@@ -11,8 +11,6 @@ The result is to the byte what the embedder makes of the whole input at once, ho
 Writes: the features file of --output (.h5ad).
 """
 
-from dataclasses import replace
-
 from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import Problems
 from intronaut.core.log import Log
@@ -31,7 +29,6 @@ def make_parser():
 
 def main(argv):
     args = make_parser().parse_args(argv)
-    import h5py
     import pandas as pd
 
     from intronaut.io.h5ad import FeatureWriter, open_features
@@ -47,10 +44,11 @@ def main(argv):
     ):
         done = 0
         for path, table in zip(args.shards, tables, strict=True):
-            with h5py.File(path) as file:
-                for block, values in replace(first, x=file["X"], obs=table).row_blocks():
-                    writer.write(range(done + block.start, done + block.stop), values)
-                    progress.add(len(values))
+            shard = open_features(path)
+            for block, values in shard.row_blocks():
+                writer.write(range(done + block.start, done + block.stop), values)
+                progress.add(len(values))
+            shard.x.file.close()
             done += len(table)
         writer.finish()
     log.note(f"{len(args.shards):,} shards, {len(obs):,} windows, {len(first.var):,} features")

@@ -15,6 +15,7 @@ import pytest
 from scipy import sparse
 
 from intronaut.core.errors import BadData, CannotWrite, MissingInput
+from intronaut.io import h5ad
 from intronaut.io.fasta import Window
 from intronaut.io.h5ad import FeatureWriter, input_digest, open_features, window_obs
 
@@ -196,7 +197,7 @@ def test_cut_file_is_refused_anywhere(tmp_path):
             open_features(tmp_path / "f.h5ad")
 
 
-def test_files_of_another_layout_are_refused(tmp_path):
+def test_files_of_another_layout_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "own.h5ad"
     with h5py.File(path, "w") as file:
         file["X"] = X
@@ -204,10 +205,44 @@ def test_files_of_another_layout_are_refused(tmp_path):
         open_features(path)
     obs, var = pd.DataFrame(index=["a", "b"]), pd.DataFrame(index=["f", "g", "h"])
     anndata.AnnData(sparse.csr_matrix(np.eye(2, 3)), obs, var).write_h5ad(path)
-    with pytest.raises(BadData, match="dense matrix"):
+    monkeypatch.setattr(h5ad, "LARGEST_DENSE", 8)
+    with pytest.raises(BadData, match="write it dense: adata.X = adata.X.toarray"):
         open_features(path)
     with pytest.raises(MissingInput):
         open_features(tmp_path / "none.h5ad")
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_matrix])
+def test_a_sparse_matrix_is_read(tmp_path, kind):
+    values = np.where(np.random.default_rng(2).random((5, 4)) < 0.4, 1.5, 0)
+    obs, var = pd.DataFrame(index=list("abcde")), pd.DataFrame(index=list("fghi"))
+    anndata.AnnData(kind(values), obs, var).write_h5ad(tmp_path / "s.h5ad")
+    blocks = [block for _, block in open_features(tmp_path / "s.h5ad").row_blocks(2)]
+    np.testing.assert_array_equal(np.concatenate(blocks), values)
+
+
+def test_a_changed_bit_is_found_when_it_is_read(tmp_path):
+    """Any bit of the values, names and columns; what is left are bytes that no reader looks at."""
+    whole = fill(tmp_path / "f.h5ad")
+    with h5py.File(tmp_path / "f.h5ad") as file:
+        start, size = file["X"].id.get_offset(), file["X"].id.get_storage_size()
+    rng = np.random.default_rng(3)
+    expected = open_features(tmp_path / "f.h5ad")
+    for at in rng.integers(start, start + size, 40).tolist():
+        (tmp_path / "x.h5ad").write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
+        with pytest.raises(BadData, match="are not those that were written"):
+            list(open_features(tmp_path / "x.h5ad").row_blocks())
+    for at in rng.integers(0, len(whole), 300).tolist():
+        (tmp_path / "x.h5ad").write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
+        try:
+            found = open_features(tmp_path / "x.h5ad")
+            values = np.concatenate([block for _, block in found.row_blocks()])
+        except BadData:
+            continue
+        np.testing.assert_array_equal(values, X.astype(np.float32))
+        pd.testing.assert_frame_equal(found.obs, expected.obs)
+        pd.testing.assert_frame_equal(found.var, expected.var)
+        assert found.provenance == expected.provenance
 
 
 def test_a_users_own_matrix_is_read(tmp_path):

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,25 +21,53 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, CannotWrite
 from intronaut.core.files import part_path, require_file
+from intronaut.io.reserved import SparseBytes, write_reserved
 
+# what h5py and this module raise for a file whose bytes are not what they were
+_BROKEN = (KeyError, OSError, ValueError, TypeError, RuntimeError, IndexError, AttributeError, OverflowError)
+# bytes of a sparse matrix made dense
+LARGEST_DENSE = 4 << 30
 OBS_COLUMNS = ("chrom", "start", "end", "strand", "length", "n_unknown", "digest")
 
 
 @dataclass
 class Features:
-    """A features file opened for reading. ``x`` is the ``(n, d)`` dataset on disk; read it in row blocks."""
+    """A features file opened for reading. ``x`` is the ``(n, d)`` dataset on disk; read it by row blocks or rows.
+
+    ``checksums`` are those of its rows, None where the file has none (a user's own, or of an earlier version).
+    """
 
     path: Path
-    x: h5py.Dataset
+    x: h5py.Dataset | np.ndarray
     obs: pd.DataFrame
     var: pd.DataFrame
     provenance: dict
+    checksums: np.ndarray | None = None
 
     def row_blocks(self, rows=2048):
         """Yield ``(slice, (rows, d) float32)`` over all rows in order."""
         for first in range(0, len(self.obs), rows):
             block = slice(first, min(first + rows, len(self.obs)))
-            yield block, self.x[block].astype(np.float32)
+            yield block, self.read(block).astype(np.float32)
+
+    def read(self, rows):
+        """The ``(rows, d)`` values, in their stored dtype, of a slice or of increasing row numbers.
+
+        Raises BadData where their bytes are not the ones that were written.
+        """
+        try:
+            values = self.x[rows]
+        except OSError as problem:
+            raise BadData(f"{self.path}: cannot be read ({problem}); make the features again") from problem
+        if self.checksums is not None:
+            changed = np.flatnonzero(_row_checksums(values) != self.checksums[rows])
+            if len(changed):
+                name = self.obs.index[rows][changed[0]]
+                raise BadData(
+                    f"{self.path}: the values of {len(changed)} rows, first {name!r}, are not those that were written; "
+                    "copy the file again, or make the features again"
+                )
+        return values
 
 
 def window_obs(windows):
@@ -84,7 +113,7 @@ class FeatureWriter:
         wanted = _identity(obs, var, dtype, provenance)
         self.file = self._taken_up(wanted) or self._begun(obs, var, dtype, provenance, wanted)
         self.x = self.file["X"]
-        self.done = self.file["uns/intronaut/done"]
+        self.done, self.checksums = self.file["uns/intronaut/done"], self.file["uns/intronaut/row_crc32"]
         self._batch_size = self.file["uns/intronaut/batch_size"]
 
     def _taken_up(self, wanted):
@@ -108,13 +137,11 @@ class FeatureWriter:
     def _begun(self, obs, var, dtype, provenance, wanted):
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            _claim(self.part, len(obs) * len(var) * np.dtype(dtype).itemsize)
-            file = h5py.File(self.part, "w")
-            _write_layout(file, obs, var, dtype, provenance, wanted)
-            file.flush()
-            # HDF5 cuts the file to its own idea of the end: claim the whole size again
-            _claim(self.part, file["X"].id.get_offset() + file["X"].id.get_storage_size())
-            return file
+            layout = SparseBytes()
+            with h5py.File(layout, "w") as file:
+                _write_layout(file, obs, var, dtype, provenance, wanted)
+            write_reserved(self.part, layout)
+            return h5py.File(self.part, "r+")
         except OSError as problem:
             with contextlib.suppress(OSError):
                 self.part.unlink()
@@ -144,6 +171,7 @@ class FeatureWriter:
         rows = np.asarray(rows)
         where = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] + 1 == len(rows) else rows
         self.x[where] = values
+        self.checksums[where] = _row_checksums(values)
         self.file.flush()
         self.done[where] = 1
         self.file.flush()
@@ -174,13 +202,6 @@ class FeatureWriter:
             self.part.unlink(missing_ok=True)
 
 
-def _claim(path, size):
-    """Give a file its size on disk, so that a full disk is met now. Where the system cannot, it is met later."""
-    with open(path, "ab") as handle:
-        if size and hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(handle.fileno(), 0, size)
-
-
 def _identity_of(file):
     try:
         return file["uns/intronaut/identity"][()].decode()
@@ -203,9 +224,27 @@ def _write_layout(file, obs, var, dtype, provenance, identity):
     _write_text(notes, "provenance", json.dumps(provenance, sort_keys=True))
     _write_text(notes, "identity", identity)
     # early allocation fixes every offset now; rows are only ever overwritten in place
+    _write_text(notes, "tables_sha256", tables_digest(obs, var, provenance))
     _early_dataset(notes, "done", (len(obs),), np.uint8)
+    _early_dataset(notes, "row_crc32", (len(obs),), np.uint32)
     _early_dataset(notes, "batch_size", (), np.int64)
     _early_dataset(file, "X", (len(obs), len(var)), dtype)
+
+
+def _row_checksums(values):
+    """The CRC-32 of the bytes of each row as they are stored, uint32."""
+    values = np.ascontiguousarray(values)
+    return np.array([zlib.crc32(row) for row in values.view(np.uint8).reshape(len(values), -1)], np.uint32)
+
+
+def tables_digest(obs, var, provenance):
+    """One sha256 over the names and columns of both tables and the provenance."""
+    digest = hashlib.sha256(json.dumps(provenance, sort_keys=True).encode())
+    for frame in (obs, var):
+        for name, values in [("", frame.index), *frame.items()]:
+            digest.update(f"{name}\n".encode())
+            digest.update("\n".join(map(str, np.asarray(values).tolist())).encode())
+    return digest.hexdigest()
 
 
 def _dict_group(parent, name):
@@ -255,18 +294,51 @@ def open_features(path):
         raise BadData(f"{path}: not a whole HDF5 file ({problem}); make the features again") from problem
     try:
         x, obs, var = file["X"], _read_frame(file["obs"]), _read_frame(file["var"])
-    except KeyError as problem:
-        raise BadData(f"{path}: not a features file: {problem}") from problem
-    if not isinstance(x, h5py.Dataset) or x.shape != (len(obs), len(var)):
-        raise BadData(f"{path}: X must be a dense matrix with one row a window and one column a feature")
+        x = x if isinstance(x, h5py.Dataset) else _dense(path, x)
+    except _BROKEN as problem:
+        raise BadData(f"{path}: not a features file, or a broken one: {problem}") from problem
+    if x.shape != (len(obs), len(var)):
+        raise BadData(f"{path}: X must be a matrix with one row a window and one column a feature")
     for kind, index in (("row", obs.index), ("feature", var.index)):
         if not index.is_unique:
             raise BadData(f"{path}: more than one {kind} is named {index[index.duplicated()][0]!r}")
     notes = file.get("uns/intronaut", {})
-    if "done" in notes and not notes["done"][:].all():
-        raise BadData(f"{path}: {int((notes['done'][:] == 0).sum())} rows are unfinished; run the embedder again")
-    provenance = json.loads(notes["provenance"][()]) if "provenance" in notes else {}
-    return Features(Path(path), x, obs, var, provenance)
+    try:
+        if "done" in notes and not notes["done"][:].all():
+            raise BadData(f"{path}: {int((notes['done'][:] == 0).sum())} rows are unfinished; run the embedder again")
+        provenance = json.loads(notes["provenance"][()]) if "provenance" in notes else {}
+        checksums = notes["row_crc32"][:] if "row_crc32" in notes else None
+        if checksums is not None:
+            _check_tables(path, notes, obs, var, provenance)
+    except _BROKEN as problem:
+        raise BadData(f"{path}: broken: {problem}; copy the file again, or make the features again") from problem
+    return Features(Path(path), x, obs, var, provenance, checksums)
+
+
+def _check_tables(path, notes, obs, var, provenance):
+    """Raise BadData where the names, tables or provenance are not the ones that were written."""
+    if notes["tables_sha256"][()].decode() != tables_digest(obs, var, provenance):
+        raise BadData(
+            f"{path}: its names, tables or provenance are not those that were written; "
+            "copy the file again, or make the features again"
+        )
+
+
+def _dense(path, group):
+    """A sparse matrix of AnnData (CSR or CSC) as an array."""
+    kind, shape = group.attrs.get("encoding-type"), tuple(int(n) for n in group.attrs.get("shape", ()))
+    if kind not in ("csr_matrix", "csc_matrix") or len(shape) != 2:
+        raise BadData(f"{path}: X must be a matrix with one row a window and one column a feature")
+    data, minor, starts = group["data"][:], group["indices"][:], group["indptr"][:]
+    if shape[0] * shape[1] * data.dtype.itemsize > LARGEST_DENSE:
+        raise BadData(
+            f"{path}: X is sparse, and too large to be made dense in memory; write it dense: "
+            "adata.X = adata.X.toarray(), adata.write_h5ad(…)"
+        )
+    major = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    dense = np.zeros(shape, data.dtype)
+    np.add.at(dense, (major, minor) if kind == "csr_matrix" else (minor, major), data)
+    return dense
 
 
 def _read_frame(group):

@@ -197,9 +197,9 @@ class Matrix:
         distinct, place = np.unique(rows, return_inverse=True)
         span = distinct[-1] - distinct[0] + 1
         if span <= 2 * len(distinct):
-            values = self.features.x[distinct[0] : distinct[-1] + 1][distinct - distinct[0]]
+            values = self.features.read(slice(distinct[0], distinct[-1] + 1))[distinct - distinct[0]]
         else:
-            values = self.features.x[distinct]
+            values = self.features.read(distinct)
         values = values if len(self.columns) == values.shape[1] else values[:, self.columns]
         return values[place].astype(np.float32)
 
