@@ -24,28 +24,27 @@ workflow STUDY {
     plan = windowPlan(settings)
 
     LABELS(inputs, plan.context, settings)
-    FETCH_SEQUENCES(channel.fromList(plan.wanted), LABELS.out.labels, inputs.fasta, inputs.aliases, optionsOf(settings, 'fetch_sequences'))
-    windows = FETCH_SEQUENCES.out.windows.filter { reader, _fa -> reader == plan.short_reader }.map { _reader, fa -> fa }.first()
-    network_windows = FETCH_SEQUENCES.out.windows.filter { reader, _fa -> reader == 'networks' }.map { _reader, fa -> fa }.first()
+    FETCH_SEQUENCES(channel.fromList(plan.cuts), LABELS.out.labels, inputs.fasta, inputs.aliases, optionsOf(settings, 'fetch_sequences'))
+    windows = FETCH_SEQUENCES.out.windows.filter { cut, _fa -> cut == plan.main }.map { _cut, fa -> fa }.first()
     SPLIT(LABELS.out.labels, windows, plan.context, settings)
-    FEATURES(FETCH_SEQUENCES.out.shards.transpose(), settings)
-    MODELS(FEATURES.out.features, network_windows, SPLIT.out.labels, settings)
-    INTERPRET(MODELS.out.fitted, MODELS.out.networks, windows, network_windows, SPLIT.out.labels, SPLIT.out.all_labels, inputs, settings)
+    FEATURES(FETCH_SEQUENCES.out.shards.transpose(), plan.embedded, settings)
+    MODELS(FEATURES.out.features, windows, SPLIT.out.labels, settings)
+    INTERPRET(MODELS.out.fitted, MODELS.out.networks, windows, SPLIT.out.labels, SPLIT.out.all_labels, inputs, settings)
 
     // every result with its folder, e.g. ['labels', ledger.tsv]
     results = LABELS.out.published.mix(
-        inFolder('windows', FETCH_SEQUENCES.out.windows.map { _reader, fa -> fa }.mix(FETCH_SEQUENCES.out.dropped)),
+        inFolder('windows', FETCH_SEQUENCES.out.windows.map { _cut, fa -> fa }.mix(FETCH_SEQUENCES.out.dropped)),
         SPLIT.out.published, FEATURES.out.published, MODELS.out.published, INTERPRET.out.published,
     )
     shown = inFolder('.', channel.of(settingsJson(settings)).collectFile(name: 'settings.json'))
     read_by_report = results.filter { folder, _file -> !(folder in ['windows', 'features', 'cards', 'attribute']) }
     MAKE_REPORT(gathered(read_by_report.mix(shown)), optionsOf(settings, 'make_report'))
-    // a run that was cut short has none of them
-    drawn = gathered(results.filter { folder, _file -> folder in ['labels', 'fit', 'attribute'] }).filter { pairs -> pairs }
-    MAKE_TRACKS(drawn, inputs.fasta, inputs.aliases, optionsOf(settings, 'make_tracks'))
+    drawn = results.filter { folder, _file -> folder in ['labels', 'fit', 'attribute'] }
+    MAKE_TRACKS(gathered(drawn), inputs.fasta, inputs.aliases, optionsOf(settings, 'make_tracks'))
 
     // what a crate holds: the results, what they were made from, and the packages of the images
-    recorded = results.mix(inFolder('.', MAKE_REPORT.out.published.mix(MAKE_TRACKS.out.tracks))).map { folder, file -> ["results/${folder}", file] }.mix(
+    published = results.mix(inFolder('.', MAKE_REPORT.out.published.mix(MAKE_TRACKS.out.tracks)))
+    recorded = published.map { folder, file -> ["results/${folder}", file] }.mix(
         shown, channel.fromList(inputsOf(settings)), channel.of(['.', plainFile("${projectDir}/main.nf")]),
         inFolder('images', channel.fromPath("${projectDir}/containers/*", type: 'dir')),
     )

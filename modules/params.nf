@@ -63,7 +63,7 @@ def mistakesOf(rule, value, given) {
     }
     def text = value.toString()
     def items = rule.commaList ? text.tokenize(',') : [text]
-    return wrongNumber(rule, text) + wrongText(rule, text) + wrongItems(rule, items) + wrongBeside(rule, text, given)
+    return wrongNumber(rule, text) + wrongText(rule, text) + wrongItems(rule, items) + wrongBeside(rule, text, items, given)
 }
 
 def missing(rule, value, given) {
@@ -137,12 +137,14 @@ def unsafe(name, path) {
 }
 
 // What does not go with the other params: "needs" and "excludes" name a param and its choice, or any.
-def wrongBeside(rule, text, given) {
+def wrongBeside(rule, text, items, given) {
     def needed = text == rule['default'].toString() ? [:] : (rule.needs ?: [:])
     def lacking = needed.findAll { name, choice -> !isChosen(name, choice, given) }
-    def clashing = (rule.excludes?.get(text) ?: [:]).findAll { name, choice -> isChosen(name, choice, given) }
-    return lacking.collect { name, choice -> "--${rule.name} has no effect without ${shown(name, choice)}" } +
-        clashing.collect { name, choice -> "--${rule.name} ${text} does not go with ${shown(name, choice)}" }
+    def clashing = items.collectMany { item ->
+        def others = (rule.excludes?.get(item) ?: [:]).findAll { name, choice -> isChosen(name, choice, given) }
+        others.collect { name, choice -> "--${rule.name} ${item} does not go with ${shown(name, choice)}" }
+    }
+    return lacking.collect { name, choice -> "--${rule.name} has no effect without ${shown(name, choice)}" } + clashing
 }
 
 def isChosen(name, choice, given) {

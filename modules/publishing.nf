@@ -5,10 +5,11 @@ def inFolder(folder, results) {
     return results.flatten().map { result -> [folder, result] }
 }
 
-// The pairs of a channel as one [folders, files], in an order that a resumed run repeats.
+// The pairs of a channel as one [folders, files], in an order that a resumed run repeats; nothing where a run was cut short.
 def gathered(pairs) {
     return pairs
         .toSortedList { one, other -> "${one[0]}/${one[1].name}" <=> "${other[0]}/${other[1].name}" }
+        .filter { sorted -> sorted }
         .map { sorted -> sorted.transpose() }
 }
 

@@ -1,5 +1,6 @@
 // What the sheet of --alignments says: which files are of which sample.
 
+include { refuse; unsafe } from './params'
 include { plainFile } from './settings'
 
 // One entry a sample: its name, the lines of a sheet for its task with the files as they are staged, the files, and
@@ -9,12 +10,16 @@ def samplesOf(sheet) {
     def lines = plainFile(sheet).readLines().findAll { line -> line }
     def header = lines ? cellsOf(lines[0]) : []
     if (!('sample' in header)) {
-        error("--alignments ${sheet}: no column sample; it has ${header.join(', ')}")
+        refuse("--alignments ${sheet}: no column sample; it has ${header.join(', ')}")
     }
     def rows = lines.drop(1).collect { line -> [header, cellsOf(line)].transpose().collectEntries() }
-    def absent = rows.collectMany { row -> filesOfRow(row, sheet).values() }.findAll { path -> !path.exists() }
-    if (absent) {
-        error("--alignments ${sheet}: no such file: ${absent.join(', ')}")
+    def paths = rows.collectMany { row -> filesOfRow(row, sheet).values() }
+    def absent = paths.findAll { path -> !path.exists() }.collect { path -> "no such file: ${path}" }
+    def odd = rows.collectMany { row -> [row.sample, row.replicate_of] }.findAll { name -> name && !(name ==~ /[\w.+-]+/) }
+    def mistakes = absent + paths.collectMany { path -> unsafe('alignments', path.toUriString()) } +
+        odd.unique().collect { name -> "sample '${name}': letters, digits and _ . + - name its files" }
+    if (mistakes) {
+        refuse("--alignments ${sheet}:\n  ${mistakes.join('\n  ')}")
     }
     return rows.groupBy { row -> row.replicate_of ?: row.sample }.collect { name, own -> sampleOf(name, own, header, sheet) }
 }
@@ -26,7 +31,8 @@ def sampleOf(name, rows, header, sheet) {
         def places = filesOfRow(row, sheet).collectEntries { column, path ->
             staged << path
             def place = "reads${staged.size()}"
-            def index = ['.bai', '.csi', '.crai'].collect { ending -> plainFile("${path.toUriString()}${ending}") }.find { beside -> beside.exists() }
+            def indexes = ['.bai', '.csi', '.crai'].collect { ending -> plainFile("${path.toUriString()}${ending}") }
+            def index = indexes.find { beside -> beside.exists() }
             if (index) {
                 staged << index
                 links << "ln -s '../reads${staged.size()}/${quoted(index.name)}' ${place}/"

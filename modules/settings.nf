@@ -1,18 +1,57 @@
 // What the settings of a study mean for its steps.
 
-// The bases that an embedder, or another reader of windows, reads: Sei, unless it is to read the window alone, the 4,096
-// that it was trained on.
+// Windows of one kind, which are cut once for all who read them: [name, bases, anchor], e.g. ['centre_600', 600, 'centre'].
+def cutOf(length, anchor) {
+    return ["${anchor}_${length}".toString(), length as Integer, anchor]
+}
+
+// Which windows a study cuts, and who reads which: `embedded` has [cut, embedder, what its features are called] of each
+// embedder at each anchor, e.g. ['donor_600', 'motifs', 'motifs_donor']; `main` is the cut that networks, motifs and the
+// search for homologs read; no base of the longest, `context`, may be in two folds.
+def windowPlan(settings) {
+    def anchors = anchorsOf(settings)
+    def main = cutOf(settings.window, settings.anchor)
+    def embeddings = [embeddersOfWindows(settings), anchors].combinations().collect { embedder, anchor ->
+        [cutOf(windowOf(embedder, settings), anchor), embedder, anchors.size() > 1 ? "${embedder}_${anchor}".toString() : embedder]
+    }
+    def cuts = ([main] + embeddings.collect { cut, _embedder, _name -> cut }).unique()
+    return [
+        cuts: cuts, main: main[0], context: cuts.collect { _name, length, _anchor -> length }.max(),
+        embedded: embeddings.collect { cut, embedder, name -> [cut[0], embedder, name] },
+    ]
+}
+
+def anchorsOf(settings) {
+    return settings.anchors ? settings.anchors.tokenize(',') : [settings.anchor]
+}
+
+// The embedders that read windows; others read the genome itself.
+def embeddersOfWindows(settings) {
+    return settings.embedders.tokenize(',') - ['splice', 'tracks']
+}
+
+// The bases that an embedder reads: Sei, unless it is to read the window alone, the 4,096 that it was trained on.
 def windowOf(embedder, settings) {
     return embedder == 'sei' && settings.sei_context == 'genome' ? 4096 : settings.window as Integer
 }
 
-// The models of one embedder's features: every kind, and for Sei every group of its profiles.
-def modelsOf(embedder, settings) {
+// The models of one features file, called EMBEDDER or EMBEDDER_ANCHOR: every kind, and for Sei every group of its profiles.
+def modelsOf(features, settings) {
+    def (embedder, anchor) = features.tokenize('_')
     def groups = embedder == 'sei' ? settings.sei_groups.tokenize(',') : ['all']
     return [settings.models.tokenize(','), groups].combinations().collect { model, group ->
-        def name = "${embedder}_${model}" + (group == 'all' ? '' : "_${group}")
-        [name: name, embedder: embedder, model: model, groups: group]
+        def name = "${features}_${model}" + (group == 'all' ? '' : "_${group}")
+        [
+            name: name, embedder: embedder, model: model, groups: group,
+            anchor: anchor ?: settings.anchor, group_by: groupBy(embedder, settings),
+        ]
     }
+}
+
+// The column that the features of an embedder are gathered by, where they have one.
+def groupBy(embedder, settings) {
+    def of_profiles = settings.sei_features in ['all', 'tf', 'histone', 'access', 'logits'] ? 'factor' : null
+    return [motifs: 'tf', sei: of_profiles][embedder]
 }
 
 // The settings that each step reads and no other, so that a change repeats only what it touches.
@@ -22,7 +61,8 @@ def optionsOf(settings, step) {
             'ir_format', 'ir_value', 'ir_base', 'ir_threshold', 'ir_consensus', 'min_splice_sites', 'min_overlap', 'annotation_rule',
             'min_length', 'paper_labels', 'folds', 'condition',
         ],
-        fetch_sequences: ['anchor', 'strand', 'shard_size'],
+        fetch_sequences: ['strand', 'shard_size'],
+        embed_sei: ['sei_context', 'sei_features'],
         split_introns: ['split', 'folds', 'homology', 'test_chromosomes', 'valid_chromosomes'],
         match_introns: ['match', 'seed'],
         fit: ['preset', 'calibration', 'shuffle_control', 'bootstrap', 'seed'],
@@ -36,18 +76,9 @@ def optionsOf(settings, step) {
             'dnabert2_tokenizer',
         ],
         make_tracks: ['assembly'],
-        score_variants: ['anchor', 'strand', 'seed'],
+        score_variants: ['strand', 'seed'],
     ]
     return settings.subMap(read_by[step])
-}
-
-// Which windows a study reads: [reader, length] of every embedder and of the networks, e.g. ['motifs', 600]; the reader
-// of short ones, for homologs and motifs; the longest, no base of which may be in two folds.
-def windowPlan(settings) {
-    def readers = settings.embedders.tokenize(',') + (settings.networks ? ['networks'] : [])
-    def short_reader = readers.find { reader -> windowOf(reader, settings) == settings.window as Integer } ?: 'windows'
-    def wanted = (readers + short_reader).unique().collect { reader -> [reader, windowOf(reader, settings)] }
-    return [wanted: wanted, short_reader: short_reader, context: wanted.collect { _reader, length -> length }.max()]
 }
 
 // Whether motifs are looked for in all windows: where they are features, where networks are asked for them, or by wish.
@@ -65,17 +96,22 @@ def callersIn(counts) {
     return new groovy.json.JsonSlurper().parse(counts.toFile()).callers.size()
 }
 
-// What an embedder or network was made with: weights, targets, tokenizer; empty lists for what it does without.
-def madeWith(name, settings) {
-    def params_of = ['weights', 'targets', 'tokenizer'].collect { kind -> "${name}_${kind}".toString() }
-    return params_of.collect { param -> settings.containsKey(param) ? optionalFile(settings[param]) : [] }
+// The files that the features of an embedder were made with, by the option that tools take them by.
+def madeWith(embedder, settings) {
+    def classes = settings.sei_features == 'seqclass'
+    def options = [
+        sei: ['weights'] + (classes ? ['projection', 'class_names'] : groupBy('sei', settings) ? ['targets'] : []),
+        dnabert2: ['weights', 'tokenizer'],
+    ]
+    return (options[embedder] ?: []).collectEntries { option -> [option, settings["${embedder}_${option}".toString()]] }
+        .findAll { _option, path -> path }
+        .collectEntries { option, path -> [option.replace('_', '-'), plainFile(path)] }
 }
 
-// The networks to train, each with its weights and tokenizer.
+// The networks to train, each with its weights and tokenizer, or empty lists, e.g. ['basset', [], []].
 def networksOf(settings) {
     return (settings.networks ?: '').tokenize(',').collect { network ->
-        def (weights, _targets, tokenizer) = madeWith(network, settings)
-        [network, weights, tokenizer]
+        [network] + ['weights', 'tokenizer'].collect { kind -> optionalFile(settings["${network}_${kind}".toString()]) }
     }
 }
 
@@ -83,7 +119,8 @@ def networksOf(settings) {
 def inputsOf(settings) {
     def single = ['gtf', 'fasta', 'chrom_aliases', 'alignments', 'peaks', 'vcf'].collect { name -> optionalFile(settings[name]) }
     def several = ['ir_calls', 'marks'].collect { name -> filesOf(settings[name]) }
-    def inputs = (single + several + ['sei', 'dnabert2'].collect { model -> madeWith(model, settings) }).flatten()
+    def made_with = ['sei', 'dnabert2'].collect { model -> madeWith(model, settings).values() }
+    def inputs = (single + several + made_with).flatten()
     return inputs.withIndex(1).collect { input, index -> ["inputs/${index.toString().padLeft(3, '0')}", input] }
 }
 

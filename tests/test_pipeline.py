@@ -67,7 +67,7 @@ def test_demo_leaves_every_promised_file(demo):
 def test_anndata_opens_the_features_in_label_order(demo):
     features = anndata.read_h5ad(demo / "results" / "features" / "motifs.h5ad")
     labels = pd.read_table(demo / "results" / "labels" / "labels.tsv")
-    dropped = pd.read_table(demo / "results" / "windows" / "motifs.dropped.tsv")
+    dropped = pd.read_table(demo / "results" / "windows" / "centre_600.dropped.tsv")
     assert list(features.obs_names) == [name for name in labels["name"] if name not in set(dropped["name"])]
 
 
@@ -244,6 +244,44 @@ def test_covariates_and_organisms_to_choose_from_are_the_tools_own():
 def test_help_leaves_nothing(tmp_path):
     assert "--test_chromosomes" in nextflow(tmp_path, "--help", "--outdir", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_pipeline_stays_on_its_page():
+    scripts = [path for name in ("*.nf", "*.config", "conf/*", "modules/*.nf", "modules/*/main.nf", "workflows/*.nf")
+               for path in ROOT.glob(name)]  # fmt: skip
+    wide = [
+        (path.name, at)
+        for path in scripts
+        for at, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > 140
+    ]
+    assert wide == []
+    assert len((ROOT / "main.nf").read_text().splitlines()) < 90
+
+
+def test_each_anchor_has_windows_features_and_models_of_its_own(tmp_path):
+    fake = tmp_path / "fake"
+    fake.touch()
+    given = [
+        "--anchors",
+        "donor,centre,acceptor",
+        "--embedders",
+        "kmers,sei",
+        "--sei_weights",
+        fake,
+        "--sei_targets",
+        fake,
+    ]
+    given += ["--networks", "basset", "--vcf", fake, "--anchor", "donor", "--window", "200"]
+    printed = nextflow(tmp_path, "-profile", "demo", "-stub-run", "--outdir", tmp_path / "out", *given)
+    tasks = submitted(printed)
+    cuts = {task.split("(")[1].rstrip(")") for task in tasks if "FETCH_SEQUENCES" in task}
+    assert cuts == {f"{anchor}_{bases}" for anchor in ("donor", "centre", "acceptor") for bases in (200, 4096)}
+    names = {f"{embedder}_{anchor}" for embedder in ("kmers", "sei") for anchor in ("donor", "centre", "acceptor")}
+    assert {path.stem for path in (tmp_path / "out" / "features").iterdir()} == names
+    models = {f"{name}_logistic" for name in names} | {"network_basset"}
+    for folder in ("fit", "variants"):
+        assert {path.name for path in (tmp_path / "out" / folder).iterdir()} == models
 
 
 def test_folds_share_no_base_that_a_network_reads(tmp_path):

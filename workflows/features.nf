@@ -4,32 +4,41 @@ include { EMBED_SEI } from '../modules/embed_sei'
 include { EMBED_DNABERT2 } from '../modules/embed_dnabert2'
 include { MERGE_FEATURES } from '../modules/merge_features'
 include { inFolder } from '../modules/publishing'
-include { optionalFile } from '../modules/settings'
+include { madeWith; optionalFile; optionsOf } from '../modules/settings'
 
 // Windows turned into features, shard by shard, by every embedder that was asked for.
 workflow FEATURES {
     take:
-    shards // [embedder, shard FASTA], e.g. ['motifs', windows.00001.fa.gz]
+    shards // [cut, shard FASTA], e.g. ['centre_600', windows.00001.fa.gz]
+    embedded // [cut, embedder, name of the features], e.g. ['centre_600', 'motifs', 'motifs']
     settings
 
     main:
-    shards_of = shards.branch { embedder, _shard ->
+    shards_of = shards.combine(channel.fromList(embedded), by: 0).branch { _cut, shard, embedder, name ->
         motifs: embedder == 'motifs'
+            return [name, shard]
         kmers: embedder == 'kmers'
+            return [name, shard]
         sei: embedder == 'sei'
+            return [name, shard]
         dnabert2: embedder == 'dnabert2'
+            return [name, shard]
     }
     EMBED_MOTIFS(shards_of.motifs, settings.tax_group)
     EMBED_KMERS(shards_of.kmers)
-    EMBED_SEI(shards_of.sei, optionalFile(settings.sei_weights), optionalFile(settings.sei_targets), settings.sei_context)
+    of_sei = madeWith('sei', settings)
+    EMBED_SEI(
+        shards_of.sei, of_sei['weights'] ?: [], of_sei['targets'] ?: [], of_sei['projection'] ?: [], of_sei['class-names'] ?: [],
+        optionsOf(settings, 'embed_sei'),
+    )
     EMBED_DNABERT2(shards_of.dnabert2, optionalFile(settings.dnabert2_weights), optionalFile(settings.dnabert2_tokenizer))
-    // [embedder, features of all its shards in genome order]
+    // [name, features of all its shards in genome order]
     shard_features = EMBED_MOTIFS.out.features
         .mix(EMBED_KMERS.out.features, EMBED_SEI.out.features, EMBED_DNABERT2.out.features)
         .groupTuple(sort: { one, other -> one.name <=> other.name })
     MERGE_FEATURES(shard_features)
 
     emit:
-    features = MERGE_FEATURES.out.features // [embedder, H5AD]
-    published = inFolder('features', MERGE_FEATURES.out.features.map { _embedder, h5ad -> h5ad })
+    features = MERGE_FEATURES.out.features // [name, H5AD]
+    published = inFolder('features', MERGE_FEATURES.out.features.map { _name, h5ad -> h5ad })
 }

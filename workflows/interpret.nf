@@ -13,8 +13,7 @@ workflow INTERPRET {
     take:
     fitted // [what was fitted, features, folder]
     networks // folder
-    windows // FASTA of short windows
-    network_windows // FASTA that the networks read
+    windows // FASTA that the networks read
     labels // those that the models were fitted on
     all_labels // also those without a match
     inputs // gtf, fasta, aliases
@@ -28,7 +27,7 @@ workflow INTERPRET {
     groups.subscribe { table -> table.copyTo("${settings.outdir}/explain/groups.tsv") }
 
     attributed = settings.attribute_method ? networks : channel.empty()
-    ATTRIBUTE(attributed, [], [], network_windows, inputs.gtf, optionalFile(settings.peaks), [], optionsOf(settings, 'attribute'))
+    ATTRIBUTE(attributed, [], [], windows, inputs.gtf, optionalFile(settings.peaks), [], optionsOf(settings, 'attribute'))
     // [folder, attributions]: all sites, once the models are fitted, which others wait for; and for each network that is
     // attributed those where it looks
     sites = fitted.first().filter { wantsMotifs(settings) }.map { ['motifs', []] }
@@ -42,10 +41,11 @@ workflow INTERPRET {
     models = fitted.map { _model, _features, folder -> folder }.mix(networks)
     COMPARE(models.collect(sort: { folder -> folder.name }), labels, of_sei, of_motifs, optionsOf(settings, 'compare'))
 
-    // [model, window length, what its features were made with]
-    scored = fitted
-        .map { model, _features, folder -> [folder, windowOf(model.embedder, settings)] + madeWith(model.embedder, settings) }
-        .mix(networks.map { folder -> [folder, settings.window, [], [], []] })
+    // [model, what it reads and is, files that its features were made with]
+    scored = fitted.map { model, _features, folder ->
+        def files = madeWith(model.embedder, settings)
+        [folder, model + [length: windowOf(model.embedder, settings), options: files.keySet().toList()], files.values().toList()]
+    }.mix(networks.map { folder -> [folder, [anchor: settings.anchor, length: settings.window, options: []], []] })
     SCORE_VARIANTS(
         settings.vcf ? scored : channel.empty(), optionalFile(settings.vcf), all_labels, inputs.fasta, inputs.aliases,
         optionsOf(settings, 'score_variants'),

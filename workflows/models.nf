@@ -6,17 +6,16 @@ include { modelsOf; networksOf; optionsOf } from '../modules/settings'
 // Linear models and trees on features, and networks on the windows themselves.
 workflow MODELS {
     take:
-    features // [embedder, H5AD]
-    network_windows // FASTA that the networks read
+    features // [name, H5AD]
+    windows // FASTA that the networks read
     labels
     settings
 
     main:
-    // [what to fit, features], e.g. [[name: 'motifs_logistic', embedder: 'motifs', model: 'logistic', groups: 'all'], motifs.h5ad]
-    wanted = features.flatMap { embedder, h5ad -> modelsOf(embedder, settings).collect { model -> [model, h5ad] } }
+    // [what to fit, features], e.g. [[name: 'motifs_logistic', embedder: 'motifs', model: 'logistic', groups: 'all' …], motifs.h5ad]
+    wanted = features.flatMap { name, h5ad -> modelsOf(name, settings).collect { model -> [model, h5ad] } }
     FIT(wanted, labels, optionsOf(settings, 'fit'))
-    // [network, its weights, its tokenizer], e.g. ['basset', [], []]
-    FINETUNE(channel.fromList(networksOf(settings)), network_windows, labels, optionsOf(settings, 'finetune'))
+    FINETUNE(channel.fromList(networksOf(settings)), windows, labels, optionsOf(settings, 'finetune'))
 
     emit:
     fitted = FIT.out.model // [what was fitted, features, folder]

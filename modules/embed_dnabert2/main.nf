@@ -1,18 +1,18 @@
 include { codeOf } from '../code'
 
 process EMBED_DNABERT2 {
-    tag "${shard.name}"
+    tag "${name} ${shard.name}"
     label 'gpu'
     ext code: { codeOf('embed_dnabert2') }
     container "intronaut/torch:${workflow.manifest.version}"
 
     input:
-    tuple val(embedder), path(shard)
+    tuple val(name), path(shard)
     path weights, stageAs: 'weights/*'
     path tokenizer, stageAs: 'tokenizer/*'
 
     output:
-    tuple val(embedder), path('*.h5ad'), emit: features
+    tuple val(name), path('*.h5ad'), emit: features
 
     script:
     """

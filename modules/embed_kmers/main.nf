@@ -1,16 +1,16 @@
 include { codeOf } from '../code'
 
 process EMBED_KMERS {
-    tag "${shard.name}"
+    tag "${name} ${shard.name}"
     label 'small'
     ext code: { codeOf('embed_kmers') }
     container "intronaut/core:${workflow.manifest.version}"
 
     input:
-    tuple val(embedder), path(shard)
+    tuple val(name), path(shard)
 
     output:
-    tuple val(embedder), path('*.h5ad'), emit: features
+    tuple val(name), path('*.h5ad'), emit: features
 
     script:
     """

@@ -1,17 +1,17 @@
 include { codeOf } from '../code'
 
 process EMBED_MOTIFS {
-    tag "${shard.name}"
+    tag "${name} ${shard.name}"
     label 'small'
     ext code: { codeOf('embed_motifs') }
     container "intronaut/core:${workflow.manifest.version}"
 
     input:
-    tuple val(embedder), path(shard)
+    tuple val(name), path(shard)
     val tax_group
 
     output:
-    tuple val(embedder), path('*.h5ad'), emit: features
+    tuple val(name), path('*.h5ad'), emit: features
 
     script:
     """

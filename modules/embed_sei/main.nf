@@ -1,25 +1,30 @@
 include { codeOf } from '../code'
 
 process EMBED_SEI {
-    tag "${shard.name}"
+    tag "${name} ${shard.name}"
     label 'gpu'
     ext code: { codeOf('embed_sei') }
     container "intronaut/torch:${workflow.manifest.version}"
 
     input:
-    tuple val(embedder), path(shard)
+    tuple val(name), path(shard)
     path weights, stageAs: 'weights/*'
     path targets, stageAs: 'targets/*'
-    val context
+    path projection, stageAs: 'projection/*'
+    path class_names, stageAs: 'class_names/*'
+    val options // sei_context, sei_features
 
     output:
-    tuple val(embedder), path('*.h5ad'), emit: features
+    tuple val(name), path('*.h5ad'), emit: features
 
     script:
     def targets_option = targets ? "--targets ${targets}" : ''
+    def projection_option = projection ? "--projection ${projection}" : ''
+    def names_option = class_names ? "--class-names ${class_names}" : ''
     """
     # code ${task.ext.code}
-    embed_sei.py ${shard} --weights ${weights} ${targets_option} --context ${context} --threads ${task.cpus} \\
+    embed_sei.py ${shard} --weights ${weights} ${targets_option} ${projection_option} ${names_option} \\
+        --context ${options.sei_context} --features ${options.sei_features} --threads ${task.cpus} \\
         --output ${shard.name.replace('.fa.gz', '.h5ad')}
     """
 

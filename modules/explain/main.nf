@@ -17,8 +17,7 @@ process EXPLAIN {
     path "explained/${wanted.name}/groups.tsv", emit: groups
 
     script:
-    // what the features of this embedder are gathered by
-    def group_option = [motifs: '--group-by tf', sei: '--group-by factor'][wanted.embedder] ?: ''
+    def group_option = wanted.group_by ? "--group-by ${wanted.group_by}" : ''
     // what is computed from Sei's features takes some 6 GB beside them
     def memory = task.memory.toGiga() * 0.4
     """

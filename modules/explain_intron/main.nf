@@ -16,8 +16,7 @@ process EXPLAIN_INTRON {
     path "cards/${wanted.name}", emit: cards
 
     script:
-    // what the features of this embedder are gathered by
-    def group_option = [motifs: '--group-by tf', sei: '--group-by factor'][wanted.embedder] ?: ''
+    def group_option = wanted.group_by ? "--group-by ${wanted.group_by}" : ''
     """
     # code ${task.ext.code}
     explain_intron.py --model ${model} --features ${features} --labels ${labels} ${group_option} --top ${top} \\

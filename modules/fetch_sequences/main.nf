@@ -1,37 +1,37 @@
 include { codeOf } from '../code'
 
 process FETCH_SEQUENCES {
-    tag "${embedder}"
+    tag "${cut}"
     label 'small'
     ext code: { codeOf('fetch_sequences') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/windows" }, mode: 'copy', pattern: '*.{fa.gz,tsv}'
 
     input:
-    tuple val(embedder), val(length)
+    tuple val(cut), val(length), val(anchor)
     path labels
     path fasta, stageAs: 'fasta/*'
     path aliases, stageAs: 'aliases/*'
-    val options // anchor, strand, shard_size
+    val options // strand, shard_size
 
     output:
-    tuple val(embedder), path("${embedder}/*.fa.gz"), emit: shards
-    tuple val(embedder), path("${embedder}.fa.gz"), emit: windows
-    path "${embedder}.dropped.tsv", emit: dropped
+    tuple val(cut), path("${cut}/*.fa.gz"), emit: shards
+    tuple val(cut), path("${cut}.fa.gz"), emit: windows
+    path "${cut}.dropped.tsv", emit: dropped
 
     script:
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     """
     # code ${task.ext.code}
     fetch_sequences.py ${labels} --fasta ${fasta} ${alias_option} \\
-        --anchor ${options.anchor} --length ${length} --strand ${options.strand} \\
-        --shard-size ${options.shard_size} --shard-dir ${embedder} \\
-        --output ${embedder}.fa.gz --dropped ${embedder}.dropped.tsv
+        --anchor ${anchor} --length ${length} --strand ${options.strand} \\
+        --shard-size ${options.shard_size} --shard-dir ${cut} \\
+        --output ${cut}.fa.gz --dropped ${cut}.dropped.tsv
     """
 
     stub:
     """
-    mkdir ${embedder}
-    touch ${embedder}/windows.00001.fa.gz ${embedder}/windows.00002.fa.gz ${embedder}.fa.gz ${embedder}.dropped.tsv
+    mkdir ${cut}
+    touch ${cut}/windows.00001.fa.gz ${cut}/windows.00002.fa.gz ${cut}.fa.gz ${cut}.dropped.tsv
     """
 }

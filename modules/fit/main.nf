@@ -22,7 +22,8 @@ process FIT {
     """
     # code ${task.ext.code}
     fit.py --features ${features} --labels ${labels} --model ${wanted.model} --feature-groups ${wanted.groups} \\
-        --preset ${options.preset} --calibrate ${options.calibration} ${control_option} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
+        --preset ${options.preset} --calibrate ${options.calibration} ${control_option} \\
+        --bootstrap ${options.bootstrap} --seed ${options.seed} \\
         --threads ${task.cpus} --memory ${memory} --output fitted/${wanted.name}
     """
 

@@ -9,8 +9,8 @@ process MAKE_TRACKS {
 
     input:
     tuple val(folders), path(results, stageAs: 'staged/?/*') // labels, fit and attribute of a finished study
-    path fasta
-    path aliases
+    path fasta, stageAs: 'fasta/*'
+    path aliases, stageAs: 'aliases/*'
     val options // assembly
 
     output:

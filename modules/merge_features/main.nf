@@ -1,26 +1,26 @@
 include { codeOf } from '../code'
 
 process MERGE_FEATURES {
-    tag "${embedder}"
+    tag "${name}"
     label 'small'
     ext code: { codeOf('merge_features') }
     container "intronaut/core:${workflow.manifest.version}"
     publishDir path: { "${task.ext.outdir}/features" }, mode: 'copy'
 
     input:
-    tuple val(embedder), path(shards)
+    tuple val(name), path(shards)
 
     output:
-    tuple val(embedder), path("${embedder}.h5ad"), emit: features
+    tuple val(name), path("${name}.h5ad"), emit: features
 
     script:
     """
     # code ${task.ext.code}
-    merge_features.py ${shards} --output ${embedder}.h5ad
+    merge_features.py ${shards} --output ${name}.h5ad
     """
 
     stub:
     """
-    touch ${embedder}.h5ad
+    touch ${name}.h5ad
     """
 }
