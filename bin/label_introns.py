@@ -38,7 +38,7 @@ RULES = ("retained_intron", "strict", "any-exon")
 # options that say something only of calls, of peaks by overlap, of peaks labelled as in the paper
 OF_CALLS = ("calls_format", "calls_threshold", "calls_spliced", "calls_limits", "calls_base", "calls_value")
 OF_CALLS += ("calls_columns", "calls_evidence", "calls_rows", "calls_table", "samples", "sample_sheet", "condition")
-OF_CALLS += ("consensus", "shift")
+OF_CALLS += ("consensus", "shift", "exclude_flags")
 OF_OVERLAP = ("min_overlap", "summit", "keep_flanking")
 OF_PAPER = ("negatives",)
 # gaps of a few bases in gene models are no introns: the shortest that vertebrates are known to splice have about 40
@@ -86,6 +86,7 @@ def make_parser():
     )  # fmt: skip
     add("--calls-evidence", default="", metavar="COL>=N,…", help="of its reads: fewer than N decide nothing")
     add("--calls-rows", default="", metavar="COL=VALUE,…", help="read only its rows of this kind, as Type=RI")
+    add("--exclude-flags", action="store_true", help="leave out introns that IRFinder flags, as overlapping an exon")
     add(
         "--samples", type=sample_rule, metavar="RULE",
         help="pooled, mean, any or a fraction of them [pooled for tables of quantify_introns, mean for others]",
@@ -346,6 +347,7 @@ def labelled_by_calls(args, genes, introns, genome, aliases, doubtful):
         retention_level,
     )
     from intronaut.labels.genome_checks import check_against_annotation, check_splice_sites
+    from intronaut.labels.irfinder_flags import flag_columns, with_flags
     from intronaut.labels.pooled import CALLER, POOLED, level_columns, of_condition, pool
 
     options = call_options(args)
@@ -367,10 +369,14 @@ def labelled_by_calls(args, genes, introns, genome, aliases, doubtful):
             calls = pool(calls, caller_limits(CALLER, options))
     said = collapse(calls, "mean" if args.samples in (None, POOLED) else args.samples)
     label, reason = consensus(said, len(introns), args.consensus)
+    flags = flag_columns(calls, len(introns))
     introns = introns.assign(
-        label=label, label_reason=reason, evidence=evidence_text(said, len(introns)),
-        ir_value=retention_level(said, len(introns)), **levels,
+        label=label, label_reason=reason, evidence=with_flags(evidence_text(said, len(introns)), flags),
+        ir_value=retention_level(said, len(introns)), **levels, **flags,
     )  # fmt: skip
+    if args.exclude_flags and flags:
+        flagged = (introns[list(flags)] == 1).any(axis=1) & introns["ledger"].isna()
+        introns.loc[flagged, "ledger"] = "flagged"
     return introns, lost.assign(source=lost["caller"]), calls_table(said, introns), rho
 
 
@@ -423,6 +429,7 @@ def finished(args, table, genes, genome, chroms):
     from intronaut.genome.annotation import chrom_order
     from intronaut.io.tables import COVARIATES, LABEL_COLUMNS, LEVELS
     from intronaut.labels.annotation import base_content, loci
+    from intronaut.labels.irfinder_flags import COLUMN_OF
     from intronaut.splits.folds import grouped_folds
     from intronaut.splits.leakage import leakage_groups
 
@@ -439,8 +446,8 @@ def finished(args, table, genes, genome, chroms):
     n_folds = min(args.folds, table["group"].nunique()) if args.allow_empty else args.folds
     table["split"] = grouped_folds(table["group"], table["label"], n_folds) if len(table) else []
     table["label"] = table["label"].astype("Int64")
-    levels = [name for name in LEVELS if name in table]
-    return table[[*LABEL_COLUMNS, "evidence", *COVARIATES, "ir_value", *levels, "label_reason", "group", "split"]]
+    measured = [name for name in (*LEVELS, *COLUMN_OF.values()) if name in table]
+    return table[[*LABEL_COLUMNS, "evidence", *COVARIATES, "ir_value", *measured, "label_reason", "group", "split"]]
 
 
 def count_callers(said):

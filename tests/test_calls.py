@@ -13,6 +13,7 @@ from intronaut.genome.annotation import read_annotation
 from intronaut.io.tables import read_labels
 from intronaut.labels.call_options import CallOptions
 from intronaut.labels.calls import collapse, read_calls
+from intronaut.labels.irfinder_flags import flags_of
 
 FOLDER = Path(__file__).parent / "data" / "callers"
 # 0-based, half-open; the third intron of the plus gene (1700-2000) has a missing value in every file
@@ -127,6 +128,31 @@ def test_calls_of_another_assembly_are_refused(tmp_path, monkeypatch):
     path.write_text("".join(f"1\t{start}\t{start + 90}\n" for start in range(1010, 5000, 137)))
     with pytest.raises(BadData, match="another assembly"):
         run(tmp_path, monkeypatch, "--fasta", FOLDER / "genome.fa", "--calls", path)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [("A/ENSGA/clean", ""), ("A/ENSGA/known-exon", "known-exon"), ("a/b/anti-near,known-exon", "known-exon+anti-near"),
+     ("known-exon/G/anti-near+anti-over", "anti-over+anti-near"), ("A", ""), (None, "")],
+)  # fmt: skip
+def test_flags_of_irfinder_are_the_last_part_of_its_names(name, flags):
+    assert flags_of(pd.Series([name], [7])).to_dict() == {7: flags}
+
+
+def test_flagged_introns_are_kept_unlabelled_or_left_out(tmp_path, monkeypatch):
+    irfinder = FOLDER / "irfinder.IRFinder-IR-dir.txt"
+    table = run(tmp_path, monkeypatch, "--calls", irfinder).set_index("start")
+    assert table.loc[1400, "evidence"] == "irfinder=0.004;irfinder_flags=known-exon" and table.loc[1400, "label"] == 0
+    assert table.loc[[1100, 1400], "flag_known_exon"].astype(float).tolist() == [0, 1]
+    assert table.loc[[1100, 1400], "flag_anti_over"].astype(float).tolist() == [0, 0]
+    clean = run(tmp_path, monkeypatch, "--calls", irfinder, "--calls-limits", "irfinder.require_clean=1")
+    clean = clean.set_index("start")
+    assert pd.isna(clean.loc[1400, "label"]) and clean.loc[1400, "label_reason"] == "flagged"
+    assert clean.loc[1100, "label"] == table.loc[1100, "label"]
+    left = run(tmp_path, monkeypatch, "--calls", irfinder, "--exclude-flags")
+    assert set(table.index) - set(left["start"]) == {1400, 4400}
+    ledger = pd.read_csv(tmp_path / "ledger.tsv", sep="\t").set_index("start")
+    assert ledger.loc[1400, "reason"] == "flagged"
 
 
 def test_real_irfinder_table(real_data, genes):

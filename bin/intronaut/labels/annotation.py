@@ -18,6 +18,7 @@ MEANING = {
     "uneven": "retained by its ends, but its middle or one end has too few reads",
     "less_retained": "differs between the conditions, but is less retained",
     "body_covered": "spliced by its ends, but reads cover its middle",
+    "flagged": "IRFinder flags it: known-exon, anti-over or anti-near",
     "samples_disagree": "some samples of the caller say retained, but too few",
     "callers_disagree": "fewer callers than asked for say the same",
     "only_retained_intron_transcripts": "no transcript splices it but those of biotype retained_intron",

@@ -50,7 +50,7 @@ def _holds_suppa_events(table):
 
 RATIO = {"retained": 0.1, "spliced": 0.05}
 LISTED = {"retained": 1, "spliced": NEVER}
-IRFINDER = {"depth": 3, "coverage": 0.7, "splice_exact": 5, "spliced_splice_exact": 20}
+IRFINDER = {"depth": 3, "coverage": 0.7, "splice_exact": 5, "spliced_splice_exact": 20, "require_clean": 0}
 IREAD = {"retained": 3, "spliced": NEVER, "fragments": 20, "junctions": 1, "entropy": 0.9}
 # change itself has been decided: between retained and spliced by the value there is nothing
 CHANGE = {"retained": 0, "spliced": 1}

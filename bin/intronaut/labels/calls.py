@@ -15,7 +15,10 @@ from intronaut.labels.pooled import EVIDENCE
 
 CALL_COLUMNS = ("chrom", "start", "end", "strand", "caller", "sample", "value", "can_retain", "can_splice")
 CALL_COLUMNS += ("retained", "spliced", "line")
-OPTIONAL_COLUMNS = pd.Index(["why", *EVIDENCE])
+# why a caller's value gives no label; where callers differ, the last of these counts
+REASONS_OF_CALLERS = ("grey_zone", "low_evidence", "flagged", "uneven", "body_covered", "less_retained",
+                      "samples_disagree")  # fmt: skip
+OPTIONAL_COLUMNS = pd.Index(["why", "flags", *EVIDENCE])
 
 
 def read_calls(path, options, genes):
@@ -181,7 +184,7 @@ def consensus(said, n_introns, at_least):
     result[(n_spliced >= at_least) & (n_retained == 0)] = 0
     result[n_retained >= at_least] = 1
     why = np.full(n_introns, "unmeasured", object)
-    for name in ("grey_zone", "low_evidence", "uneven", "body_covered", "less_retained", "samples_disagree"):
+    for name in REASONS_OF_CALLERS:
         why[intron[reason == name]] = name
     why[(n_retained + n_spliced) > 0] = "callers_disagree"
     why[~np.isnan(result)] = None

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from intronaut.labels.caller_tables import SPAN, TUPLE, column_of, numbers, parts, places, whole_numbers
+from intronaut.labels.irfinder_flags import flags_of
 from intronaut.labels.pooled import EVIDENCE, measured_rows
 from intronaut.labels.rows import NEVER, call_rows, placed_by_gene
 
@@ -38,14 +39,21 @@ def intronaut_differences(table, limits, genes, problems):
 
 
 def irfinder(table, limits, genes, problems):
-    """IRFinder and IRFinder-S ``IRFinder-IR-dir.txt``, ``-nondir.txt``, ``-val.txt``: BED, value = IRratio."""
+    """IRFinder and IRFinder-S ``IRFinder-IR-dir.txt``, ``-nondir.txt``, ``-val.txt``: BED, value = IRratio.
+
+    With the limit require_clean, introns whose name has a flag (known-exon, anti-over, anti-near) have no label.
+    """
     depth, coverage, exact = (numbers(table[name], problems) for name in ("IntronDepth", "Coverage", "SpliceExact"))
     trusted = table["Warnings"].fillna("-").isin(["-", "NonUniformIntronCover"])
     enough = (depth >= limits["depth"]) & (coverage >= limits["coverage"]) & (exact >= limits["splice_exact"])
-    return call_rows(
+    flags = flags_of(table.get("Name", pd.Series("", table.index)))
+    clean = (flags == "") | (limits["require_clean"] == 0)
+    rows = call_rows(
         table["Chr"], whole_numbers(table["Start"], problems), whole_numbers(table["End"], problems), table["Strand"],
-        numbers(table["IRratio"], problems), enough & trusted, exact >= limits["spliced_splice_exact"],
+        numbers(table["IRratio"], problems), enough & trusted & clean,
+        (exact >= limits["spliced_splice_exact"]) & clean,
     )  # fmt: skip
+    return rows.assign(flags=flags, why=np.where(clean, None, "flagged"))
 
 
 def iread(table, limits, genes, problems):
