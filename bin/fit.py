@@ -21,6 +21,10 @@ Output, a folder:
   predictions.tsv      name label split fold p_retained logit of every intron judged
   metrics.json         metrics with 95 % intervals, the baseline, the gain over it, row counts
   strata.tsv           AUROC within bins of GC content and length
+  refits.tsv           logits of the same introns by models trained without a second fold: the variance of training
+  repeats.tsv          with --repeats: predictions by the further assignments of groups to folds
+  ambiguous.tsv        name group fold p_retained logit of measured introns without a label, held-out too
+  threshold.json, conformal.tsv, domain.safetensors   what predict decides by
   covariates/ combined/ shuffled/   predictions.tsv and metrics.json of the two models beside it, and of
                        --shuffle-control: the same model on labels dealt at random
 """
@@ -170,6 +174,9 @@ def main(argv):
         notes |= {"labels_sha256": labels_sha256, "cost": cost_of(started, len(table), features)}
         write_model(folder, notes, features.var.iloc[columns], matrices["features"].scale, main_one.found)
         write_decisions(folder, args, main_one.found, table, plans[0], matrices["features"])
+        if args.target == "label":
+            how = {"columns": columns, "scale": matrices["features"].scale, "threads": args.threads}
+            write_ambiguous(folder, features, labels, plans[0], main_one, how, log)
 
 
 def with_levels(labels, args):
@@ -300,7 +307,7 @@ def notes_of(args, features, fitted, trained, user):
         "setting": fitted.found.setting,
         "setting_of_fold": fitted.found.setting_of_fold,
         "class_weight": args.class_weight,
-        "calibration": fitted.calibration,
+        "calibration": fitted.maps[None],
         "feature_group": args.feature_groups,
         "folds": args.folds,
         "repeats": args.repeats,
@@ -345,6 +352,20 @@ def write_decisions(folder, args, found, table, plan, matrix):
     labels = table["label"].to_numpy()
     write_json(folder / "threshold.json", threshold.summarise(args.threshold, found, labels, plan, args.seed))
     conformal.write_scores(folder, conformal.conformal_scores(labels, found.out_of_fold(plan), plan.groups))
+
+
+def write_ambiguous(folder, features, labels, plan, fitted, how, log):
+    """ambiguous.tsv: held-out predictions of measured introns without a label; nothing where there are none."""
+    from intronaut.io.tables import write_table
+    from intronaut.models import ambiguous
+
+    table, left_out = ambiguous.score_ambiguous(features, labels, plan, fitted.found, fitted.maps, **how)
+    if left_out:
+        log.note(f"{left_out:,} ambiguous introns left out: introns of their groups train")
+    if len(table):
+        write_table(folder / ambiguous.FILE, table)
+        mean = table["p_retained"].mean()
+        log.note(f"{len(table):,} ambiguous introns, which no label calls: mean probability of retention {mean:.3f}")
 
 
 def write_model(folder, notes, var, scale, found):

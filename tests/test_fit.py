@@ -389,6 +389,32 @@ def test_a_fold_of_one_class_is_left_out_of_ranking_and_reported(tool, tmp_path,
     assert "2 of 5 folds hold both retained and spliced introns" in tool("fit", *FIT, code=65).stderr
 
 
+@pytest.mark.parametrize("model", ["logistic", "lightgbm"])
+def test_ambiguous_introns_are_predicted_by_models_that_have_not_seen_their_group(tmp_path, study, model):
+    table, values = study
+    known = table.assign(label=table["label"].astype(float), evidence="caller=0.1")
+    held = known.index % 3 == 1
+    known.loc[held, "label"] = np.nan
+    known.loc[[1, 4], "evidence"] = np.nan
+    known.loc[known.index >= 597, "label"] = np.nan
+    write_labels(tmp_path / "labels.tsv", known)
+    fit.main([*FIT, "--model", model, "--c-values", "0.1"] if model == "logistic" else [*FIT, "--model", model])
+    found = read(tmp_path / "m", "ambiguous.tsv").set_index("name")
+    # two were not measured; the last group has no labelled intron, so that the final model has not seen it
+    assert len(found) == held.sum() - 2 + 2 and found.loc[["i597", "i598", "i599"], "fold"].isna().all()
+    inside = found[found["fold"].notna()]
+    assert (inside["fold"] == known.set_index("name").loc[inside.index, "split"].astype(int)).all()
+    assert np.corrcoef(found["logit"], values[[int(name[1:]) for name in found.index], 0])[0, 1] > 0.6
+    if model == "logistic":
+        labelled = known["label"].notna().to_numpy()
+        z = (values - values[labelled].mean(axis=0, dtype=float)) / values[labelled].std(axis=0, dtype=float)
+        train = labelled & (known["split"] != "2").to_numpy()
+        reference = LogisticRegression(C=0.1, tol=1e-10, max_iter=1000).fit(z[train], known["label"][train])
+        names = inside.index[inside["fold"] == 2]
+        expected = reference.decision_function(z[[int(name[1:]) for name in names]])
+        np.testing.assert_allclose(inside.loc[names, "logit"], expected, atol=3e-4)
+
+
 def test_what_fitting_cost_is_recorded(tmp_path, study):
     fit.main(FIT)
     cost = read(tmp_path / "m", "model.json")["cost"]

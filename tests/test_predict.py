@@ -35,6 +35,16 @@ def test_order_and_number_of_threads_change_nothing(fitted, tmp_path):
     assert (shuffled[straight.index] == straight).all()
 
 
+def test_columns_in_another_order_are_found_by_name(fitted, tool, tmp_path):
+    straight = predicted(tmp_path)["logit"]
+    order = np.random.default_rng(0).permutation(fitted.shape[1])
+    var = pd.DataFrame({"family": "a"}, index=pd.Index([f"f{j}" for j in order], name="name"))
+    write_features(tmp_path / "f.h5ad", [f"i{k}" for k in range(len(fitted))], fitted[:, order], var)
+    np.testing.assert_allclose(predicted(tmp_path)["logit"], straight, atol=1e-5)
+    write_features(tmp_path / "f.h5ad", [f"i{k}" for k in range(len(fitted))], fitted, var.rename(index={"f3": "g3"}))
+    assert "its 20 feature names are not the 20" in tool("predict", *PREDICT, code=65).stderr
+
+
 def test_a_shift_of_prevalence_is_a_shift_of_log_odds(fitted, tmp_path):
     trained = folder.read_model(tmp_path / "m").notes["prevalence_trained"]
     shift = predicted(tmp_path, "--prevalence", "0.01")["logit"] - predicted(tmp_path)["logit"]

@@ -26,4 +26,4 @@ def open_on_features(folder, path, log=None):
     """
     model = read_model(folder)
     features = open_features(path)
-    return model, features, matching_columns(model.notes, features, log)
+    return model, features, matching_columns(model.notes, features, log, folder)

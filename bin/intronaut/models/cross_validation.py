@@ -149,7 +149,7 @@ class CrossFit:
     ``setting`` of the final model and ``setting_of_fold``; ``path`` the table of what was tried. ``refitted`` ``(K,
     n)``: in line j the judged rows by models of the same settings that were also trained without the j-th held-out
     fold, whose own rows keep their model; None where no such models exist. ``warnings``: what the fits show of
-    themselves.
+    themselves. ``models``: as ``final``, of every judged fold and of None, the final model; empty where not kept.
     """
 
     logits: np.ndarray
@@ -160,6 +160,7 @@ class CrossFit:
     path: pd.DataFrame
     refitted: np.ndarray | None = None
     warnings: list = field(default_factory=list)
+    models: dict = field(default_factory=dict)
 
     def out_of_fold(self, plan):
         """The logits ``(n,)`` of training rows by models that have not seen their fold; NaN elsewhere."""
@@ -204,13 +205,13 @@ def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False, weights=N
     if balance:
         row_weights, offsets = balanced(row_weights, labels)
     outers, loss_weights = plan.outers, None if weights is None else weights.reshape(len(labels), -1)[:, 0]
-    solution, solutions, inner, own, refitted, path = None, {}, {}, {}, {}, []
+    solution, models, inner, own, refitted, path = None, {}, {}, {}, {}, []
     for c in sorted(c_values):
         solution = solve(row_weights, c, solution)
         logits = logistic.logits(matrix, solution) + offsets
-        solutions[c] = (solution.weights[:, 0].copy(), solution.intercept[0] + offsets[0])
         for outer in outers:
             place = at[_left_out(outer)]
+            models[c, outer] = solution.weights[:, place].copy(), solution.intercept[place] + offsets[place]
             inner[c, outer], own[c, outer] = _inner_logits(logits, plan, outer, at), logits[:, place]
             refitted[c, outer] = _refitted_logits(logits, plan, outer, at)
             path.append(
@@ -230,8 +231,8 @@ def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False, weights=N
     chosen = {outer: inner[best[outer], outer] for outer in outers}
     settings = best[None], {str(k): best[k] for k in outers[1:]}
     return CrossFit(
-        judged, chosen, solutions[best[None]], *settings, path, again if len(again) > 1 else None,
-        _path_warnings(path, c_values),
+        judged, chosen, models[best[None], None], *settings, path, again if len(again) > 1 else None,
+        _path_warnings(path, c_values), {outer: models[best[outer], outer] for outer in outers},
     )  # fmt: skip
 
 

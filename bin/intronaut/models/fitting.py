@@ -12,11 +12,11 @@ from intronaut.models.level import fit_levels
 
 @dataclass
 class Fitted:
-    """The CrossFit of the first plan, the calibration of its final model, and the Evaluation. Of fits to levels ``rho``
-    maps each judged fold, and None for the final model, to its overdispersion."""
+    """The CrossFit of the first plan, its calibration ``maps`` by judged fold and of None, the final model, and the
+    Evaluation. Of fits to levels ``rho`` maps each judged fold, and ``final``, to its overdispersion."""
 
     found: CrossFit
-    calibration: dict | None
+    maps: dict
     evaluation: held_out.Evaluation
     rho: dict | None = None
 
@@ -38,7 +38,7 @@ def fit_labels(name, matrix, table, plans, learn, args, log):
                 f"{name}: --calibrate {args.calibrate} has slope 0 for {flat} of {len(maps)} models, which give every "
                 "intron the base rate: on inner folds retention does not rise with their logit"
             )
-        first = first or (found, maps[None])
+        first = first or (found, maps)
         evaluation = held_out.evaluate_held_out(
             table, plan, found.logits, found.refitted, replicates=args.bootstrap, seed=args.seed
         )
@@ -57,7 +57,7 @@ def fit_to_levels(name, matrix, table, plan, levels, learn, args, log):
     rho = {"final" if outer is None else str(outer): value for outer, value in rho.items()}
     evaluation.summary |= {"model": args.model, "columns": name, "target": args.target, "rho": rho or None}
     held_out.log_evaluation(name, evaluation, log)
-    return Fitted(found, None, evaluation, rho or None)
+    return Fitted(found, dict.fromkeys(plan.outers), evaluation, rho or None)
 
 
 def report_fit(name, found, log):

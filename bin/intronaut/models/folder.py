@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file, whole_file, write_json
-from intronaut.io.tables import write_table
+from intronaut.io.tables import read_table, write_table
 from intronaut.io.window_cut import refuse_different_cut
 from intronaut.models.design_matrix import names_digest
 
@@ -27,7 +27,7 @@ MODEL_FILES += (
     "repeats.tsv",
     "refits.tsv",
 )
-MODEL_FILES += ("threshold.json", "conformal.tsv", "domain.safetensors")
+MODEL_FILES += ("threshold.json", "conformal.tsv", "domain.safetensors", "ambiguous.tsv")
 MODEL_FILES += ("covariates", "combined", "shuffled", "seed[0-9]*")
 
 
@@ -160,11 +160,12 @@ def read_notes(folder):
 NOT_MEANING = ("input_sha256", "version", "store", "dtype", "window", "genome", "cost")
 
 
-def matching_columns(notes, features, log=None):
-    """The columns of a features file that a model was fitted on.
+def matching_columns(notes, features, log=None, folder=None):
+    """The columns of a features file that a model was fitted on, in the model's order.
 
-    A model of a feature group finds its columns in the file that holds all groups. Where the features or the model do
-    not record how their windows were cut, ``log`` warns.
+    A model of a feature group finds its columns in the file that holds all groups. Columns in another order are found
+    by name where the ``folder`` of the model is given. Where the features or the model do not record how their windows
+    were cut, ``log`` warns.
 
     Raises:
         BadData: columns that are not there, or were made with other weights or options, or of windows that were cut
@@ -187,10 +188,21 @@ def matching_columns(notes, features, log=None):
         columns = group_columns(features, notes["feature_group"])
         if names_digest(wanted[columns]) == notes["names_sha256"]:
             return columns
+    if folder is not None and wanted.is_unique:
+        columns = wanted.get_indexer(fitted_names(folder))
+        if (columns >= 0).all() and names_digest(wanted[columns]) == notes["names_sha256"]:
+            return columns
     raise BadData(
         f"{features.path}: its {len(wanted)} feature names are not the {notes['n_features']} the model was fitted on; "
         "make the features with the same tool, release and options"
     )
+
+
+def fitted_names(folder):
+    """The names of the features of a model folder of fit, in their order."""
+    paths = [Path(folder) / name for name in ("coefficients.tsv", "importance.tsv")]
+    path = next((path for path in paths if path.exists()), paths[0])
+    return read_table(path, ("feature",))["feature"].to_numpy(object)
 
 
 def refuse_other_lengths(notes, features):

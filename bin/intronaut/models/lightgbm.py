@@ -90,7 +90,7 @@ def cross_fit(matrix, labels, plan, *, preset="default", balance=False, weights=
     told = [f"the trees of {empty} of {len(fitted)} models have no split: they give every intron the base rate"]
     return CrossFit(
         judged, inner, fitted[None], settings[None], of_fold, pd.DataFrame(tried),
-        refitted if len(refitted) > 1 else None, told if empty else [],
+        refitted if len(refitted) > 1 else None, told if empty else [], fitted,
     )  # fmt: skip
 
 
