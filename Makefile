@@ -34,16 +34,17 @@ test-install: $(VENV) ## Install the package into a clean environment of each Py
 test-places: $(VENV) $(ENGINE) ## Run the demo under Podman, on Slurm and through kills, and the tools in Galaxy; as root, with the Debian packages podman runc debootstrap slurm-wlm munge
 	tests/places/run.sh
 
-lint: $(VENV) $(LINTER) ## Check Python with ruff and the pipeline with Nextflow's strict linter
+lint: $(VENV) $(LINTER) ## Check Python with ruff and mypy, and the pipeline with Nextflow's strict linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	INTRONAUT_NEXTFLOW_JARS=.engine/linter engine/nextflow lint main.nf reproduce.nf nextflow.config conf modules workflows
 
 format: $(VENV) ## Format the Python code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV) ## Write docs/cli.md and docs/params.md from --help and the params schema
+docs: $(VENV) ## Write docs/cli.md, docs/params.md and docs/api.md from --help, the params schema and docstrings
 	$(BIN)/python docs/make.py
 
 engine: $(ENGINE) ## Fetch Nextflow 24.10.0 into .engine/ unless PATH has one

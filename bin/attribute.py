@@ -59,7 +59,7 @@ def make_parser():
     how.add_argument("--steps", type=positive_int, default=32, metavar="N", help="steps of ig from each baseline")
     how.add_argument("--max-steps", type=positive_int, default=512, metavar="N", help="double the steps up to this")
     how.add_argument("--max-gap", type=positive_float, default=0.01, metavar="F",
-                     help="larger completeness gaps are told, and their windows kept out of the tracks")  # fmt: skip
+                     help="larger completeness gaps are reported; their windows stay out of the tracks")  # fmt: skip
     how.add_argument("--centre", type=positive_int, metavar="BP", help="ism changes so many bases amid a window [all]")
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
@@ -87,7 +87,7 @@ def main(argv):
         require_file(path)
     from intronaut.features.open_model import open_model
     from intronaut.interpret.sequence_models import differentiable
-    from intronaut.io.bedgraph import check_places, read_chrom_sizes
+    from intronaut.io.bedgraph import check_places
     from intronaut.networks.device import pick_device, prepare_torch
 
     prepare_torch(args.threads)
@@ -98,12 +98,11 @@ def main(argv):
         raise UsageError("--method gradient reads bases; DNABERT-2 reads tokens: use ig or ism")
     windows = read_all(args, problem, fitted.notes.get("features", {}), log)
     shown = read_shown(args)
-    sizes = read_chrom_sizes(args.chrom_sizes) if args.chrom_sizes else None
-    if sizes:
-        check_places(windows, sizes, args.chrom_sizes)
+    if shown.chrom_sizes:
+        check_places(windows, shown.chrom_sizes, args.chrom_sizes)
     with whole_folder(args.output, ["attributions.bw"]) as folder:
         table = attribute_all(folder, windows, model, args, log)
-        write_all(folder, windows, table, provenance(args, fitted.notes), sizes, shown, args, log)
+        write_all(folder, windows, table, provenance(args, fitted.notes), shown, args, log)
 
 
 def read_all(args, problem, features, log):
@@ -127,11 +126,13 @@ def read_all(args, problem, features, log):
 
 
 def read_shown(args):
-    """What the figures show beside attributions: ``annotation`` and ``peaks``, each None without a file."""
+    """What tracks and figures need: ``chrom_sizes``, ``annotation`` and ``peaks``, each None without a file."""
     from intronaut.genome.annotation import read_annotation
+    from intronaut.io.bedgraph import read_chrom_sizes
     from intronaut.io.peaks import read_peaks
 
     return SimpleNamespace(
+        chrom_sizes=read_chrom_sizes(args.chrom_sizes) if args.chrom_sizes else None,
         annotation=read_annotation(args.annotation) if args.annotation else None,
         peaks=read_peaks(args.peaks, own_names=False) if args.peaks else None,
     )
@@ -207,7 +208,7 @@ def row_of(window, made, args):
     }  # fmt: skip
 
 
-def write_all(folder, windows, table, made, sizes, shown, args, log):
+def write_all(folder, windows, table, made, shown, args, log):
     """Everything that is written from finished attributions."""
     import h5py
 
@@ -225,7 +226,7 @@ def write_all(folder, windows, table, made, sizes, shown, args, log):
         if left := int((~kept).sum()):
             log.warn(f"{left:,} of {len(table):,} windows have a completeness gap above --max-gap {args.max_gap:g}: "
                      "not in the tracks; more --max-steps may mend it")  # fmt: skip
-        write_tracks(folder, windows, kept, observed, sizes, log)
+        write_tracks(folder, windows, kept, observed, shown.chrom_sizes, log)
         draw(folder, windows, table, observed, shown, args)
     log.note(f"{args.output}: {len(table):,} windows by {args.method}{agreement(table)}")
 

@@ -3,7 +3,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["biopython>=1.85", "numpy>=2.0", "pandas>=2.2", "pyopal>=0.7", "pyranges>=0.1.7,<1", "scipy>=1.11"]
 # ///
-"""Look for what training knows of test: shared bases, homology, reverse-complement twins and genes on both sides.
+"""Look for leakage from test into training: shared bases, homology, reverse-complement twins and genes on both sides.
 
 Every two parts of column split are compared; rows whose label or split is NA are left out and counted. Four leaks:
   bases     two windows share bases of the genome

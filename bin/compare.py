@@ -4,7 +4,7 @@
 # dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "scikit-learn>=1.5", "matplotlib>=3.9",
 #   "safetensors>=0.4", "biopython>=1.84", "rich>=13"]
 # ///
-"""Say which of several models predict intron retention better, and which cannot be told apart.
+"""Say which of several models predict intron retention better, and which cannot be distinguished.
 
 Reads the folders of fit or finetune: predictions.tsv, and model.json where there is one. Models are compared on the
 windows that all of them predicted; the covariates-only baseline of the first folder is one of them. Every pair is

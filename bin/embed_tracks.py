@@ -15,7 +15,7 @@ covered is their share. Where a whole window or bin is not measured, the median 
 Peaks are 1 inside, 0 outside. --uncovered zero counts unmeasured bases as 0.
 
 Columns carry target, cell_type and kind as Sei's do, so that explain, fit --feature-groups and partition treat measured
-and predicted chromatin alike.
+and predicted chromatin the same way.
 
 Writes: the features file of --output (.h5ad).
 """

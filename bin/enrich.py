@@ -13,7 +13,7 @@ carry more marks. Introns of one leakage group (column group), which share peaks
 exact test, adjusted for nothing, stands beside it for comparison.
 
 Each BED file is one mark, named after the file or by --names; with --by-name every distinct name in column four is one,
-as in files of many factors. Peaks are counted on chromosomes of the labels only; the others are told in enrich.json.
+as in files of many factors. Peaks are counted on chromosomes of the labels only; the others are listed in enrich.json.
 
 Writes a folder:
   enrich.tsv     one line a mark: introns with it, bases under it; odds ratio of retention, 95 % interval, p and q,

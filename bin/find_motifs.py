@@ -13,7 +13,7 @@ intron and their squares; windows of one leakage group (column group) do not cou
 
 GC-rich motifs look enriched wherever introns are GC-rich. So beside each adjusted odds ratio stand the unadjusted one
 and that of a control, the same windows with their dinucleotides shuffled; the correlation of motif GC with the odds
-ratio is always told, and the rank of each motif once its GC is allowed for.
+ratio is always reported, and the rank of each motif once its GC is allowed for.
 
 Writes a folder:
   motifs.tsv      one line a motif: windows with a site; odds ratio, interval, p and q: adjusted, unadjusted, shuffled

@@ -4,7 +4,7 @@
 # dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "scikit-learn>=1.5", "torch>=2.4", "safetensors>=0.4.5",
 #   "tokenizers>=0.20", "h5py>=3.12", "threadpoolctl>=3.5", "biopython>=1.84", "rich>=13"]
 # ///
-"""Train a network on windows of DNA and judge it on introns it has not seen, as fit does for features.
+"""Train a network on windows of DNA and evaluate it on held-out introns, as fit does for features.
 
 Networks, those of Daoud & Ben-Hur (2025):
   sei             Sei's convolutions and splines, from --weights, with a convolutional attention head
@@ -22,7 +22,7 @@ Output, a folder with the files of fit:
   model.json           network, settings, provenance, parameters trained, seconds and memory that it took
   weights.safetensors  all tensors of the network; tokenizer.json beside them for dnabert2
   path.tsv             every epoch: log loss of training and validation rows, AUROC of these
-  predictions.tsv      name label split fold p_retained logit of every intron judged
+  predictions.tsv      name label split fold p_retained logit of every held-out intron
   metrics.json         metrics with 95 % intervals, the baseline, the gain over it, row counts
   strata.tsv           AUROC within bins of GC content and length
   covariates/ combined/    predictions.tsv and metrics.json of a linear model on the covariates, and of both together

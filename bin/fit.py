@@ -18,7 +18,7 @@ Output, a folder:
   weights.safetensors  the same numbers in full precision
   lightgbm.txt, importance.tsv   instead of these two for --model lightgbm: the trees; gain and splits of each feature
   path.tsv             every setting tried: log loss and AUROC on inner folds, steps, convergence
-  predictions.tsv      name label split fold p_retained logit of every intron judged
+  predictions.tsv      name label split fold p_retained logit of every held-out intron
   metrics.json         metrics with 95 % intervals, the baseline, the gain over it, row counts
   strata.tsv           AUROC within bins of GC content and length
   refits.tsv           logits of the same introns by models trained without a second fold: the variance of training
@@ -26,7 +26,7 @@ Output, a folder:
   ambiguous.tsv        name group fold p_retained logit of measured introns without a label, held-out too
   threshold.json, conformal.tsv, domain.safetensors   what predict decides by
   covariates/ combined/ shuffled/   predictions.tsv and metrics.json of the two models beside it, and of
-                       --shuffle-control: the same model on labels dealt at random
+                       --shuffle-control: the same model on permuted labels
 """
 
 import time

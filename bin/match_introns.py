@@ -21,7 +21,7 @@ Writes four files:
   ledger.tsv    every intron that is not in matched.tsv, once, with the reason
 
 The AUROC is that of a logistic regression on the covariates, their squares and products, each fold or set of the
-column split judged by the model of the others, over pairs of one fold, with a jackknife over leakage groups. After
+column split predicted by the model of the others, over pairs of one fold, with a jackknife over leakage groups. After
 matching it should cover 0.5.
 
 SMD = (mean retained - mean spliced) / sqrt((variance retained + variance spliced) / 2), variances before matching;

@@ -9,7 +9,7 @@
 Columns are taken in blocks: the architecture of the gene (length, rank, distances …), composition (gc, cpg), splice
 sites, expression, and those of the features files. Every set of blocks is fitted on the same folds, each block with a
 penalty of its own that is chosen inside the training rows, so that blocks of ten and of 20,000 columns are treated
-alike. What a block adds is given alone (over nothing), last in (over all others) and as its Shapley value (the mean
+equally. What a block adds is given alone (over nothing), last in (over all others) and as its Shapley value (the mean
 over all orders), in AUROC, average precision and deviance explained, all held out.
 
 A block adds something where last_in's interval lies above 0. Shapley values divide the total among blocks that share
@@ -17,7 +17,7 @@ what they know; they are no effects.
 
 Output, a folder:
   partition.tsv    one row per measure and block: alone, last_in, shapley with 95 % intervals; (all) is the total
-  shared.tsv       one row per pair of blocks: what they know alike, alone + alone - together
+  shared.tsv       one row per pair of blocks: what they share, alone + alone - together
   sets.tsv         one row per set of blocks: the measures of its model
   penalties.tsv    the penalty of every block in every set and fold; off where it is left out
   partition.svg    what each kind of information adds
@@ -294,7 +294,7 @@ class Report:
         return interval(quantity, self.values, measure)
 
     def shared(self):
-        """shared.tsv: what every two blocks know alike."""
+        """shared.tsv: what every two blocks share."""
         import pandas as pd
 
         from intronaut.stats import shares

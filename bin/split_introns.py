@@ -3,7 +3,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["biopython>=1.85", "numpy>=2.0", "pandas>=2.2", "pyopal>=0.7", "scipy>=1.11"]
 # ///
-"""Part labelled introns (or peaks) into training and test so that neither knows the other.
+"""Split labelled introns (or peaks) into training and test without leakage.
 
 Schemes:
   chromosome  whole chromosomes to test and valid; the default ones are those that Sei was not trained on
@@ -16,7 +16,7 @@ genes), by contexts of --context bp that share a base and, with --windows, by ho
 strand of at least --identity over at least --coverage of the shorter window.
 
 Writes one file:
-  OUTPUT   LABELS with the columns group and split made anew; every row, in the same order
+  OUTPUT   LABELS with the columns group and split assigned again; every row, in the same order
 """
 
 from intronaut.cli import add_run_options, fraction, new_parser, positive_int, run
@@ -31,7 +31,7 @@ def make_parser():
     parser = new_parser(__doc__, TOOL)
     parser.add_argument("labels", metavar="LABELS", help="labels.tsv")
     add = parser.add_argument_group("split").add_argument
-    add("--scheme", choices=("chromosome", "groups", "folds", "paper"), default="chromosome", help="how to part")
+    add("--scheme", choices=("chromosome", "groups", "folds", "paper"), default="chromosome", help="how to split")
     add("--test-chromosomes", default="8,9", metavar="NAMES", help="joined by commas, with or without chr")
     add("--valid-chromosomes", default="10", metavar="NAMES", help="the same; '' for none")
     add("--folds", type=positive_int, default=5, metavar="N", help="number of folds")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write docs/cli.md from every tool's --help, docs/params.md from nextflow_schema.json, and the rules at its end.
+"""Write docs/cli.md from --help, docs/params.md and the rules at the schema's end from it, docs/api.md from docstrings.
 
 The schema says in its own terms what a param needs ("needs", "neededBy", "excludes": the check of the pipeline names
 them in one line each); the rules at its end say the same in the terms that every validator of JSON Schema knows.
@@ -7,6 +7,7 @@ them in one line each); the rules at its end say the same in the terms that ever
 With --check nothing is written; the exit code is 1 when a page has drifted from its source.
 """
 
+import ast
 import json
 import re
 import subprocess
@@ -78,8 +79,45 @@ def choice_schema(choice):
     return {} if choice == "any" else {"pattern": f"(^|,){re.escape(choice)}(,|$)"}
 
 
+def api_page():
+    page = ["# The library\n", "Made from the docstrings of `bin/intronaut/` by `make docs`; change it there.\n"]
+    library = ROOT / "bin" / "intronaut"
+    for room in [library, *sorted(path for path in library.iterdir() if (path / "__init__.py").exists())]:
+        if room != library:
+            page.append(f"## {room.name}\n\n{summary(parsed(room / '__init__.py'))}\n")
+        package = "intronaut" if room == library else f"intronaut.{room.name}"
+        page += [module_section(path, package) for path in sorted(room.glob("*.py")) if path.stem != "__init__"]
+    return "\n".join(page)
+
+
+def module_section(path, package):
+    """A module's summary and its public functions and classes, one line each."""
+    tree = parsed(path)
+    lines = [f"### `{package}.{path.stem}`\n\n{summary(tree)}\n"]
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            lines.append(f"- `{signature(node)}` – {summary(node)}")
+    return "\n".join([*lines, ""])
+
+
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def signature(node):
+    """A function with its parameters, or a class by its name."""
+    return f"{node.name}({ast.unparse(node.args)})" if isinstance(node, ast.FunctionDef) else f"class {node.name}"
+
+
+def summary(node):
+    """The first paragraph of a docstring, in one line of Markdown."""
+    text = (ast.get_docstring(node) or "").split("\n\n")[0]
+    return " ".join(text.replace("``", "`").split()).replace("<", "&lt;") or "(no description)"
+
+
 def main(argv):
     pages = {DOCS / "cli.md": cli_page(), DOCS / "params.md": params_page(), SCHEMA: schema_with_rules()}
+    pages |= {DOCS / "api.md": api_page()}
     if "--check" in argv:
         drifted = [path.name for path, text in pages.items() if not path.exists() or path.read_text() != text]
         sys.exit(f"drifted from their source: {', '.join(drifted)}; run 'make docs'" if drifted else 0)

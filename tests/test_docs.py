@@ -25,6 +25,11 @@ def test_worked_example_of_a_new_tool_runs(tmp_path):
 
 
 def test_links_between_pages_lead_somewhere():
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())]
     assert links and [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
+
+
+def test_pre_commit_checks_with_the_same_ruff():
+    version = re.search(r"^ruff==(\S+)", (ROOT / "requirements.txt").read_text(), re.M)[1]
+    assert f"rev: v{version}\n" in (ROOT / ".pre-commit-config.yaml").read_text()

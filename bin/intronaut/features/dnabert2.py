@@ -53,7 +53,7 @@ def open_embedder(options, device, log, tally):
 
 
 def provenance(options, digest, note):
-    """What the features depend on; a run with other values of these starts anew."""
+    """What the features depend on; a run with other values of these starts from the beginning."""
     names = ("pooling", "strands", "max_tokens", "dtype", "store")
     files = {"weights_sha256": digest.hex(), "tokenizer_sha256": digest_file(options.tokenizer)}
     return {"tool": TOOL, "version": __version__, "weights_note": note} | files | {n: vars(options)[n] for n in names}

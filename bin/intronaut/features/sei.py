@@ -174,7 +174,7 @@ def cpu_windows(lengths, with_head):
 
 
 def provenance(options, digest, note):
-    """What the features depend on; a run with other values of these starts anew."""
+    """What the features depend on; a run with other values of these starts from the beginning."""
     names = ("context", "strands", "iupac", "dtype", "store")
     files = {"weights_sha256": digest.hex()}
     if options.projection and options.features == "seqclass":

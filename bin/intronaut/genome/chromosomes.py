@@ -20,7 +20,7 @@ NOT_A_NAME = {"", "na", "n/a", ".", "-"}
 
 @dataclass
 class Aliases:
-    """Names of one chromosome: ``synonyms[name]`` is the set of them all, ``lengths[name]`` its bases where told."""
+    """Names of one chromosome: ``synonyms[name]`` is the set of them all, ``lengths[name]`` its bases where known."""
 
     synonyms: dict = field(default_factory=dict)
     lengths: dict = field(default_factory=dict)

@@ -56,7 +56,7 @@ class Contributions:
 
 
 def held_out_places(folder):
-    """``held_out_rank`` and ``held_out_logit`` of every intron that a model of fit judged held-out, by name.
+    """``held_out_rank`` and ``held_out_logit`` of every intron that a model of fit predicted held-out, by name.
 
     Rank 1 is the highest predicted retention. Models of different folds have no common scale, so that each intron
     counts by its place in its own fold: (midrank of its logit - 1/2) / rows of the fold. Ties go by the order of

@@ -179,7 +179,7 @@ def _alone(function):
     return lambda x, *args, **kwargs: x.each(lambda values: function(values, *args, **kwargs))
 
 
-_HANDLERS = {
+_HANDLERS: dict = {
     F.conv1d: _convolution,
     F.max_pool1d: _max_pool,
     F.batch_norm: _normalise,

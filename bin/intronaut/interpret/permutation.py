@@ -28,7 +28,7 @@ def can_refit(model):
 
 
 def refit(model, matrix, labels, row_weights, c=None):
-    """Fit a linear model anew: standardised coefficients ``(d, k)`` and intercepts ``(k,)`` of ``k`` problems.
+    """Refit a linear model: standardised coefficients ``(d, k)`` and intercepts ``(k,)`` of ``k`` problems.
 
     Args:
         matrix: standardised by the model's own mean and spread.

@@ -93,7 +93,7 @@ def is_finite(tensor):
 
 
 def open_checkpoint(path):
-    """Open ``.pth``/``.bin``/``.pt`` (as PyTorch writes them) or ``.safetensors``, told apart by their first bytes.
+    """Open ``.pth``/``.bin``/``.pt`` (as PyTorch writes them) or ``.safetensors``, distinguished by their first bytes.
 
     A top-level ``state_dict`` entry is taken; the prefixes ``module.`` and ``model.`` that wrappers leave are removed.
     Raises MissingInput, and BadData for a file that is truncated, is a web page, holds code or no tensors.

@@ -13,8 +13,10 @@ from intronaut.labels.generic_calls import read_generic
 from intronaut.labels.intron_callers import IRFINDER_COLUMNS
 from intronaut.labels.pooled import EVIDENCE
 
-CALL_COLUMNS = ("chrom", "start", "end", "strand", "caller", "sample", "value", "can_retain", "can_splice")
-CALL_COLUMNS += ("retained", "spliced", "line")
+CALL_COLUMNS = (
+    "chrom", "start", "end", "strand", "caller", "sample", "value", "can_retain", "can_splice", "retained", "spliced",
+    "line",
+)  # fmt: skip
 # why a caller's value gives no label; where callers differ, the last of these counts
 REASONS_OF_CALLERS = ("grey_zone", "low_evidence", "flagged", "uneven", "body_covered", "less_retained",
                       "samples_disagree")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Several samples measured by quantify_introns as one: their counts summed, the call made anew, and the level to fit.
+"""Several samples measured by quantify_introns as one: their counts summed, the call made again, and the level to fit.
 
 Each row is one intron of one sample, with the columns EVIDENCE beside those of any caller's row.
 """

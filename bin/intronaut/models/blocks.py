@@ -65,7 +65,7 @@ def covariate_of(column):
 
 
 def usual_block(covariate):
-    """The block that a covariate belongs to unless it is said otherwise."""
+    """The block that a covariate belongs to unless stated otherwise."""
     for block, names in COVARIATE_BLOCKS.items():
         if covariate in names:
             return block

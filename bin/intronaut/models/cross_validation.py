@@ -1,4 +1,4 @@
-"""Who trains and who is judged: outer folds by leakage group, inner folds to choose by, out-of-fold logits."""
+"""Who trains and who is held out: outer folds by leakage group, inner folds to choose by, out-of-fold logits."""
 
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -20,7 +20,7 @@ LEAST_RISE = 1e-6
 
 @dataclass
 class Plan:
-    """Which rows train and which are judged.
+    """Which rows train and which are evaluated.
 
     ``fold`` ``(n,)``: the fold of every row that may train, TEST for rows that are only judged, UNUSED for the rest.
     ``held_out``: the folds that are left out one at a time to choose settings. ``nested``: True when these folds are
@@ -143,7 +143,7 @@ def _train_test_plan(split, values, groups, labels):
 class CrossFit:
     """What a cross-fit found.
 
-    ``logits`` ``(n,)``: of the judged rows, each by a model that never saw it. ``inner``: for every judged fold, and
+    ``logits`` ``(n,)``: of the judged rows, each by a model that never saw it. ``inner``: for every held-out fold, and
     None for the final model, the logits ``(n,)`` of its training rows by models that saw neither the row's fold nor
     the judged one (NaN elsewhere): what a calibration may learn from. ``final``: the model fitted on all known rows.
     ``setting`` of the final model and ``setting_of_fold``; ``path`` the table of what was tried. ``refitted`` ``(K,
@@ -168,13 +168,13 @@ class CrossFit:
 
 
 def left_out_sets(plan):
-    """The sets of folds to train without: none, each held-out one, and pairs where a judged one is never to be seen."""
+    """The sets of folds to train without: none, each held-out one, and pairs where a held-out one must not be seen."""
     sets = [frozenset()] + [frozenset([fold]) for fold in plan.held_out]
     return sets + [frozenset(pair) for pair in combinations(plan.held_out, 2)] if plan.nested else sets
 
 
 def balanced(weights, labels):
-    """Row weights ``(n, k)`` with which both classes count alike, and the logit offsets ``(k,)`` that this calls for.
+    """Row weights ``(n, k)`` with which both classes count equally, and the logit offsets ``(k,)`` that this calls for.
 
     A model of balanced classes thinks half of all introns retained; the offset turns its logits back to the prevalence
     that it was trained at.

@@ -12,8 +12,8 @@ from intronaut.models.level import fit_levels
 
 @dataclass
 class Fitted:
-    """The CrossFit of the first plan, its calibration ``maps`` by judged fold and of None, the final model, and the
-    Evaluation. Of fits to levels ``rho`` maps each judged fold, and ``final``, to its overdispersion."""
+    """The CrossFit of the first plan, its calibration ``maps`` by held-out fold and of None, the final model, and the
+    Evaluation. Of fits to levels ``rho`` maps each held-out fold, and ``final``, to its overdispersion."""
 
     found: CrossFit
     maps: dict

@@ -17,7 +17,13 @@ from intronaut.models.design_matrix import names_digest
 
 LAYOUT = 1
 # everything that fit or finetune may write, as patterns
-MODEL_FILES = ("model.json", "coefficients.tsv", "weights.safetensors", "lightgbm.txt", "importance.tsv")
+MODEL_FILES: tuple[str, ...] = (
+    "model.json",
+    "coefficients.tsv",
+    "weights.safetensors",
+    "lightgbm.txt",
+    "importance.tsv",
+)
 MODEL_FILES += (
     "tokenizer.json",
     "path.tsv",

@@ -1,4 +1,4 @@
-"""What fit and finetune do alike with held-out predictions: count rows, evaluate, compare with the baseline, write."""
+"""What fit and finetune both do with held-out predictions: count rows, evaluate, compare with the baseline, write."""
 
 from dataclasses import dataclass, replace
 

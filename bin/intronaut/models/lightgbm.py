@@ -49,10 +49,10 @@ class _Rows(lightgbm.Sequence):
 
 
 def cross_fit(matrix, labels, plan, *, preset="default", balance=False, weights=None, trials=0, threads=1, seed=1):
-    """Fit trees for every judged fold and on all known rows; the number of trees is found on inner folds.
+    """Fit trees for every held-out fold and on all known rows; the number of trees is found on inner folds.
 
     Without ``trials`` the settings are fixed. With them, optuna's tree-structured Parzen estimator (Bergstra et al.
-    2011) searches the published ranges, for each judged fold by itself, by the mean log loss of its inner folds.
+    2011) searches the published ranges, for each held-out fold by itself, by the mean log loss of its inner folds.
 
     Args:
         labels: ``(n,)`` 0 or 1, or shares between, which are fitted by cross-entropy.

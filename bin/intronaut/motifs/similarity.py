@@ -1,4 +1,4 @@
-"""Which motifs are alike: families of matrices, and the known motifs that a new one resembles."""
+"""Which motifs are similar: families of matrices, and the known motifs that a new one resembles."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def frequencies(motif):
 
 
 def normalised_correlations(motifs):
-    """How alike every two motifs are, at their best alignment on either strand: ``(m, m)`` float32.
+    """How similar every two motifs are, at their best alignment on either strand: ``(m, m)`` float32.
 
     Pearson's correlation of the aligned frequencies times the aligned share of all columns that the two cover (RSAT's
     Ncor); 0 where the correlation itself is below 0.6.

@@ -1,4 +1,4 @@
-"""A network for every fold, trained without it and judged on it, beside linear models of the same rows.
+"""A network for every fold, trained without it and evaluated on it, beside linear models of the same rows.
 
 Written as fit writes its own: the same files, with the same names in them.
 """
@@ -74,7 +74,7 @@ class Result:
 
 
 def train_all(study, seed, keep):
-    """Train a network for every fold that is judged, and with ``keep`` the one that is kept; returns their Result."""
+    """Train a network for every held-out fold, and with ``keep`` the one that is kept; returns their Result."""
     logits, valid, states, path, kept = np.full(len(study.table), np.nan), {}, {}, [], None
     for outer in study.plan.outers:
         if outer is None and study.plan.nested and not keep:

@@ -24,14 +24,14 @@ WIDTH_OF_95 = 2 * float(norm.ppf(0.975))
 
 
 def named_groups_involved(groups: pd.DataFrame | None) -> Verdict:
-    """C6, by the selection of groups besides the covariates on halves of the data, judged on the other halves.
+    """C6, by the selection of groups besides the covariates on halves of the data, evaluated on the other halves.
 
     Args:
         groups: groups.tsv of explain: ``group n_features adjusted_p adjusted_refit adjusted_refit_low`` and ``_high``;
             None without one.
     """
-    present = None if groups is None else groups[groups["group"].isin(NAMED_GROUPS)]
-    if present is None or len(present) < FEWEST_GROUPS:
+    present = groups[groups["group"].isin(NAMED_GROUPS)] if groups is not None else ()
+    if groups is None or len(present) < FEWEST_GROUPS:
         return lacking("an explain folder (--explain) of embed_sei features grouped by target, made with --labels, "
                        f"with at least {FEWEST_GROUPS} of the named groups")  # fmt: skip
     shown = holm(present["adjusted_p"]) < ALPHA

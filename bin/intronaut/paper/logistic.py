@@ -19,7 +19,7 @@ LOOK_EVERY, PATIENCE = 2, 25
 
 
 def cross_fit(matrix, labels, plan, seed):
-    """Train by the recipe for each judged fold, the next fold being its validation set, and once more for the final
+    """Train by the recipe for each held-out fold, the next fold being its validation set, and once more for the final
     model. ``matrix`` must hold raw values. Returns a CrossFit whose final model is ``(weights (d,), intercept)``.
     """
     judged, inner, fitted, epochs, path = np.full(len(labels), np.nan), {}, {}, {}, []

@@ -146,7 +146,7 @@ def _of_sums(n, retained, squares, losses, deviance, null_deviance, true_positiv
 
 
 def matthews(true_positives, called, retained, n):
-    """Matthews correlation (1975); 0 when all rows are called alike."""
+    """Matthews correlation (1975); 0 when all rows are called the same."""
     spread = called * (n - called) * retained * (n - retained)
     return np.where(spread > 0, (true_positives * n - called * retained) / np.sqrt(np.maximum(spread, 1)), 0.0)
 

@@ -44,7 +44,7 @@ def last_in(player, players):
 
 
 def shared(first, second):
-    """What two players know alike: what they add alone, less what they add together."""
+    """What two players share: what they add alone, less what they add together."""
     return Quantity({frozenset([first]): 1.0, frozenset([second]): 1.0, frozenset([first, second]): -1.0, EMPTY: -1.0})
 
 

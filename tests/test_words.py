@@ -1,0 +1,65 @@
+"""Help texts and pages use the field's terms: words that once stood for them stay out."""
+
+import ast
+import re
+
+import pytest
+
+from conftest import ROOT
+
+# held-out, reported, permuted, reverse-complemented … in other words
+OUT = re.compile(
+    r"\b(told|said|tells of|dealt|anew|alike|turned round|judged|knows of|parts into|for want of)\b|\ba line an? ", re.I
+)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = [
+    *sorted((ROOT / "bin").glob("*.py")),
+    ROOT / "bin" / "intronaut" / "cli.py",
+    *sorted((ROOT / "galaxy").glob("*.xml")),
+    ROOT / "nextflow_schema.json",
+]
+
+
+def prose(page):
+    """A page without its code, which may name columns and files of any name."""
+    return re.sub(r"```.*?```|`[^`\n]*`", "", page, flags=re.DOTALL)
+
+
+def help_texts(script):
+    """The docstring of a script, and every text that its parser shows."""
+    tree = ast.parse(script)
+    yield ast.get_docstring(tree) or ""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        shown = [word.value for word in call.keywords if word.arg in ("help", "description")]
+        shown += call.args if name == "add_argument_group" else []
+        for part in (each for node in shown for each in ast.walk(node)):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                yield part.value
+
+
+def found(texts):
+    return sorted({match[0] for text in texts for match in OUT.finditer(text)})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_pages(page):
+    assert found([prose(page.read_text(encoding="utf-8"))]) == []
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_help_texts(path):
+    text = path.read_text(encoding="utf-8")
+    assert found(help_texts(text) if path.suffix == ".py" else [text]) == []
+
+
+def test_a_word_is_found_in_each_of_the_places():
+    script = '"""Rows are judged."""\nadd("--x", help=f"dealt {1} " "alike")\nparser.add_argument_group("told")\n'
+    assert found(help_texts(script)) == ["alike", "dealt", "judged", "told"]
+    assert found([prose("`judged_fold` and `told`\n```\nsaid\n```\nmade anew")]) == ["anew"]
+
+
+def test_every_page_is_in_the_table_of_contents():
+    contents = (ROOT / "docs" / "index.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert sorted(page for page in pages if f"({page}" not in contents) == []
