@@ -59,7 +59,9 @@ def make_parser():
     parser = new_parser(__doc__, "explain")
     data = parser.add_argument_group("input")
     data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit")
-    data.add_argument("--features", required=True, metavar="H5AD", help="features file, same columns as the model")
+    data.add_argument(
+        "--features", nargs="+", required=True, metavar="[BLOCK=]H5AD", help="features, same columns as the model"
+    )
     data.add_argument("--labels", metavar="TSV", help="labels the model was fitted on, for everything about stability")
     add_covariates_option(data)
     what = parser.add_argument_group("groups")

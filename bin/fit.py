@@ -20,6 +20,8 @@ Output, a folder:
   path.tsv             every setting tried: log loss and AUROC on inner folds, steps, convergence
   predictions.tsv      name label split fold p_retained logit of every held-out intron
   metrics.json         metrics with 95 % intervals, the baseline, the gain over it, row counts
+  baselines.tsv        covariates taken in block by block (architecture, + composition, + splice sites, + expression),
+                       then the features: metrics of each row and its gain over the row above
   strata.tsv           AUROC within bins of GC content and length
   refits.tsv           logits of the same introns by models trained without a second fold: the variance of training
   repeats.tsv          with --repeats: predictions by the further assignments of groups to folds
@@ -29,6 +31,7 @@ Output, a folder:
                        --shuffle-control: the same model on permuted labels
 """
 
+import argparse
 import time
 from functools import partial
 
@@ -58,7 +61,13 @@ COVARIATE_C = 1.0
 def make_parser():
     parser = new_parser(__doc__, "fit")
     data = parser.add_argument_group("input")
-    data.add_argument("--features", required=True, metavar="H5AD", help="features file of any embed_* tool")
+    data.add_argument(
+        "--features",
+        nargs="+",
+        required=True,
+        metavar="[BLOCK=]H5AD",
+        help="features of any embed_* tool; several files are joined by window, their columns prefixed by the block",
+    )
     data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv of label_introns")
     data.add_argument(
         "--feature-groups",
@@ -132,15 +141,16 @@ def main(argv):
     args = parser.parse_args(argv)
     check_options(parser, args)
     log = Log("fit", args)
-    from intronaut.io import h5ad, tables
+    from intronaut.io import tables
     from intronaut.io.covariates import read_covariates
+    from intronaut.io.joined_features import open_joined
     from intronaut.models import held_out
     from intronaut.models.cross_validation import make_plan
     from intronaut.models.design_matrix import Matrix, Scale, covariates, join
     from intronaut.models.folder import MODEL_FILES, group_columns
 
     started = time.monotonic()
-    features = h5ad.open_features(args.features)
+    features = open_joined(args.features)
     columns = group_columns(features, args.feature_groups)
     labels, labels_sha256 = tables.read_labels_and_digest(args.labels)
     labels, low_reads = with_levels(labels, args)
@@ -169,6 +179,9 @@ def main(argv):
     main_one = fitted["features"]
     with whole_folder(args.output, MODEL_FILES) as folder:
         held_out.write_evaluations(folder, table, plans[0], evaluations, more)
+        if "covariates" in evaluations and args.target == "label":
+            steps = baselines(extra, evaluations, table, plans, matrix_of, args, log)
+            tables.write_table(folder / "baselines.tsv", steps)
         tables.write_table(folder / "path.tsv", main_one.found.path)
         notes = notes_of(args, features, main_one, table[known], user)
         notes |= {"labels_sha256": labels_sha256, "cost": cost_of(started, len(table), features)}
@@ -207,6 +220,20 @@ def fit_all(matrices, table, plans, args, log):
         shuffled = permuted(table, plans[0], args)
         fitted["shuffled"] = fit_labels("shuffled", matrices["features"], shuffled, plans, kind, args, log)
     return fitted
+
+
+def baselines(extra, evaluations, table, plans, matrix_of, args, log):
+    """baselines.tsv: the same kind of model on covariates taken in block by block, and on all of them and features."""
+    from intronaut.models.blocks import nested_baselines
+    from intronaut.models.held_out import baseline_table
+
+    rows = nested_baselines(extra)
+    *partial, last = rows
+    matrices = {name: matrix_of(None, None, None, rows[name], d=rows[name].shape[1]) for name in partial}
+    plain = argparse.Namespace(**vars(args) | {"shuffle_control": False})
+    found = {name: one.evaluation for name, one in fit_all(matrices, table, plans, plain, log).items()}
+    columns = {name: own.shape[1] for name, own in rows.items()}
+    return baseline_table(found | {last: evaluations["covariates"], "+ features": evaluations["combined"]}, columns)
 
 
 def permuted(table, plan, args):

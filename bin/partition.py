@@ -109,12 +109,22 @@ def columns_of_blocks(args, table, features, plan, log):
     user = read_covariates(table, args.covariates, args.allow_missing, log)
     values = covariates(table, plan.known, user.values)
     columns = covariate_blocks(values, args.block)
-    of_features = {} if features is None else feature_blocks(features.var, args.blocks)
+    of_features = {} if features is None else feature_blocks(with_block(features, args), args.blocks)
     if both := columns.keys() & of_features.keys():
         raise UsageError(f"block {', '.join(sorted(both))} has covariates and features; rename one by --block or FILE")
     if not columns and not of_features:
         raise BadData(f"{args.labels}: no covariate varies, and there are no --features: there are no blocks")
     return columns | of_features
+
+
+def with_block(features, args):
+    """The feature table with a column block; a lone file is one block, unless its table says otherwise."""
+    from intronaut.io.joined_features import block_name, features_files
+
+    if "block" in features.var:
+        return features.var
+    ((name, _),) = features_files(args.features)
+    return features.var.assign(block=name or block_name(features))
 
 
 def check_number(names, args):

@@ -43,7 +43,9 @@ def make_parser():
     data = parser.add_argument_group("input")
     data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit or finetune")
     given = data.add_mutually_exclusive_group(required=True)
-    given.add_argument("--features", metavar="H5AD", help="features of the new windows, for a model of fit")
+    given.add_argument(
+        "--features", nargs="+", metavar="[BLOCK=]H5AD", help="features of the new windows, for a model of fit"
+    )
     given.add_argument("--windows", metavar="FASTA", help="the new windows, plain, gzip or -, for a model of finetune")
     how = parser.add_argument_group("prediction")
     how.add_argument("--prevalence", type=fraction, metavar="P", help="share of retained introns where these come from")

@@ -49,8 +49,8 @@ def test_a_planted_signal_is_found_and_written_as_documented(tmp_path, study):
     assert metrics["gain"]["combined_minus_covariates"]["auroc"]["low"] > 0.2
     assert read(tmp_path / "m/covariates")["metrics"] == metrics["baseline"]["covariates"]
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == [
-        "coefficients.tsv", "combined", "conformal.tsv", "covariates", "domain.safetensors", "metrics.json",
-        "model.json", "path.tsv", "predictions.tsv", "refits.tsv", "strata.tsv", "threshold.json",
+        "baselines.tsv", "coefficients.tsv", "combined", "conformal.tsv", "covariates", "domain.safetensors",
+        "metrics.json", "model.json", "path.tsv", "predictions.tsv", "refits.tsv", "strata.tsv", "threshold.json",
         "weights.safetensors",
     ]  # fmt: skip
 

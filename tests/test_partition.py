@@ -8,8 +8,12 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
+import explain
+import fit
 import partition
+import predict
 from intronaut.core.errors import BadData, UsageError
+from intronaut.io.h5ad import open_features
 from intronaut.io.joined_features import open_joined
 from intronaut.models import block_penalties
 from intronaut.models.blocks import covariate_blocks, feature_blocks, nested_baselines
@@ -272,3 +276,65 @@ def test_too_many_blocks_are_refused(study, tmp_path):
     words = ["--labels", study / "labels.tsv", "-o", tmp_path / "p", "--quiet", "--block", "composition="]
     with pytest.raises(BadData, match="only one block"):
         partition.main([str(word) for word in words])
+
+
+def test_baselines_take_in_covariates_block_by_block(study, tmp_path):
+    """Each row of fit's baselines.tsv is the same model as that of fit on labels with these columns only."""
+    table = pd.read_csv(study / "labels.tsv", sep="\t", dtype=str, keep_default_na=False)
+    rng = np.random.default_rng(8)
+    table["tpm"] = rng.gamma(1, 1, len(table)).round(4)
+    table["donor_strength"] = rng.normal(size=len(table)).round(4)
+    table.to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
+    common = ["--features", study / "f.h5ad", "--bootstrap", 100, "--threads", 1, "--quiet"]
+    fit.main(
+        [
+            str(word)
+            for word in (*common, "--labels", tmp_path / "labels.tsv", "--covariates", "tpm", "-o", tmp_path / "m")
+        ]
+    )
+    rows = pd.read_csv(tmp_path / "m" / "baselines.tsv", sep="\t").set_index("row")
+    assert list(rows.index) == ["architecture", "+ composition", "+ splice sites", "+ expression", "+ features"]
+    assert rows["columns"].tolist()[:4] == [1, 2, 3, 4]
+    metrics = json.loads((tmp_path / "m" / "metrics.json").read_text())
+    for row, part in (("+ expression", "covariates"), ("+ features", "combined")):
+        assert rows.loc[row, "auroc"] == pytest.approx(metrics["baseline"][part]["auroc"]["value"], rel=1e-5)
+    gain = metrics["gain"]["combined_minus_covariates"]["auroc"]
+    found = rows.loc["+ features", ["auroc_gain", "auroc_gain_low", "auroc_gain_high"]].astype(float).tolist()
+    assert found == pytest.approx([gain["value"], gain["low"], gain["high"]], rel=1e-4)
+    table.drop(columns=["tpm", "donor_strength"]).to_csv(tmp_path / "less.tsv", sep="\t", index=False)
+    fit.main([str(word) for word in (*common, "--labels", tmp_path / "less.tsv", "-o", tmp_path / "less")])
+    less = json.loads((tmp_path / "less" / "metrics.json").read_text())
+    assert rows.loc["+ composition", "auroc"] == pytest.approx(
+        less["baseline"]["covariates"]["auroc"]["value"], rel=1e-5
+    )
+
+
+def test_fit_predict_and_explain_take_several_files(study, tmp_path):
+    features = open_features(study / "f.h5ad")
+    names, values = list(features.obs.index), features.x[:]
+    write_features(tmp_path / "one.h5ad", names, values[:, :20])
+    write_features(tmp_path / "two.h5ad", names[::-1], values[::-1, 20:])
+    files = [f"chromatin={tmp_path / 'one.h5ad'}", str(tmp_path / "two.h5ad")]
+    common = ["--labels", str(study / "labels.tsv"), "--bootstrap", "100", "--threads", "1", "--quiet"]
+    fit.main(["--features", *files, *common, "-o", str(tmp_path / "joined")])
+    fit.main(["--features", str(study / "f.h5ad"), *common, "-o", str(tmp_path / "whole")])
+    table = pd.read_csv(tmp_path / "joined" / "coefficients.tsv", sep="\t")
+    whole = pd.read_csv(tmp_path / "whole" / "coefficients.tsv", sep="\t")
+    assert table["feature"].iloc[[0, 20]].tolist() == ["chromatin:f0", "two:f0"]
+    assert table["coefficient"].to_numpy() == pytest.approx(whole["coefficient"].to_numpy(), abs=1e-3)
+    predict.main(["--model", str(tmp_path / "joined"), "--features", *files, "-o", str(tmp_path / "p.tsv"), "--quiet"])
+    assert len(pd.read_csv(tmp_path / "p.tsv", sep="\t")) == 600
+    words = [
+        "--model",
+        tmp_path / "joined",
+        "--features",
+        *files,
+        "--group-by",
+        "block",
+        "-o",
+        tmp_path / "e",
+        "--quiet",
+    ]
+    explain.main([str(word) for word in words])
+    groups = pd.read_csv(tmp_path / "e" / "groups.tsv", sep="\t")
+    assert set(groups["group"]) == {"chromatin", "two"}

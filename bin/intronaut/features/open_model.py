@@ -1,6 +1,6 @@
 """The one way to open a model folder, whichever tool wrote it. Imports torch only for the networks of finetune."""
 
-from intronaut.io.h5ad import open_features
+from intronaut.io.joined_features import open_joined
 from intronaut.models.folder import matching_columns, read_model, read_notes
 
 
@@ -18,12 +18,12 @@ def open_model(folder, device="auto"):
     return FinetunedNetwork(folder, pick_device(device))
 
 
-def open_on_features(folder, path, log=None):
-    """``(model, features, columns)``: a model of fit, the features file ``path``, and its columns that the model reads.
+def open_on_features(folder, paths, log=None):
+    """``(model, features, columns)``: a model of fit, features files as one, and the columns that the model reads.
 
     ``log`` warns where the features do not record how their windows were cut. Raises MissingInput; BadData for a
     network, which reads no features, and for features or windows other than the model's.
     """
     model = read_model(folder)
-    features = open_features(path)
+    features = open_joined(paths)
     return model, features, matching_columns(model.notes, features, log, folder)

@@ -35,17 +35,15 @@ def open_joined(sources):
             chromatin …), else its own.
 
     Returns:
-        Features. Of several files ``var`` names each column ``BLOCK:NAME`` and has a column ``block``; ``obs`` is that
-        of the first file for the rows that all have; the provenance lists those of the files.
+        Features: of one file as it is. Of several files ``var`` names each column ``BLOCK:NAME`` and has a column
+        ``block``; ``obs`` is the first file's for the rows that all have; the provenance lists those of the files.
 
     Raises:
         BadData: no row is in all files. UsageError: two files of one block.
     """
     files = [(block, open_features(path)) for block, path in features_files(sources)]
     if len(files) == 1:
-        block, features = files[0]
-        features.var = features.var.assign(block=features.var.get("block", block or block_name(features)))
-        return features
+        return files[0][1]
     names = [block or block_name(features) for block, features in files]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

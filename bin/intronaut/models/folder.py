@@ -30,6 +30,7 @@ MODEL_FILES += (
     "predictions.tsv",
     "metrics.json",
     "strata.tsv",
+    "baselines.tsv",
     "repeats.tsv",
     "refits.tsv",
 )

@@ -187,6 +187,28 @@ def gains(evaluations, base="covariates"):
     return {f"{name}_minus_{base}": gain(evaluations[name].scores, base_scores) for name in ("combined", "features")}
 
 
+def baseline_table(evaluations, columns):
+    """A row per Evaluation: its columns, metrics with intervals, and their gain over the row above.
+
+    Args:
+        evaluations: dict in the order of the rows, each model with all columns of the one before.
+        columns: how many columns each has, where known.
+    """
+    rows, before = [], None
+    for name, evaluation in evaluations.items():
+        row = {"row": name, "columns": columns.get(name)}
+        steps = {} if before is None else gain(evaluation.scores, before.scores)
+        for metric in ("auroc", "average_precision", "deviance_explained"):
+            found, step = evaluation.summary["metrics"][metric], steps.get(metric, {})
+            row |= {metric: found["value"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
+            row |= {
+                f"{metric}_gain{end}": step.get(key) for end, key in (("", "value"), ("_low", "low"), ("_high", "high"))
+            }
+        rows.append(row)
+        before = evaluation
+    return pd.DataFrame(rows)
+
+
 def read_copies(path, names):
     """Which of the windows ``names`` audit_split found a copy or homolog of in another part, bool ``(n,)``."""
     pairs = read_table(path, ("leak", "name_1", "name_2"))
