@@ -75,7 +75,7 @@ def work(path, args):
     if args.estimate:
         print(*estimate(path, embedder, len(var), store=args.store, batch_size=args.batch_size, log=log), sep="\n")
         return
-    how = {"store": args.store, "batch_size": args.batch_size, "log": log}
+    how = {"store": args.store, "batch_size": args.batch_size, "record_cost": args.record_cost, "log": log}
     obs = embed(path, args.output, embedder, var, provenance(), **how)
     if args.max_tokens and (cut := obs["truncated"].sum()):
         log.note(f"{cut:,} windows were longer than {args.max_tokens:,} tokens and were cut")

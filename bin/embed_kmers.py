@@ -15,7 +15,7 @@ Writes: the features file of --output (.h5ad), with the kind of each feature and
 import argparse
 
 from intronaut import __version__
-from intronaut.cli import add_run_options, add_windows, new_parser, positive_int, run
+from intronaut.cli import add_record_cost, add_run_options, add_windows, new_parser, positive_int, run
 from intronaut.core.log import Log
 
 PROG = "embed_kmers"
@@ -29,6 +29,7 @@ def make_parser():
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
     features = parser.add_argument_group("features")
     features.add_argument("--k", type=small_k, default=6, metavar="K", help=f"bases in a k-mer, 1 to {LARGEST_K}")
+    add_record_cost(parser)
     add_run_options(parser)
     return parser
 
@@ -51,12 +52,13 @@ def main(argv):
 
 def embed(path, args):
     """Count the k-mers of every window and write the features file."""
+    from intronaut.features.cost import Stopwatch
     from intronaut.features.kmers import canonical_kmers, feature_table, features_of
     from intronaut.io.fasta import read_windows
     from intronaut.io.h5ad import FeatureWriter
     from intronaut.io.window_cut import obs_and_cut
 
-    log = Log(PROG, args)
+    log, watch = Log(PROG, args), Stopwatch()
     obs, cut = obs_and_cut(read_windows(path))
     column_of, kmers = canonical_kmers(args.k)
     provenance = {"tool": PROG, "version": __version__, "k": args.k, **cut}
@@ -64,10 +66,11 @@ def embed(path, args):
         FeatureWriter(args.output, obs, feature_table(kmers), "float32", provenance, resume=True) as writer,
         log.progress(len(obs), "windows") as progress,
     ):
+        n_pending = len(writer.pending())
         for rows, windows in writer.batches(read_windows(path), WRITTEN_ROWS):
             writer.write(rows, [features_of(window.sequence, args.k, column_of, len(kmers)) for window in windows])
             progress.add(len(rows))
-        writer.finish()
+        writer.finish(watch.cost(len(obs), n_pending) if args.record_cost else None)
     log.note(f"{len(obs):,} windows, {len(kmers) + 2:,} features")
 
 

@@ -16,7 +16,7 @@ Writes: the features file of --output (.h5ad), with motif_id, tf, family, class 
 """
 
 from intronaut import __version__
-from intronaut.cli import add_run_options, add_windows, new_parser, positive_float, run
+from intronaut.cli import add_record_cost, add_run_options, add_windows, new_parser, positive_float, run
 from intronaut.core.errors import UsageError
 from intronaut.core.files import digest_file, require_file
 from intronaut.core.log import Log
@@ -44,6 +44,7 @@ def make_parser():
         "--background", type=positive_float, nargs=4, default=[0.25] * 4, metavar=("A", "C", "G", "T"),
         help="base frequencies outside of motifs",
     )  # fmt: skip
+    add_record_cost(parser)
     add_run_options(parser, threads=True)
     return parser
 
@@ -66,13 +67,14 @@ def embed(path, args):
 
     from threadpoolctl import threadpool_limits
 
+    from intronaut.features.cost import Stopwatch
     from intronaut.io.fasta import read_windows
     from intronaut.io.h5ad import FeatureWriter
     from intronaut.io.window_cut import obs_and_cut
     from intronaut.motifs.pwm import jaspar_motifs, read_motifs
     from intronaut.motifs.trap import Scanner, feature_table
 
-    log = Log(PROG, args)
+    log, watch = Log(PROG, args), Stopwatch()
     obs, cut = obs_and_cut(read_windows(path))
     source = provenance(args) | cut
     motifs = read_motifs(args.motifs) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)
@@ -84,11 +86,12 @@ def embed(path, args):
         ThreadPoolExecutor(args.threads) as pool,
         log.progress(len(obs), "windows") as progress,
     ):
+        n_pending = len(writer.pending())
         for rows, windows in writer.batches(read_windows(path), WRITTEN_ROWS):
             scores = pool.map(scanner.scan, [window.sequence for window in windows])
             writer.write(rows, [score.T.ravel() for score in scores])
             progress.add(len(rows))
-        writer.finish()
+        writer.finish(watch.cost(len(obs), n_pending) if args.record_cost else None)
     log.note(f"{len(obs):,} windows, {len(motifs):,} motifs, {2 * len(motifs):,} features")
 
 

@@ -91,7 +91,7 @@ def work(path, args):
     if args.estimate:
         print(*estimate(path, embedder, len(var), store=args.store, batch_size=args.batch_size, log=log), sep="\n")
         return
-    how = {"store": args.store, "batch_size": args.batch_size, "log": log}
+    how = {"store": args.store, "batch_size": args.batch_size, "record_cost": args.record_cost, "log": log}
     obs = embed(path, args.output, embedder, var, provenance(), **how)
     cut, unknown = (obs["length"] > WINDOW).sum(), obs["n_unknown"].sum() / obs["length"].sum()
     if cut and args.context != "native":

@@ -16,7 +16,7 @@ from intronaut.core.errors import Problems
 from intronaut.core.log import Log
 
 PROG = "merge_features"
-OF_A_SHARD = ("input_sha256", "window", "genome")
+OF_A_SHARD = ("input_sha256", "window", "genome", "cost")
 
 
 def make_parser():
@@ -31,6 +31,7 @@ def main(argv):
     args = make_parser().parse_args(argv)
     import pandas as pd
 
+    from intronaut.features.cost import joined_costs
     from intronaut.io.h5ad import FeatureWriter, open_features
     from intronaut.io.window_cut import joined_cut
 
@@ -50,7 +51,7 @@ def main(argv):
                 progress.add(len(values))
             shard.x.file.close()
             done += len(table)
-        writer.finish()
+        writer.finish(joined_costs([provenance.get("cost") for provenance in provenances]))
     log.note(f"{len(args.shards):,} shards, {len(obs):,} windows, {len(first.var):,} features")
 
 

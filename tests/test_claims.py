@@ -13,7 +13,7 @@ from intronaut.paper.verdicts import Estimate, one_sided_limits
 from intronaut.stats.model_comparison import Aurocs
 
 SEI = {"kind": "logistic", "features": {"tool": "embed_sei"}, "labels_sha256": "x", "rows_trained": 9}
-BASSET, FSEI = {"kind": "basset"}, {"kind": "fsei", "labels_sha256": "x", "rows_trained": 9}
+BASSET, FSEI = {"kind": "basset"}, {"kind": "fsei", "labels_sha256": "x", "rows_trained": 7, "rows_validating": 2}
 DNABERT2 = {"kind": "logistic", "features": {"tool": "embed_dnabert2"}}
 
 
@@ -142,6 +142,7 @@ def test_c8_goes_by_measured_seconds_on_one_device(seconds, expected):
     other = tuned | {"cost": {"seconds": 400.0, "device": "a GPU"}}
     assert verdict("C8", [linear, other], [0.8, 0.8]) == "not testable"
     assert verdict("C8", [SEI, tuned], [0.8, 0.8]) == "not testable"
+    assert verdict("C8", [linear, tuned | {"rows_trained": 8}], [0.8, 0.8]) == "not testable"
 
 
 def test_limits_and_p_equal_the_textbook():

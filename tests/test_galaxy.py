@@ -31,6 +31,7 @@ RUN_OPTIONS = {
     "memory",
     "batch_size",
     "estimate",
+    "record_cost",
     "offline",
 }
 LEFT_OUT = {

@@ -108,6 +108,13 @@ def add_embedding_options(parser, unit="windows") -> None:
     group.add_argument("--batch-size", type=batch_size, default="auto", metavar="N", help=f"{unit} in a batch, or auto")
     group.add_argument("--estimate", action="store_true",
                        help="only estimate, from a few batches, the time, disk and memory of the run")  # fmt: skip
+    add_record_cost(group)
+
+
+def add_record_cost(group) -> None:
+    """Add ``--record-cost`` to an argument group."""
+    group.add_argument("--record-cost", action="store_true",
+                       help="also record time and memory in the file, which then differs between two runs")  # fmt: skip
 
 
 def add_windows(group) -> None:

@@ -17,7 +17,7 @@ process EMBED_DNABERT2 {
     script:
     """
     # code ${task.ext.code}
-    embed_dnabert2.py ${shard} --weights ${weights} --tokenizer ${tokenizer} --threads ${task.cpus} \\
+    embed_dnabert2.py ${shard} --weights ${weights} --tokenizer ${tokenizer} --threads ${task.cpus} --record-cost \\
         --output ${shard.name.replace('.fa.gz', '.h5ad')}
     """
 

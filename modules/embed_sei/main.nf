@@ -24,7 +24,7 @@ process EMBED_SEI {
     """
     # code ${task.ext.code}
     embed_sei.py ${shard} --weights ${weights} ${targets_option} ${projection_option} ${names_option} \\
-        --context ${options.sei_context} --features ${options.sei_features} --threads ${task.cpus} \\
+        --context ${options.sei_context} --features ${options.sei_features} --threads ${task.cpus} --record-cost \\
         --output ${shard.name.replace('.fa.gz', '.h5ad')}
     """
 

@@ -46,6 +46,7 @@ def open_embedder(options, device, log, tally):
         size=lambda lengths: CPU_TOKENS if device.type == "cpu" else GPU_TOKENS,
         most=MOST_TOKENS,
         device=device,
+        n_parameters=sum(tensor.numel() for tensor in checkpoint.tensors.values()),
         describe=lambda window: truncation(window, tokenizer, options.strands, options.max_tokens),
     )
     var = feature_table(config, options.pooling, options.strands)

@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData, Problems, TryAgain, UsageError
+from intronaut.features.cost import Stopwatch
 from intronaut.io.fasta import read_windows
 from intronaut.io.h5ad import FeatureWriter
 from intronaut.io.window_cut import obs_and_cut
-from intronaut.networks.device import compute_halving, unless_out_of_memory
+from intronaut.networks.device import compute_halving, device_name, peak_memory_bytes, unless_out_of_memory
 
 READ_AHEAD = 512
 WRITTEN_ROWS = 256
@@ -36,7 +37,8 @@ class Embedder:
     encoded)`` the ``(n, d)`` float32 features of a batch; ``cut(lengths, size)`` splits a chunk of encoded lengths
     into batches, as lists of places in the chunk; ``size(lengths)`` is the batch size to start from for windows of
     these lengths, in the unit of ``cut``, and ``most`` the largest worth trying on a GPU. ``problem(window)`` says
-    why a window cannot be embedded, else None; ``describe(window)`` gives further ``obs`` columns.
+    why a window cannot be embedded, else None; ``describe(window)`` gives further ``obs`` columns. ``n_parameters`` are
+    those of the model.
     """
 
     encode: Callable
@@ -45,17 +47,20 @@ class Embedder:
     size: Callable
     most: int
     device: object
+    n_parameters: int = 0
     problem: Callable = lambda window: None
     describe: Callable = lambda window: {}
 
 
-def embed(path, output, embedder, var, provenance, *, store="float32", batch_size="auto", log):
+def embed(path, output, embedder, var, provenance, *, store="float32", batch_size="auto", record_cost=False, log):
     """Embed the windows of a FASTA file into a features file; take up a run that was killed.
 
     ``var`` is the feature table, ``provenance`` a JSON-able dict that identifies the model and its options, ``store``
-    the dtype on disk. Returns the ``obs`` table. Raises BadData for windows the model cannot take, CannotWrite,
-    TryAgain when one window alone does not fit into memory.
+    the dtype on disk; with ``record_cost`` the file also holds the time and memory that it took. Returns the ``obs``
+    table. Raises BadData for windows the model cannot take, CannotWrite, TryAgain when one window alone does not fit
+    into memory.
     """
+    watch = Stopwatch(device_name(embedder.device), embedder.n_parameters)
     obs, cut = survey(path, embedder)
     work = Work(obs)
     with FeatureWriter(output, obs, var, store, provenance | cut, resume=True) as writer:
@@ -83,7 +88,8 @@ def embed(path, output, embedder, var, provenance, *, store="float32", batch_siz
                     written = pool.submit(_write, writer, rows, values, source, int(pending[rows].sum()))
             if written:
                 progress.add(written.result())
-        writer.finish()
+        memory = peak_memory_bytes(embedder.device)
+        writer.finish(watch.cost(len(obs), int(pending.sum()), memory) if record_cost else None)
     distinct = "" if work.n == len(obs) else f", {work.n:,} of them distinct"
     log.note(f"{output}: {len(obs):,} windows{distinct}, {len(var):,} features")
     return obs

@@ -46,6 +46,7 @@ def open_embedder(options, device, log):
         size=lambda lengths: GPU_WINDOWS if device.type != "cpu" else cpu_windows(lengths, model.head is not None),
         most=MOST_WINDOWS,
         device=device,
+        n_parameters=sum(tensor.numel() for tensor in tensors.values()),
         problem=lambda window: problem_with(window, options.context),
     )
     return embedder, var, lambda: provenance(options, digest, checkpoint.note)

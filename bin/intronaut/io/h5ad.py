@@ -183,10 +183,16 @@ class FeatureWriter:
         while batch := list(itertools.islice(pending, size)):
             yield [row for row, _ in batch], [window for _, window in batch]
 
-    def finish(self):
-        """Close, flush to disk and rename the part file to its final name."""
+    def finish(self, cost=None):
+        """Close, flush to disk and rename the part file to its final name.
+
+        ``cost``, a JSON-able dict of what the features took to make, is kept beside the provenance: no two runs have
+        the same.
+        """
         if len(left := self.pending()):
             raise BadData(f"{self.path}: {len(left)} rows were never written")
+        if cost:
+            _write_text(self.file["uns/intronaut"], "cost", json.dumps(cost, sort_keys=True))
         self.file.close()
         with open(self.part, "rb") as handle:
             os.fsync(handle.fileno())
@@ -310,6 +316,8 @@ def open_features(path):
         checksums = notes["row_crc32"][:] if "row_crc32" in notes else None
         if checksums is not None:
             _check_tables(path, notes, obs, var, provenance)
+        if "cost" in notes:
+            provenance["cost"] = json.loads(notes["cost"][()])
     except _BROKEN as problem:
         raise BadData(f"{path}: broken: {problem}; copy the file again, or make the features again") from problem
     return Features(Path(path), x, obs, var, provenance, checksums)

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 
 from intronaut.core.errors import TryAgain, UsageError
+from intronaut.core.log import peak_bytes
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
@@ -71,3 +72,17 @@ def unless_out_of_memory(compute, batch):
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None
+
+
+def device_name(device) -> str:
+    """What a cost record calls a device: the model of a GPU, else its type."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def peak_memory_bytes(device) -> int:
+    """The most memory that this process held on a device, in bytes."""
+    import torch
+
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_bytes()

@@ -7,9 +7,7 @@ that was killed goes on from its last whole epoch as if nothing had happened.
 import itertools
 import json
 import math
-import resource
 import shutil
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -27,7 +25,7 @@ from intronaut.core.errors import TryAgain, UsageError
 from intronaut.core.files import whole_file
 from intronaut.io.checkpoints import open_checkpoint
 from intronaut.networks.classifiers import precision, predict
-from intronaut.networks.device import compute_halving, unless_out_of_memory
+from intronaut.networks.device import compute_halving, device_name, peak_memory_bytes, unless_out_of_memory
 from intronaut.stats.metrics import log_losses, rank_auroc
 
 # windows whose trunk features share a file
@@ -388,10 +386,4 @@ def checkpoint_folder(output, identity, log):
 
 def peak_memory(device):
     """The device and the most memory that this process held on it, in GB."""
-    if device.type == "cuda":
-        return {
-            "device": torch.cuda.get_device_name(device),
-            "memory_GB": torch.cuda.max_memory_allocated(device) / 1e9,
-        }
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"device": device.type, "memory_GB": peak / 1e9}
+    return {"device": device_name(device), "memory_GB": peak_memory_bytes(device) / 1e9}
