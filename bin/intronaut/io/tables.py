@@ -112,6 +112,14 @@ def write_table(path, table):
 def _texts(column):
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iu":
         return list(map(str, column.tolist()))
+    # most numbers of a table occur many times over: each is written out once
+    if column.dtype == "float64":
+        codes, bits = pd.factorize(column.to_numpy().view("int64"))  # by its bits, as 0 and -0 are written apart
+        texts = np.array([_cell(value) for value in bits.view("float64").tolist()], object)
+        return texts[codes].tolist()
+    if column.dtype == "Int64":
+        codes, values = pd.factorize(column)
+        return np.array([*map(str, values.tolist()), MISSING], object)[codes].tolist()
     return [_cell(value) for value in column.tolist()]
 
 
