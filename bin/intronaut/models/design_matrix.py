@@ -200,7 +200,8 @@ class Matrix:
             values = self.features.read(slice(distinct[0], distinct[-1] + 1))[distinct - distinct[0]]
         else:
             values = self.features.read(distinct)
-        values = values if len(self.columns) == values.shape[1] else values[:, self.columns]
+        as_they_lie = np.array_equal(self.columns, np.arange(values.shape[1]))
+        values = values if as_they_lie else values[:, self.columns]
         return values[place].astype(np.float32)
 
     def _standardise(self, values):
