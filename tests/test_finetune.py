@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from sklearn.metrics import roc_auc_score
 
 import compare
 import finetune
@@ -345,8 +344,9 @@ def test_a_window_that_memory_does_not_hold_is_worth_another_try(small, monkeypa
 def test_several_seeds_are_told_apart_and_averaged(small):
     tuned(*BASSET, "--epochs", 1, "--seeds", 2, "--seed", 7)
     seeds = notes_of("m", "metrics.json")["seeds"]
-    aurocs = [roc_auc_score(*table_of(path)[["label", "logit"]].to_numpy().T)
-              for path in ("m/predictions.tsv", "m/seed8/predictions.tsv")]  # fmt: skip
+    group_of = table_of("labels.tsv").set_index("name")["group"]
+    tables = [table_of(path) for path in ("m/predictions.tsv", "m/seed8/predictions.tsv")]
+    aurocs = [auroc_between_groups(table, group_of.loc[table["name"]]) for table in tables]
     assert [row["seed"] for row in seeds["each"]] == [7, 8]
     assert [row["auroc"] for row in seeds["each"]] == pytest.approx(aurocs)
     assert seeds["mean"]["auroc"] == pytest.approx(np.mean(aurocs)) and aurocs[0] != aurocs[1]

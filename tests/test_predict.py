@@ -1,4 +1,3 @@
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,8 +65,8 @@ def test_a_model_of_a_group_finds_its_columns_among_all(fitted, tmp_path):
 
 
 def test_features_made_otherwise_are_refused(fitted, tool, tmp_path):
-    with h5py.File(tmp_path / "f.h5ad", "r+") as file:
-        file["uns/intronaut/provenance"][()] = '{"tool": "simulated", "k": 7}'
+    names = [f"i{k}" for k in range(len(fitted))]
+    write_features(tmp_path / "f.h5ad", names, fitted, provenance={"tool": "simulated", "k": 7})
     done = tool("predict", *PREDICT, code=65)
     assert "not made as the features of the model: k was None, is 7" in done.stderr
     assert not (tmp_path / "p.tsv").exists()
