@@ -138,6 +138,7 @@ def main(argv):
     from intronaut.genome.chromosomes import read_aliases
     from intronaut.genome.maxentscan import Tables
     from intronaut.genome.reference import Genome
+    from intronaut.labels.consequence import consequence_columns
     from intronaut.labels.splice_sites import splice_site_columns
 
     tables = Tables(args.maxent_tables) if args.maxent_tables else None
@@ -149,6 +150,7 @@ def main(argv):
         ends = check_annotation(args, log, introns, genome, chroms)
         introns, lost, calls, rho = labelled(args, annotation, introns, genes, genome, aliases, doubtful)
         columns, sites = splice_site_columns(introns, annotation.genes, genome, chroms, tables, args.seed)
+        columns |= consequence_columns(introns, annotation, args.annotation, genome, chroms)
         introns = introns.assign(**columns)
         unit, rows = "intron", introns
         if args.peaks:
@@ -428,6 +430,7 @@ def finished(args, table, genes, genome, chroms):
     """The labels table: names, base content, leakage groups and folds, columns and rows in their order."""
     from intronaut.genome.annotation import chrom_order
     from intronaut.io.tables import COVARIATES, LABEL_COLUMNS, LEVELS
+    from intronaut.labels import consequence
     from intronaut.labels.annotation import base_content, loci
     from intronaut.labels.irfinder_flags import COLUMN_OF
     from intronaut.splits.folds import grouped_folds
@@ -447,7 +450,8 @@ def finished(args, table, genes, genome, chroms):
     table["split"] = grouped_folds(table["group"], table["label"], n_folds) if len(table) else []
     table["label"] = table["label"].astype("Int64")
     measured = [name for name in (*LEVELS, *COLUMN_OF.values()) if name in table]
-    return table[[*LABEL_COLUMNS, "evidence", *COVARIATES, "ir_value", *measured, "label_reason", "group", "split"]]
+    columns = [*LABEL_COLUMNS, "evidence", *COVARIATES, *consequence.COLUMNS, "ir_value", *measured, "label_reason"]
+    return table[[*columns, "group", "split"]]
 
 
 def count_callers(said):

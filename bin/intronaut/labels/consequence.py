@@ -1,0 +1,167 @@
+"""What the protein would be if an intron stayed: its frame, a premature stop, whether the messenger would decay.
+
+An intron is put into the coding transcript that splices it, the one with most introns, then the longest, then the first
+by name. Coordinates are 0-based, half-open, on the forward strand.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import numpy as np
+import pandas as pd
+
+from intronaut.core.dna import reverse_complement
+from intronaut.io.text import numbered_lines
+
+COLUMNS = ("region", "frame", "premature_stop", "nmd")
+REGIONS = ("utr5", "cds", "utr3", "noncoding")
+# a stop this far before the last junction of exons marks the messenger for decay (Nagy & Maquat 1998, Trends Biochem
+# Sci 23:198)
+DECAY_DISTANCE = 50
+_STOP = re.compile(r"(?:[A-Z]{3})*?(?:TAA|TAG|TGA)")
+_GTF_TRANSCRIPT = re.compile(r'transcript_id\s+"?([^";]+)')
+_GFF3_PARENTS = re.compile(r"(?:^|;)\s*Parent=([^;]+)")
+_PREFIX = re.compile(r"^(?:transcript|rna)[:-]")
+
+
+@dataclass
+class Coding:
+    """A transcript with its coding part: ``exons`` (start, end) sorted, ``start``, ``end`` of the coding bases."""
+
+    chrom: str
+    minus: bool
+    exons: list
+    start: int
+    end: int
+
+
+def read_coding_spans(path):
+    """``{transcript_id: (start, end)}``, from the first to the last base of the CDS lines of a GTF or GFF3 file."""
+    spans = {}
+    for _, line in numbered_lines(path):
+        if "\tCDS\t" not in line or line.startswith("#"):
+            continue
+        fields = line.split("\t")
+        if len(fields) != 9 or fields[2] != "CDS":
+            continue
+        start, end = int(fields[3]) - 1, int(fields[4])
+        for name in _transcripts_of(fields[8]):
+            known = spans.get(name, (start, end))
+            spans[name] = min(known[0], start), max(known[1], end)
+    return spans
+
+
+def _transcripts_of(attributes):
+    found = _GTF_TRANSCRIPT.search(attributes)
+    if found:
+        return [found[1]]
+    found = _GFF3_PARENTS.search(attributes)
+    return [_PREFIX.sub("", unquote(parent)) for parent in found[1].split(",")] if found else []
+
+
+def coding_transcripts(annotation, spans):
+    """``{(chrom, start, end, strand): Coding or None}`` of every intron; None where no coding transcript splices it."""
+    about, exons = annotation.transcripts, annotation.exons
+    members = exons.groupby("transcript").indices
+    names = about["transcript_id"].tolist()
+    order = sorted(
+        members, key=lambda at: (-len(members[at]), about["start"].iat[at] - about["end"].iat[at], names[at])
+    )
+    starts, ends = exons["start"].to_numpy(), exons["end"].to_numpy()
+    found = {}
+    for at in order:
+        chrom, strand = about["chrom"].iat[at], about["strand"].iat[at]
+        own = _merged(zip(starts[members[at]].tolist(), ends[members[at]].tolist(), strict=True))
+        span = spans.get(names[at])
+        coding = None if span is None else Coding(chrom, strand == "-", own, *span)
+        for (_, left), (right, _) in zip(own, own[1:], strict=False):
+            key = chrom, left, right, strand
+            if found.get(key) is None:
+                found[key] = coding
+    return found
+
+
+def _merged(exons):
+    """Exons that overlap or touch as one."""
+    merged = []
+    for start, end in sorted(exons):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def consequence(coding, start, end, bases):
+    """``(region, frame, premature_stop, nmd)`` of keeping the intron ``[start, end)`` in a Coding transcript.
+
+    Args:
+        bases: a function ``(start, end) -> str`` of the chromosome's forward strand, upper case.
+
+    Returns:
+        region: utr5, cds or utr3, where the intron lies; frame: the bases by which it moves the frame, 0, 1 or 2;
+        premature_stop: 1 where translation ends before the transcript's own stop; nmd: 1 where that stop lies more than
+        DECAY_DISTANCE bases before the last junction of exons. None for the last three outside of the coding part.
+    """
+    before_coding, behind_coding = end <= coding.start, start >= coding.end
+    if before_coding or behind_coding:
+        return ("utr3" if before_coding == coding.minus else "utr5"), None, None, None
+    # the transcript with the intron in it, in the direction of translation
+    parts = [_forward(coding, exon) for exon in coding.exons]
+    kept = _forward(coding, (start, end))
+    first_coding = _forward(coding, (coding.start, coding.end))[0]
+    own_stop = _forward(coding, (coding.start, coding.end))[1]
+    parts.sort()
+    spliced, junctions, upstream, normal, length = [], [], 0, 0, 0
+    for number, (left, right) in enumerate(parts):
+        spliced.append((left, right))
+        length += right - left
+        if right <= kept[0]:
+            upstream += max(right - max(left, first_coding), 0)
+        normal += max(min(right, own_stop) - max(left, first_coding), 0)
+        if right == kept[0]:
+            spliced.append(kept)
+            length += kept[1] - kept[0]
+        elif number + 1 < len(parts):
+            junctions.append(length)
+    text = "".join(_read(coding, part, bases) for part in spliced)
+    offset = sum(max(min(right, first_coding) - left, 0) for left, right in spliced if left < first_coding)
+    stop = _STOP.match(text, offset)
+    # GTF leaves the stop codon out of the CDS, GFF3 counts it in
+    own_end = offset + normal + (kept[1] - kept[0])
+    premature = stop is not None and stop.end() < own_end
+    decays = premature and bool(junctions) and junctions[-1] - stop.end() > DECAY_DISTANCE
+    return "cds", (end - start) % 3, int(premature), int(decays)
+
+
+def _forward(coding, part):
+    """A stretch in coordinates that rise in the direction of translation."""
+    return (-part[1], -part[0]) if coding.minus else part
+
+
+def _read(coding, part, bases):
+    return reverse_complement(bases(-part[1], -part[0])) if coding.minus else bases(*part)
+
+
+def consequence_columns(introns, annotation, path, genome, chroms):
+    """The columns COLUMNS of every intron, as a dict of ``(n,)`` arrays; missing where they cannot be known.
+
+    Without a genome, or with an annotation from standard input, which cannot be read again, all are missing.
+    """
+    columns = {name: np.full(len(introns), None, object) for name in COLUMNS}
+    if genome is None or str(path) == "-" or introns.empty:
+        return columns
+    transcripts = coding_transcripts(annotation, read_coding_spans(path))
+    for chrom, rows in introns.reset_index(drop=True).groupby("chrom", sort=False):
+        text = genome.fetch(chroms[chrom], 0, genome.lengths[chroms[chrom]])
+        for row in rows.itertuples():
+            coding = transcripts.get((chrom, row.start, row.end, row.strand))
+            values = (
+                ("noncoding", None, None, None)
+                if coding is None
+                else consequence(coding, row.start, row.end, lambda start, end, text=text: text[start:end])
+            )
+            for name, value in zip(COLUMNS, values, strict=True):
+                columns[name][row.Index] = value
+    return {name: pd.array(values, "Int64") if name != "region" else values for name, values in columns.items()}
