@@ -16,6 +16,7 @@ from intronaut.plots import page as figures
 from intronaut.report import browsers, flags, introns, verdict
 from intronaut.report import numbers as n
 from intronaut.report.associations import family_row
+from intronaut.report.study import AUROC
 
 
 @pytest.fixture(scope="module")
@@ -694,7 +695,36 @@ def test_page_of_sixty_thousand_introns_stays_small():
     table = simulated_introns.introns(size).assign(label=(rng.random(size) < 0.1).astype(float))
     table["gene"], table["both0"] = table["gene_id"], rng.random(size)
     view = introns.View("both0", "", "", None, {"value": 0.8, "low": 0.7, "high": 0.9}, "")
-    study = type("Study", (), {"unit": "intron"})()
+    study = type("Study", (), {"unit": "intron", "measure": AUROC})()
     data = introns.data(study, table, [view], "GRCh38")
     assert len(data["start"]) == introns.MOST_ROWS and len(introns.as_json(data)) < 1.5e6
     assert data["label"].count("r") == int(table["label"].sum())
+
+
+def test_levels_are_described_by_their_rank_correlation(tool, results):
+    """As fit --target level writes them: Spearman's correlation and deviance explained, psi beside the predictions."""
+    path = results / "fit/sim/metrics.json"
+    metrics = json.loads(path.read_text())
+    value = {"low": 0.31, "high": 0.55, "se": 0.05}
+    for part in ("metrics", "covariates", "combined"):
+        found = {"spearman": {"value": 0.42} | value, "deviance_explained": {"value": 0.2} | value}
+        if part == "metrics":
+            metrics["metrics"] = found
+        else:
+            metrics["baseline"][part] = found
+    gain = {"spearman": {"value": 0.1, "low": 0.05, "high": 0.15}}
+    metrics["gain"] = {"combined_minus_covariates": gain, "features_minus_covariates": gain}
+    for key in ("prevalence", "auroc_within_strata"):
+        metrics.pop(key, None)
+    path.write_text(json.dumps(metrics))
+    for folder in ("", "covariates/", "combined/"):
+        file = results / f"fit/sim/{folder}predictions.tsv"
+        table = pd.read_csv(file, sep="\t").assign(psi=np.linspace(0, 1, 240))
+        table.loc[:9, "label"] = np.nan
+        table.to_csv(file, sep="\t", index=False, na_rep="NA")
+    report(tool, "--multiqc", "multiqc")
+    words = words_of(results)
+    assert "The measured level of retention of introns is moderately predictable from" in words
+    assert "rank correlation of 0.420 within folds (95% CI 0.310–0.550; chance is 0)" in words
+    assert "sim (+0.100 (+0.050 to +0.150)) adds information" in words and "AUROC" not in words.split("Introns")[0]
+    assert (results / "figures/levels_sim.svg").read_text().count("<circle") == 240

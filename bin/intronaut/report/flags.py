@@ -5,6 +5,7 @@ import pandas as pd
 
 from intronaut.report import numbers as n
 from intronaut.report import verdict
+from intronaut.report.study import headline
 
 ORDER = ("fail", "warn", "na", "pass")
 WORDS = {"fail": "fail", "warn": "warning", "na": "not measured", "pass": "pass"}
@@ -208,7 +209,7 @@ def calibration(study):
         return
     error, slope = model.of(part)["ece"], calibration_slope(model, part)
     words = "covariates" if part == "covariates" else model.short
-    if verdict.covers_chance(model.of(part).get("auroc", {})):
+    if verdict.covers_chance(headline(model.of(part)), study.measure):
         reason = f"The probabilities of a model that is not above chance ({words}) have no calibration to speak of."
         yield _flag("calibration", "na", "Calibration", reason, "predict")
         return

@@ -110,8 +110,9 @@ def loci(rows, key):
 def panel(study, rows, view, assembly):
     """The first loci of a ranking, with how many of them are retained; none where the model is not above chance."""
     shown = {"key": view.key, "title": view.title, "loci": [], "path": view.path, "why_not": ""}
-    if verdict.covers_chance(view.auroc):
-        return shown | {"why_not": f"Not shown: this model is not better than chance (AUROC {n.estimate(view.auroc)})."}
+    if verdict.covers_chance(view.auroc, study.measure):
+        about = f"{study.measure.name} {n.estimate(view.auroc)}"
+        return shown | {"why_not": f"Not shown: this model is not better than chance ({about})."}
     every = loci(rows, view.key)
     retained = [locus["row"].label == 1 for locus in every]
     outer = outer_limits(study)
@@ -125,7 +126,7 @@ def panel(study, rows, view, assembly):
         "share": sum(retained) / max(len(every), 1),
         "total": len(every),
         "caption": (
-            f"Held-out AUROC {n.decimal(view.auroc['value'])}. {sum(retained[:TOP])} of these "
+            f"Held-out {study.measure.name} {n.decimal(view.auroc['value'])}. {sum(retained[:TOP])} of these "
             f"{min(TOP, len(every))} loci and {sum(retained[:50])} of the first {first} are "
             f"{'called' if study.measured else 'annotated as'} retained; "
             f"{n.share(sum(retained) / max(len(every), 1))} of all {n.count(len(every))} loci are."
@@ -197,14 +198,14 @@ def ranking_sentence(best, unit):
     )
 
 
-def ranking_key(ranked):
+def ranking_key(study, ranked):
     """The view that the table is sorted by: the best one above chance, else none."""
-    return next((view.key for view in ranked if not verdict.covers_chance(view.auroc)), None)
+    return next((view.key for view in ranked if not verdict.covers_chance(view.auroc, study.measure)), None)
 
 
 def static_rows(study, rows, ranked, assembly):
     """What the table of all introns holds without script."""
-    key = ranking_key(ranked)
+    key = ranking_key(study, ranked)
     first = rows.sort_values(key, ascending=False, kind="stable") if key else rows
     if study.unit == "intron":
         first = first[first["length"] >= SHORTEST]
@@ -229,7 +230,7 @@ def data(study, rows, ranked, assembly):
 
     Of more than MOST_ROWS, all retained ones and those with the highest held-out probability are kept.
     """
-    key = ranking_key(ranked)
+    key = ranking_key(study, ranked)
     if len(rows) > MOST_ROWS:
         rank = rows[key].fillna(-1) if key else pd.Series(0.0, index=rows.index)
         first = (rank + 2 * (rows["label"] == 1)).sort_values(ascending=False, kind="stable").index[:MOST_ROWS]

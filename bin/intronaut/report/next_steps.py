@@ -14,7 +14,8 @@ def steps(study):
 def _every(study):
     retained = len(study.of_class(1))
     differences = flags.standardised_differences(study)
-    gains = [model.gain()["auroc"] for model in study.best_models if "auroc" in model.gain()]
+    key = study.measure.key
+    gains = [model.gain()[key] for model in study.best_models if key in model.gain()]
     nothing_added = bool(gains) and all(n.lacks(gain.get("low")) or gain["low"] <= 0 for gain in gains)
     yield _random_weights(study)
     yield _leakage(study)

@@ -5,7 +5,7 @@ import numpy as np
 from intronaut.plots import page as figures
 from intronaut.report import flags, text, verdict
 from intronaut.report import numbers as n
-from intronaut.report.study import headline
+from intronaut.report.study import AUROC, headline
 
 METRICS = (
     ("auroc", "AUROC"),
@@ -13,9 +13,8 @@ METRICS = (
     ("brier", "Brier score"),
     ("ece", "calibration error"),
     ("spearman", "rank correlation"),
-    ("r2", "variance explained"),
-    ("rmse", "root mean square error"),
-    ("mae", "mean absolute error"),
+    ("deviance_explained", "deviance explained"),
+    ("mean_absolute_error", "mean absolute error"),
 )
 # above 0 by construction, so that it has no interval
 VALUE_ONLY = ("ece",)
@@ -25,6 +24,7 @@ LEAKS = (
     ("twin", "an identical or reverse-complemented window"),
     ("homology", "a near-copy"),
 )
+LEVELS_DRAWN = 1500
 CURVE_CLASSES = ("l1", "l2", "l3")
 
 
@@ -46,6 +46,7 @@ def section(study):
         "comparison": [pair["sentence"] for pair in study.comparison["pairs"]] if study.comparison else [],
         "claims": claim_rows(study.comparison),
         "partition": partition_rows(study.partition),
+        "levels": study.measure is not AUROC,
         "several_kinds": len(study.best_models) < len(study.models),
     }
 
@@ -57,17 +58,17 @@ def metrics_of(study):
 
 
 def gist(study):
-    baseline = study.baseline_model
+    baseline, key, name = study.baseline_model, study.measure.key, study.measure.name
     sentences = []
     if baseline:
-        sentences.append(f"Covariates alone reach AUROC {n.decimal(headline(baseline.of('covariates'))['value'])}")
+        sentences.append(f"Covariates alone reach {name} {n.decimal(headline(baseline.of('covariates'))['value'])}")
     for model in study.best_models:
         gain = model.gain()
-        if "auroc" in gain:
+        if key in gain:
             more = (
                 f" and average precision by {n.gain(gain['average_precision'])}" if "average_precision" in gain else ""
             )
-            sentences.append(f"{model.short} {_changes(model.short)} AUROC by {n.gain(gain['auroc'])}{more}")
+            sentences.append(f"{model.short} {_changes(model.short)} {name} by {n.gain(gain[key])}{more}")
         elif not baseline:
             sentences.append(f"{model.short} {_reach(model.short)} {n.estimate(headline(model.of('alone')))}")
     joined = "; ".join(sentences)
@@ -141,7 +142,7 @@ def _performance(name, model, part, shown):
 
 def fold_range(predictions):
     """``0.745–0.851``: the lowest and highest AUROC of one fold; empty for fewer than two folds with both classes."""
-    if predictions is None or "fold" not in predictions:
+    if predictions is None or "fold" not in predictions or "psi" in predictions:
         return ""
     aurocs = [verdict.auroc_within_folds(part) for _, part in predictions.groupby("fold")]
     aurocs = [auroc for auroc in aurocs if auroc is not None]
@@ -200,8 +201,8 @@ def _number(value):
 def draw(study):
     """``{name: svg}`` of the ROC, precision-recall and calibration figures; scatter plots for levels."""
     drawn = {}
-    if not any("auroc" in model.of("alone") for model in study.models):
-        return drawn
+    if study.measure is not AUROC:
+        return {f"levels_{model.name}": _level_figure(model) for model in study.best_models if _has_levels(model)}
     for model in study.best_models:
         curves = list(_curves(model))
         suffix = "" if len(study.best_models) == 1 else f"_{model.name}"
@@ -218,6 +219,19 @@ def draw(study):
         f"Calibration ({words})", bins, f"{len(bins)} bins of equal size; slope {n.decimal(slope, 2)}."
     )
     return drawn
+
+
+def _has_levels(model):
+    return "psi" in model.predictions.get("combined", model.predictions["alone"])
+
+
+def _level_figure(model):
+    """Held-out against measured levels, with the covariates where the model has them; at most LEVELS_DRAWN introns."""
+    table = model.predictions.get("combined", model.predictions["alone"])
+    drawn = table.iloc[:: max(1, len(table) // LEVELS_DRAWN)]
+    words = f"One dot an intron, {len(drawn):,} of {len(table):,}; on the dashed line the prediction is right."
+    title = f"Levels ({'covariates + ' if 'combined' in model.predictions else ''}{model.short})"
+    return figures.level_scatter(title, drawn["psi"].to_numpy(float), drawn["p_retained"].to_numpy(float), words)
 
 
 def _curves(model):

@@ -28,6 +28,23 @@ PARAMETER_TABLES = {
 PARTS = (("alone", "."), ("covariates", "covariates"), ("combined", "combined"))
 
 
+@dataclass(frozen=True)
+class Measure:
+    """What says how well retention is predicted: ``limits`` of the lower end of its CI, below which it is not, weakly
+    and moderately predictable; ``axis`` is what a plot shows at least."""
+
+    key: str
+    name: str
+    chance: float
+    limits: tuple
+    axis: tuple
+
+
+AUROC = Measure("auroc", "AUROC", 0.5, (0.5, 0.65, 0.8), (0.4, 0.9))
+# of levels: Spearman's correlation within folds
+RANK_CORRELATION = Measure("spearman", "rank correlation", 0.0, (0.0, 0.3, 0.6), (0.0, 0.9))
+
+
 @dataclass
 class Model:
     """One folder of fit or finetune.
@@ -117,6 +134,11 @@ class Study:
         return self.counts["unit"]
 
     @property
+    def measure(self):
+        """AUROC for labels, the rank correlation for levels."""
+        return AUROC if any("auroc" in model.of("alone") for model in self.models) else RANK_CORRELATION
+
+    @property
     def known(self):
         """The rows of the labels that are retained or spliced."""
         return self.labels[self.labels["label"].notna()]
@@ -158,8 +180,8 @@ class Study:
 
 
 def headline(metrics):
-    """The metric by which a model is described: AUROC, or for levels the rank correlation or D²."""
-    for key in ("auroc", "spearman", "r2", "deviance_explained"):
+    """The metric by which a model is described: AUROC, or for levels the rank correlation."""
+    for key in (AUROC.key, RANK_CORRELATION.key):
         if key in metrics and metrics[key].get("value") is not None:
             return metrics[key]
     return {"value": float("nan"), "low": None, "high": None}
@@ -217,7 +239,7 @@ def read_model(folder, labels, labels_path):
 def read_predictions(path):
     """Held-out predictions by name: label, fold, p_retained, logit."""
     table = tables.read_table(path, ("name", "label", "fold", "p_retained"))
-    numbers = {name: float for name in ("label", "p_retained", "logit") if name in table}
+    numbers = {name: float for name in ("label", "p_retained", "logit", "psi") if name in table}
     return table.astype(numbers).set_index("name")
 
 

@@ -5,24 +5,21 @@ import math
 import numpy as np
 
 from intronaut.report import numbers as n
-from intronaut.report.study import headline
+from intronaut.report.study import AUROC, headline
 
-# by the lower end of the 95 % CI of the AUROC
-STRENGTHS = ((0.5, "not predictable"), (0.65, "weakly predictable"), (0.8, "moderately predictable"))
-STRONGEST = "well predictable"
+# by the lower end of the 95 % CI
+STRENGTHS = ("not predictable", "weakly predictable", "moderately predictable", "well predictable")
 COVARIATES = "intron length, GC content and position"
 MARGIN = 0.01
-CHANCE = 0.5
 
 
-def strength(metric):
+def strength(metric, measure=AUROC):
     """How well retention is predictable, by the lower end of the CI; ``not predictable`` without a CI."""
     low = metric.get("low")
     if n.lacks(low):
-        return STRENGTHS[0][1]
-    if low <= STRENGTHS[0][0]:
-        return STRENGTHS[0][1]
-    return next((word for limit, word in STRENGTHS[1:] if low < limit), STRONGEST)
+        return STRENGTHS[0]
+    nothing, weak, moderate = measure.limits
+    return STRENGTHS[0 if low <= nothing else 1 if low < weak else 2 if low < moderate else 3]
 
 
 def what_is_added(gain, margin):
@@ -37,14 +34,16 @@ def what_is_added(gain, margin):
     return "add nothing" if -margin < low and high < margin else "add nothing measurable"
 
 
-def covers_chance(metric):
-    """Whether the CI of an AUROC includes chance, or is missing."""
+def covers_chance(metric, measure=AUROC):
+    """Whether the CI includes chance, or is missing."""
     low = metric.get("low")
-    return n.lacks(low) or low <= CHANCE
+    return n.lacks(low) or low <= measure.chance
 
 
 def retention(study):
     """The subject of the verdict."""
+    if study.measure is not AUROC:
+        return f"the measured level of retention of {study.unit}s"
     what = "intron retention" if study.unit == "intron" else f"retention of {study.unit}s"
     return what if study.measured else f"annotated {what}"
 
@@ -71,14 +70,15 @@ def lead(study, failed):
 def _sentences(study):
     baseline, best = study.baseline_model, study.best_models
     margin = (study.comparison or {}).get("margin", MARGIN)
-    adding = [model for model in best if ((model.gain().get("auroc") or {}).get("low") or 0) > 0]
+    key = study.measure.key
+    adding = [model for model in best if ((model.gain().get(key) or {}).get("low") or 0) > 0]
     if not baseline:
         for model in best:
-            yield f"{retention(study)} is {strength(headline(model.of('alone')))} from {model.plain}."
+            yield f"{retention(study)} is {strength(headline(model.of('alone')), study.measure)} from {model.plain}."
         return
-    words = strength(headline(baseline.of("covariates")))
+    words = strength(headline(baseline.of("covariates")), study.measure)
     if adding:
-        gains = [f"{model.plain} ({n.gain(model.gain()['auroc'])})" for model in adding]
+        gains = [f"{model.plain} ({n.gain(model.gain()[key])})" for model in adding]
         yield (
             f"{matched_words(study)}{retention(study)} is {words} from {COVARIATES}, and {n.listed(gains)} "
             f"{'add' if len(adding) > 1 or adding[0].plain.endswith('s') else 'adds'} information."
@@ -87,8 +87,8 @@ def _sentences(study):
         yield f"{matched_words(study)}{retention(study)} is {words} here from {COVARIATES}."
     others = {}
     for model in best:
-        if model not in adding and "auroc" in model.gain():
-            others.setdefault(what_is_added(model.gain()["auroc"], margin), []).append(model.plain)
+        if model not in adding and key in model.gain():
+            others.setdefault(what_is_added(model.gain()[key], margin), []).append(model.plain)
     for verb, names in others.items():
         yield _capital(f"{n.listed(names)} {_agree(verb, names)}.")
 
@@ -108,9 +108,9 @@ def evidence(study, selection):
     auroc = headline(model.of(part))
     paragraphs = [[_pairs_sentence(study, auroc)], [*selection, *leak_sentences(study)]]
     for other in study.best_models:
-        gain = other.gain().get("auroc")
+        gain = other.gain().get(study.measure.key)
         if gain:
-            paragraphs[0].append(_gain_sentence(other, gain))
+            paragraphs[0].append(_gain_sentence(other, gain, study.measure))
     return [" ".join(sentences) for sentences in paragraphs if any(sentences)]
 
 
@@ -118,6 +118,11 @@ def _pairs_sentence(study, auroc):
     value = auroc["value"]
     if n.lacks(value):
         return ""
+    if study.measure is not AUROC:
+        return (
+            f"Held-out predictions and measured levels have a rank correlation of {n.decimal(value)} within folds "
+            f"(95% CI {n.interval(auroc)}; chance is 0)."
+        )
     return (
         f"Of a retained and a spliced {study.unit} that the model has not seen, the retained one gets the higher "
         f"probability in {round(100 * value)} of 100 pairs (held-out AUROC {n.decimal(value)}, 95% CI "
@@ -125,9 +130,9 @@ def _pairs_sentence(study, auroc):
     )
 
 
-def _gain_sentence(model, gain):
+def _gain_sentence(model, gain, measure):
     low, high = gain.get("low"), gain.get("high")
-    start = f"With {model.plain} added, AUROC changes by {n.gain(gain)}"
+    start = f"With {model.plain} added, {measure.name} changes by {n.gain(gain)}"
     if n.lacks(low) or n.lacks(high) or low > 0:
         return f"{start}."
     if high < 0:
@@ -164,7 +169,7 @@ def without_near_copies(study):
     """The AUROC of the headline's model on introns without a near-copy in another fold; None where it is unknown."""
     model = study.baseline_model or (study.best_models or [None])[0]
     part = "covariates" if study.baseline_model else "alone"
-    if model is None or part not in model.predictions:
+    if model is None or part not in model.predictions or study.measure is not AUROC:
         return None
     kept = (model.metrics.get("without_near_copies") or {}).get("metrics") or {}
     if known := kept.get("features" if part == "alone" else part, {}).get("auroc"):
@@ -200,29 +205,31 @@ def ladder(study):
         end for row in rows for end in (row["metric"].get("low"), row["metric"].get("high"), row["metric"]["value"])
     ]
     ends = [end for end in ends if not n.lacks(end)]
-    low = min(0.4, math.floor(min(ends) * 10) / 10)
-    high = max(0.9, math.ceil(max(ends) * 10) / 10)
+    low = min(study.measure.axis[0], math.floor(min(ends) * 10) / 10)
+    high = max(study.measure.axis[1], math.ceil(max(ends) * 10) / 10)
     for row in rows:
-        row["track"] = track(row["metric"], low, high, CHANCE)
+        row["track"] = track(row["metric"], low, high, study.measure.chance)
         row["value"], row["interval"] = n.decimal(row["metric"]["value"]), n.interval(row["metric"])
     ticks = [(f"{value:.1f}", at(value, low, high)) for value in np.arange(low, high + 0.01, 0.1)]
-    return {"rows": rows, "ticks": ticks, "groups": study.models[0].metrics.get("n_groups")}
+    for row in rows:
+        row["grey"] = covers_chance(row["metric"], study.measure)
+    return {"rows": rows, "ticks": ticks, "name": study.measure.name, "chance": f"{study.measure.chance:g}"}
 
 
 def _ladder_rows(study):
-    baseline = study.baseline_model
+    baseline, key = study.baseline_model, study.measure.key
     if baseline:
         metric = headline(baseline.of("covariates"))
         yield _row("Length, GC content, position", metric, note="covariates", strong=True)
     for model in study.best_models:
-        if model.of("combined") and "auroc" in model.of("combined"):
-            gain = model.gain().get("auroc")
-            yield _row(f"+ {model.short}", model.of("combined")["auroc"], n.gain(gain) if gain else "", strong=True)
+        if model.of("combined") and key in model.of("combined"):
+            gain = model.gain().get(key)
+            yield _row(f"+ {model.short}", model.of("combined")[key], n.gain(gain) if gain else "", strong=True)
     for model in study.best_models:
-        if "auroc" not in model.of("alone"):
+        if key not in model.of("alone"):
             continue
-        gain = model.gain("features").get("auroc")
-        yield _row(f"{_capital(model.short)} alone", model.of("alone")["auroc"], n.gain(gain) if gain else "")
+        gain = model.gain("features").get(key)
+        yield _row(f"{_capital(model.short)} alone", model.of("alone")[key], n.gain(gain) if gain else "")
         within = model.metrics.get("auroc_within_strata")
         if within and within.get("value") is not None:
             note = "not different from chance" if covers_chance(within) else ""
@@ -230,10 +237,7 @@ def _ladder_rows(study):
 
 
 def _row(name, metric, gain="", note="", strong=False):
-    return {
-        "name": name, "metric": metric, "gain": gain, "note": note, "strong": strong,
-        "grey": covers_chance(metric),
-    }  # fmt: skip
+    return {"name": name, "metric": metric, "gain": gain, "note": note, "strong": strong}
 
 
 def track(metric, low, high, chance):
