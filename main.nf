@@ -27,7 +27,7 @@ workflow STUDY {
     FETCH_SEQUENCES(channel.fromList(plan.cuts), LABELS.out.labels, inputs.fasta, inputs.aliases, optionsOf(settings, 'fetch_sequences'))
     windows = FETCH_SEQUENCES.out.windows.filter { cut, _fa -> cut == plan.main }.map { _cut, fa -> fa }.first()
     SPLIT(LABELS.out.labels, windows, plan.context, settings)
-    FEATURES(FETCH_SEQUENCES.out.shards.transpose(), plan.embedded, settings)
+    FEATURES(FETCH_SEQUENCES.out.shards.transpose(), plan.embedded, LABELS.out.labels, inputs, settings)
     MODELS(FEATURES.out.features, windows, SPLIT.out.labels, settings)
     INTERPRET(MODELS.out.fitted, MODELS.out.networks, windows, SPLIT.out.labels, SPLIT.out.all_labels, inputs, settings)
 
@@ -67,7 +67,8 @@ workflow {
         STUDY(params)
     }
     workflow.onComplete = {
-        if (workflow.success && !params.help && !params.check) {
+        def tasks = workflow.stats.succeedCount + workflow.stats.cachedCount
+        if (workflow.success && !params.check && tasks > 0) {
             println("Report: ${params.outdir}/report.html")
         }
     }

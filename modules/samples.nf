@@ -1,30 +1,54 @@
-// What the sheet of --alignments says: which files are of which sample.
+// What sheets of the user say: which files are of which sample, and which track is of which target.
 
 include { refuse; unsafe } from './params'
 include { plainFile } from './settings'
 
-// One entry a sample: its name, the lines of a sheet for its task with the files as they are staged, the files, and
-// shell lines that lay each index beside its reads, e.g.
+// One entry a sample of --alignments: its name, the lines of a sheet for its task with the files as they are staged, the
+// files, and shell lines that lay each index beside its reads, e.g.
 // ['liver', ['sample\treads', 'liver\treads1/a.bam'], [a.bam, a.bam.bai], ['ln -s ../reads2/a.bam.bai reads1/']].
 def samplesOf(sheet) {
+    def rows = rowsOf('alignments', sheet, ['sample'])
+    def odd = rows.collectMany { row -> [row.sample, row.replicate_of] }.findAll { name -> name && !(name ==~ /[\w.+-]+/) }
+    if (odd) {
+        def names = odd.unique().collect { name -> "'${name}'" }.join(', ')
+        refuse("--alignments ${sheet}: samples name files, by letters, digits and _ . + -: rename ${names}")
+    }
+    return rows.groupBy { row -> row.replicate_of ?: row.sample }.collect { name, own -> sampleOf(name, own, sheet) }
+}
+
+// The conditions that the samples of --alignments have.
+def conditionsOf(sheet) {
+    return rowsOf('alignments', sheet, ['sample']).collect { row -> row.condition }.findAll { condition -> condition }.unique()
+}
+
+// The lines of the sheet of --tracks with its files as they are staged, and the files, e.g.
+// [['path\ttarget\tcell\tkind', 'tracks1/a.bw\tCTCF\tK562\ttf'], [a.bw]].
+def tracksOf(sheet) {
+    def rows = sheet ? rowsOf('tracks', sheet, ['path', 'target', 'cell', 'kind']) : []
+    def lines = rows.withIndex(1).collect { row, index ->
+        (row + [path: "tracks${index}/${filesOfRow(row, sheet).path.name}"]).values().join('\t')
+    }
+    return rows ? [[rows[0].keySet().join('\t')] + lines, rows.collect { row -> filesOfRow(row, sheet).path }] : [[], []]
+}
+
+// The rows of a sheet by column. Stops the run for columns or files that are not there, and paths that a shell would run.
+def rowsOf(param, sheet, needed) {
     def lines = plainFile(sheet).readLines().findAll { line -> line }
     def header = lines ? cellsOf(lines[0]) : []
-    if (!('sample' in header)) {
-        refuse("--alignments ${sheet}: no column sample; it has ${header.join(', ')}")
+    if (!header.containsAll(needed)) {
+        refuse("--${param} ${sheet}: no column ${(needed - header).join(', ')}; it has ${header.join(', ')}")
     }
     def rows = lines.drop(1).collect { line -> [header, cellsOf(line)].transpose().collectEntries() }
     def paths = rows.collectMany { row -> filesOfRow(row, sheet).values() }
-    def absent = paths.findAll { path -> !path.exists() }.collect { path -> "no such file: ${path}" }
-    def odd = rows.collectMany { row -> [row.sample, row.replicate_of] }.findAll { name -> name && !(name ==~ /[\w.+-]+/) }
-    def mistakes = absent + paths.collectMany { path -> unsafe('alignments', path.toUriString()) } +
-        odd.unique().collect { name -> "sample '${name}': letters, digits and _ . + - name its files" }
+    def mistakes = paths.findAll { path -> !path.exists() }.collect { path -> "no such file: ${path}" } +
+        paths.collectMany { path -> unsafe(param, path.toUriString()) }
     if (mistakes) {
-        refuse("--alignments ${sheet}:\n  ${mistakes.join('\n  ')}")
+        refuse("--${param} ${sheet}:\n  ${mistakes.join('\n  ')}")
     }
-    return rows.groupBy { row -> row.replicate_of ?: row.sample }.collect { name, own -> sampleOf(name, own, header, sheet) }
+    return rows
 }
 
-def sampleOf(name, rows, header, sheet) {
+def sampleOf(name, rows, sheet) {
     def staged = []
     def links = []
     def lines = rows.collect { row ->
@@ -39,16 +63,9 @@ def sampleOf(name, rows, header, sheet) {
             }
             [column, "${place}/${path.name}".toString()]
         }
-        header.collect { column -> places[column] ?: row[column] }.join('\t')
+        (row + places).values().join('\t')
     }
-    return [name, [header.join('\t')] + lines, staged, links]
-}
-
-// The conditions of the samples, in the order of the sheet.
-def conditionsOf(sheet) {
-    def lines = plainFile(sheet).readLines().findAll { line -> line }
-    def place = cellsOf(lines[0]).indexOf('condition')
-    return place < 0 ? [] : lines.drop(1).collect { line -> cellsOf(line)[place] }.findAll { name -> name }.unique()
+    return [name, [rows[0].keySet().join('\t')] + lines, staged, links]
 }
 
 // The files of a row by column; relative paths are relative to the sheet.

@@ -62,11 +62,13 @@ def optionsOf(settings, step) {
             'min_length', 'paper_labels', 'folds', 'condition',
         ],
         fetch_sequences: ['strand', 'shard_size'],
+        embed_tracks: ['anchor', 'window'],
         embed_sei: ['sei_context', 'sei_features'],
         split_introns: ['split', 'folds', 'homology', 'test_chromosomes', 'valid_chromosomes'],
         match_introns: ['match', 'seed'],
-        fit: ['preset', 'calibration', 'shuffle_control', 'bootstrap', 'seed'],
+        fit: ['preset', 'calibration', 'shuffle_control', 'repeats', 'folds', 'bootstrap', 'seed'],
         finetune: ['preset', 'network_epochs', 'bootstrap', 'seed'],
+        partition: ['anchors', 'seed'],
         attribute: ['attribute_method', 'seed'],
         find_motifs: ['tax_group', 'seed'],
         compare: ['bootstrap', 'seed'],
@@ -117,7 +119,10 @@ def networksOf(settings) {
 
 // Every file that the run reads, each with a folder of its own: files of different folders may share a name.
 def inputsOf(settings) {
-    def single = ['gtf', 'fasta', 'chrom_aliases', 'alignments', 'peaks', 'vcf'].collect { name -> optionalFile(settings[name]) }
+    def names = [
+        'gtf', 'fasta', 'chrom_aliases', 'alignments', 'peaks', 'vcf', 'covariates', 'splice_weights', 'tracks',
+    ]
+    def single = names.collect { name -> optionalFile(settings[name]) }
     def several = ['ir_calls', 'marks'].collect { name -> filesOf(settings[name]) }
     def made_with = ['sei', 'dnabert2'].collect { model -> madeWith(model, settings).values() }
     def inputs = (single + several + made_with).flatten()

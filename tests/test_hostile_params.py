@@ -18,8 +18,8 @@ REFUSED = [
     "\u202eright to left", "\u2028", "a\u00a0b", "\U0001f9ec",
 ]  # fmt: skip
 FILE_PARAMS = (
-    "gtf", "fasta", "chrom_aliases", "peaks", "vcf", "sei_weights", "sei_targets", "dnabert2_weights",
-    "dnabert2_tokenizer",
+    "gtf", "fasta", "chrom_aliases", "peaks", "vcf", "covariates", "sei_weights", "sei_targets", "dnabert2_weights",
+    "dnabert2_tokenizer", "splice_weights",
 )  # fmt: skip
 
 

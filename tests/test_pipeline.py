@@ -127,6 +127,13 @@ def test_killed_run_resumes_and_ends_with_the_tables_of_an_unbroken_one(tmp_path
         assert (broken / "results" / table).read_bytes() == (whole / "results" / table).read_bytes(), table
 
 
+def tracks_sheet(folder, track):
+    """A sheet that names one file as two tracks, once by an absolute and once by a relative path."""
+    rows = ["path\ttarget\tcell\tkind", f"{track}\tCTCF\tK562\ttf", f"{track.name}\tH3K4me3\tK562\thistone", ""]
+    (folder / "tracks.tsv").write_text("\n".join(rows))
+    return folder / "tracks.tsv"
+
+
 @pytest.fixture(scope="module")
 def stubs(tmp_path_factory):
     """Folder and printed lines of a stub run of everything, on files whose names are awkward."""
@@ -134,8 +141,16 @@ def stubs(tmp_path_factory):
     fake = folder / "labels [1].tsv"
     fake.touch()
     models = ["--sei_weights", fake, "--sei_targets", fake, "--dnabert2_weights", fake, "--dnabert2_tokenizer", fake]
-    models += ["--embedders", "motifs,kmers,sei,dnabert2", "--models", "logistic,lightgbm", "--sei_groups", "all,tf"]
+    models += [
+        "--embedders",
+        "motifs,kmers,sei,dnabert2,splice,tracks",
+        "--models",
+        "logistic,lightgbm",
+        "--sei_groups",
+        "all,tf",
+    ]
     models += ["--networks", "basset,sei", "--marks", fake, "--vcf", fake, "--attribute_method", "ig"]
+    models += ["--covariates", fake, "--splice_weights", fake, "--tracks", tracks_sheet(folder, fake)]
     models += ["--gtf", fake, "--fasta", fake, "--chrom_aliases", fake, "--peaks", fake, "--match", "gc"]
     # callers name the files of all samples alike
     calls = [folder / sample / "IRFinder-IR-dir.txt" for sample in ("first", "second")]
@@ -164,12 +179,14 @@ def test_stub_run_reaches_the_report_for_every_embedder(stubs):
     fits = {task.split("(")[1].rstrip(")") for task in submitted(printed) if ":FIT" in task}
     kinds = [
         f"{embedder}_{model}"
-        for embedder in ("motifs", "kmers", "sei", "dnabert2")
+        for embedder in ("motifs", "kmers", "sei", "dnabert2", "splice", "tracks")
         for model in ("logistic", "lightgbm")
     ]
     assert fits == {*kinds, "sei_logistic_tf", "sei_lightgbm_tf"}
     scored = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "SCORE_VARIANTS" in task}
-    assert scored == {*fits, "network_basset", "network_sei"}
+    of_windows = {name for name in fits if not name.startswith(("splice", "tracks"))}
+    assert scored == {*of_windows, "network_basset", "network_sei"}
+    assert (folder / "out" / "partition").is_dir()
     assert {path.name for path in (folder / "out" / "attribute").iterdir()} == {"network_basset", "network_sei"}
     sought = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "FIND_MOTIFS" in task}
     assert sought == {"motifs", "motifs_network_basset", "motifs_network_sei"}
@@ -380,7 +397,7 @@ def test_config_defaults_equal_the_schema(tmp_path):
     rules = {name: rule for group in groups for name, rule in group["properties"].items()}
     assert config.keys() == rules.keys()
     for name, rule in rules.items():
-        assert config[name].strip("'") == str(rule.get("default", "null")).replace("False", "false"), name
+        assert config[name].strip("'") == json.dumps(rule.get("default")).strip('"'), name
 
 
 def test_docs_tell_the_label_of_every_process():

@@ -2,15 +2,21 @@ include { EMBED_MOTIFS } from '../modules/embed_motifs'
 include { EMBED_KMERS } from '../modules/embed_kmers'
 include { EMBED_SEI } from '../modules/embed_sei'
 include { EMBED_DNABERT2 } from '../modules/embed_dnabert2'
+include { EMBED_SPLICE } from '../modules/embed_splice'
+include { EMBED_TRACKS } from '../modules/embed_tracks'
 include { MERGE_FEATURES } from '../modules/merge_features'
 include { inFolder } from '../modules/publishing'
+include { tracksOf } from '../modules/samples'
 include { madeWith; optionalFile; optionsOf } from '../modules/settings'
 
-// Windows turned into features, shard by shard, by every embedder that was asked for.
+// Introns turned into features by every embedder that was asked for: their windows, shard by shard, or what the genome
+// and tracks along it say of them.
 workflow FEATURES {
     take:
     shards // [cut, shard FASTA], e.g. ['centre_600', windows.00001.fa.gz]
     embedded // [cut, embedder, name of the features], e.g. ['centre_600', 'motifs', 'motifs']
+    labels
+    inputs // gtf, fasta, aliases
     settings
 
     main:
@@ -38,7 +44,18 @@ workflow FEATURES {
         .groupTuple(sort: { one, other -> one.name <=> other.name })
     MERGE_FEATURES(shard_features)
 
+    embedders = settings.embedders.tokenize(',')
+    EMBED_SPLICE(
+        'splice' in embedders ? labels : channel.empty(), inputs.fasta, inputs.gtf, inputs.aliases,
+        optionalFile(settings.splice_weights),
+    )
+    EMBED_TRACKS(
+        'tracks' in embedders ? labels : channel.empty(), tracksOf(settings.tracks), inputs.aliases,
+        optionsOf(settings, 'embed_tracks'),
+    )
+    features = MERGE_FEATURES.out.features.mix(EMBED_SPLICE.out.features, EMBED_TRACKS.out.features)
+
     emit:
-    features = MERGE_FEATURES.out.features // [name, H5AD]
-    published = inFolder('features', MERGE_FEATURES.out.features.map { _name, h5ad -> h5ad })
+    features = features // [name, H5AD]
+    published = inFolder('features', features.map { _name, h5ad -> h5ad })
 }

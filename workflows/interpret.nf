@@ -6,7 +6,7 @@ include { ENRICH } from '../modules/enrich'
 include { COMPARE } from '../modules/compare'
 include { SCORE_VARIANTS } from '../modules/score_variants'
 include { inFolder } from '../modules/publishing'
-include { filesOf; judgedMotifs; madeWith; optionalFile; optionsOf; wantsMotifs; windowOf } from '../modules/settings'
+include { embeddersOfWindows; filesOf; judgedMotifs; madeWith; optionalFile; optionsOf; wantsMotifs; windowOf } from '../modules/settings'
 
 // What moves the models: groups of features, bases, motifs, measured peaks, variants; and which model is better.
 workflow INTERPRET {
@@ -42,13 +42,13 @@ workflow INTERPRET {
     COMPARE(models.collect(sort: { folder -> folder.name }), labels, of_sei, of_motifs, optionsOf(settings, 'compare'))
 
     // [model, what it reads and is, files that its features were made with]
-    scored = fitted.map { model, _features, folder ->
+    scored = fitted.filter { model, _features, _folder -> model.embedder in embeddersOfWindows(settings) }.map { model, _features, folder ->
         def files = madeWith(model.embedder, settings)
         [folder, model + [length: windowOf(model.embedder, settings), options: files.keySet().toList()], files.values().toList()]
     }.mix(networks.map { folder -> [folder, [anchor: settings.anchor, length: settings.window, options: []], []] })
     SCORE_VARIANTS(
         settings.vcf ? scored : channel.empty(), optionalFile(settings.vcf), all_labels, inputs.fasta, inputs.aliases,
-        optionsOf(settings, 'score_variants'),
+        optionalFile(settings.splice_weights), inputs.gtf, optionsOf(settings, 'score_variants'),
     )
 
     emit:

@@ -1,9 +1,10 @@
 include { FIT } from '../modules/fit'
 include { FINETUNE } from '../modules/finetune'
+include { PARTITION } from '../modules/partition'
 include { inFolder } from '../modules/publishing'
-include { modelsOf; networksOf; optionsOf } from '../modules/settings'
+include { modelsOf; networksOf; optionalFile; optionsOf } from '../modules/settings'
 
-// Linear models and trees on features, and networks on the windows themselves.
+// Linear models and trees on features, networks on the windows themselves, and what each kind of features adds.
 workflow MODELS {
     take:
     features // [name, H5AD]
@@ -14,11 +15,16 @@ workflow MODELS {
     main:
     // [what to fit, features], e.g. [[name: 'motifs_logistic', embedder: 'motifs', model: 'logistic', groups: 'all' …], motifs.h5ad]
     wanted = features.flatMap { name, h5ad -> modelsOf(name, settings).collect { model -> [model, h5ad] } }
-    FIT(wanted, labels, optionsOf(settings, 'fit'))
-    FINETUNE(channel.fromList(networksOf(settings)), windows, labels, optionsOf(settings, 'finetune'))
+    covariates = optionalFile(settings.covariates)
+    FIT(wanted, labels, covariates, optionsOf(settings, 'fit'))
+    FINETUNE(channel.fromList(networksOf(settings)), windows, labels, covariates, optionsOf(settings, 'finetune'))
+    // what each kind of information adds to what the others know
+    all_features = features.map { _name, h5ad -> h5ad }.toSortedList { one, other -> one.name <=> other.name }
+    PARTITION(settings.partition ? all_features : channel.empty(), labels, covariates, optionsOf(settings, 'partition'))
 
     emit:
     fitted = FIT.out.model // [what was fitted, features, folder]
     networks = FINETUNE.out.model // folder
     published = inFolder('fit', FIT.out.model.map { _model, _features, folder -> folder }.mix(FINETUNE.out.model))
+        .mix(inFolder('.', PARTITION.out.partition))
 }

@@ -4,13 +4,14 @@ process EMBED_SPLICE {
     label 'gpu'
     ext code: { codeOf('embed_splice') }
     container "intronaut/torch:${workflow.manifest.version}"
+    publishDir path: { "${task.ext.outdir}/features" }, mode: 'copy'
 
     input:
     path labels
-    path fasta
-    path gtf
+    path fasta, stageAs: 'fasta/*'
+    path gtf, stageAs: 'annotation/*'
+    path aliases, stageAs: 'aliases/*'
     path weights, stageAs: 'weights/*'
-    path aliases
 
     output:
     tuple val('splice'), path('splice.h5ad'), emit: features

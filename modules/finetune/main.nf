@@ -11,6 +11,7 @@ process FINETUNE {
     tuple val(network), path(weights, stageAs: 'weights/*'), path(tokenizer, stageAs: 'tokenizer/*')
     path windows
     path labels
+    path covariates, stageAs: 'covariates/*' // of the user
     val options // preset, network_epochs, bootstrap, seed
 
     output:
@@ -19,11 +20,12 @@ process FINETUNE {
     script:
     def weights_option = weights ? "--weights ${weights}" : ''
     def tokenizer_option = tokenizer ? "--tokenizer ${tokenizer}" : ''
+    def covariates_option = covariates ? "--covariates ${covariates}" : ''
     def epochs_option = options.network_epochs ? "--epochs ${options.network_epochs}" : ''
     """
     # code ${task.ext.code}
     finetune.py --network ${network} ${weights_option} ${tokenizer_option} --windows ${windows} --labels ${labels} \\
-        --preset ${options.preset} ${epochs_option} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
+        --preset ${options.preset} ${epochs_option} ${covariates_option} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
         --threads ${task.cpus} --output fitted/network_${network}
     """
 

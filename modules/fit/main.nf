@@ -10,19 +10,22 @@ process FIT {
     input:
     tuple val(wanted), path(features) // wanted: name, embedder, model, groups
     path labels
-    val options // preset, calibration, shuffle_control, bootstrap, seed
+    path covariates, stageAs: 'covariates/*' // of the user
+    val options // preset, calibration, shuffle_control, repeats, folds, bootstrap, seed
 
     output:
     tuple val(wanted), path(features), path("fitted/${wanted.name}"), emit: model
 
     script:
+    def covariates_option = covariates ? "--covariates ${covariates}" : ''
+    def repeats_option = options.repeats > 1 ? "--repeats ${options.repeats} --folds ${options.folds}" : ''
     def control_option = options.shuffle_control ? '--shuffle-control' : ''
     // features that are kept in memory; the rest is for what is computed from them
     def memory = task.memory.toGiga() * 0.6
     """
     # code ${task.ext.code}
     fit.py --features ${features} --labels ${labels} --model ${wanted.model} --feature-groups ${wanted.groups} \\
-        --preset ${options.preset} --calibrate ${options.calibration} ${control_option} \\
+        --preset ${options.preset} --calibrate ${options.calibration} ${control_option} ${repeats_option} ${covariates_option} \\
         --bootstrap ${options.bootstrap} --seed ${options.seed} \\
         --threads ${task.cpus} --memory ${memory} --output fitted/${wanted.name}
     """

@@ -4,20 +4,27 @@ process PARTITION {
     label 'big'
     ext code: { codeOf('partition') }
     container "intronaut/core:${workflow.manifest.version}"
+    publishDir path: { task.ext.outdir }, mode: 'copy'
 
     input:
     path features, stageAs: 'features/*' // of any number of embedders
     path labels
-    val options // seed
+    path covariates, stageAs: 'covariates/*'
+    val options // anchors, seed
 
     output:
     path 'partition', emit: partition
 
     script:
-    def features_option = features ? "--features ${features}" : ''
+    // where an embedder has windows at several anchors, each file is a block of its own
+    def files = [features].flatten().collect { file -> options.anchors ? "${file.baseName}=${file}" : file }
+    def covariates_option = covariates ? "--covariates ${covariates}" : ''
+    // beside the gene's architecture, composition and splice sites; every set of more than six blocks would be too many
+    def sampled_option = files.size() + (covariates ? 1 : 0) > 3 ? '--sampled 20' : ''
     """
     # code ${task.ext.code}
-    partition.py ${features_option} --labels ${labels} --seed ${options.seed} --threads ${task.cpus} --output partition
+    partition.py --features ${files.join(' ')} --labels ${labels} ${covariates_option} ${sampled_option} \\
+        --seed ${options.seed} --threads ${task.cpus} --output partition
     """
 
     stub:

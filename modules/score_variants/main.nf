@@ -15,6 +15,8 @@ process SCORE_VARIANTS {
     path labels
     path fasta, stageAs: 'fasta/*'
     path aliases, stageAs: 'aliases/*'
+    path splice_weights, stageAs: 'splice/*' // also say which splice sites change
+    path annotation, stageAs: 'annotation/*'
     val options // strand, seed
 
     output:
@@ -25,6 +27,7 @@ process SCORE_VARIANTS {
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     def paths = files instanceof List ? files : [files]
     def file_options = [scored.options, paths].transpose().collect { option, path -> "--${option} ${path}" }.join(' ')
+    def splice_options = splice_weights ? "--splice ${splice_weights} --annotation ${annotation} --genes ${folder}/genes.tsv" : ''
     // only linear models are split by group
     def group_option = [motifs: '--group-by tf', sei: '--group-by target'][scored.embedder] ?: ''
     def groups_option = scored.model in ['logistic', 'elasticnet'] ? "--groups ${folder}/groups.tsv ${group_option}" : ''
@@ -32,7 +35,7 @@ process SCORE_VARIANTS {
     # code ${task.ext.code}
     score_variants.py ${variants} --fasta ${fasta} ${alias_option} --introns ${labels} --model ${model} \\
         ${file_options} --anchor ${scored.anchor} --length ${scored.length} --strand ${options.strand} ${groups_option} \\
-        --seed ${options.seed} --threads ${task.cpus} \\
+        ${splice_options} --seed ${options.seed} --threads ${task.cpus} \\
         --output ${folder}/scores.tsv --vcf ${folder}/variants.vcf.gz --summary ${folder}/summary.json
     """
 
