@@ -189,8 +189,10 @@ def main(argv):
     pins = {name or next(iter(release.files)): digest for name, digest in args.sha256 or ()}
     if unknown := pins.keys() - release.files.keys() - set(release.parts.values()):
         raise UsageError(f"--sha256 for {', '.join(sorted(unknown))}, which {args.model} does not have")
-    from intronaut.io.download import default_cache, locked
+    from intronaut.io.download import default_cache, locked, require_web_address
 
+    if args.url:
+        require_web_address(args.url)
     folder = (args.cache_dir or default_cache()) / args.model
     with locked(folder):
         if args.source or not kept(folder, pins, log):
@@ -248,7 +250,8 @@ def fetch(release, args, pins, downloads, log):
         return downloads
     for name, published in release.files.items():
         digest = pins.get(name, published)
-        download(args.url or release.address, name, downloads, None if digest == "any" else digest, log)
+        most = MOST_WEIGHTS if name in release.weights else MOST_PART
+        download(args.url or release.address, name, downloads, None if digest == "any" else digest, log, most)
     return downloads
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 import fetch_weights
 from intronaut.core.errors import BadData, CannotWrite, MissingInput, TryAgain, UsageError
-from intronaut.io.download import download, unpack
+from intronaut.io.download import download, require_web_address, unpack
 from random_checkpoints import fill, write_dnabert2
 
 FILES = ("pytorch_model.bin", "tokenizer.json", "config.json")
@@ -148,7 +148,7 @@ class Quiet:
 
 def fetch_file(server, folder, name="pytorch_model.bin", digest=True):
     expected = sha256(server.folder / name) if digest is True else digest
-    return download(server.url, name, folder, expected, Quiet)
+    return download(server.url, name, folder, expected, Quiet, most=10**8)
 
 
 def test_a_download_is_verified_converted_and_printed(server, tmp_path, capsys):
@@ -286,7 +286,7 @@ def test_no_server_at_all_ends_with_try_again(tmp_path, waits):
     with socket.socket() as taken:  # bound, but not listening
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(TryAgain, match="no connection"):
-            download(f"http://127.0.0.1:{taken.getsockname()[1]}", "file", tmp_path, None, Quiet)
+            download(f"http://127.0.0.1:{taken.getsockname()[1]}", "file", tmp_path, None, Quiet, most=10**8)
 
 
 def test_offline_without_a_cache_makes_no_connection(tmp_path, no_network):
@@ -444,3 +444,16 @@ def test_target_names_that_do_not_fit_the_weights_are_refused(sei_server, tmp_pa
 def test_a_digest_for_a_file_that_is_not_part_of_the_model_is_wrong_use(tmp_path):
     with pytest.raises(UsageError, match="tokeniser.json"):
         fetch_weights.main(["dnabert2", "--sha256", f"tokeniser.json={'0' * 64}", "--cache-dir", str(tmp_path)])
+
+
+@pytest.mark.parametrize("address", ["file:///etc", "ftp://host/x", "junk", "https://", "//host/x", "C:/weights"])
+def test_what_is_no_web_address_is_refused_at_once(address):
+    with pytest.raises(UsageError, match="no address on the web"):
+        require_web_address(address)
+
+
+def test_file_larger_than_any_of_the_model_is_refused(server, tmp_path):
+    (server.folder / "big").write_bytes(b"x" * 5000)
+    with pytest.raises(BadData, match="more than 4,000 bytes"):
+        download(server.url, "big", tmp_path, None, Quiet, most=4000)
+    assert not (tmp_path / "big").exists()

@@ -88,8 +88,14 @@ def embed(path, output, embedder, var, provenance, *, store="float32", batch_siz
                     written = pool.submit(_write, writer, rows, values, source, int(pending[rows].sum()))
             if written:
                 progress.add(written.result())
+        n_constant = writer.n_constant
         memory = peak_memory_bytes(embedder.device)
         writer.finish(watch.cost(len(obs), int(pending.sum()), memory) if record_cost else None)
+    if n_constant and len(obs) > 1:
+        log.warn(
+            f"{output}: {n_constant:,} of {len(var):,} features have one value for all windows; "
+            "are these the weights of a trained model?"
+        )
     distinct = "" if work.n == len(obs) else f", {work.n:,} of them distinct"
     log.note(f"{output}: {len(obs):,} windows{distinct}, {len(var):,} features")
     return obs

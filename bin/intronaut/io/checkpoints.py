@@ -7,6 +7,7 @@ missing, unexpected, of the wrong shape, or holds a value that is not finite; ev
 import contextlib
 import ctypes
 import hashlib
+import math
 import mmap
 import pickle
 import sys
@@ -20,6 +21,8 @@ from intronaut.core.files import require_file
 
 WRAPPERS = ("module.", "model.")
 FINITE_BLOCK = 1 << 22
+# a smaller matrix may hold one value by chance
+FEWEST_VALUES = 16
 # of linux/mman.h: reclaims pages that no other process holds, and loses nothing
 MADV_PAGEOUT = 21
 
@@ -55,11 +58,17 @@ class Checkpoint:
         return {name: self.tensors[name] for name in wanted}
 
     def require_finite(self, tensors):
-        """Raise BadData that lists every one of ``tensors`` (name → tensor) with a NaN or infinite value."""
+        """Raise BadData that lists every one of ``tensors`` (name → tensor) that no training can have left.
+
+        These are tensors with a NaN or infinite value, and matrices and kernels whose values are all the same.
+        """
         problems = Problems(self.path)
         for name, tensor in tensors.items():
-            if not is_finite(tensor):
+            lowest, highest = extremes(tensor)
+            if not (math.isfinite(lowest) and math.isfinite(highest)):
                 problems.add(f"tensor {name} holds values that are not finite")
+            elif tensor.dim() > 1 and tensor.numel() >= FEWEST_VALUES and lowest == highest:
+                problems.add(f"tensor {name} holds {lowest:g} only; it is not of a trained model")
         problems.raise_if_any()
 
 
@@ -82,14 +91,22 @@ def _times(shape):
 
 
 def is_finite(tensor):
-    """Whether a tensor holds neither NaN nor infinity; read block by block, without a copy of its size."""
+    """Whether a tensor holds neither NaN nor infinity."""
+    return all(map(math.isfinite, extremes(tensor)))
+
+
+def extremes(tensor):
+    """The lowest and the highest value of a tensor as floats, NaN where it holds one.
+
+    It is read block by block, without a copy of its size.
+    """
     import torch
 
-    for block in tensor.detach().reshape(-1).split(FINITE_BLOCK):
-        lowest, highest = torch.aminmax(block)
-        if not (torch.isfinite(lowest) and torch.isfinite(highest)):
-            return False
-    return True
+    bounds = [torch.aminmax(block) for block in tensor.detach().reshape(-1).split(FINITE_BLOCK) if block.numel()]
+    if not bounds:
+        return 0.0, 0.0
+    lowest, highest = (torch.stack(values) for values in zip(*bounds, strict=True))
+    return float(lowest.min()), float(highest.max())
 
 
 def open_checkpoint(path):
@@ -132,7 +149,8 @@ def _load(path, mapped):
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as problem:
-        why = "it holds Python objects or code besides tensors" if "Unsupported" in str(problem) else "it is damaged"
+        holds_code = any(word in str(problem) for word in ("Unsupported", "Trying to", "Can only", "unrecognized"))
+        why = "it holds Python objects or code besides tensors" if holds_code else "it is damaged"
         raise BadData(f"{path}: refused: {why}; nothing in it was run") from problem
     except Exception as problem:  # the bytes decide which of many: struct.error, EOFError, RuntimeError, …
         reason = (str(problem).splitlines() or ["unreadable"])[0]

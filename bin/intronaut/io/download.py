@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pooch
 import requests
 
-from intronaut.core.errors import BadData, MissingInput, TryAgain
+from intronaut.core.errors import BadData, MissingInput, TryAgain, UsageError
 from intronaut.core.files import digest_file
 
 TRIES = 6
@@ -41,8 +41,15 @@ def locked(folder):
         yield
 
 
-def download(base, name, folder, sha256, log):
-    """Fetch ``base/name`` into ``folder`` and return its path; ``sha256`` (hex) may be None.
+def require_web_address(address):
+    """Raise UsageError for what is no address of a folder on the web."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise UsageError(f"{address!r} is no address on the web; it starts with https://, a local copy is for --from")
+
+
+def download(base, name, folder, sha256, log, most):
+    """Fetch ``base/name``, of at most ``most`` bytes, into ``folder`` and return its path; ``sha256`` may be None.
 
     Pooch tries again after passing failures and gives the file its name when it is whole. Raises TryAgain when no try
     succeeded (what arrived is kept, and the next run goes on from there), MissingInput when the server has no such
@@ -51,7 +58,7 @@ def download(base, name, folder, sha256, log):
     pooch.get_logger().setLevel("WARNING")
     store = pooch.create(folder, f"{base.rstrip('/')}/", registry={name: sha256}, retry_if_failed=TRIES - 1)
     try:
-        return Path(store.fetch(name, downloader=Resuming(sha256, log)))
+        return Path(store.fetch(name, downloader=Resuming(sha256, log, most)))
     except requests.RequestException as problem:
         reason = problem if problem.response is not None else f"no connection ({type(problem).__name__})"
         raise TryAgain(f"{base.rstrip('/')}/{name}: {reason}; run the same command again to go on") from problem
@@ -73,9 +80,8 @@ def download_package(requirement, folder):
 class Resuming:
     """A downloader for pooch, which has none that asks only for the bytes that are still missing."""
 
-    def __init__(self, sha256, log):
-        self.sha256 = sha256
-        self.log = log
+    def __init__(self, sha256, log, most):
+        self.sha256, self.log, self.most = sha256, log, most
 
     def __call__(self, url, output, store):
         part = Path(store.abspath) / f".{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
@@ -101,8 +107,13 @@ class Resuming:
                 part.unlink()
                 raise requests.ConnectionError("the server sent another part than asked for", response=answer)
             size = int(answer.headers.get("Content-Length", 0)) + (have if resumed else 0)
+            self._refuse_size(size, url)
             self._store(answer, part, have if resumed else 0, size)
         return resumed
+
+    def _refuse_size(self, size, url):
+        if size > self.most:
+            raise BadData(f"{url}: more than {self.most:,} bytes, which no file of this model has")
 
     def _store(self, answer, part, have, size):
         name = urlsplit(answer.url).path.rsplit("/", 1)[-1]
@@ -110,8 +121,10 @@ class Resuming:
         with open(part, "ab" if have else "wb") as out, self.log.progress(size, "bytes") as progress:
             progress.add(have)
             for block in answer.iter_content(BLOCK):
-                if not have and not progress.done and block.lstrip()[:1] == b"<":
+                if not have and block.lstrip()[:1] == b"<":
                     raise BadData(f"{answer.url}: a web page instead of the file; look at it in a browser")
+                have += len(block)
+                self._refuse_size(have, answer.url)
                 out.write(block)
                 progress.add(len(block))
 
@@ -130,8 +143,9 @@ def _require_file(answer, url, part):
         raise MissingInput(f"{url}: {status}; is the address right?")
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         raise BadData(f"{url}: a web page instead of the file; look at it in a browser")
-    if url.startswith("https:") and not answer.url.startswith("https:"):
-        raise BadData(f"{url}: led to an unprotected address, {answer.url}; not followed")
+    hops = [answer.url, *(hop.url for hop in answer.history)]
+    if url.startswith("https:") and (unsafe := [hop for hop in hops if not hop.startswith("https:")]):
+        raise BadData(f"{url}: led over an unprotected address, {unsafe[0]}; not followed")
 
 
 def unpack(archive, sizes, folder):

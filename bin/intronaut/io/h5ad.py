@@ -115,6 +115,7 @@ class FeatureWriter:
         self.x = self.file["X"]
         self.done, self.checksums = self.file["uns/intronaut/done"], self.file["uns/intronaut/row_crc32"]
         self._batch_size = self.file["uns/intronaut/batch_size"]
+        self._lowest = self._highest = None
 
     def _taken_up(self, wanted):
         if not self.resume or not self.part.exists():
@@ -170,11 +171,19 @@ class FeatureWriter:
             raise BadData(f"{self.path}: feature values that are not finite for row {rows[np.argmin(finite)]}")
         rows = np.asarray(rows)
         where = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] + 1 == len(rows) else rows
+        lowest, highest = values.min(axis=0), values.max(axis=0)
+        self._lowest = lowest if self._lowest is None else np.minimum(self._lowest, lowest)
+        self._highest = highest if self._highest is None else np.maximum(self._highest, highest)
         self.x[where] = values
         self.checksums[where] = _row_checksums(values)
         self.file.flush()
         self.done[where] = 1
         self.file.flush()
+
+    @property
+    def n_constant(self):
+        """How many features had one value in all rows that this run has written."""
+        return 0 if self._lowest is None else int((self._lowest == self._highest).sum())
 
     def batches(self, windows, size):
         """Yield ``(rows, [Window…])`` of at most ``size`` of the input's windows, in order, that are still to do."""
