@@ -13,7 +13,7 @@ Every two parts of column split are compared; rows whose label or split is NA ar
   gene      a gene has windows in both parts
 
 Writes two files, also when the split fails:
-  OUTPUT    one line a pair of windows (for a gene, and for many equal windows: the first window of each part)
+  OUTPUT    one row per pair of windows (for a gene, and for many equal windows: the first window of each part)
   --json    counts, best identity, and for each leak the share of held-out windows touched by it and its limit
 
 Held-out windows are those outside train, or all when split holds fold numbers. Exit code 65 when a share is above its
@@ -49,7 +49,7 @@ def make_parser():
     add("--max-homology", type=fraction, default=0, metavar="X", help="by homologous sequences [0]")
     add("--max-gene", type=fraction, default=0, metavar="X", help="by genes on both sides [0]")
     add = parser.add_argument_group("output").add_argument
-    add("-o", "--output", default="audit.tsv", metavar="FILE", help="every pair found")
+    add("-o", "--output", default="audit.tsv", metavar="FILE", help="every pair")
     add("--json", metavar="FILE", help="the counts")
     add_run_options(parser, threads=True)
     return parser

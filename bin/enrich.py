@@ -16,7 +16,7 @@ Each BED file is one mark, named after the file or by --names; with --by-name ev
 as in files of many factors. Peaks are counted on chromosomes of the labels only; the others are listed in enrich.json.
 
 Writes a folder:
-  enrich.tsv     one line a mark: introns with it, bases under it; odds ratio of retention, 95 % interval, p and q,
+  enrich.tsv     one row per mark: introns with it, bases under it; odds ratio of retention, 95 % interval, p and q,
                  adjusted (odds_ratio …) and by Fisher's exact test (fisher_odds_ratio …)
   overlaps.tsv   one line an intron that was tested: bases of it under each mark
   enrich.json    settings, and what was left out and why
@@ -112,8 +112,8 @@ def main(argv):
         text = json.dumps(summary, indent=1, ensure_ascii=False)
         (folder / "enrich.json").write_text(text + "\n", encoding="utf-8")
         draw(folder, results)
-    told = ", ".join(f"{n:,} {reason}" for reason, n in left_out.items() if n) or "none"
-    log.note(f"{n_retained:,} retained and {len(label) - n_retained:,} spliced introns; left out: {told}")
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in left_out.items() if n) or "none"
+    log.note(f"{n_retained:,} retained and {len(label) - n_retained:,} spliced introns; left out: {reasons}")
     for row in results[np.isfinite(results["p"])].head(5).itertuples():
         log.note(
             f"{row.mark}: {row.share_retained:.1%} of retained, {row.share_spliced:.1%} of spliced introns; odds ratio "
@@ -150,8 +150,8 @@ def read_introns(args, log):
         raise BadData(f"{args.labels}: column gc is empty; give label_introns the --fasta, or --adjust length")
     if args.expression:
         covariates["expression"] = read_expression(args, table)
-        found = covariates["expression"].notna().mean()
-        log.note(f"{args.expression} tells the expression of {found:.1%} of the introns")
+        share = covariates["expression"].notna().mean()
+        log.note(f"{args.expression} has the expression of {share:.1%} of the introns")
     user = with_missing_marks(read_covariates(table, args.covariates, args.allow_missing, log).values)
     covariates = covariates.join(user)
     reason = np.select([table["label"].isna(), covariates.isna().any(axis=1)], ["no_label", "no_covariate"], "")
@@ -159,8 +159,8 @@ def read_introns(args, log):
     kept = reason == ""
     n_retained, n_spliced = (int((table["label"][kept] == value).sum()) for value in (1, 0))
     if not n_retained or not n_spliced:
-        told = f"{n_retained} retained and {n_spliced} spliced introns with {', '.join(covariates.columns)}"
-        raise BadData(f"{args.labels}: {told}; both kinds are needed")
+        counts = f"{n_retained} retained and {n_spliced} spliced introns with {', '.join(covariates.columns)}"
+        raise BadData(f"{args.labels}: {counts}; both kinds are needed")
     return table[kept].reset_index(drop=True), covariates[kept].reset_index(drop=True), left_out
 
 
@@ -183,10 +183,10 @@ def read_expression(args, table):
         raise BadData(f"{args.expression}: {column} below 0; give TPM, FPKM or counts, not their logarithm")
     level = np.log2(1 + numbers[column]).groupby(given[key]).mean()
     words = table[key].fillna("").str.split(",").explode()
-    found = words.map(level).groupby(level=0).mean()
-    if found.isna().all():
+    levels = words.map(level).groupby(level=0).mean()
+    if levels.isna().all():
         raise BadData(f"{args.expression}: none of its {key} is one of {args.labels}, as {table[key].iloc[0]}")
-    return found.reindex(table.index).to_numpy()
+    return levels.reindex(table.index).to_numpy()
 
 
 def read_marks(args, table):
@@ -202,14 +202,14 @@ def read_marks(args, table):
     marks, left_out = {}, {}
     for path, name in zip(args.peaks, names, strict=True):
         peaks = read_peaks(path, own_names=False)
-        found = {chrom: resolve_chrom(chrom, lengths, aliases) for chrom in peaks["chrom"].unique()}
-        if not any(found.values()):
-            resolve_chroms(found, lengths, aliases, source=path, genome=args.labels)
-        own = peaks.assign(chrom=peaks["chrom"].map(found)).dropna(subset="chrom")
-        left_out[str(path)] = {"peaks": len(peaks), "other_chromosomes": len(peaks) - len(own)}
-        if args.by_name and own["name"].isna().any():
+        names_here = {chrom: resolve_chrom(chrom, lengths, aliases) for chrom in peaks["chrom"].unique()}
+        if not any(names_here.values()):
+            resolve_chroms(names_here, lengths, aliases, source=path, genome=args.labels)
+        placed = peaks.assign(chrom=peaks["chrom"].map(names_here)).dropna(subset="chrom")
+        left_out[str(path)] = {"peaks": len(peaks), "other_chromosomes": len(peaks) - len(placed)}
+        if args.by_name and placed["name"].isna().any():
             raise BadData(f"{path}: --by-name needs a name in column four of every line")
-        for mark, part in own.groupby("name", sort=True) if args.by_name else [(name, own)]:
+        for mark, part in placed.groupby("name", sort=True) if args.by_name else [(name, placed)]:
             if mark in marks:
                 raise UsageError(f"two marks are called {mark}; tell them apart with --names")
             marks[mark] = part.reset_index(drop=True)
@@ -247,7 +247,7 @@ def mark_table(marks, covered, has, label, length, test, least):
     retained, spliced = label == 1, label == 0
     few = (has.sum(axis=0) < least) | ((~has).sum(axis=0) < least)
     columns = np.where(few, 0, has)
-    exact = pd.DataFrame([fisher(own, label) for own in has.T], columns=["odds_ratio", "low", "high", "p"])
+    exact = pd.DataFrame([fisher(column, label) for column in has.T], columns=["odds_ratio", "low", "high", "p"])
     table = pd.DataFrame(
         {
             "mark": list(marks),

@@ -16,10 +16,10 @@ and that of a control, the same windows with their dinucleotides shuffled; the c
 ratio is always reported, and the rank of each motif once its GC is allowed for.
 
 Writes a folder:
-  motifs.tsv      one line a motif: windows with a site; odds ratio, interval, p and q: adjusted, unadjusted, shuffled
+  motifs.tsv      one row per motif: windows with a site; odds ratio, interval, p and q: adjusted, unadjusted, shuffled
   families.tsv    the same for families of similar matrices; a window counts when any of them has a site
-  sites.tsv.gz    one line a site: BED6 on the genome (score in bits), window, factor, p, q (of all sites of the motif)
-  seqlets.tsv     one line a seqlet (with --attributions)
+  sites.tsv.gz    one row per site: BED6 on the genome (score in bits), window, factor, p, q (of all sites of the motif)
+  seqlets.tsv     one row per seqlet (with --attributions)
   positions.tsv   how often the strongest families have sites how far from donor and acceptor
   tomtom.tsv      known motifs that --motifs, or those of --modisco, resemble (with --tomtom, --modisco)
   modisco.h5      what TF-MoDISco made of the attributions (with --modisco)
@@ -138,8 +138,8 @@ def find(path, args, log):
     n_retained = int(study.label.sum())
     counts = {"n_retained": n_retained, "n_spliced": len(study.label) - n_retained, "left_out": study.left_out,
               "covariates": list(study.of_the_user)}  # fmt: skip
-    told = ", ".join(f"{n:,} {reason}" for reason, n in study.left_out.items() if n) or "none"
-    log.note(f"{n_retained:,} retained and {counts['n_spliced']:,} spliced windows; left out: {told}")
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in study.left_out.items() if n) or "none"
+    log.note(f"{n_retained:,} retained and {counts['n_spliced']:,} spliced windows; left out: {reasons}")
     motifs = read_motifs(args.motifs) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)
     attributions = WindowAttributions(args.attributions, study.windows) if args.attributions else None
     with whole_folder(args.output, FILES) as folder:

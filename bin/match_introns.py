@@ -38,6 +38,8 @@ from intronaut.core.log import Log
 TOOL = "match_introns"
 LOGGED = ("length", "dist_tss", "dist_tes", "gene_length")
 AIM = 0.1
+# below so many, intervals are too wide for the lack of a difference to mean anything
+FEW_RETAINED = 50
 # candidates that are looked at for each retained intron of a cell; more cost time and hardly bring pairs closer
 CANDIDATES = 20
 
@@ -93,28 +95,32 @@ def main(argv):
         raise BadData(f"{args.labels}: no retained intron has a spliced one within --caliper {args.caliper}")
 
     balance = balance_table(numeric, label, kept, names)
-    told = {name: auroc_of(space, table, rows, args.seed) for name, rows in (("before", usable), ("after", kept))}
+    aurocs = {name: auroc_of(space, table, rows, args.seed) for name, rows in (("before", usable), ("after", kept))}
     about = ["chrom", "start", "end", "name", "score", "strand", "label", "unit"]
     write_table(args.ledger, text.loc[~kept, about].assign(reason=reason[~kept]))
     write_table(args.balance, balance)
     n_retained, n_spliced = int((label[kept] == 1).sum()), int((label[kept] == 0).sum())
     summary = {"tool": TOOL, "match": names, "method": args.method, "retained": int((label == 1).sum()),
-               "matched_retained": n_retained, "matched_spliced": n_spliced, "covariates_auroc": told}  # fmt: skip
+               "matched_retained": n_retained, "matched_spliced": n_spliced, "covariates_auroc": aurocs}  # fmt: skip
     with whole_file(args.json) as handle:
         json.dump(summary, handle, indent=2)
         handle.write("\n")
     write_table(args.output, text[kept].assign(match=match[kept]))
     log.note(f"{n_retained:,} of {(label == 1).sum():,} retained matched to {n_spliced:,} spliced")
+    if n_retained < FEW_RETAINED:
+        log.warn(
+            f"only {n_retained} retained introns are matched: an AUROC of the covariates that covers 0.5 shows little"
+        )
     if n_retained < 0.5 * (label == 1).sum():
         log.warn("more than half of the retained have no partner; --method propensity or fewer covariates keep more")
     for row in balance[balance["matched"] == "yes"].itertuples():
         log.note(f"{row.covariate}: SMD {row.smd_before:.3f} before, {row.smd_after:.3f} after")
         if abs(row.smd_after) > AIM:
             log.warn(f"{row.covariate} is not balanced; lower --caliper, or raise --bins")
-    if told["after"]:
-        words = ("{value:.3f} ({low:.3f}–{high:.3f})".format_map(told[side]) for side in ("before", "after"))
+    if aurocs["after"]:
+        words = ("{value:.3f} ({low:.3f}–{high:.3f})".format_map(aurocs[side]) for side in ("before", "after"))
         log.note(f"AUROC of {', '.join(names)} alone: {{}} before, {{}} after".format(*words))
-        if not told["after"]["low"] <= 0.5 <= told["after"]["high"]:
+        if not aurocs["after"]["low"] <= 0.5 <= aurocs["after"]["high"]:
             log.warn("the matched covariates still tell retained from spliced; lower --caliper, or raise --bins")
 
 

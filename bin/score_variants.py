@@ -139,9 +139,9 @@ def main(argv):
         survey = Survey(path, introns, skip_mismatches=args.ref_mismatch == "skip")
         null = null_of(survey, introns, scorer, args, log)
         counts = write(path, survey, introns, scorer, null, args, log)
-    told = "".join(f"; {number:,} {reason}" for reason, number in sorted(counts["left_out"].items()))
+    reasons = "".join(f"; {number:,} {reason}" for reason, number in sorted(counts["left_out"].items()))
     log.note(f"{counts['alleles']:,} alleles of {counts['records']:,} lines: {counts['scored']:,} scored, against "
-             f"{counts['introns_with_alleles']:,} introns{told}")  # fmt: skip
+             f"{counts['introns_with_alleles']:,} introns{reasons}")  # fmt: skip
 
 
 def scorer_of(args, log):
@@ -263,11 +263,11 @@ def write(path, survey, introns, scorer, null, args, log):
             if vcf:
                 vcf.write("\t".join(annotated(record, rows)) + "\n")
             progress.add(1)
-        told = summary_of(counts, survey, introns, scorer, null, args)
+        summary_written = summary_of(counts, survey, introns, scorer, null, args)
         if summary:
-            json.dump(told, summary, indent=1, ensure_ascii=False)
+            json.dump(summary_written, summary, indent=1, ensure_ascii=False)
             summary.write("\n")
-    return told
+    return summary_written
 
 
 def splice_scorer(genome, args, log):

@@ -132,6 +132,6 @@ def strongest(parts, count):
     """Column numbers of the ``count`` largest absolute contributions of each row, largest first: ``(m, count)``."""
     count = min(count, parts.shape[1])
     size = np.abs(parts)
-    found = np.sort(np.argpartition(-size, count - 1, axis=1)[:, :count], axis=1)
-    order = np.argsort(-np.take_along_axis(size, found, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(found, order, axis=1)
+    strongest_columns = np.sort(np.argpartition(-size, count - 1, axis=1)[:, :count], axis=1)
+    order = np.argsort(-np.take_along_axis(size, strongest_columns, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(strongest_columns, order, axis=1)

@@ -59,7 +59,7 @@ def describe(model, var, group, effects, sample, threshold):
 
 
 def feature_table(model, var, group, cluster, effects):
-    """One line a feature."""
+    """One row per feature."""
     table = var.rename_axis("feature").reset_index().assign(group=group.astype(str), cluster=cluster.astype(str))
     if isinstance(model, LinearModel):
         table = table.assign(coefficient=model.weights, coefficient_per_unit=model.per_unit()[0])
@@ -76,7 +76,7 @@ def spread(sample, unit, by_feature):
 
 
 def unit_table(what, unit, by_feature, other, sign=1):
-    """One line a group or cluster, in the order of the categories of ``unit``; ``other`` is the other kind of unit.
+    """One row per group or cluster, in the order of the categories of ``unit``; ``other`` is the other kind of unit.
 
     Coefficients are added up with the ``sign`` that each feature has in its cluster.
     """
@@ -121,6 +121,6 @@ def cluster_labels(cluster, group, leader, most=4):
     for own in members_of(cluster):
         first = names[leader[own[0]]]
         others = [name for name in pd.unique(names[own]) if name != first]
-        told = ", ".join(others[:most]) + (f" and {len(others) - most} more" if len(others) > most else "")
-        labels.append(f"{first} (with {told}: not told apart)" if others else first)
+        named = ", ".join(others[:most]) + (f" and {len(others) - most} more" if len(others) > most else "")
+        labels.append(f"{first} (with {named}: not told apart)" if others else first)
     return labels

@@ -47,8 +47,8 @@ def _comparable(evidence, linear, tuned, embedding, cost):
 
 def _text(name, seconds, cost, fitted):
     numbers = {kind: fitted.get(f"parameters_{kind}") for kind in ("fitted", "frozen", "total")}
-    told = ", ".join(f"{number:,} {kind}" for kind, number in numbers.items() if number is not None)
+    parameters = ", ".join(f"{number:,} {kind}" for kind, number in numbers.items() if number is not None)
     windows = cost.get("windows")
     rate = f", {1000 * cost['seconds'] / windows:.3g} s per 1,000 windows" if windows else ""
     memory = f", {cost['peak_bytes'] / 1e9:.2g} GB" if cost.get("peak_bytes") else ""
-    return f"{name}: {seconds:,.3g} s on {cost.get('device')}{rate}{memory}; parameters: {told or 'not recorded'}"
+    return f"{name}: {seconds:,.3g} s on {cost.get('device')}{rate}{memory}; parameters: {parameters or 'not recorded'}"
