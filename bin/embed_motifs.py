@@ -9,8 +9,10 @@
   best       the highest log-odds of any site, in bits
   occupancy  the expected number of bound sites, by the TRAP model (Roider et al. 2007, Bioinformatics 23:134)
 
-Both look at every position of both strands. N and other ambiguity codes count as background (log-odds 0), and a window
-shorter than a motif is scored as if N followed. The motifs are JASPAR CORE, the newest version of each, or --motifs.
+Both look at every position of both strands; motifs of RNA (MEME with ALPHABET= ACGU, as ATtRACT and CISBP-RNA give
+them) at the strand that the windows read, which must be the transcript's (fetch_sequences --strand aware). N and other
+ambiguity codes count as background (log-odds 0), and a window shorter than a motif is scored as if N followed. The
+motifs are JASPAR CORE, the newest version of each, or --motifs.
 
 Writes: the features file of --output (.h5ad), with motif_id, tf, family, class and measure of each feature.
 """
@@ -35,6 +37,8 @@ def make_parser():
     motifs.add_argument(
         "--tax-group", default="vertebrates", metavar="NAME", help="vertebrates, plants, fungi, insects, nematodes …"
     )
+    motifs.add_argument("--strands", choices=("auto", "both", "one"), default="auto",
+                        help="strands to look at; auto: one for motifs of RNA, else both")  # fmt: skip
     scoring = parser.add_argument_group("scoring")
     scoring.add_argument(
         "--pseudocount", type=positive_float, default=0.8, metavar="N",
@@ -71,14 +75,17 @@ def embed(path, args):
     from intronaut.io.fasta import read_windows
     from intronaut.io.h5ad import FeatureWriter
     from intronaut.io.window_cut import obs_and_cut
-    from intronaut.motifs.pwm import jaspar_motifs, read_motifs
+    from intronaut.motifs.pwm import jaspar_motifs, read_motifs, refuse_forward_windows, strands_of
     from intronaut.motifs.trap import Scanner, feature_table
 
     log, watch = Log(PROG, args), Stopwatch()
     obs, cut = obs_and_cut(read_windows(path))
-    source = provenance(args) | cut
     motifs = read_motifs(args.motifs) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)
-    scanner = Scanner(motifs, args.pseudocount, args.background)
+    strands = strands_of(motifs, args.strands)
+    refuse_forward_windows(strands, cut)
+    # features of both strands say nothing of it, as those of earlier versions
+    source = provenance(args) | cut | ({"strands": strands} if strands == 1 else {})
+    scanner = Scanner(motifs, args.pseudocount, args.background, strands)
     # one window a thread: the threads of BLAS itself have nothing to gain on products this small
     with (
         FeatureWriter(args.output, obs, feature_table(motifs), "float32", source, resume=True) as writer,

@@ -6,10 +6,11 @@
 # ///
 """Find the sites of motifs, and which motifs are more common in retained than in spliced introns.
 
-Every site on either strand with a FIMO p-value up to --p-value is found. With --attributions only sites whose middle
-lies in a seqlet count: a stretch of 21 bases that moves the model's prediction more than chance would. A motif is then
-tested by logistic regression with one observation a window, adjusted for the window's own GC content, the length of the
-intron and their squares; windows of one leakage group (column group) do not count as independent.
+Every site on either strand (motifs of RNA: on that of the transcript) with a FIMO p-value up to --p-value is found.
+With --attributions only sites whose middle lies in a seqlet count: a stretch of 21 bases that moves the model's
+prediction more than chance would. A motif is then tested by logistic regression with one observation a window, adjusted
+for the window's own GC content, the length of the intron and their squares; windows of one leakage group (column group)
+do not count as independent.
 
 GC-rich motifs look enriched wherever introns are GC-rich. So beside each adjusted odds ratio stand the unadjusted one
 and that of a control, the same windows with their dinucleotides shuffled; the correlation of motif GC with the odds
@@ -51,8 +52,18 @@ from intronaut.core.log import Log
 TOOL = "find_motifs"
 DRAWN_FAMILIES, KNOWN = 6, 3
 # options of the test that the paper's procedure does not have
-NOT_OF_PAPER = ("p_value", "pseudocount", "background", "seqlet_fdr", "seqlets", "measure", "adjust", "min_windows")
-NOT_OF_PAPER += ("no_shuffle", "tomtom", "modisco", "covariates", "allow_missing")
+NOT_OF_PAPER = (
+    "strands",
+    "p_value",
+    "pseudocount",
+    "background",
+    "seqlet_fdr",
+    "seqlets",
+    "measure",
+    "adjust",
+    "min_windows",
+)
+NOT_OF_PAPER += ("min_windows", "no_shuffle", "tomtom", "modisco", "covariates", "allow_missing")
 # everything that may be written
 FILES = ("motifs.tsv", "families.tsv", "sites.tsv.gz", "seqlets.tsv", "positions.tsv", "tomtom.tsv", "modisco.h5")
 FILES += ("summary.json", "paper.tsv")
@@ -70,6 +81,7 @@ def make_parser():
     motifs("--motifs", metavar="FILE", help="motifs in MEME or JASPAR format instead of JASPAR CORE")
     motifs("--jaspar-release", default="JASPAR2024", metavar="NAME", help="release of JASPAR CORE")
     motifs("--tax-group", default="vertebrates", metavar="NAME", help="vertebrates, plants, fungi, insects …")
+    motifs("--strands", choices=("auto", "both", "one"), default="auto", help="to look at; auto: one for motifs of RNA")
     motifs("--tomtom", action="store_true", help="name the known motifs that --motifs resemble")
     motifs("--modisco", action="store_true", help="make motifs of the attributions with TF-MoDISco, if installed")
     sites = parser.add_argument_group("sites").add_argument
@@ -182,13 +194,17 @@ def tested(folder, study, motifs, attributions, args, log):
     """Scan, test and write all but summary.json; returns what that is to tell."""
     from intronaut.io.tables import write_table
     from intronaut.motifs import tables
+    from intronaut.motifs.pwm import refuse_forward_windows, strands_of
     from intronaut.motifs.similarity import families
-    from intronaut.motifs.sites import SiteScanner, base_frequencies, strand_symmetric
+    from intronaut.motifs.sites import SiteScanner, base_frequencies
     from intronaut.plots.motifs import draw_tests
 
     spliced = [codes for codes, label in zip(study.codes, study.label, strict=True) if label == 0]
-    background = strand_symmetric(args.background) if args.background else base_frequencies(spliced)
-    scanner = SiteScanner(motifs, args.pseudocount, background, args.p_value)
+    strands = strands_of(motifs, args.strands)
+    if any(window.fields.get("strand") == "forward" for window in study.windows):
+        refuse_forward_windows(strands, {"window": {"strand": "forward"}})
+    background = args.background or base_frequencies(spliced, strands)
+    scanner = SiteScanner(motifs, args.pseudocount, background, args.p_value, strands)
     observed = masks = None
     if attributions:
         observed = attributions.observed()
@@ -210,7 +226,7 @@ def tested(folder, study, motifs, attributions, args, log):
         write_table(folder / "positions.tsv", positions)
     draw_tests(folder, study, motifs, by_motif, positions, list(members))
     name_motifs(folder, study, motifs, attributions, args)
-    return tell(log, by_motif, by_family, sites, background, args)
+    return tell(log, by_motif, by_family, sites, scanner.background, args)
 
 
 def seqlet_masks(folder, study, observed, args):

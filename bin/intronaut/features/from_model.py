@@ -88,7 +88,7 @@ def _motifs(made, files, threads, device, log):
     else:
         release, _, group = made["motifs"].partition(", ")[0].split(" ", 2)
         motifs = jaspar_motifs(release, group)
-    scanner = Scanner(motifs, made["pseudocount"], made["background"])
+    scanner = Scanner(motifs, made["pseudocount"], made["background"], made.get("strands", 2))
     pool = ThreadPoolExecutor(threads)
 
     def compute(sequences):

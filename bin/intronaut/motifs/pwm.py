@@ -19,13 +19,17 @@ MEME_SITES = 20
 
 @dataclass(frozen=True)
 class Motif:
-    """One position frequency matrix: ``counts`` is ``(width, 4)`` float64, weighted by the number of sites."""
+    """One position frequency matrix: ``counts`` is ``(width, 4)`` float64, weighted by the number of sites.
+
+    ``rna``: of a protein that binds RNA, read in the direction of transcription only.
+    """
 
     motif_id: str
     tf: str
     counts: np.ndarray
     family: str = ""
     tf_class: str = ""
+    rna: bool = False
 
 
 def jaspar_motifs(release, tax_group):
@@ -93,11 +97,13 @@ def _read_jaspar(path, lines):
 
 def _read_meme(path, lines):
     # Bio.motifs keeps neither the second name nor, for few sites, the probabilities
-    motifs, named, width, rows = [], None, 0, []
+    motifs, named, width, rows, rna = [], None, 0, [], False
     for number, line in lines:
         words = line.split()
-        if line.startswith("ALPHABET") and words[-1] != "ACGT":
-            raise BadData(f"{path}: line {number}: alphabet {words[-1]}; only DNA motifs (ACGT) can be scanned for")
+        if line.startswith("ALPHABET"):
+            rna = words[-1] == "ACGU"
+            if words[-1] not in ("ACGT", "ACGU"):
+                raise BadData(f"{path}: line {number}: alphabet {words[-1]}; only DNA and RNA can be scanned for")
         if line.startswith("MOTIF") and len(words) > 1:
             named = words[1], words[-1].removeprefix(f"{words[1]}.")
         elif line.startswith("letter-probability matrix"):
@@ -113,7 +119,7 @@ def _read_meme(path, lines):
             if len(rows[-1]) != 4:
                 raise BadData(f"{path}: line {number}: expected four probabilities, found {line[:40]!r}")
             if len(rows) == width:
-                motifs.append(Motif(*named, np.array(rows) * max(sites, 1)))
+                motifs.append(Motif(*named, np.array(rows) * max(sites, 1), rna=rna))
                 named = None
     if len(rows) < width:
         raise BadData(f"{path}: ends within motif {named[0]}; copy the file again")
@@ -141,8 +147,23 @@ def sites_as_columns(bases, positions, width):
     return np.ascontiguousarray(overlapping)
 
 
-def strand_rows(matrices):
-    """Matrices of one width as the rows of ``(2 · m, 4 · width)`` float32: first all as they are, then all reversed and
-    complemented."""
-    rows = [matrix.ravel() for matrix in matrices] + [matrix[::-1, ::-1].ravel() for matrix in matrices]
+def strand_rows(matrices, strands=2):
+    """Matrices of one width as the rows of ``(strands · m, 4 · width)`` float32: first all as they are, then, for both
+    strands, all reversed and complemented."""
+    rows = [matrix.ravel() for matrix in matrices]
+    rows += [matrix[::-1, ::-1].ravel() for matrix in matrices] if strands == 2 else []
     return np.stack(rows).astype(np.float32)
+
+
+def strands_of(motifs, wanted="auto"):
+    """How many strands to look at: ``wanted`` both or one; auto takes one for motifs of RNA, else both."""
+    return {"both": 2, "one": 1}.get(wanted, 1 if any(motif.rna for motif in motifs) else 2)
+
+
+def refuse_forward_windows(strands, cut):
+    """Raise BadData where one strand is to be read of windows that do not run in the direction of transcription."""
+    if strands == 1 and cut.get("window", {}).get("strand") == "forward":
+        raise BadData(
+            "windows cut with --strand forward do not run in the direction of transcription, which motifs of RNA need; "
+            "cut them with --strand aware"
+        )

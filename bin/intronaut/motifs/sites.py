@@ -22,10 +22,10 @@ def strand_symmetric(background):
     return (background + background[::-1]) / 2 / background.sum()
 
 
-def base_frequencies(windows):
-    """Frequencies of A, C, G, T among the known bases of code arrays, float64, strand-symmetric."""
+def base_frequencies(windows, strands=2):
+    """Frequencies of A, C, G, T among the known bases of code arrays, float64, strand-symmetric for both strands."""
     counts = sum(np.bincount(codes, minlength=OTHER + 1)[:OTHER] for codes in windows)
-    return strand_symmetric(counts)
+    return strand_symmetric(counts) if strands == 2 else counts / counts.sum()
 
 
 def score_steps(motif, pseudocount, background):
@@ -74,14 +74,16 @@ class Sites:
 
 
 class SiteScanner:
-    """Finds every site with a p-value of at most ``threshold``, on both strands.
+    """Finds every site with a p-value of at most ``threshold``, on both strands or (``strands`` 1) as windows read.
 
     A site with a base other than A, C, G or T is none. ``reachable`` is bool, one value a motif: whether its best
     possible site has such a p-value at all; that of a short motif may not.
     """
 
-    def __init__(self, motifs, pseudocount, background, threshold):
-        background = strand_symmetric(background)
+    def __init__(self, motifs, pseudocount, background, threshold, strands=2):
+        self.strands, background = strands, np.asarray(background, float)
+        background = strand_symmetric(background) if strands == 2 else background / background.sum()
+        self.background = background
         self.widths = np.array([len(motif.counts) for motif in motifs])
         steps = [score_steps(motif, pseudocount, background) for motif in motifs]
         self.tails = [_tail(one, background, threshold) for one in steps]
@@ -92,7 +94,12 @@ class SiteScanner:
         places = np.flatnonzero(self.widths == width)
         least = np.array([lowest for lowest, _ in self.tails], np.float32)
         least[~self.reachable] = NEVER
-        return width, places, strand_rows([steps[k] for k in places]), np.tile(least[places], 2)
+        return (
+            width,
+            places,
+            strand_rows([steps[k] for k in places], self.strands),
+            np.tile(least[places], self.strands),
+        )
 
     def scan(self, codes, keep=None):
         """Scan one window.
@@ -124,9 +131,9 @@ class SiteScanner:
             scores = terms @ sites_as_columns(bases, positions, width)
             if len(rows) < positions:
                 scores = scores[:, rows]
-            tested[places] = 2 * len(rows)
+            tested[places] = self.strands * len(rows)
             highest = scores.max(axis=1)
-            best[places] = highest.reshape(2, -1).max(axis=0) / STEPS_PER_BIT
+            best[places] = highest.reshape(self.strands, -1).max(axis=0) / STEPS_PER_BIT
             # few motifs have a site at all; only those are looked through
             reached = np.flatnonzero(highest >= least)
             held = scores[reached]

@@ -32,20 +32,20 @@ def feature_table(motifs):
 
 
 class Scanner:
-    """Scores windows with all motifs at once, on both strands.
+    """Scores windows with all motifs at once, on both strands or (``strands`` 1) only as the windows read.
 
     A site is scored in TRAP's log odds of being bound, x = ln R0 - (Smax - S)·ln2/λ for a log-odds of S bits. Each
     term is rounded to a power of two at which float32 sums of them are exact, so x is the same number in whatever
     order it is summed; and a window is scored alone, so that nothing depends on its neighbours or on threads.
     """
 
-    def __init__(self, motifs, pseudocount, background):
-        self.n = len(motifs)
+    def __init__(self, motifs, pseudocount, background, strands=2):
+        self.n, self.strands = len(motifs), strands
         matrices = [log_odds(motif, pseudocount, np.asarray(background, float)) for motif in motifs]
         widths = np.array([len(matrix) for matrix in matrices])
         self.widest = int(widths.max())
         self.groups = [
-            (width, places, *_trap_terms([matrices[place] for place in places]))
+            (width, places, *_trap_terms([matrices[place] for place in places], strands))
             for width in map(int, np.unique(widths))
             for places in [np.flatnonzero(widths == width)]
         ]
@@ -61,10 +61,10 @@ class Scanner:
         scores = np.empty((2, self.n), np.float32)
         for width, places, terms, constant in self.groups:
             x = terms @ sites_as_columns(bases, max(len(sequence) - width + 1, 1), width)
-            best = x.max(axis=1).reshape(2, -1).max(axis=0)
+            best = x.max(axis=1).reshape(self.strands, -1).max(axis=0)
             scores[0, places] = best * np.float32(TRAP_LAMBDA / math.log(2))
             x += constant
-            scores[1, places] = _sigmoid(x).sum(axis=1).reshape(2, -1).sum(axis=0)
+            scores[1, places] = _sigmoid(x).sum(axis=1).reshape(self.strands, -1).sum(axis=0)
         return scores
 
 
@@ -76,14 +76,14 @@ def _sigmoid(x):
     return np.reciprocal(x, out=x)
 
 
-def _trap_terms(matrices):
-    """For ``m`` matrices of one width: ``(2 · m, 4 · width)`` terms of x, plus strand first, and ``(2 · m, 1)``
+def _trap_terms(matrices, strands):
+    """For ``m`` matrices of one width: ``(strands · m, 4 · width)`` terms of x, plus strand first, and as many rows of
     constants."""
     energies = [matrix * (math.log(2) / TRAP_LAMBDA) for matrix in matrices]
     log_r0 = TRAP_LOG_R0_PER_BASE * len(matrices[0]) + TRAP_LOG_R0_AT_0
     rounded = [_in_exact_steps(energy, log_r0 - energy.max(axis=1).sum()) for energy in energies]
-    constants = np.array([constant for _, constant in rounded] * 2, np.float32)[:, None]
-    return strand_rows([one for one, _ in rounded]), constants
+    constants = np.array([constant for _, constant in rounded] * strands, np.float32)[:, None]
+    return strand_rows([one for one, _ in rounded], strands), constants
 
 
 def _in_exact_steps(matrix, constant):
