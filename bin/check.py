@@ -284,7 +284,7 @@ def estimate(args, findings):
 
     embedders = [name for name in args.embedders.split(",") if name in ("motifs", "kmers")]
     for name in set(args.embedders.split(",")) - set(embedders):
-        findings.warn("--embedders", f"{name} is not timed here; embed_{name} --dry-run estimates it")
+        findings.warn("--embedders", f"{name} is not timed here; embed_{name} --estimate does that")
     return estimates(findings.numbers["introns"], args.window, embedders, args.cpus)
 
 
