@@ -202,11 +202,11 @@ def judged(table, args):
 def count_changes(rows):
     """For each comparison of each caller: introns with each change, and the reasons for none."""
     counts = {}
-    for (comparison, caller), own in rows.groupby(["comparison", "caller"]):
-        words = own["change"].value_counts()
+    for (comparison, caller), group in rows.groupby(["comparison", "caller"]):
+        words = group["change"].value_counts()
         counts[f"{comparison} {caller}"] = {
-            "introns": len(own), **{word: int(words.get(word, 0)) for word in ("more", "less", "unchanged")},
-            "reasons": own["reason"].value_counts().to_dict(),
+            "introns": len(group), **{word: int(words.get(word, 0)) for word in ("more", "less", "unchanged")},
+            "reasons": group["reason"].value_counts().to_dict(),
         }  # fmt: skip
     return counts
 

@@ -193,7 +193,7 @@ def opened_samples(args, introns, aliases, genome, stack):
             check_cram_reference(file, genome)
         names = alignment_chroms(file, introns.table, aliases, args.annotation, genome)
         sample = samples.setdefault(name, ReadSample(name, [], row.strand, row.kind, row.condition))
-        sample.files.append((file, {own: chrom for chrom, own in names.items() if own is not None}))
+        sample.files.append((file, {reference: chrom for chrom, reference in names.items() if reference is not None}))
     return samples
 
 
@@ -209,7 +209,9 @@ def measured(args, introns, samples, aliases):
     for name, sample in samples.items():
         if isinstance(sample, ReadSample):
             sample, counts = next(counted)
-            sizes = {chrom: file.lengths[own] for file, names in sample.files for own, chrom in names.items()}
+            sizes = {
+                chrom: file.lengths[reference] for file, names in sample.files for reference, chrom in names.items()
+            }
             table = sample_tables.measured_table(introns, counts, sizes, name)
             about = sample_tables.sample_counts(sample, counts, table)
             about["warnings"] = sample_tables.warnings(about, counts, table, (sample.strand or args.strand) != "auto")
@@ -246,7 +248,7 @@ def from_count_table(args, introns, row, aliases):
     columns = dict(pair.split("=", 1) for pair in args.counts_columns.split(",") if pair)
     rows = read_count_table(row.files["counts"], row.sample, args.counts_base, columns)
     names = chrom_names(introns, aliases, args.annotation)(list(rows["chrom"].unique()), row.files["counts"])
-    rows["chrom"] = rows["chrom"].map({chrom: own or chrom for chrom, own in names.items()})
+    rows["chrom"] = rows["chrom"].map({chrom: known or chrom for chrom, known in names.items()})
     table, lost = sample_tables.counted_table(introns, rows, row.sample)
     about = sample_tables.other_counts(row.sample, row.condition, "counts", table)
     return about, table, None, None, lost.assign(source=row.files["counts"])
@@ -284,8 +286,8 @@ def track(sample, counts, table, place):
 
     chrom, start, end, strand = place
     reads = region_reads(sample.files, counts.rules, counts.library, (chrom, *region_of(start, end), strand))
-    own = table[table["name"] == f"{chrom}:{start}-{end}:{strand}"].iloc[0]
-    psi = "not measured" if own["psi"] != own["psi"] else f"psi {own['psi']:.2f}, n {own['n']:g}"
+    row = table[table["name"] == f"{chrom}:{start}-{end}:{strand}"].iloc[0]
+    psi = "not measured" if row["psi"] != row["psi"] else f"psi {row['psi']:.2f}, n {row['n']:g}"
     condition = f", {sample.condition}" if sample.condition else ""
     return f"{sample.name}{condition}: {psi}", reads.start, reads.coverage, reads.junctions
 
@@ -299,12 +301,12 @@ def draw_introns(folder, introns, chosen):
     exons = distinct_exons(introns.annotation)
     for (chrom, start, end, strand), tracks in chosen.items():
         if tracks:
-            own = exons[(exons["chrom"] == chrom) & (exons["strand"] == strand)]
+            drawn = exons[(exons["chrom"] == chrom) & (exons["strand"] == strand)]
             # models of the retention itself would hide where the exons are
-            own = own[(own["end"] <= start) | (own["start"] >= end)]
+            drawn = drawn[(drawn["end"] <= start) | (drawn["start"] >= end)]
             name = f"{chrom}:{start}-{end}:{strand}"
             path = folder / f"{chrom}_{start}-{end}_{strand}.svg"
-            draw_sashimi(path, (name, start, end), tracks, list(zip(own["start"], own["end"], strict=True)))
+            draw_sashimi(path, (name, start, end), tracks, list(zip(drawn["start"], drawn["end"], strict=True)))
 
 
 def write_sample(args, folder, about, table, sizes):

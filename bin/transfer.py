@@ -51,8 +51,8 @@ def main(argv):
     rows = [judged(a, b, scores[a], labels, args.seed) for a in folders for b in folders]
     table = pd.DataFrame(rows)
     write_table(args.output, table)
-    own, other = table["trained_in"] == table["judged_in"], table["trained_in"] != table["judged_in"]
-    means = table.loc[own, "auroc"].mean(), table.loc[other, "auroc"].mean()
+    same, other = table["trained_in"] == table["judged_in"], table["trained_in"] != table["judged_in"]
+    means = table.loc[same, "auroc"].mean(), table.loc[other, "auroc"].mean()
     log.note(f"mean AUROC {means[0]:.3f} in the cell type of the model, {means[1]:.3f} in others")
 
 
@@ -92,8 +92,8 @@ def judged(trained_in, judged_in, scores, labels, seed):
 
     from intronaut.stats.metrics import auroc_within_folds
 
-    own = labels[judged_in]
-    rows = scores.join(own[["label", "group"]].dropna(subset="label"), how="inner")
+    target = labels[judged_in]
+    rows = scores.join(target[["label", "group"]].dropna(subset="label"), how="inner")
     others = [table["label"] for name, table in labels.items() if name != judged_in]
     rows["others"] = pd.concat(others, axis=1).mean(axis=1).reindex(rows.index)
     shared = rows[rows["others"].notna()]

@@ -141,8 +141,8 @@ class Alignments:
         with self._open() as file:
             indexed = next(row.total for row in file.get_index_statistics() if row.contig == chrom)
         if indexed != n_records:
-            found = f"{indexed:,} records of {chrom}, but {self.source} has {n_records:,}"
-            raise BadData(f"{self.index}: tells of {found}; index it again")
+            contents = f"{indexed:,} records of {chrom}, but {self.source} has {n_records:,}"
+            raise BadData(f"{self.index}: tells of {contents}; index it again")
 
     def sample(self):
         """The sample of the read groups when they name exactly one, else the file's name without its suffix."""

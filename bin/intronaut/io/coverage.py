@@ -81,8 +81,8 @@ def _read_bedgraph(path):
             problems.add(f"{lines.line(row)[:60]!r} is no interval with a value", lines.first + int(row))
         chroms = np.array(lines.column(0, rows).repeated_words(), object)
         for chrom in dict.fromkeys(chroms):
-            own = (chroms == chrom) & ~bad
-            parts.setdefault(chrom, []).append((start[own], end[own], np.abs(value[own])))
+            of_chrom = (chroms == chrom) & ~bad
+            parts.setdefault(chrom, []).append((start[of_chrom], end[of_chrom], np.abs(value[of_chrom])))
     problems.raise_if_any()
     if not parts:
         raise BadData(f"{path}: no coverage in it; a bedGraph or bigWig was expected")

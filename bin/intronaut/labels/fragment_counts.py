@@ -251,11 +251,11 @@ class ChromCounter:
         plain = followed[~tangled[followed]]
         self._add_links(fragment, start, end, kind, plain, plain + 1)
         rows = np.flatnonzero(tangled)
-        for some in np.split(rows, np.flatnonzero(np.diff(fragment[rows])) + 1) if len(rows) else ():
-            spans = [(int(start[row]), int(end[row]), row) for row in some]
+        for tangle in np.split(rows, np.flatnonzero(np.diff(fragment[rows])) + 1) if len(rows) else ():
+            spans = [(int(start[row]), int(end[row]), row) for row in tangle]
             for counts, drop in ((self.counts.inside, _outer), (self.counts.skip, _inner)):
                 kept = np.array([row for span in spans if not drop(span, spans) for row in span[2:]])
-                gone = np.setdiff1d(some, kept)
+                gone = np.setdiff1d(tangle, kept)
                 counts.add(junction_keys(start[gone], end[gone], kind[fragment[gone]]), -1)
                 self._add_links(fragment, start, end, kind, kept[:-1], kept[1:], counts)
 

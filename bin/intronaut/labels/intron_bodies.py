@@ -67,15 +67,15 @@ class ChromIntrons:
         same = np.where(minus, strand == "-", strand == "+")
         other = np.where(minus, strand == "+", strand == "-")
         of_gene = (genes["intron"].to_numpy(np.int64) << 32) + genes["gene"].to_numpy(np.int64)
-        own = np.isin((intron << 32) + exons["gene"].to_numpy(np.int64), of_gene)
+        same_gene = np.isin((intron << 32) + exons["gene"].to_numpy(np.int64), of_gene)
         # a model of the retention itself: it reaches over the intron, or a loose end of it lies inside
         over_left = (a < start) | (exons["loose_left"].to_numpy(bool) & (a < end))
         over_right = (b > end) | (exons["loose_right"].to_numpy(bool) & (b > start))
-        shows = own & over_left & over_right
+        shows = same_gene & over_left & over_right
         beside = (a < end + self._overhang) & (b > start - self._overhang) & ~shows
         self.inside_exon = np.bincount(intron[shows], minlength=n) > 0
         self.antisense = np.bincount(intron[beside & other], minlength=n) > 0
-        self.other_gene = np.bincount(intron[beside & same & ~own], minlength=n) > 0
+        self.other_gene = np.bincount(intron[beside & same & ~same_gene], minlength=n) > 0
         self._masking = tuple(column[~shows] for column in (intron, a, b, same))
 
     def bodies(self, unstranded):
@@ -163,7 +163,7 @@ def chrom_introns(annotation, introns, genes, excluded, overhang):
         rows = np.flatnonzero(stranded & (chrom_of == chrom))
         if not len(rows):
             continue
-        own = genes[genes["intron"].isin(rows)]
-        own = own.assign(intron=np.searchsorted(rows, own["intron"]))
+        chrom_genes = genes[genes["intron"].isin(rows)]
+        chrom_genes = chrom_genes.assign(intron=np.searchsorted(rows, chrom_genes["intron"]))
         about = exons[chrom], spans[chrom], excluded.get(chrom, nothing)
-        yield chrom, rows, ChromIntrons(introns.iloc[rows], own, *about, overhang)
+        yield chrom, rows, ChromIntrons(introns.iloc[rows], chrom_genes, *about, overhang)

@@ -38,8 +38,8 @@ def coverage_counts(files, introns, overhang, scale, names_of):
     for (chrom, strand), rows in junctions.groupby(["chrom", "strand"]):
         if names[chrom] in chroms:
             about = chroms[names[chrom]][1]
-            own = counts.setdefault(names[chrom], ChromCounts(len(about.points)))
-            _add_junctions(own, about, rows, classes[strand])
+            chrom_counts = counts.setdefault(names[chrom], ChromCounts(len(about.points)))
+            _add_junctions(chrom_counts, about, rows, classes[strand])
     coverage = {sign: read_coverage(path) for sign, path in tracks.items()}
     every = [values for track in coverage.values() for _, _, values in track.values()]
     unit = scale or coverage_unit(np.concatenate(every), ", ".join(tracks.values()))
@@ -48,8 +48,10 @@ def coverage_counts(files, introns, overhang, scale, names_of):
         for chrom, (start, end, values) in track.items():
             if names[chrom] in chroms:
                 about = chroms[names[chrom]][1]
-                own = counts.setdefault(names[chrom], ChromCounts(len(about.points)))
-                _add_coverage(own, about, start, end, np.rint(values / unit).astype(np.int64), classes[sign][0])
+                chrom_counts = counts.setdefault(names[chrom], ChromCounts(len(about.points)))
+                _add_coverage(
+                    chrom_counts, about, start, end, np.rint(values / unit).astype(np.int64), classes[sign][0]
+                )
     return SampleCounts(COVERAGE, overhang, 0, library, None, chroms=counts), unit
 
 

@@ -51,18 +51,18 @@ def of_condition(calls, sheet, condition):
         BadData: a sample is not in the sheet.
     """
     conditions = read_conditions(sheet)
-    own = (calls["caller"] == CALLER).to_numpy()
+    measured = (calls["caller"] == CALLER).to_numpy()
     samples = calls["sample"].str.rpartition(":")[2]
-    unknown = sorted(set(samples[own]) - set(conditions))
+    unknown = sorted(set(samples[measured]) - set(conditions))
     if unknown:
         raise BadData(f"{sheet}: no sample {', '.join(unknown[:8])}; it has {', '.join(list(conditions)[:8])}")
-    known = sorted({conditions[name] for name in samples[own]} - {None})
+    known = sorted({conditions[name] for name in samples[measured]} - {None})
     if condition is None and len(known) > 1:
         raise UsageError(f"{sheet}: several conditions, {', '.join(known)}; choose one by --condition")
     if condition is not None and condition not in known:
         raise UsageError(f"--condition {condition}: {sheet} has {', '.join(known) or 'no condition'}")
     chosen = samples.map(conditions) == condition if condition is not None else True
-    return calls[~own | chosen]
+    return calls[~measured | chosen]
 
 
 def pool(calls, limits=LIMITS):
@@ -71,12 +71,12 @@ def pool(calls, limits=LIMITS):
     Depths are summed too (the trimmed mean of a sum is about the sum of the trimmed means); the covered share is the
     largest of any sample, so that it is never overstated.
     """
-    own = calls["caller"] == CALLER
-    if not own.any():
+    measured = calls["caller"] == CALLER
+    if not measured.any():
         return calls
     keys = ["intron", "caller", "chrom", "start", "end", "strand"]
     summed = ["n_retained", "n_spliced", *COUNTS, "depth"]
-    by = calls[own].groupby(keys, sort=True, dropna=False)
+    by = calls[measured].groupby(keys, sort=True, dropna=False)
     rows = by[summed].sum(min_count=1)
     rows = rows.join(by[["coverage", "measured"]].max()).join(
         by[["method", "ends", "retained", "spliced", "line"]].first()
@@ -90,7 +90,7 @@ def pool(calls, limits=LIMITS):
     rows = rows.assign(**{name: levels[name] for name in ("n", "psi", "psi_low", "psi_high")})
     rows["balance"] = _balance(rows)
     rows = rows.assign(**_evidence(rows, limits), value=rows["psi"], sample=POOLED)
-    return pd.concat([calls[~own], rows[[name for name in calls if name in rows]]], ignore_index=True)
+    return pd.concat([calls[~measured], rows[[name for name in calls if name in rows]]], ignore_index=True)
 
 
 def _balance(rows):
@@ -112,11 +112,11 @@ def level_columns(calls, n_introns):
     Returns:
         dict of float64 arrays, and ρ.
     """
-    own = calls[calls["caller"] == CALLER].drop_duplicates(["intron", "sample"])
-    own = own.assign(n=own["n_retained"] + own["n_spliced"])
-    rho = overdispersion(own)
-    own = own.assign(weight=own["n"] / (1 + np.maximum(own["n"] - 1, 0) * rho))
-    sums = own.groupby("intron")[["n_retained", "n", "weight"]].sum(min_count=1).reindex(range(n_introns))
+    measured = calls[calls["caller"] == CALLER].drop_duplicates(["intron", "sample"])
+    measured = measured.assign(n=measured["n_retained"] + measured["n_spliced"])
+    rho = overdispersion(measured)
+    measured = measured.assign(weight=measured["n"] / (1 + np.maximum(measured["n"] - 1, 0) * rho))
+    sums = measured.groupby("intron")[["n_retained", "n", "weight"]].sum(min_count=1).reindex(range(n_introns))
     enough = (sums["n"] >= LIMITS["n"]).to_numpy()
     psi = np.where(enough, sums["n_retained"] / sums["n"].where(sums["n"] > 0), np.nan)
     weight = np.where(enough, sums["weight"], np.nan)
@@ -136,9 +136,9 @@ def overdispersion(rows):
     sums = sums[(sums["m"] > 1) & (psi > LOW) & (psi < HIGH)]
     if sums.empty:
         return USUAL_RHO
-    own = rows[rows["intron"].isin(sums.index)]
-    psi = (sums["retained"] / sums["n"]).loc[own["intron"]].to_numpy()
-    spread = own["n"] * (own["n_retained"] / own["n"] - psi) ** 2 / (psi * (1 - psi))
+    shown = rows[rows["intron"].isin(sums.index)]
+    psi = (sums["retained"] / sums["n"]).loc[shown["intron"]].to_numpy()
+    spread = shown["n"] * (shown["n_retained"] / shown["n"] - psi) ** 2 / (psi * (1 - psi))
     within = sums["m"] - 1
     rho = (spread.sum() - within.sum()) / (sums["n"] - sums["square"] / sums["n"] - within).sum()
     return float(np.clip(rho, LEAST_RHO, MOST_RHO))

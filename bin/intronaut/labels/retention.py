@@ -108,7 +108,7 @@ def _over(junctions, start, end):
     """
     left, right, counts = junctions
     by_end = np.argsort(right, kind="stable")
-    starts, ends = (np.concatenate([[0], np.cumsum(some)]) for some in (counts, counts[by_end]))
+    starts, ends = (np.concatenate([[0], np.cumsum(column)]) for column in (counts, counts[by_end]))
     before = starts[np.searchsorted(left, start, "left")]
     ended = ends[np.searchsorted(right[by_end], end, "right")]
     return before - ended + _contained(junctions, start, end)

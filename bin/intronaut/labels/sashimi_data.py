@@ -42,10 +42,10 @@ def region_reads(files, rules, library, place):
     wanted = np.isin(strands_of_classes(library), [ANY, MINUS if strand == "-" else PLUS])
     changes, junctions = np.zeros(end - start + 1, np.int64), Counter()
     for file, names in files:
-        own = next((name for name, known in names.items() if known == chrom), None)
-        if own is None:
+        reference = next((name for name, known in names.items() if known == chrom), None)
+        if reference is None:
             continue
-        for _, fragments in read_fragments(file.region(own, start, end), rules, ReadTally(), file.source):
+        for _, fragments in read_fragments(file.region(reference, start, end), rules, ReadTally(), file.source):
             shown = wanted[3 * fragments.reverse.astype(np.int64) + fragments.tag]
             several = np.bincount(fragments.fragment, minlength=len(shown)) > 1
             alignment, first, last = take(fragments.shapes.blocks, fragments.shape, fragments.start)

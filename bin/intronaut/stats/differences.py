@@ -64,18 +64,18 @@ def overdispersion(retained, n, groups):
     """
     excess = expected = 0.0
     for group in (False, True):
-        own_n, own = n[:, groups == group], retained[:, groups == group]
-        total = own_n.sum(axis=1)
+        total_n, kept = n[:, groups == group], retained[:, groups == group]
+        total = total_n.sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            p = own.sum(axis=1) / total
-            fits = (own_n >= FEWEST).all(axis=1) & (p > LOW) & (p < HIGH)
-        if own_n.shape[1] < 2 or not fits.any():
+            p = kept.sum(axis=1) / total
+            fits = (total_n >= FEWEST).all(axis=1) & (p > LOW) & (p < HIGH)
+        if total_n.shape[1] < 2 or not fits.any():
             continue
-        own_n, own, total, p = own_n[fits], own[fits], total[fits], p[fits, None]
-        spread = (own_n * (own / own_n - p) ** 2 / (p * (1 - p))).sum(axis=1)
-        within = own_n.shape[1] - 1
+        total_n, kept, total, p = total_n[fits], kept[fits], total[fits], p[fits, None]
+        spread = (total_n * (kept / total_n - p) ** 2 / (p * (1 - p))).sum(axis=1)
+        within = total_n.shape[1] - 1
         excess += (spread - within).sum()
-        expected += (total - (own_n**2).sum(axis=1) / total - within).sum()
+        expected += (total - (total_n**2).sum(axis=1) / total - within).sum()
     return float(np.clip(excess / expected, LEAST_RHO, MOST_RHO)) if expected else USUAL_RHO
 
 
@@ -89,10 +89,10 @@ def variation(retained, n, groups, rho):
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(seen, retained / n, 0)
     for row, group in enumerate((False, True)):
-        own = groups == group
+        members = groups == group
         centre, level = levels[row][:, None], smooth[row][:, None]
-        parts = sample_weights(n[:, own], rho) * (share[:, own] - centre) ** 2 / (level * (1 - level))
-        spread += np.where(seen[:, own], parts, 0).sum(axis=1)
+        parts = sample_weights(n[:, members], rho) * (share[:, members] - centre) ** 2 / (level * (1 - level))
+        spread += np.where(seen[:, members], parts, 0).sum(axis=1)
     df = sum(np.maximum(seen[:, groups == group].sum(axis=1) - 1, 0) for group in (False, True))
     return np.where(df > 0, spread / np.maximum(df, 1), 1.0), df
 
