@@ -36,7 +36,7 @@ def make_parser():
     parser = new_parser(__doc__, "explain_intron")
     data = parser.add_argument_group("input")
     data.add_argument("--model", required=True, metavar="FOLDER", help="model folder of fit")
-    data.add_argument("--features", required=True, metavar="H5AD", help="features file, same columns as the model")
+    data.add_argument("--features", required=True, nargs="+", metavar="H5AD", help="features files of the model")
     data.add_argument("--labels", metavar="TSV", help="labels.tsv, for genes, labels and the introns' own coordinates")
     which = parser.add_argument_group("introns").add_mutually_exclusive_group(required=True)
     which.add_argument("--introns", nargs="+", metavar="NAME", help="introns by their names in the features file")
@@ -139,7 +139,7 @@ def with_places(obs, names, args):
         labels = tables.read_labels(args.labels).set_index("name").reindex(names)
         known = labels["chrom"].notna()
         if not known.any():
-            raise BadData(f"{args.labels}: names no intron of {args.features}; its introns are like {names[0]!r}")
+            raise BadData(f"{args.labels}: names no intron of {args.features[0]}; its introns are like {names[0]!r}")
         places = labels.loc[known, list(NOWHERE)]
         table.loc[known, list(NOWHERE)] = places.astype({"start": int, "end": int})
         table["gene"] = labels["gene_name"].fillna(labels["gene_id"])
