@@ -30,10 +30,10 @@ def named_groups_involved(groups: pd.DataFrame | None) -> Verdict:
         groups: groups.tsv of explain: ``group n_features adjusted_p adjusted_refit adjusted_refit_low`` and ``_high``;
             None without one.
     """
-    present = groups[groups["group"].isin(NAMED_GROUPS)] if groups is not None else ()
-    if groups is None or len(present) < FEWEST_GROUPS:
+    if groups is None or groups["group"].isin(NAMED_GROUPS).sum() < FEWEST_GROUPS:
         return lacking("an explain folder (--explain) of embed_sei features grouped by target, made with --labels, "
                        f"with at least {FEWEST_GROUPS} of the named groups")  # fmt: skip
+    present = groups[groups["group"].isin(NAMED_GROUPS)]
     shown = holm(present["adjusted_p"]) < ALPHA
     sign, stated = np.sign(present["adjusted_refit"].to_numpy()), present["group"].map(NAMED_GROUPS).to_numpy(float)
     confirmed = shown & (np.isnan(stated) | (sign == stated))
