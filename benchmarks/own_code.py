@@ -171,9 +171,6 @@ def convolution(repeats):
 
 
 MEASURES = {
-    measure.__name__: measure
-    for measure in (annotation, elastic_net_by_skglm, elastic_net_by_saga, sites, convolution)
-}
     measure.__name__: measure for measure in (annotation, elastic_net_by_skglm, elastic_net_by_saga, sites, convolution)
 }
 
