@@ -6,7 +6,7 @@
 """Ask how far a model of one cell type tells what is retained in another.
 
 Reads, of each cell type (or condition, or tissue), the labels that label_introns made and the folder that fit made of
-them. Every model is evaluated against the labels of every cell type, on introns whose leakage group it has not seen: its
+them. Every model is evaluated by the labels of every cell type, on introns whose leakage group it has not seen: its
 held-out predictions of labelled introns and of the ambiguous ones that it was not trained on.
 
 Writes transfer.tsv, a row for each two cell types (and each with itself):
