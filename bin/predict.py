@@ -87,7 +87,7 @@ def main(argv):
     table = table.assign(**called(Path(args.model), table["p_retained"].to_numpy()), **more)
     tables.write_table(args.output, table)
     log.note(f"{len(table):,} windows, mean probability of retention {table['p_retained'].mean():.3f}")
-    if more and (share := table["out_of_domain"].mean()) > MOST_OUTSIDE:
+    if (share := table["out_of_domain"].mean() if "out_of_domain" in table else 0) > MOST_OUTSIDE:
         log.warn(f"{share:.0%} of the windows are unlike those that the model was trained on: see out_of_domain")
 
 
@@ -130,15 +130,19 @@ def from_features(model, features, columns, args):
     folder = Path(args.model)
     rows, names = every_locus(features)
     matrix = Matrix(features, rows, columns, scale=Scale.identity(len(columns)), memory=0, threads=args.threads)
-    trained, scores = domain.read_domain(folder), conformal.read_scores(folder) if args.sets is not None else None
+    scores = conformal.read_scores(folder) if args.sets is not None else None
+    # models of earlier versions do not record their domain
+    trained = domain.read_domain(folder) if (folder / domain.FILE).exists() else None
 
     def work(block, values):
         values = values.astype(float)
-        return np.stack([model.logits(values), *trained.ratios(values)])
+        return np.stack([model.logits(values), *(trained.ratios(values) if trained else ())])
 
-    logits, t2, q = np.concatenate(list(matrix.map(work)), axis=1)
-    logits = apply_calibration(model.notes["calibration"], logits)
-    more = {"out_of_domain": ((t2 > 1) | (q > 1)).astype(int), "domain_t2": t2, "domain_q": q}
+    logits, *ratios = np.concatenate(list(matrix.map(work)), axis=1)
+    logits, more = apply_calibration(model.notes["calibration"], logits), {}
+    if trained:
+        outside = np.maximum(*ratios) > 1
+        more = {"out_of_domain": outside.astype(int), "domain_t2": ratios[0], "domain_q": ratios[1]}
     return names, logits, model.notes, more | ({} if scores is None else conformal.sets(logits, scores, args.sets))
 
 

@@ -11,7 +11,7 @@ process FIT {
     tuple val(wanted), path(features) // wanted: name, embedder, model, groups
     path labels
     path covariates, stageAs: 'covariates/*' // of the user
-    val options // preset, calibration, shuffle_control, repeats, folds, bootstrap, seed
+    val options // preset, calibration, shuffle_control, repeats, folds, threshold, bootstrap, seed
 
     output:
     tuple val(wanted), path(features), path("fitted/${wanted.name}"), emit: model
@@ -26,7 +26,7 @@ process FIT {
     # code ${task.ext.code}
     fit.py --features ${features} --labels ${labels} --model ${wanted.model} --feature-groups ${wanted.groups} \\
         --preset ${options.preset} --calibrate ${options.calibration} ${control_option} ${repeats_option} ${covariates_option} \\
-        --bootstrap ${options.bootstrap} --seed ${options.seed} \\
+        --threshold ${options.threshold} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
         --threads ${task.cpus} --memory ${memory} --output fitted/${wanted.name}
     """
 
