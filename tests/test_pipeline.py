@@ -77,6 +77,12 @@ def test_every_labelled_intron_has_one_prediction(demo):
     assert sorted(predictions["name"]) == sorted(labels["name"])
 
 
+def test_report_is_given_what_only_some_studies_have(demo):
+    page = (demo / "results" / "report.html").read_text()
+    assert "Without them AUROC is" in page  # the audit's pairs
+    assert "motifs/families.tsv" in page and "Motif effects free of GC" in page
+
+
 def test_report_names_the_models_of_random_weights(demo):
     page = (demo / "results" / "report.html").read_text()
     assert all(f"<strong>{name}_logistic ran with random weights" in page for name in ("sei", "dnabert2"))

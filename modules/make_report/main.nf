@@ -20,10 +20,12 @@ process MAKE_REPORT {
         'labels/audit.tsv': '--audit-pairs', 'labels/agreement': '--agreement', 'labels/balance.tsv': '--balance',
         'labels/matched.json': '--matched', './enrich': '--enrich', './partition': '--partition',
     ]
-    def paths = [folders, results].transpose().collect { folder, result -> "${folder}/${result.name}".toString() }
+    // a staged file's name is all of staged/1/NAME
+    def names = results.collect { result -> result.name.tokenize('/').last() }
+    def paths = [folders, names].transpose().collect { folder, name -> "${folder}/${name}".toString() }
     def labels = 'labels/matched.tsv' in paths ? 'labels/matched.tsv' : 'labels/labels.tsv'
     def extra_options = option_of.findAll { path, _option -> path in paths }.collect { path, option -> "${option} ${path}" }.join(' ')
-    def motifs_option = results.any { result -> result.name.startsWith('motifs') } ? '--motifs motifs*' : ''
+    def motifs_option = names.any { name -> name.startsWith('motifs') } ? '--motifs motifs*' : ''
     def assembly_option = options.assembly ? "--assembly ${options.assembly}" : ''
     def variants_option = 'variants' in folders ? '--variants variants/*' : ''
     """
