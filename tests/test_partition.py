@@ -111,6 +111,17 @@ def test_penalties_are_those_of_coordinate_descent(blocks):
     assert block_penalties.choose(fits, {1}, None)[0] == block_penalties.OFF
 
 
+def test_forgotten_logits_change_nothing(blocks, monkeypatch):
+    values, labels, plan = blocks
+    found = []
+    for kept in (block_penalties.KEPT_LOGITS, 1):
+        monkeypatch.setattr(block_penalties, "KEPT_LOGITS", kept)
+        fits = block_penalties.Fits([block_penalties.block_of(*one) for one in values.items()], labels, plan)
+        found.append(block_penalties.held_out_logits(fits, {0, 1}))
+    assert len(fits._logits) == 1
+    assert np.abs(found[0][0] - found[1][0]).max() < 2e-3 and found[0][2] == found[1][2]
+
+
 def test_held_out_rows_never_trained_their_model(blocks):
     values, labels, plan = blocks
     fits = block_penalties.Fits([block_penalties.block_of(*one) for one in values.items()], labels, plan)

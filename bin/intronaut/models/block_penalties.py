@@ -25,6 +25,8 @@ TOLERANCE = 1e-6
 # a block is turned to its principal axes where it has this many times as many columns as rows
 WIDE = 1.2
 KEPT_MATRICES = 2
+# bytes of logits that are remembered; losses always are
+KEPT_LOGITS = 2 << 30
 
 
 @dataclass
@@ -63,7 +65,7 @@ class Fits:
     """The logits ``(n, sets)`` of every row by models without each set of folds, for any penalties of the blocks.
 
     The sets are those of :func:`intronaut.models.cross_validation.left_out_sets`. A setting is a tuple with the penalty
-    of each block, OFF where it is left out. What was fitted once is remembered.
+    of each block, OFF where it is left out. What was fitted once is remembered, up to KEPT_LOGITS bytes of it.
     """
 
     def __init__(self, blocks, labels, plan, *, weights=None, threads=1):
@@ -74,26 +76,36 @@ class Fits:
         if weights is not None:
             self.row_weights *= weights[:, None]
         self.weights = np.ones(len(labels)) if weights is None else weights
-        self._logits, self._losses, self._matrices, self._last = {}, {}, OrderedDict(), {}
+        self._logits, self._losses, self._matrices, self._last = OrderedDict(), {}, OrderedDict(), {}
 
     def logits(self, setting):
         """The logits ``(n, sets)`` at a setting."""
         if setting not in self._logits:
-            self._logits[setting] = self._fit(setting)
+            logits = self._fit(setting)
+            while self._logits and (len(self._logits) + 1) * logits.nbytes > KEPT_LOGITS:
+                self._logits.popitem(last=False)
+            self._logits[setting] = logits
+            # of every fold at once, so that nobody asks for these logits again but for the setting that is chosen
+            for outer in self.plan.outers:
+                self._losses[setting, outer] = self._inner_loss(logits, outer)
+        self._logits.move_to_end(setting)
         return self._logits[setting]
 
     def inner_loss(self, setting, outer):
         """Mean log loss of the training rows of ``outer`` by models that saw neither their fold nor ``outer``."""
         if (setting, outer) not in self._losses:
-            logits, total, weight = self.logits(setting), 0.0, 0.0
-            for fold in self.plan.held_out:
-                if fold != outer:
-                    rows = self.plan.fold == fold
-                    values = logits[rows, self.place[_without(outer, fold)]]
-                    total += float(self.weights[rows] @ log_losses(self.labels[rows], values))
-                    weight += float(self.weights[rows].sum())
-            self._losses[setting, outer] = total / weight
+            self.logits(setting)
         return self._losses[setting, outer]
+
+    def _inner_loss(self, logits, outer):
+        total = weight = 0.0
+        for fold in self.plan.held_out:
+            if fold != outer:
+                rows = self.plan.fold == fold
+                values = logits[rows, self.place[_without(outer, fold)]]
+                total += float(self.weights[rows] @ log_losses(self.labels[rows], values))
+                weight += float(self.weights[rows].sum())
+        return total / weight
 
     def _fit(self, setting):
         active = tuple(at for at, penalty in enumerate(setting) if penalty < OFF)
