@@ -10,7 +10,8 @@ Columns are taken in blocks: the architecture of the gene (length, rank, distanc
 sites, expression, and those of the features files. Every set of blocks is fitted on the same folds, each block with a
 penalty of its own that is chosen inside the training rows, so that blocks of ten and of 20,000 columns are treated
 equally. What a block adds is given alone (over nothing), last in (over all others) and as its Shapley value (the mean
-over all orders), in AUROC, average precision and deviance explained, all held out.
+over all orders), in AUROC, average precision and deviance explained, all held out; with --target level or counts, of
+measured levels of retention, in deviance explained.
 
 A block adds something where last_in's interval lies above 0. Shapley values divide the total among blocks that share
 what they know; they are no effects.
@@ -33,6 +34,7 @@ from intronaut.core.log import Log
 
 TOOL = "partition"
 MOST_BLOCKS = 6
+WORDS = {"auroc": "AUROC", "deviance": "deviance explained"}
 OUTPUTS = ("partition.tsv", "shared.tsv", "sets.tsv", "penalties.tsv", "partition.svg", "partition.json")
 
 
@@ -41,6 +43,10 @@ def make_parser():
     data = options.add_argument_group("input")
     data.add_argument("--features", nargs="+", default=[], metavar="[BLOCK=]H5AD", help="features files of embed_*")
     data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv of label_introns")
+    data.add_argument("--target", default="label", choices=("label", "level", "counts"), help="label; or the level of "
+                      "retention: psi with psi_n and psi_weight, or counts ir_reads of ir_total")  # fmt: skip
+    data.add_argument("--min-reads", type=positive_int, default=10, metavar="N", help="introns of fewer reads have no "
+                      "level")  # fmt: skip
     add_covariates_option(data)
     blocks = options.add_argument_group("blocks")
     blocks.add_argument("--blocks", default="block", metavar="COLUMN", help="column of the feature tables with a "
@@ -63,6 +69,8 @@ def main(argv):
     options = make_parser()
     args = options.parse_args(argv)
     log = Log(TOOL, args)
+    if args.target == "label":
+        refuse_without_effect(options, args, ["min_reads"], "with --target label")
     if args.sequential:
         refuse_without_effect(options, args, ["sampled"], "with --sequential")
     from intronaut.models import held_out
@@ -89,8 +97,12 @@ def read_inputs(args):
     from intronaut.io.joined_features import open_joined
     from intronaut.io.tables import read_labels
     from intronaut.models.design_matrix import join
+    from intronaut.models.fitting import level_rows
+    from intronaut.models.level import read_levels
 
     labels = read_labels(args.labels)
+    if args.target != "label":
+        labels, _ = level_rows(labels, read_levels(labels, args.target, args.labels), args.min_reads)
     if args.features:
         features = open_joined(args.features)
         return features, *join(features, labels)
@@ -158,29 +170,31 @@ def wanted_quantities(names, args):
 
 def values_of_sets(columns, features, rows, table, plan, quantities, args, log):
     """``({set: Evaluation}, penalties)``: the held-out evaluation of every set of blocks that is needed."""
+    from functools import partial
+
     import numpy as np
     import pandas as pd
 
-    from intronaut.models import held_out
     from intronaut.models.block_penalties import OFF
     from intronaut.stats import shares
 
-    names, labels = list(columns), table["label"].to_numpy()
+    names = list(columns)
     needed = {shares.EMPTY, frozenset(names)}
     needed |= set(shares.sets_of([one for kind in quantities.values() for one in kind.values()]))
     if not args.sequential:
         needed |= {frozenset(pair) for pair in pairs_of(names)}
-    predict = predictor(columns, features, rows, labels, plan, args)
+    target = target_of(args, table, plan, partial(predictor, columns, features, rows, plan, args))
+    predict = target.predict
     values, penalties = {}, []
     with log.progress(len(needed), "sets of blocks") as progress:
         for members in shares.sets_of([shares.Quantity(dict.fromkeys(needed, 1.0))]):
             if members:
                 logits, refitted, settings = predict(sorted(names.index(name) for name in members))
             else:
-                logits, settings = np.where(plan.judged, plan.prevalence_logits(labels), np.nan), {}
+                logits, settings = target.null_logits(), {}
                 refitted = np.tile(logits, (len(plan.held_out), 1))
             refitted = refitted if len(plan.held_out) > 1 else None
-            values[members] = held_out.evaluate_held_out(table, plan, logits, refitted, replicates=2, seed=args.seed)
+            values[members] = target.evaluate(logits, refitted)
             for outer, setting in settings.items():
                 chosen = {name: "off" if penalty == OFF else f"{penalty:g}" for name, penalty in
                           zip(names, setting, strict=True) if name in members}  # fmt: skip
@@ -189,8 +203,71 @@ def values_of_sets(columns, features, rows, table, plan, quantities, args, log):
     return values, pd.DataFrame(penalties).reindex(columns=["blocks", "fold", *names])
 
 
-def predictor(columns, features, rows, labels, plan, args):
+def target_of(args, table, plan, predictor_of):
+    """The Target of --target: labels, or levels with the weights that their reads call for."""
+    import numpy as np
+
+    from intronaut.models.level import FIRST_RHO, overdispersion, read_levels, read_weights
+
+    if args.target == "label":
+        labels = table["label"].to_numpy()
+        return Target(args, table, plan, labels, None, predictor_of(labels, None))
+    levels = read_levels(table, args.target, args.labels)
+    weights = np.ones(len(levels.y)) if levels.weights is None else levels.weights
+    if levels.weights is None and levels.counted:
+        # around the held-out predictions of all blocks; the same for all sets, so that their values compare
+        predict = predictor_of(levels.y, read_weights(levels.n, FIRST_RHO))
+        logits = predict(list(range(predict.n_blocks)))[0]
+        rows = np.isfinite(logits)
+        rho = overdispersion(levels.y[rows], levels.n[rows], 1 / (1 + np.exp(-logits[rows])))
+        weights = read_weights(levels.n, rho)
+    return Target(args, table, plan, levels.y, (levels, weights), predictor_of(levels.y, weights))
+
+
+class Target:
+    """What is predicted: ``y`` ``(n,)``, labels or levels; how sets of blocks predict it and are evaluated."""
+
+    def __init__(self, args, table, plan, y, levels, predict):
+        self.args, self.table, self.plan, self.y, self.levels, self.predict = args, table, plan, y, levels, predict
+
+    def null_logits(self):
+        """The log odds of the mean where each held-out row's model was trained; NaN elsewhere."""
+        import numpy as np
+
+        if self.levels is None:
+            return np.where(self.plan.judged, self.plan.prevalence_logits(self.y), np.nan)
+        logits = np.full(len(self.y), np.nan)
+        for outer in self.plan.outers:
+            rows = self.plan.trains(() if outer is None else {outer})
+            mean = np.average(self.y[rows], weights=self.levels[1][rows])
+            logits[self.plan.judged_by(outer)] = np.log(mean / (1 - mean))
+        return logits
+
+    def evaluate(self, logits, refitted):
+        """The Evaluation of held-out logits ``(n,)`` and refits ``(K, n)`` or None."""
+        from types import SimpleNamespace
+
+        from intronaut.models import held_out
+
+        if self.levels is None:
+            how = {"replicates": 2, "seed": self.args.seed}
+            return held_out.evaluate_held_out(self.table, self.plan, logits, refitted, **how)
+        found = SimpleNamespace(logits=logits, refitted=refitted)
+        return held_out.evaluate_held_out_levels(self.table, self.plan, found, *self.levels, self.args.seed)
+
+
+class Predictor:
     """A function from places of blocks to ``(logits, refitted, penalties of each fold)``."""
+
+    def __init__(self, work, n_blocks):
+        self.work, self.n_blocks = work, n_blocks
+
+    def __call__(self, members):
+        return self.work(members)
+
+
+def predictor(columns, features, rows, plan, args, y, weights):
+    """The Predictor of ``y`` with the weights of rows, or None for 1 each."""
     from functools import partial
 
     from intronaut.models import block_penalties
@@ -203,13 +280,13 @@ def predictor(columns, features, rows, labels, plan, args):
 
     values = {name: values_of(own) for name, own in columns.items()}
     if args.model == "lightgbm":
-        return partial(predict_by_trees, list(values.values()), labels, plan, args)
+        return Predictor(partial(predict_by_trees, list(values.values()), y, weights, plan, args), len(values))
     blocks = [block_penalties.block_of(name, own) for name, own in values.items()]
-    fits = block_penalties.Fits(blocks, labels, plan, threads=args.threads)
-    return partial(block_penalties.held_out_logits, fits)
+    fits = block_penalties.Fits(blocks, y, plan, weights=weights, threads=args.threads)
+    return Predictor(partial(block_penalties.held_out_logits, fits), len(values))
 
 
-def predict_by_trees(values, labels, plan, args, members):
+def predict_by_trees(values, y, weights, plan, args, members):
     """As :func:`predictor`, by boosted trees, which need no penalties."""
     import numpy as np
     import pandas as pd
@@ -219,8 +296,8 @@ def predict_by_trees(values, labels, plan, args, members):
 
     together = pd.DataFrame(np.hstack([values[at] for at in members]), copy=False)
     matrix = Matrix(extra=together, scale=Scale.identity(together.shape[1]), threads=args.threads)
-    found = lightgbm.cross_fit(matrix, labels, plan, threads=args.threads, seed=args.seed)
-    refitted = np.full((len(plan.held_out), len(labels)), np.nan) if found.refitted is None else found.refitted
+    found = lightgbm.cross_fit(matrix, y, plan, weights=weights, threads=args.threads, seed=args.seed)
+    refitted = np.full((len(plan.held_out), len(y)), np.nan) if found.refitted is None else found.refitted
     return found.logits, refitted, {}
 
 
@@ -278,10 +355,10 @@ class Report:
         import pandas as pd
 
         from intronaut.stats import shares
-        from intronaut.stats.partition import MEASURES, monte_carlo_error
+        from intronaut.stats.partition import measures_of, monte_carlo_error
 
         total, lines = shares.difference(self.whole, shares.EMPTY), []
-        for measure in MEASURES:
+        for measure in measures_of(self.args.target):
             whole = self.interval(total, measure)
             for name in [*self.names, "(all)"]:
                 line = {"measure": measure, "block": name, "columns": self.widths.get(name, sum(self.widths.values()))}
@@ -308,10 +385,10 @@ class Report:
         import pandas as pd
 
         from intronaut.stats import shares
-        from intronaut.stats.partition import MEASURES
+        from intronaut.stats.partition import measures_of
 
         lines = []
-        for measure in MEASURES:
+        for measure in measures_of(self.args.target):
             for first, second in pairs_of(self.names):
                 found = self.interval(shares.shared(first, second), measure)
                 lines.append({"measure": measure, "block_1": first, "block_2": second, "shared": found["value"],
@@ -322,29 +399,30 @@ class Report:
         """sets.tsv: the measures of the model of every set of blocks."""
         import pandas as pd
 
-        from intronaut.stats.partition import MEASURES, METRIC_OF
+        from intronaut.stats.partition import METRIC_OF, measures_of
 
         lines = []
         for members, evaluation in self.values.items():
             line = {"blocks": words(members, self.names)}
-            for measure in MEASURES:
+            for measure in measures_of(self.args.target):
                 found = evaluation.summary["metrics"][METRIC_OF[measure]]
                 line |= {measure: found["value"], f"{measure}_low": found["low"], f"{measure}_high": found["high"]}
             lines.append(line)
         return pd.DataFrame(lines)
 
     def sentences(self, table):
-        """The findings in AUROC, one sentence per block."""
-        rows = table[table["measure"] == "auroc"].set_index("block")
-        whole = rows.loc["(all)"]
-        found = [f"All {len(self.names)} blocks together: AUROC {0.5 + whole['shapley']:.3f}."]
+        """The findings in AUROC, of levels in deviance explained, one sentence per block."""
+        measure = table["measure"].iloc[0]
+        rows, word = table[table["measure"] == measure].set_index("block"), WORDS[measure]
+        total = (0.5 if measure == "auroc" else 0.0) + rows.loc["(all)", "shapley"]
+        found = [f"All {len(self.names)} blocks together: {word} {total:.3f}."]
         for name in self.names:
             row = rows.loc[name]
             verb = "adds to" if row["adds"] == "yes" else "is not shown to add to"
             low, high = row["last_in_low"], row["last_in_high"]
             range_words = "no interval" if low is None or low != low else f"95 % {low:+.3f} to {high:+.3f}"
             found.append(
-                f"{name} {verb} all other blocks: {row['last_in']:+.3f} AUROC last in ({range_words}), "
+                f"{name} {verb} all other blocks: {row['last_in']:+.3f} {word} last in ({range_words}), "
                 f"{row['alone']:+.3f} alone."
             )
         return found

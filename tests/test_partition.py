@@ -349,3 +349,31 @@ def test_fit_predict_and_explain_take_several_files(study, tmp_path):
     explain.main([str(word) for word in words])
     groups = pd.read_csv(tmp_path / "e" / "groups.tsv", sep="\t")
     assert set(groups["group"]) == {"chromatin", "two"}
+
+
+@pytest.mark.parametrize("columns", ["counts", "level"])
+def test_levels_are_partitioned_by_deviance(study, tmp_path, columns):
+    """Counts of reads whose share follows chromatin; the value of a set is fit's own D² where penalties agree."""
+    table = pd.read_csv(study / "labels.tsv", sep="\t", dtype=str, keep_default_na=False)
+    rng, values = np.random.default_rng(9), open_features(study / "f.h5ad").x[:]
+    n = rng.integers(12, 200, len(table))
+    p = expit(-1.5 + 0.8 * values[:, :4].sum(axis=1))
+    reads = rng.binomial(n, p)
+    if columns == "counts":
+        table["ir_reads"], table["ir_total"] = reads.astype(str), n.astype(str)
+    else:
+        table["psi"] = (reads / n).round(5).astype(str)
+    table.to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
+    words = ["--features", study / "f.h5ad", "--labels", tmp_path / "labels.tsv", "--blocks", "kind"]
+    words += ["--target", columns]
+    partition.main([str(word) for word in (*words, "-o", tmp_path / "p", "--threads", 1, "--quiet")])
+    rows = pd.read_csv(tmp_path / "p" / "partition.tsv", sep="\t")
+    assert set(rows["measure"]) == {"deviance"}
+    rows = rows.set_index("block")
+    total = rows.loc["(all)", "shapley"]
+    assert rows["shapley"].drop("(all)").sum() == pytest.approx(total, abs=1e-9)
+    assert rows.loc["chromatin", "adds"] == "yes" and rows.loc["chromatin", "last_in"] > 0.25
+    assert (rows.loc[["noise", "composition"], "adds"] == "no").all()
+    sets = pd.read_csv(tmp_path / "p" / "sets.tsv", sep="\t").set_index("blocks")
+    assert sets.loc["(none)", "deviance"] == pytest.approx(0, abs=1e-6)
+    assert "deviance explained" in json.loads((tmp_path / "p" / "partition.json").read_text())["sentences"][0]

@@ -26,12 +26,13 @@ def partition_figure(table, quantities):
 
     stacked = "shapley" if "shapley" in quantities else "sequential"
     order = [name for name in ("alone", "shapley", "last_in", "sequential") if name in quantities]
+    shown = [measure for measure in SHOWN if (table["measure"] == measure).any()]
     blocks = [name for name in table["block"].unique() if name != "(all)"]
     figure, axes = plt.subplots(
-        len(SHOWN), 1 + len(order), figsize=(3.0 + 2.2 * len(order), len(SHOWN) * (1.1 + 0.28 * len(blocks))),
+        len(shown), 1 + len(order), figsize=(3.0 + 2.2 * len(order), len(shown) * (1.1 + 0.28 * len(blocks))),
         squeeze=False, layout="constrained", width_ratios=[1.1, *[1.4] * len(order)],
     )  # fmt: skip
-    for line, measure in zip(axes, SHOWN, strict=True):
+    for line, measure in zip(axes, shown, strict=True):
         rows = table[table["measure"] == measure].set_index("block")
         _stack(line[0], rows, blocks, stacked, WORDS[measure])
         for panel, what in zip(line[1:], order, strict=True):

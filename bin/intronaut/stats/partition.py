@@ -8,7 +8,11 @@ from intronaut.stats.jackknife import Resampled
 from intronaut.stats.shares import in_order
 
 METRIC_OF = {"auroc": "auroc", "average_precision": "average_precision", "deviance": "deviance_explained"}
-MEASURES = tuple(METRIC_OF)
+
+
+def measures_of(target):
+    """The keys of METRIC_OF that a partition of labels, or of levels of retention, is given in."""
+    return tuple(METRIC_OF) if target == "label" else ("deviance",)
 
 
 def combined(quantity, values):
@@ -31,7 +35,7 @@ def _sum(one, other):
 
 
 def interval(quantity, values, measure):
-    """``{value, low, high, se …}`` of a quantity in one of MEASURES."""
+    """``{value, low, high, se …}`` of a quantity in one of the measures METRIC_OF."""
     metric = METRIC_OF[measure]
     value = quantity.of({members: float(one.point[metric]) for members, one in values.items()})
     return combined(quantity, values).interval(metric, value)
