@@ -3,6 +3,7 @@
 import json
 import random
 
+import numpy as np
 import pytest
 
 import embed_kmers
@@ -20,6 +21,7 @@ from random_genomes import write_fasta
 from simulated_introns import write_features
 
 N = 40
+ARGS = ("--anchor", "donor", "--length", "60")
 CUT = {"anchor": "donor", "length": 60, "strand": "aware", "edge": "pad"}
 
 
@@ -109,3 +111,26 @@ def test_a_model_of_two_anchors_takes_windows_of_one():
         refuse_different_cut(record.provenance(), {"window": {"anchor": "centre"}}, "w.fa")
     with pytest.raises(UsageError, match="length was 9, is 10"):
         refuse_different_options(model, {"anchor": "donor", "length": 10})
+
+
+def test_features_of_several_files_are_compared_block_by_block(study):
+    embedded("again.h5ad")
+    names = list(open_features("f.h5ad").obs.index)
+    values = random.Random(1)
+    own = [[values.random() for _ in range(3)] for _ in names]
+    write_features(study / "own.h5ad", names, np.array(own), provenance={"tool": "mine", "window": CUT})
+    fit.main(["--features", "f.h5ad", "own=own.h5ad", "--labels", "labels.tsv", "-o", "both", "--bootstrap", "20",
+              "--c-values", "0.1", "--threads", "1", "--quiet"])  # fmt: skip
+    fetch_sequences.main(["labels.tsv", "--fasta", "genome.fa", "-o", "w.fa", *ARGS, "--quiet"])
+    text = (study / "w.fa").read_text()
+    (study / "w.fa").write_text(text[: text.index(">i30")])
+    embed_kmers.main(["w.fa", "--k", "2", "-o", "fewer.h5ad", "--quiet"])
+    args = ["--model", "both", "-o", "p.tsv", "--threads", "1", "--quiet", "--features"]
+    predict.main([*args, "fewer.h5ad", "own=own.h5ad"])
+    assert len((study / "p.tsv").read_text().splitlines()) == 31
+    embedded("other.h5ad", anchor="acceptor")
+    with pytest.raises(BadData, match="window anchor was 'donor', is 'acceptor'"):
+        predict.main([*args, "other.h5ad", "own=own.h5ad"])
+    write_features(study / "own.h5ad", names, np.array(own), provenance={"tool": "mine", "window": CUT, "k": 3})
+    with pytest.raises(BadData, match="own k was None, is 3"):
+        predict.main([*args, "fewer.h5ad", "own=own.h5ad"])

@@ -178,13 +178,7 @@ def matching_columns(notes, features, log=None, folder=None):
         BadData: columns that are not there, or were made with other weights or options, or of windows that were cut
             otherwise than the model's or have another length than all of those that it learnt from.
     """
-    both = (notes["features"], features.provenance)
-    was, now = ({key: made[key] for key in made if key not in NOT_MEANING} for made in both)
-    differing = sorted(key for key in was.keys() | now.keys() if was.get(key) != now.get(key))
-    if was and now and differing:
-        told = "; ".join(f"{key} was {was.get(key)!r}, is {now.get(key)!r}" for key in differing)
-        raise BadData(f"{features.path}: not made as the features of the model: {told}")
-    warnings = refuse_different_cut(*both, features.path)
+    warnings = refuse_other_making(notes["features"], features)
     refuse_other_lengths(notes, features)
     for text in warnings if log and features.obs is not None else ():
         log.warn(text)
@@ -203,6 +197,39 @@ def matching_columns(notes, features, log=None, folder=None):
         f"{features.path}: its {len(wanted)} feature names are not the {notes['n_features']} the model was fitted on; "
         "make the features with the same tool, release and options"
     )
+
+
+def refuse_other_making(model, features):
+    """Raise BadData for features made otherwise than the model's, or of windows that were cut otherwise.
+
+    Features of several files are compared block by block. Returns warnings, as
+    :func:`intronaut.io.window_cut.refuse_different_cut` does.
+    """
+    was, now = (_by_block(provenance) for provenance in (model, features.provenance))
+    meaning_was, meaning_now = ({key: value for block in blocks.values() for key, value in block["meaning"].items()}
+                                for blocks in (was, now))  # fmt: skip
+    keys = sorted(meaning_was.keys() | meaning_now.keys())
+    differing = [key for key in keys if meaning_was.get(key) != meaning_now.get(key)]
+    if meaning_was and meaning_now and differing:
+        told = "; ".join(f"{key} was {meaning_was.get(key)!r}, is {meaning_now.get(key)!r}" for key in differing)
+        raise BadData(f"{features.path}: not made as the features of the model: {told}")
+    warnings = []
+    for block, made in was.items():
+        warnings += refuse_different_cut(made["provenance"], now.get(block, {"provenance": {}})["provenance"],
+                                         features.path)  # fmt: skip
+    return list(dict.fromkeys(warnings))
+
+
+def _by_block(provenance):
+    """The provenance of each features file, and what it says of its columns, under keys that begin with the block."""
+    blocks = provenance.get("blocks") or {"": provenance}
+    return {
+        block: {
+            "provenance": one,
+            "meaning": {f"{block} {key}".strip(): value for key, value in one.items() if key not in NOT_MEANING},
+        }
+        for block, one in blocks.items()
+    }
 
 
 def fitted_names(folder):
