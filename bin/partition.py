@@ -176,6 +176,7 @@ def values_of_sets(columns, features, rows, table, plan, quantities, args, log):
     import pandas as pd
 
     from intronaut.models.block_penalties import OFF
+    from intronaut.models.block_targets import predictor, target_of
     from intronaut.stats import shares
 
     names = list(columns)
@@ -201,104 +202,6 @@ def values_of_sets(columns, features, rows, table, plan, quantities, args, log):
                 penalties.append({"blocks": words(members, names), "fold": outer, **chosen})
             progress.add(1)
     return values, pd.DataFrame(penalties).reindex(columns=["blocks", "fold", *names])
-
-
-def target_of(args, table, plan, predictor_of):
-    """The Target of --target: labels, or levels with the weights that their reads call for."""
-    import numpy as np
-
-    from intronaut.models.level import FIRST_RHO, overdispersion, read_levels, read_weights
-
-    if args.target == "label":
-        labels = table["label"].to_numpy()
-        return Target(args, table, plan, labels, None, predictor_of(labels, None))
-    levels = read_levels(table, args.target, args.labels)
-    weights = np.ones(len(levels.y)) if levels.weights is None else levels.weights
-    if levels.weights is None and levels.counted:
-        # around the held-out predictions of all blocks; the same for all sets, so that their values compare
-        predict = predictor_of(levels.y, read_weights(levels.n, FIRST_RHO))
-        logits = predict(list(range(predict.n_blocks)))[0]
-        rows = np.isfinite(logits)
-        rho = overdispersion(levels.y[rows], levels.n[rows], 1 / (1 + np.exp(-logits[rows])))
-        weights = read_weights(levels.n, rho)
-    return Target(args, table, plan, levels.y, (levels, weights), predictor_of(levels.y, weights))
-
-
-class Target:
-    """What is predicted: ``y`` ``(n,)``, labels or levels; how sets of blocks predict it and are evaluated."""
-
-    def __init__(self, args, table, plan, y, levels, predict):
-        self.args, self.table, self.plan, self.y, self.levels, self.predict = args, table, plan, y, levels, predict
-
-    def null_logits(self):
-        """The log odds of the mean where each held-out row's model was trained; NaN elsewhere."""
-        import numpy as np
-
-        if self.levels is None:
-            return np.where(self.plan.judged, self.plan.prevalence_logits(self.y), np.nan)
-        logits = np.full(len(self.y), np.nan)
-        for outer in self.plan.outers:
-            rows = self.plan.trains(() if outer is None else {outer})
-            mean = np.average(self.y[rows], weights=self.levels[1][rows])
-            logits[self.plan.judged_by(outer)] = np.log(mean / (1 - mean))
-        return logits
-
-    def evaluate(self, logits, refitted):
-        """The Evaluation of held-out logits ``(n,)`` and refits ``(K, n)`` or None."""
-        from types import SimpleNamespace
-
-        from intronaut.models import held_out
-
-        if self.levels is None:
-            how = {"replicates": 2, "seed": self.args.seed}
-            return held_out.evaluate_held_out(self.table, self.plan, logits, refitted, **how)
-        found = SimpleNamespace(logits=logits, refitted=refitted)
-        return held_out.evaluate_held_out_levels(self.table, self.plan, found, *self.levels, self.args.seed)
-
-
-class Predictor:
-    """A function from places of blocks to ``(logits, refitted, penalties of each fold)``."""
-
-    def __init__(self, work, n_blocks):
-        self.work, self.n_blocks = work, n_blocks
-
-    def __call__(self, members):
-        return self.work(members)
-
-
-def predictor(columns, features, rows, plan, args, y, weights):
-    """The Predictor of ``y`` with the weights of rows, or None for 1 each."""
-    from functools import partial
-
-    from intronaut.models import block_penalties
-    from intronaut.models.design_matrix import Matrix
-
-    def values_of(own):
-        of_features = not hasattr(own, "columns")
-        parts = (features, rows, own) if of_features else (None, None, None, own)
-        return Matrix(*parts, known=plan.known, threads=args.threads).values()
-
-    values = {name: values_of(own) for name, own in columns.items()}
-    if args.model == "lightgbm":
-        return Predictor(partial(predict_by_trees, list(values.values()), y, weights, plan, args), len(values))
-    blocks = [block_penalties.block_of(name, own) for name, own in values.items()]
-    fits = block_penalties.Fits(blocks, y, plan, weights=weights, threads=args.threads)
-    return Predictor(partial(block_penalties.held_out_logits, fits), len(values))
-
-
-def predict_by_trees(values, y, weights, plan, args, members):
-    """As :func:`predictor`, by boosted trees, which need no penalties."""
-    import numpy as np
-    import pandas as pd
-
-    from intronaut.models import lightgbm
-    from intronaut.models.design_matrix import Matrix, Scale
-
-    together = pd.DataFrame(np.hstack([values[at] for at in members]), copy=False)
-    matrix = Matrix(extra=together, scale=Scale.identity(together.shape[1]), threads=args.threads)
-    found = lightgbm.cross_fit(matrix, y, plan, weights=weights, threads=args.threads, seed=args.seed)
-    refitted = np.full((len(plan.held_out), len(y)), np.nan) if found.refitted is None else found.refitted
-    return found.logits, refitted, {}
 
 
 def pairs_of(names):
