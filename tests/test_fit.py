@@ -190,10 +190,13 @@ def test_penalties_and_tolerances_that_are_no_numbers_are_refused(tool, option, 
 
 
 def test_a_feature_that_is_not_finite_is_named(tool, tmp_path, study):
-    import h5py
+    import anndata
 
-    with h5py.File(tmp_path / "f.h5ad", "r+") as file:
-        file["X"][7, 3] = np.nan
+    table, values = study
+    values[7, 3] = np.nan
+    # a matrix of the user's own, which has no digests
+    obs, var = (pd.DataFrame(index=list(names)) for names in (table["name"], [f"f{j}" for j in range(12)]))
+    anndata.AnnData(values, obs, var).write_h5ad(tmp_path / "f.h5ad")
     assert "i7: f3 is not a finite number" in tool("fit", *FIT, code=65).stderr
 
 
