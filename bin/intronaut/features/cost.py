@@ -35,11 +35,12 @@ class Stopwatch:
 
 def joined_costs(costs: list[dict | None]) -> dict | None:
     """The cost of the shards of one input together: seconds and windows add up; None where one of them is not known."""
-    if not all(costs):
+    known = [cost for cost in costs if cost]
+    if len(known) < len(costs):
         return None
-    devices = sorted({cost["device"] for cost in costs})
-    sums = {name: sum(cost[name] for cost in costs) for name in ("seconds", "windows")}
-    largest = {"peak_bytes": max(cost["peak_bytes"] for cost in costs)}
-    return costs[0] | {"seconds": round(sums["seconds"], 3), "windows": sums["windows"]} | largest | {
+    devices = sorted({cost["device"] for cost in known})
+    sums = {name: sum(cost[name] for cost in known) for name in ("seconds", "windows")}
+    largest = {"peak_bytes": max(cost["peak_bytes"] for cost in known)}
+    return known[0] | {"seconds": round(sums["seconds"], 3), "windows": sums["windows"]} | largest | {
         "device": ", ".join(devices)
     }  # fmt: skip
