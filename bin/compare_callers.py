@@ -20,7 +20,7 @@ import json
 
 from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import BadData
-from intronaut.core.files import whole_file
+from intronaut.core.files import named_after, published_together, refuse_unwritten_format, whole_file
 from intronaut.core.log import Log
 
 TOOL = "compare_callers"
@@ -31,14 +31,17 @@ def make_parser():
     parser.add_argument("calls", metavar="CALLS", help="what label_introns writes with --calls-table")
     add = parser.add_argument_group("output").add_argument
     add("-o", "--output", default="agreement.tsv", metavar="FILE", help="every two callers")
-    add("--summary", default="agreement.json", metavar="FILE", help="all callers together")
-    add("--figure", default="agreement.svg", metavar="FILE", help="the matrix drawn")
+    add("--summary", metavar="FILE", help="all callers together [agreement.json beside --output, named after it]")
+    add("--figure", metavar="FILE", help="the matrix drawn [agreement.svg beside --output, named after it]")
     add_run_options(parser)
     return parser
 
 
 def main(argv):
     args = make_parser().parse_args(argv)
+    refuse_unwritten_format(args.output)
+    args.summary = args.summary or named_after(args.output, "agreement", "agreement.json")
+    args.figure = args.figure or named_after(args.output, "agreement", "agreement.svg")
     log = Log(TOOL, args)
     from intronaut.io.tables import write_table
 
@@ -54,11 +57,12 @@ def main(argv):
         "fleiss_kappa": fleiss_kappa(complete.to_numpy()),
         "introns_by_callers_that_call_them_retained": n_retained.value_counts().sort_index().to_dict(),
     }
-    draw(labels.columns, table, args.figure)
-    with whole_file(args.summary) as handle:
-        json.dump(summary, handle, indent=2)
-        handle.write("\n")
-    write_table(args.output, table)
+    with published_together():
+        draw(labels.columns, table, args.figure)
+        with whole_file(args.summary) as handle:
+            json.dump(summary, handle, indent=2)
+            handle.write("\n")
+        write_table(args.output, table)
     kappa = "NA" if summary["fleiss_kappa"] is None else f"{summary['fleiss_kappa']:.3f}"
     log.note(f"{labels.shape[1]} callers, Fleiss' kappa {kappa} over {len(complete):,} introns that all label")
 

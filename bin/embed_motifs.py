@@ -75,12 +75,16 @@ def embed(path, args):
     from intronaut.io.fasta import read_windows
     from intronaut.io.h5ad import FeatureWriter
     from intronaut.io.window_cut import obs_and_cut
-    from intronaut.motifs.pwm import jaspar_motifs, read_motifs, refuse_forward_windows, strands_of
+    from intronaut.motifs.motif_files import read_motifs
+    from intronaut.motifs.pwm import jaspar_motifs, refuse_forward_windows, strands_of
     from intronaut.motifs.trap import Scanner, feature_table
 
     log, watch = Log(PROG, args), Stopwatch()
     obs, cut = obs_and_cut(read_windows(path))
-    motifs = read_motifs(args.motifs) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)
+    left_out = []
+    motifs = read_motifs(args.motifs, left_out) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)
+    if left_out:
+        log.warn(f"{args.motifs}: {len(left_out)} motifs have no matrix and are left out, first {left_out[0]}")
     strands = strands_of(motifs, args.strands)
     refuse_forward_windows(strands, cut)
     # features of both strands say nothing of it, as those of earlier versions

@@ -139,7 +139,8 @@ def check_options(parser, args):
 def find(path, args, log):
     """Read the windows, scan and test them, and write the folder."""
     from intronaut.io.covariates import read_covariates, with_missing_marks
-    from intronaut.motifs.pwm import jaspar_motifs, read_motifs
+    from intronaut.motifs.motif_files import read_motifs
+    from intronaut.motifs.pwm import jaspar_motifs
     from intronaut.motifs.seqlets import WindowAttributions
     from intronaut.motifs.windows import read_study
 
@@ -152,7 +153,10 @@ def find(path, args, log):
               "covariates": list(study.of_the_user)}  # fmt: skip
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in study.left_out.items() if n) or "none"
     log.note(f"{n_retained:,} retained and {counts['n_spliced']:,} spliced windows; left out: {reasons}")
-    motifs = read_motifs(args.motifs) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)
+    left_out = []
+    motifs = read_motifs(args.motifs, left_out) if args.motifs else jaspar_motifs(args.jaspar_release, args.tax_group)
+    if left_out:
+        log.warn(f"{args.motifs}: {len(left_out)} motifs have no matrix and are left out, first {left_out[0]}")
     attributions = WindowAttributions(args.attributions, study.windows) if args.attributions else None
     with whole_folder(args.output, FILES) as folder:
         work = as_paper if args.preset else tested

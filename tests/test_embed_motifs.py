@@ -4,6 +4,7 @@ import gzip
 import io
 import math
 import random
+import re
 
 import anndata
 import numpy as np
@@ -13,7 +14,8 @@ from Bio.Seq import Seq
 
 import embed_motifs
 from intronaut.core.errors import BadData, ToolError, UsageError
-from intronaut.motifs.pwm import Motif, jaspar_motifs, log_odds, read_motifs
+from intronaut.motifs.motif_files import read_motifs
+from intronaut.motifs.pwm import Motif, jaspar_motifs, log_odds
 from intronaut.motifs.trap import Scanner
 from random_genomes import random_genome
 
@@ -193,7 +195,9 @@ def test_meme_and_jaspar_formats_are_read_alike(tmp_path, meme):
         (MEME.replace(" 0.01 0.97 0.01 0.01", " 0.01 0.97 0.01"), "line 10: expected four probabilities"),
         (MEME.replace("0.40 0.10", "0.40 x"), "line 11: expected four probabilities"),
         (MEME.replace("w= 2", "w= 3"), "ends within motif M2.1"),
-        (MEME.replace("w= 3", ""), "line 8: a matrix needs"),
+        (MEME.replace("w= 3", "w= 0"), "line 8: a matrix needs"),
+        (">M1 X\nA [1 2]\nC [1 2]\nG [1]\nT [1 2]\n", "not in JASPAR format"),
+        (">ACG\tX\t5.1\n0.1\t0.2\t0.3\n", "line 2: expected four probabilities"),
         (MEME.replace("MOTIF M1.1 M1.1.FOX\n", ""), "line 7: a matrix needs"),
         (MEME.replace("M2.1", "M1.1"), "motif M1.1 occurs twice"),
         (MEME.replace("0 0 1 0", "0 0 0 0"), "M2.1 has a position without a distribution"),
@@ -284,3 +288,39 @@ def test_motif_of_one_position():
     motif = Motif("M", "M", np.array([[3.0, 1, 0, 0]]))
     best, _ = Scanner([motif], 1.0, UNIFORM).scan("CC")
     assert best[0] == pytest.approx(math.log2(1.25 / 5 / 0.25), abs=1e-5)
+
+
+HOMER = ">ACGT\tAP-1(bZIP)/ThioMac-PU.1-ChIP-Seq(GSE21512)/Homer\t6.049537\t-1782.9\t0\n"
+HOMER += "0.419\t0.275\t0.277\t0.028\n0.001\t0.001\t0.001\t0.997\n"
+HOMER += ">GT\tAR-halfsite(NR)/x/Homer\t5.1\n0.25\t0.25\t0.25\t0.25\n"
+
+
+def test_homer_motifs_are_read(tmp_path):
+    (tmp_path / "known.motifs").write_text(HOMER)
+    first, second = read_motifs(tmp_path / "known.motifs")
+    assert (first.tf, second.tf) == ("AP-1", "AR-halfsite")
+    assert first.motif_id == "AP-1(bZIP)/ThioMac-PU.1-ChIP-Seq(GSE21512)/Homer"
+    shares = first.counts / first.counts.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(shares, [[0.419, 0.275, 0.277, 0.028], [0.001, 0.001, 0.001, 0.997]], atol=1e-3)
+
+
+def test_meme_without_widths_reads_the_rows_that_are_there(tmp_path):
+    (tmp_path / "with.meme").write_text(MEME)
+    (tmp_path / "without.meme").write_text(re.sub(r"w= \d+", "", MEME))
+    pairs = zip(*(read_motifs(tmp_path / name) for name in ("with.meme", "without.meme")), strict=True)
+    assert all((one.counts == other.counts).all() and one.motif_id == other.motif_id for one, other in pairs)
+
+
+def test_motif_of_rna_is_read_as_dna(tmp_path):
+    (tmp_path / "rna.meme").write_text(MEME.replace("ALPHABET= ACGT", "ALPHABET= ACGU"))
+    (tmp_path / "dna.meme").write_text(MEME)
+    rna, dna = (read_motifs(tmp_path / f"{kind}.meme") for kind in ("rna", "dna"))
+    assert [motif.counts.tolist() for motif in rna] == [motif.counts.tolist() for motif in dna]
+
+
+def test_motif_without_a_matrix_is_counted(tmp_path):
+    (tmp_path / "x.meme").write_text(MEME + "\nMOTIF M9 nothing\n")
+    left_out = []
+    assert len(read_motifs(tmp_path / "x.meme", left_out)) == 2 and left_out == ["M9"]
+    with pytest.raises(BadData, match="M9 has no matrix"):
+        read_motifs(tmp_path / "x.meme")

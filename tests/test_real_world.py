@@ -5,12 +5,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import label_introns
 from conftest import run_tool
 from intronaut.core.errors import BadData, ToolError
+from intronaut.io.h5ad import open_features
 from intronaut.io.tables import read_labels
 
 CASES = Path(__file__).parent / "data" / "real_world"
@@ -322,3 +324,101 @@ def test_54_table_lacking_a_column_is_refused_by_its_name(case, name):
     message = str(refusal.value)
     # a table that is not known any more says which columns it has; any other which one it lacks
     assert "no caller's table that is known" in message or (column in message and "lacks" in message)
+
+
+SCORES = ["--fasta", "base/g.fa.gz", "--introns", "base/labels.tsv", "--model", "base/model", "--anchor", "donor"]
+SCORES += ["--length", 200, "--null", 5, "-o", "s.tsv", "--summary", "s.json"]
+
+
+def score(run, vcf, *args, code=0, out="o.vcf"):
+    shutil.copytree(CASES / "base", run.folder / "base", dirs_exist_ok=True)
+    return run_tool("score_variants", vcf, *SCORES, "--vcf", out, *args, cwd=run.folder, code=code)
+
+
+def test_23_structural_variants_with_an_unknown_reference(case):
+    run = case("23")
+    score(run, "sv.vcf")
+    summary = json.loads((run.folder / "s.json").read_text())
+    assert summary["scored"] == 1 and summary["left_out"] == {"breakend": 1, "symbolic allele": 2}
+
+
+def test_26_variant_beyond_its_chromosome(case):
+    run = case("26")
+    refusal = score(run, "b.vcf", code=65).stderr
+    assert "line 3" in refusal and "6,003 bases" in refusal and not (run.folder / "s.tsv").exists()
+    score(run, "b.vcf", "--ref-mismatch", "skip")
+    left_out = json.loads((run.folder / "s.json").read_text())["left_out"]
+    assert left_out == {"REF is not in the genome": 1, "chromosome is not in the genome": 1}
+
+
+def test_27_vcf_with_scores_of_an_earlier_run(case):
+    run = case("27")
+    score(run, "in.vcf", out="one.vcf")
+    assert "has INTRONAUT_ scores already" in score(run, "one.vcf", code=65, out="two.vcf").stderr
+    assert not (run.folder / "two.vcf").exists()
+
+
+def fit_features(run, *args, code=0):
+    shutil.copytree(CASES / "base", run.folder / "base", dirs_exist_ok=True)
+    options = ["--features", "f.h5ad", "--labels", "base/labels.tsv", "-o", "model"]
+    return run_tool("fit", *options, *args, cwd=run.folder, code=code)
+
+
+def test_28_feature_names_of_any_letters_are_kept_whole(case):
+    import anndata
+
+    run = case("28b")
+    fit_features(run)
+    names = set(anndata.read_h5ad(run.folder / "f.h5ad").var_names)
+    table = pd.read_csv(
+        run.folder / "model" / "coefficients.tsv", sep="\t", dtype=str, keep_default_na=False, quoting=3
+    )
+    assert "" in names and max(map(len, names)) >= 200
+    assert set(table["feature"]) == names
+
+
+def test_29_sparse_matrix_is_read(case):
+    import anndata
+
+    run = case("29")
+    values = [block for _, block in open_features(run.folder / "f.h5ad").row_blocks()]
+    np.testing.assert_array_equal(np.concatenate(values), anndata.read_h5ad(run.folder / "f.h5ad").X.toarray())
+
+
+def test_30_whole_numbers_and_nullable_columns_are_read(case):
+    import anndata
+
+    run = case("30")
+    found, expected = open_features(run.folder / "f.h5ad"), anndata.read_h5ad(run.folder / "f.h5ad")
+    np.testing.assert_array_equal(np.concatenate([block for _, block in found.row_blocks()]), expected.X)
+    assert list(found.obs.index) == list(expected.obs_names) and list(found.obs) == list(expected.obs)
+
+
+def test_31_names_that_occur_twice_are_refused(case):
+    with pytest.raises(BadData, match=r"more than one row is named 'bg0:2000-2300:\+'"):
+        open_features(case("31").folder / "f.h5ad")
+
+
+def test_37_contig_names_with_colons_stars_and_pipes(case):
+    run = case("37")
+    options = ["--calls-base", 0, "--calls-value", "psi", "--calls-threshold", 0.1, "--window", 600, "--folds", 3]
+    table = run.label("a.gtf", "--calls", "calls.tsv", *options)
+    assert table["label"].value_counts().to_dict() == {1: 4, 0: 4}
+    assert {"HLA-A*01:01:01:01", "ScY_1;HRSCAF=2", "c|1", "contig=7,x"} <= set(table["chrom"])
+    windows = ["--fasta", "g.fa.gz", "--anchor", "donor", "--length", 100, "-o", "w.fa.gz"]
+    run_tool("fetch_sequences", "labels.tsv", *windows, cwd=run.folder)
+    run_tool("embed_kmers", "w.fa.gz", "--k", 2, "-o", "k.h5ad", cwd=run.folder)
+    fitted = ["--features", "k.h5ad", "--labels", "labels.tsv", "--folds", 3, "-o", "model"]
+    run_tool("fit", *fitted, cwd=run.folder)
+    (run.folder / "v.vcf").write_text(
+        "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        f"HLA-A*01:01:01:01\t2005\t.\t{_base(run, 2004)}\t{'C' if _base(run, 2004) != 'C' else 'A'}\t.\t.\t.\n"
+    )
+    scored = ["--fasta", "g.fa.gz", "--introns", "labels.tsv", "--model", "model", "--anchor", "donor", "--length", 100]
+    run_tool("score_variants", "v.vcf", *scored, "--null", 3, "-o", "s.tsv", cwd=run.folder)
+    assert pd.read_csv(run.folder / "s.tsv", sep="\t")["name"].tolist() == ["HLA-A*01:01:01:01:2000-2300:+"]
+
+
+def _base(run, at):
+    """The base at ``at``, from 0, of the first contig."""
+    return "".join(gzip.open(run.folder / "g.fa.gz", "rt").read().split(">")[1].splitlines()[1:])[at]

@@ -7,7 +7,8 @@ import embed_motifs
 from intronaut.core.dna import base_codes, reverse_complement
 from intronaut.core.errors import BadData
 from intronaut.io.h5ad import open_features
-from intronaut.motifs.pwm import log_odds, read_motifs, strands_of
+from intronaut.motifs.motif_files import read_motifs
+from intronaut.motifs.pwm import log_odds, strands_of
 from intronaut.motifs.sites import SiteScanner, base_frequencies, survival
 from intronaut.motifs.trap import Scanner
 

@@ -211,7 +211,10 @@ def _number(text):
 
 def run(main, prog):
     """Run ``main(argv)`` as a program: map every expected failure to one line and its exit code."""
-    signal.signal(signal.SIGTERM, _raise_terminated)
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(name) is not signal.SIG_IGN:  # nohup wants the program to go on
+            signal.signal(name, _raise_terminated)
+    sys.unraisablehook = _raise_again
     try:
         code = main(sys.argv[1:]) or 0
         if sys.stdout:
@@ -225,8 +228,8 @@ def run(main, prog):
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         code = 130
-    except Terminated:
-        code = 143
+    except Terminated as stopped:
+        code = 128 + stopped.args[0]
     except ModuleNotFoundError as problem:
         advice = "use `pip install 'intronaut[torch]'`, the environment of `make`, or an image"
         print(f"{prog}: error: Python package {problem.name} is not installed; {advice}", file=sys.stderr)
@@ -250,7 +253,17 @@ def _forget_stdout():
 
 
 def _raise_terminated(signum, frame):
-    raise Terminated
+    raise Terminated(signum)
+
+
+def _raise_again(unraisable):
+    """Send a signal again that came while a destructor ran, where Python passes over exceptions."""
+    if isinstance(unraisable.exc_value, Terminated):
+        os.kill(os.getpid(), unraisable.exc_value.args[0])
+    elif isinstance(unraisable.exc_value, KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _os_error_code(problem):

@@ -40,7 +40,7 @@ class TryAgain(ToolError):
 
 
 class Terminated(BaseException):
-    """SIGTERM, raised as an exception so that half-written outputs are removed."""
+    """SIGTERM or SIGHUP (its number), raised as an exception so that half-written outputs are removed."""
 
 
 class Problems:

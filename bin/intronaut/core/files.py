@@ -1,19 +1,22 @@
 """Outputs that appear whole or not at all, and inputs that can be read."""
 
 import contextlib
+import ctypes
 import hashlib
 import io
 import json
 import os
+import secrets
 import shutil
 import stat
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from intronaut.core.errors import CannotWrite, MissingInput, UsageError
 
+# of linux/fcntl.h and linux/fs.h
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 # names of tables that hold no text
 _UNWRITTEN = {".parquet", ".feather", ".arrow", ".xlsx", ".xls", ".rds", ".npz"}
 # (part, final) of whole outputs that wait for the others of their published_together, innermost last
@@ -172,21 +175,18 @@ def whole_folder(path, stale=()):
     tool may write, so that no file of an earlier run stands beside those of this one.
     """
     path = Path(path)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-        # mkdtemp makes it private; the finished folder follows the user's umask like any other output
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(0o777 & ~umask)
-    except OSError as problem:
-        raise CannotWrite(f"{path}: cannot write: {problem.strerror}") from problem
-    try:
+        part.mkdir()
         yield part
-        if path.is_dir():
+        if not path.is_dir():
+            part.replace(path)
+        elif path.resolve() == Path.cwd():
             _move_into(part, path, stale)
         else:
-            part.replace(path)
+            _keep_others(part, path, stale)
+            _exchange(part, path.resolve())
     except BrokenPipeError:
         raise
     except OSError as problem:
@@ -195,7 +195,43 @@ def whole_folder(path, stale=()):
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _move_into(part, folder, stale):
+def _keep_others(part: Path, folder: Path, stale: Sequence[str]) -> None:
+    """Link into ``part`` what ``folder`` holds beside what is written anew."""
+    old = {item for pattern in stale for item in folder.glob(pattern)}
+
+    def outdated(parent: str, names: list[str]) -> list[str]:
+        return [name for name in names if Path(parent) / name in old]
+
+    for item in folder.iterdir():
+        target = part / item.name
+        if item in old or os.path.lexists(target):
+            continue
+        if item.is_dir() and not item.is_symlink():
+            shutil.copytree(item, target, symlinks=True, ignore=outdated, copy_function=_link)
+        else:
+            _link(item, target)
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # a file system without links
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _exchange(part: Path, folder: Path) -> None:
+    """Give ``part`` the name of ``folder``, and ``folder`` that of ``part``; in one step where the system can."""
+    with contextlib.suppress(AttributeError):
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+        if renameat2(_AT_FDCWD, os.fsencode(part.resolve()), _AT_FDCWD, os.fsencode(folder), _RENAME_EXCHANGE) == 0:
+            return
+    old = part.with_suffix(".old")
+    folder.rename(old)
+    part.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _move_into(part: Path, folder: Path, stale: Sequence[str]) -> None:
     for old in [item for pattern in stale for item in folder.glob(pattern)]:
         _remove(old)
     for item in part.iterdir():

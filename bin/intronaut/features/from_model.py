@@ -78,13 +78,14 @@ def _kmers(made, files, threads, device, log):
 def _motifs(made, files, threads, device, log):
     from threadpoolctl import threadpool_limits
 
-    from intronaut.motifs.pwm import jaspar_motifs, read_motifs
+    from intronaut.motifs.motif_files import read_motifs
+    from intronaut.motifs.pwm import jaspar_motifs
     from intronaut.motifs.trap import Scanner, feature_table
 
     provenance = dict(made)
     if "motifs_sha256" in made:
         provenance["motifs_sha256"] = digest_file(_needed(files, "motifs", made))
-        motifs = read_motifs(files.motifs)
+        motifs = read_motifs(files.motifs, left_out=[])
     else:
         release, _, group = made["motifs"].partition(", ")[0].split(" ", 2)
         motifs = jaspar_motifs(release, group)

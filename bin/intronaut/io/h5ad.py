@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,16 +137,26 @@ class FeatureWriter:
         return None
 
     def _begun(self, obs, var, dtype, provenance, wanted):
+        private = part_path(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             layout = SparseBytes()
             with h5py.File(layout, "w") as file:
                 _write_layout(file, obs, var, dtype, provenance, wanted)
-            write_reserved(self.part, layout)
+            write_reserved(private, layout)
+            if self.resume:
+                # under the name that other runs know it stands only when it is whole, and never in place of another's
+                _link_new(private, self.part)
+                private.unlink()
             return h5py.File(self.part, "r+")
+        except (FileExistsError, BlockingIOError) as problem:
+            private.unlink(missing_ok=True)
+            raise CannotWrite(
+                f"{self.path}: another run is writing it; wait for that, or choose another name"
+            ) from problem
         except OSError as problem:
             with contextlib.suppress(OSError):
-                self.part.unlink()
+                private.unlink()
             raise CannotWrite(f"{self.path}: cannot write: {problem.strerror or problem}") from problem
 
     def pending(self):
@@ -215,6 +226,18 @@ class FeatureWriter:
             self.file.close()
         if not self.resume:
             self.part.unlink(missing_ok=True)
+
+
+def _link_new(source, target):
+    """Give a file a second name, which must not exist. Raises FileExistsError."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if target.exists():
+            raise FileExistsError(target) from None
+        shutil.copyfile(source, target)
 
 
 def _identity_of(file):

@@ -3,8 +3,6 @@
 Bases are in the order A, C, G, T.
 """
 
-import io
-import re
 import warnings
 from dataclasses import dataclass
 
@@ -12,9 +10,6 @@ import numpy as np
 
 from intronaut.core.dna import OTHER
 from intronaut.core.errors import BadData, UsageError
-from intronaut.io.text import numbered_lines
-
-MEME_SITES = 20
 
 
 @dataclass(frozen=True)
@@ -47,83 +42,19 @@ def jaspar_motifs(release, tax_group):
     if not found:
         raise UsageError(f"{release} CORE has no motif of {tax_group!r}; try vertebrates, plants, fungi or insects")
     motifs = [
-        Motif(one.matrix_id, one.name, _counts(one), _one_text(one.tf_family), _one_text(one.tf_class)) for one in found
+        Motif(one.matrix_id, one.name, counts_of(one), _one_text(one.tf_family), _one_text(one.tf_class))
+        for one in found
     ]
     return sorted(motifs, key=lambda motif: motif.motif_id)
 
 
-def _counts(motif):
+def counts_of(motif):
+    """The ``(width, 4)`` counts of a motif of Biopython."""
     return np.array([motif.counts[base] for base in "ACGT"], float).T
 
 
 def _one_text(names):
     return "; ".join(dict.fromkeys(names or ()))
-
-
-def read_motifs(path):
-    """Read motifs in MEME minimal or JASPAR format, in file order.
-
-    Raises BadData with the line for a matrix that is not one, and for ids that occur twice.
-    """
-    lines = list(numbered_lines(path))
-    first = next((line for _, line in lines if line.strip()), "")
-    if first.startswith("MEME"):
-        motifs = _read_meme(path, lines)
-    elif first.startswith(">"):
-        motifs = _read_jaspar(path, lines)
-    else:
-        raise BadData(f"{path}: neither MEME nor JASPAR motifs, it starts with {first[:40]!r}")
-    if not motifs:
-        raise BadData(f"{path}: no motif")
-    seen = set()
-    for motif in motifs:
-        if motif.motif_id in seen:
-            raise BadData(f"{path}: motif {motif.motif_id} occurs twice")
-        if not np.isfinite(motif.counts).all() or (motif.counts < 0).any() or (motif.counts.sum(axis=1) <= 0).any():
-            raise BadData(f"{path}: motif {motif.motif_id} has a position without a distribution over A, C, G, T")
-        seen.add(motif.motif_id)
-    return motifs
-
-
-def _read_jaspar(path, lines):
-    from Bio import motifs
-
-    try:
-        parsed = motifs.parse(io.StringIO("".join(f"{line}\n" for _, line in lines)), "jaspar")
-        return [Motif(one.matrix_id, one.name or one.matrix_id, _counts(one)) for one in parsed]
-    except (ValueError, KeyError, IndexError) as problem:
-        raise BadData(f"{path}: not in JASPAR format: {problem}") from problem
-
-
-def _read_meme(path, lines):
-    # Bio.motifs keeps neither the second name nor, for few sites, the probabilities
-    motifs, named, width, rows, rna = [], None, 0, [], False
-    for number, line in lines:
-        words = line.split()
-        if line.startswith("ALPHABET"):
-            rna = words[-1] == "ACGU"
-            if words[-1] not in ("ACGT", "ACGU"):
-                raise BadData(f"{path}: line {number}: alphabet {words[-1]}; only DNA and RNA can be scanned for")
-        if line.startswith("MOTIF") and len(words) > 1:
-            named = words[1], words[-1].removeprefix(f"{words[1]}.")
-        elif line.startswith("letter-probability matrix"):
-            stated = dict(re.findall(r"(\w+)=\s*([\d.eE+-]+)", line))
-            if named is None or not stated.get("w", "0").isdigit() or int(stated.get("w", 0)) < 1:
-                raise BadData(f"{path}: line {number}: a matrix needs a MOTIF line before it and a width w=")
-            width, sites, rows = int(stated["w"]), float(stated.get("nsites", MEME_SITES)), []
-        elif len(rows) < width:
-            try:
-                rows.append([float(word) for word in words])
-            except ValueError:
-                rows.append([])
-            if len(rows[-1]) != 4:
-                raise BadData(f"{path}: line {number}: expected four probabilities, found {line[:40]!r}")
-            if len(rows) == width:
-                motifs.append(Motif(*named, np.array(rows) * max(sites, 1), rna=rna))
-                named = None
-    if len(rows) < width:
-        raise BadData(f"{path}: ends within motif {named[0]}; copy the file again")
-    return motifs
 
 
 def log_odds(motif, pseudocount, background):

@@ -1,0 +1,114 @@
+"""Outputs appear whole or not at all, alone and together, and a folder is replaced in one step."""
+
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+
+import compare_callers
+import label_introns
+from intronaut.core.errors import CannotWrite, UsageError
+from intronaut.core.files import named_after, published_together, whole_file, whole_folder
+from intronaut.io.h5ad import FeatureWriter
+from test_store import VAR, WINDOWS, window_obs
+
+
+@pytest.mark.parametrize(
+    ("output", "other", "expected"),
+    [
+        ("labels.tsv", "ledger.tsv", "ledger.tsv"),
+        ("a/labels.tsv.gz", "counts.json", "a/counts.json"),
+        ("a/liver.labels.tsv", "ledger.tsv", "a/liver.ledger.tsv"),
+        ("a/liver.tsv", "ledger.tsv", "a/liver.ledger.tsv"),
+        ("liver", "ledger.tsv", "liver.ledger.tsv"),
+        ("-", "ledger.tsv", "ledger.tsv"),
+    ],
+)
+def test_second_outputs_are_named_after_the_first(output, other, expected):
+    assert named_after(output, "labels", other) == expected
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.xlsx", "x.feather"])
+@pytest.mark.parametrize("main", [label_introns.main, compare_callers.main])
+def test_output_of_a_format_that_is_not_written_is_refused_first(name, main, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="name it .tsv"):
+        main(["missing", "-o", name])
+
+
+def test_outputs_of_one_run_appear_together_or_not_at_all(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(CannotWrite), published_together():
+        with whole_file(tmp_path / "a") as out:
+            out.write("new")
+        with whole_file(tmp_path / "b") as out:
+            out.write("new")
+        with whole_file(tmp_path / "a" / "c") as out:
+            out.write("new")
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "old"
+    with published_together():
+        for name in "ab":
+            with whole_file(tmp_path / name) as out:
+                out.write("new")
+        assert (tmp_path / "a").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"] and (tmp_path / "a").read_text() == "new"
+
+
+def write_folder(path, word):
+    with whole_folder(path, ["part*", "inner/part*"]) as folder:
+        (folder / "inner").mkdir()
+        for name in ("part1", "part2", "inner/part3"):
+            (folder / name).write_text(word * 1000)
+
+
+def test_a_folder_keeps_what_else_it_holds(tmp_path):
+    write_folder(tmp_path / "f", "a")
+    (tmp_path / "f" / "notes").write_text("mine")
+    (tmp_path / "f" / "part9").write_text("stale")
+    (tmp_path / "f" / "link").symlink_to("notes")
+    write_folder(tmp_path / "f", "b")
+    assert sorted(os.listdir(tmp_path / "f")) == ["inner", "link", "notes", "part1", "part2"]
+    assert (tmp_path / "f" / "notes").read_text() == "mine" and (tmp_path / "f" / "link").is_symlink()
+    assert (tmp_path / "f" / "part1").read_text() == "b" * 1000 and os.listdir(tmp_path) == ["f"]
+
+
+def test_a_run_killed_while_it_replaces_a_folder_leaves_the_old_or_the_new(tmp_path):
+    folder = tmp_path / "f"
+    write_folder(folder, "a")
+    rng = random.Random(1)
+    for _ in range(25):
+        if not (child := os.fork()):
+            try:
+                while True:
+                    write_folder(folder, rng.choice("ab"))
+            finally:
+                os._exit(1)
+        time.sleep(rng.uniform(0.001, 0.02))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        texts = {(folder / name).read_text() for name in ("part1", "part2", "inner/part3")}
+        assert texts in ({"a" * 1000}, {"b" * 1000})
+
+
+def test_a_second_run_into_one_features_file_is_refused_and_harms_nothing(tmp_path):
+    if not (child := os.fork()):
+        try:
+            first = FeatureWriter(tmp_path / "f.h5ad", window_obs(WINDOWS), VAR, "float32", {"tool": "t"}, resume=True)
+            (tmp_path / "ready").touch()
+            while not (tmp_path / "go").exists():
+                time.sleep(0.01)
+            first.write(np.arange(len(WINDOWS)), np.ones((len(WINDOWS), len(VAR))))
+            first.finish()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    while not (tmp_path / "ready").exists():
+        time.sleep(0.01)
+    with pytest.raises(CannotWrite, match="another run"):
+        FeatureWriter(tmp_path / "f.h5ad", window_obs(WINDOWS), VAR, "float32", {"tool": "u"}, resume=True)
+    (tmp_path / "go").touch()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert sorted(os.listdir(tmp_path)) == ["f.h5ad", "go", "ready"]
