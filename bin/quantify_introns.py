@@ -93,7 +93,7 @@ def main(argv):
     from intronaut.genome.chromosomes import read_aliases
     from intronaut.genome.reference import Genome
     from intronaut.io.tables import write_table
-    from intronaut.labels.sample_tables import novel_junctions
+    from intronaut.labels.sample_tables import NOVEL_COLUMNS, novel_junctions
 
     introns, ledger = read_introns(args)
     aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
@@ -117,7 +117,7 @@ def main(argv):
             draw_introns(folder / "sashimi", introns, chosen)
         write_summaries(folder, introns, ledger, reports)
         if args.novel_junctions:
-            write_table(args.novel_junctions, pd.concat(novel))
+            write_table(args.novel_junctions, pd.concat(novel) if novel else pd.DataFrame(columns=NOVEL_COLUMNS))
     for about, _ in reports:
         for text in about["warnings"]:
             log.warn(f"{about['sample']}: {text}")

@@ -344,7 +344,8 @@ def test_index_of_another_file_is_refused(bam):
 def test_no_reads_at_all_are_no_fault():
     with pysam.AlignmentFile(DATA / "02H025.bam") as file, pysam.AlignmentFile("e.bam", "wb", template=file):
         pass
-    quantify(CHRZ, "e.bam")
+    quantify(CHRZ, "e.bam", "--novel-junctions", "novel.tsv", "--tracks")
+    assert len(Path("novel.tsv").read_text().splitlines()) == 1
     table = pd.read_csv("out/e.introns.tsv.gz", sep="\t")
     assert table["psi"].isna().all() and (table["ei_left"] == 0).all()
     assert json.loads(Path("out/e.counts.json").read_text())["records"] == 0
@@ -489,7 +490,8 @@ def test_table_of_counts():
     Path("sheet.tsv").write_text("sample\tcounts\tcondition\ns\tcounts.tsv\tblood\n")
     columns = ["--counts-columns", "chrom=chr,start=left,end=right"]
     refused(UsageError, ["--counts-base"], CHRZ, "--samples", "sheet.tsv", *columns)
-    quantify(CHRZ, "--samples", "sheet.tsv", "--counts-base", "1", *columns)
+    quantify(CHRZ, "--samples", "sheet.tsv", "--counts-base", "1", *columns, "--novel-junctions", "novel.tsv")
+    assert len(Path("novel.tsv").read_text().splitlines()) == 1
     for row in rows("out/s.introns.tsv.gz"):
         expected = golden[row["name"]]
         assert row["method"] == ("counts" if expected["retained"] != "NA" else "none")
