@@ -25,8 +25,8 @@ Output, a folder:
   windows.tsv            one line a window: logit, completeness gap, agreement of the strands
   attributions.bedgraph  observed attributions on the forward strand; the mean where windows overlap
   attributions.bw        the same as bigWig (with --chrom-sizes)
-  NAME.svg, NAME.png     figures of the windows of --figure, or of the --figures highest logits: attributions along
-                         the window, gene models, peaks, and a logo where attributions are strongest
+  NAME.svg, NAME.png     figures of the windows of --figure, or of the --figures that rank highest held-out:
+                         attributions along the window, gene models, peaks, and a logo where attributions are strongest
 """
 
 import json
@@ -66,7 +66,11 @@ def make_parser():
     out.add_argument("--chrom-sizes", metavar="FILE", help="chrom.sizes or .fai: write a bigWig too")
     out.add_argument("--figure", action="append", default=[], metavar="NAME", help="draw this window; may be repeated")
     out.add_argument(
-        "--figures", type=whole_number, default=3, metavar="N", help="without --figure, draw the N highest logits"
+        "--figures",
+        type=whole_number,
+        default=3,
+        metavar="N",
+        help="without --figure, the N that rank highest held-out",
     )
     out.add_argument("--annotation", metavar="FILE", help="GTF or GFF3: gene models in the figures")
     out.add_argument("--peaks", metavar="BED", help="BED or narrowPeak: peaks in the figures")
@@ -256,9 +260,23 @@ def write_tracks(folder, windows, kept, observed, sizes, log):
         bedgraph.write_bigwig(folder / "attributions.bw", rows(), sizes)
 
 
+def ranked_first(table, args):
+    """The --figures windows that rank highest held-out; by their logits where the model saw none of them.
+
+    A logit of the model itself ranks high what it learnt by heart.
+    """
+    from intronaut.interpret.contributions import held_out_places
+
+    if (Path(args.model) / "predictions.tsv").exists():
+        ranks = table["name"].map(held_out_places(args.model)["held_out_rank"])
+        if ranks.notna().any():
+            return table["name"][ranks.nsmallest(args.figures).index].tolist()
+    return table.nlargest(args.figures, "logit")["name"].tolist()
+
+
 def draw(folder, windows, table, observed, shown, args):
     """Figures of the chosen windows."""
-    chosen = args.figure or table.nlargest(args.figures, "logit")["name"].tolist()
+    chosen = args.figure or ranked_first(table, args)
     if not chosen:
         return
     import re

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -422,3 +423,15 @@ def test_models_without_a_gradient_are_refused(tmp_path):
     write_linear(tmp_path / "m", linear, pd.DataFrame(index=["AAA"]))
     with pytest.raises(UsageError, match="--weights is needed"):
         attribute.main(args)
+
+
+def test_figures_show_what_ranks_highest_held_out(tmp_path):
+    table = pd.DataFrame({"name": ["a", "b", "c"], "logit": [3.0, 2.0, 1.0]})
+    args = SimpleNamespace(model=tmp_path, figures=2)
+    assert attribute.ranked_first(table, args) == ["a", "b"]
+    header = "name\tlabel\tsplit\tfold\tp_retained\tlogit\n"
+    (tmp_path / "predictions.tsv").write_text(header + "c\t1\t1\t1\t.9\t2\nb\t1\t1\t1\t.1\t-2\n")
+    assert attribute.ranked_first(table, args) == ["c", "b"]
+    # windows that the model never saw
+    (tmp_path / "predictions.tsv").write_text(header + "x\t1\t1\t1\t.9\t2\n")
+    assert attribute.ranked_first(table, args) == ["a", "b"]
