@@ -28,7 +28,7 @@ workflow STUDY {
     windows = FETCH_SEQUENCES.out.windows.filter { cut, _fa -> cut == plan.main }.map { _cut, fa -> fa }.first()
     SPLIT(LABELS.out.labels, windows, plan.context, settings)
     FEATURES(FETCH_SEQUENCES.out.shards.transpose(), plan.embedded, LABELS.out.labels, inputs, settings)
-    MODELS(FEATURES.out.features, windows, SPLIT.out.labels, settings)
+    MODELS(FEATURES.out.features, windows, SPLIT.out.labels, SPLIT.out.near_copies, settings)
     INTERPRET(MODELS.out.fitted, MODELS.out.networks, windows, SPLIT.out.labels, SPLIT.out.all_labels, inputs, settings)
 
     // every result with its folder, e.g. ['labels', ledger.tsv]
@@ -64,6 +64,9 @@ workflow {
     }
     else {
         checkParams(params)
+        if ('paper' in workflow.profile.tokenize(',')) {
+            log.warn("this is one study with the settings of 2025; nextflow run reproduce.nf repeats theirs beside ours: docs/reproduce.md")
+        }
         STUDY(params)
     }
     workflow.onComplete = {

@@ -43,13 +43,18 @@ def checkParams(given, also_required = [:], typed = given) {
     }
 }
 
-// Ends a run that has not begun. An error would let Nextflow write its reports of it; all that it has opened is the trace.
+// Ends a run that has not begun, and leaves nothing of it: an error would let Nextflow write its reports, and -resume would
+// later resume this run, of which nothing is cached, not the one before it.
 def refuse(text) {
     System.err.println("\n${text}\n")
     def trace = nextflow.Global.session.config.trace
     if (trace?.enabled) {
         def opened = file(trace.file, glob: false)
         [opened, opened.parent, opened.parent.parent].each { path -> path.toFile().delete() }
+    }
+    def history = nextflow.util.HistoryFile.getDEFAULT()
+    if (history.getLast()?.runName == workflow.runName) {
+        history.deleteEntry(history.getLast())
     }
     System.exit(1)
 }
@@ -63,7 +68,7 @@ def mistakesOf(rule, value, given) {
     }
     def text = value.toString()
     def items = rule.commaList ? text.tokenize(',') : [text]
-    return wrongNumber(rule, text) + wrongText(rule, text) + wrongItems(rule, items) + wrongBeside(rule, text, items, given)
+    return wrongNumber(rule, text) + wrongText(rule, text) + wrongItems(rule, items, given) + wrongBeside(rule, text, items, given)
 }
 
 def missing(rule, value, given) {
@@ -107,11 +112,13 @@ def wrongText(rule, text) {
     return []
 }
 
-def wrongItems(rule, items) {
+def wrongItems(rule, items, given) {
     def found = repeated(items).collect { item -> "--${rule.name} names ${item} twice" }
     if (rule.choices) {
-        found += (items - rule.choices).unique().collect { item ->
-            "--${rule.name} names ${item}, which is none of ${rule.choices.join(', ')}${meaning(item, rule.choices)}"
+        // a table of the user may have more, e.g. "columnsOf": "covariates"
+        def choices = rule.choices + columnsOf(rule.columnsOf ? given[rule.columnsOf] : null)
+        found += (items - choices).unique().collect { item ->
+            "--${rule.name} names ${item}, which is none of ${choices.join(', ')}${meaning(item, choices)}"
         }
     }
     if (rule.format == 'file-path') {
@@ -126,6 +133,12 @@ def wrongItems(rule, items) {
         }
     }
     return found
+}
+
+// The columns of a table of the user, plain or gzip; none without it.
+def columnsOf(path) {
+    def table = path ? file(path, glob: false) : null
+    return table?.isFile() ? table.withReader { lines -> lines.readLine() ?: '' }.tokenize('\t') : []
 }
 
 // A path stands in the commands of tasks, where the shell would read some characters as its own.

@@ -66,7 +66,7 @@ def optionsOf(settings, step) {
         embed_sei: ['sei_context', 'sei_features'],
         split_introns: ['split', 'folds', 'homology', 'test_chromosomes', 'valid_chromosomes'],
         match_introns: ['match', 'seed'],
-        fit: ['preset', 'calibration', 'shuffle_control', 'repeats', 'folds', 'threshold', 'bootstrap', 'seed'],
+        fit: ['preset', 'target', 'threshold', 'calibration', 'shuffle_control', 'repeats', 'folds', 'bootstrap', 'seed'],
         finetune: ['preset', 'network_epochs', 'bootstrap', 'seed'],
         partition: ['anchors', 'seed'],
         attribute: ['attribute_method', 'seed'],

@@ -234,9 +234,12 @@ def test_everything_published_is_recorded(stubs):
 
 def test_a_mistyped_param_leaves_the_trace_of_the_earlier_run(stubs):
     kept = {path: path.read_bytes() for path in (stubs[0] / "out" / "pipeline_info").iterdir()}
+    history = (stubs[0] / ".nextflow" / "history").read_text()
     assert any(path.name.startswith("trace_") for path in kept)
     nextflow(stubs[0], "-profile", "demo", "--outdir", stubs[0] / "out", "--gtff", "x", code=1)
     assert {path: path.read_bytes() for path in (stubs[0] / "out" / "pipeline_info").iterdir()} == kept
+    # -resume goes on from the last of these
+    assert (stubs[0] / ".nextflow" / "history").read_text() == history
 
 
 def test_a_refused_start_leaves_nothing(tmp_path):

@@ -20,7 +20,8 @@ workflow INTERPRET {
     settings
 
     main:
-    EXPLAIN(fitted, labels, settings.seed)
+    covariates = optionalFile(settings.covariates)
+    EXPLAIN(fitted, labels, covariates, settings.seed)
     EXPLAIN_INTRON(fitted, labels, settings.cards)
     // explain/groups.tsv: the groups of every model in one table
     groups = EXPLAIN.out.groups.collectFile(name: 'groups.tsv', keepHeader: true, sort: { table -> table.parent.name })
@@ -32,8 +33,8 @@ workflow INTERPRET {
     // attributed those where it looks
     sites = fitted.first().filter { wantsMotifs(settings) }.map { ['motifs', []] }
         .mix(ATTRIBUTE.out.attributions.map { folder -> ["motifs_${folder.name}", folder] })
-    FIND_MOTIFS(windows, labels, sites, optionsOf(settings, 'find_motifs'))
-    ENRICH(settings.marks ? labels : channel.empty(), filesOf(settings.marks), inputs.aliases)
+    FIND_MOTIFS(windows, labels, covariates, sites, optionsOf(settings, 'find_motifs'))
+    ENRICH(settings.marks ? labels : channel.empty(), covariates, filesOf(settings.marks), inputs.aliases)
 
     // the paper's claims on factors and marks are decided by Sei's explanation, that on motifs by attributed regions
     of_sei = EXPLAIN.out.explanation.filter { folder -> folder.name == 'sei_logistic' }.collect().ifEmpty([])

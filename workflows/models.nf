@@ -10,17 +10,19 @@ workflow MODELS {
     features // [name, H5AD]
     windows // FASTA that the networks read
     labels
+    near_copies // pairs of windows that folds share nearly
     settings
 
     main:
     // [what to fit, features], e.g. [[name: 'motifs_logistic', embedder: 'motifs', model: 'logistic', groups: 'all' …], motifs.h5ad]
     wanted = features.flatMap { name, h5ad -> modelsOf(name, settings).collect { model -> [model, h5ad] } }
     covariates = optionalFile(settings.covariates)
-    FIT(wanted, labels, covariates, optionsOf(settings, 'fit'))
+    FIT(wanted, labels, near_copies, covariates, optionsOf(settings, 'fit'))
     FINETUNE(channel.fromList(networksOf(settings)), windows, labels, covariates, optionsOf(settings, 'finetune'))
-    // what each kind of information adds to what the others know
+    // what each kind of information adds to what the others know, once the models are fitted, which others wait for
     all_features = features.map { _name, h5ad -> h5ad }.toSortedList { one, other -> one.name <=> other.name }
-    PARTITION(settings.partition ? all_features : channel.empty(), labels, covariates, optionsOf(settings, 'partition'))
+    after_fits = all_features.map { files -> [files] }.combine(FIT.out.model.count()).map { files, _fits -> files }
+    PARTITION(after_fits.filter { settings.partition }, labels, covariates, optionsOf(settings, 'partition'))
 
     emit:
     fitted = FIT.out.model // [what was fitted, features, folder]

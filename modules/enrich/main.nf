@@ -8,6 +8,7 @@ process ENRICH {
 
     input:
     path labels
+    path covariates, stageAs: 'covariates/*' // of the user
     path marks, stageAs: 'marks/*' // a mark has the name of its file
     path aliases, stageAs: 'aliases/*'
 
@@ -16,9 +17,10 @@ process ENRICH {
 
     script:
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
+    def covariates_option = covariates ? "--covariates ${covariates}" : ''
     """
     # code ${task.ext.code}
-    enrich.py ${labels} --peaks ${marks} ${alias_option} --output enrich
+    enrich.py ${labels} --peaks ${marks} ${covariates_option} ${alias_option} --output enrich
     """
 
     stub:

@@ -10,6 +10,7 @@ process EXPLAIN {
     input:
     tuple val(wanted), path(features), path(model)
     path labels
+    path covariates, stageAs: 'covariates/*' // of the user
     val seed
 
     output:
@@ -20,9 +21,10 @@ process EXPLAIN {
     def group_option = wanted.group_by ? "--group-by ${wanted.group_by}" : ''
     // what is computed from Sei's features takes some 6 GB beside them
     def memory = task.memory.toGiga() * 0.4
+    def covariates_option = covariates ? "--covariates ${covariates}" : ''
     """
     # code ${task.ext.code}
-    explain.py --model ${model} --features ${features} --labels ${labels} ${group_option} --seed ${seed} \\
+    explain.py --model ${model} --features ${features} --labels ${labels} ${covariates_option} ${group_option} --seed ${seed} \\
         --threads ${task.cpus} --memory ${memory} --output explained/${wanted.name}
     """
 

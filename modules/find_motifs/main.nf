@@ -10,6 +10,7 @@ process FIND_MOTIFS {
     input:
     path windows
     path labels
+    path covariates, stageAs: 'covariates/*' // of the user
     tuple val(name), path(attributions) // folder of attribute; empty for all sites
     val options // tax_group, seed
 
@@ -18,9 +19,10 @@ process FIND_MOTIFS {
 
     script:
     def attributions_option = attributions ? "--attributions ${attributions}/attributions.h5" : ''
+    def covariates_option = covariates ? "--covariates ${covariates}" : ''
     """
     # code ${task.ext.code}
-    find_motifs.py ${windows} --labels ${labels} ${attributions_option} --tax-group ${options.tax_group} \\
+    find_motifs.py ${windows} --labels ${labels} ${covariates_option} ${attributions_option} --tax-group ${options.tax_group} \\
         --seed ${options.seed} --threads ${task.cpus} --output ${name}
     """
 

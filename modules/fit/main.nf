@@ -10,14 +10,17 @@ process FIT {
     input:
     tuple val(wanted), path(features) // wanted: name, embedder, model, groups
     path labels
+    path near_copies
     path covariates, stageAs: 'covariates/*' // of the user
-    val options // preset, calibration, shuffle_control, repeats, folds, threshold, bootstrap, seed
+    val options // preset, target, threshold, calibration, shuffle_control, repeats, folds, bootstrap, seed
 
     output:
     tuple val(wanted), path(features), path("fitted/${wanted.name}"), emit: model
 
     script:
     def covariates_option = covariates ? "--covariates ${covariates}" : ''
+    // levels have no threshold, and no pairs that hold the same label twice
+    def label_options = options.target == 'label' ? "--threshold ${options.threshold} --near-copies ${near_copies}" : ''
     def repeats_option = options.repeats > 1 ? "--repeats ${options.repeats} --folds ${options.folds}" : ''
     def control_option = options.shuffle_control ? '--shuffle-control' : ''
     // features that are kept in memory; the rest is for what is computed from them
@@ -25,8 +28,9 @@ process FIT {
     """
     # code ${task.ext.code}
     fit.py --features ${features} --labels ${labels} --model ${wanted.model} --feature-groups ${wanted.groups} \\
-        --preset ${options.preset} --calibrate ${options.calibration} ${control_option} ${repeats_option} ${covariates_option} \\
-        --threshold ${options.threshold} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
+        --preset ${options.preset} --target ${options.target} ${label_options} \\
+        --calibrate ${options.calibration} ${control_option} ${repeats_option} ${covariates_option} \\
+        --bootstrap ${options.bootstrap} --seed ${options.seed} \\
         --threads ${task.cpus} --memory ${memory} --output fitted/${wanted.name}
     """
 

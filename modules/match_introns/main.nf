@@ -9,6 +9,7 @@ process MATCH_INTRONS {
 
     input:
     path labels
+    path covariates, stageAs: 'covariates/*' // of the user
     val options // match, seed
 
     output:
@@ -18,9 +19,10 @@ process MATCH_INTRONS {
     path 'unmatched.tsv', emit: ledger
 
     script:
+    def covariates_option = covariates ? "--covariates ${covariates}" : ''
     """
     # code ${task.ext.code}
-    match_introns.py ${labels} --match ${options.match} --seed ${options.seed} \\
+    match_introns.py ${labels} --match ${options.match} ${covariates_option} --seed ${options.seed} \\
         --output matched.tsv --balance balance.tsv --json matched.json --ledger unmatched.tsv
     """
 

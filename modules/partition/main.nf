@@ -17,7 +17,9 @@ process PARTITION {
 
     script:
     // where an embedder has windows at several anchors, each file is a block of its own
-    def files = [features].flatten().collect { file -> options.anchors ? "${file.baseName}=${file}" : file }
+    def files = [features].flatten().collect { file ->
+        options.anchors ? "${file.name.tokenize('/').last() - '.h5ad'}=${file}" : file
+    }
     def covariates_option = covariates ? "--covariates ${covariates}" : ''
     // beside the gene's architecture, composition and splice sites; every set of more than six blocks would be too many
     def sampled_option = files.size() + (covariates ? 1 : 0) > 3 ? '--sampled 20' : ''
