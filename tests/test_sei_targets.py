@@ -53,7 +53,7 @@ def test_known_names_have_the_class_that_biology_gives_them(kind, names):
 
 
 def test_the_table_of_factors_is_sound():
-    rows = sei_targets._own_table("sei_factors.tsv")
+    rows = sei_targets._packaged_table("sei_factors.tsv")
     names = [row[0] for row in rows]
     assert all(len(row) == 3 for row in rows) and len(set(names)) == len(names)
     assert {row[2] for row in rows} <= {*CLASS_NAMES, "NA"}

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""How the search for homologous windows grows with their number, and how many planted pairs it finds.
+
+Windows of 600 bp tile the demo's 6 Mb of chromosome 19, whose repeats are what costs; more of them are copies of these
+with 25 % of their bases replaced, which are homologs of nothing but keep the repeats. 400 pairs are planted: copies of
+at least 85 % of a window with 10, 15, 18 or 20 % of the bases replaced, half of them reverse-complemented (at 20 % half
+of the pairs lie below the limit of 80 %). Processor seconds of one thread; prints a table and writes it to
+benchmarks/homology.tsv.
+"""
+
+import argparse
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pysam
+from machine import processor
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "bin"))
+from intronaut.core.dna import reverse_complement  # noqa: E402
+from intronaut.splits import homology  # noqa: E402
+
+TABLE = Path(__file__).with_suffix(".tsv")
+BASES = np.frombuffer(b"ACGT", np.uint8)
+LENGTH, PLANTED = 600, 400
+REPLACED = (0.1, 0.15, 0.18, 0.2)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--windows", type=int, nargs="+", default=[10_000, 40_000, 120_000, 270_000])
+    args = parser.parse_args()
+    rows = [f"# {processor()}", "windows\tseeds_s\talignments_s\tcandidates\tpairs\tpeak_gb\t" + "\t".join(
+        f"found_at_{1 - share:.2f}" for share in REPLACED)]  # fmt: skip
+    for n in args.windows:
+        rows.append("\t".join(map(str, measured(n))))
+        print(rows[-1], flush=True)
+    TABLE.write_text("\n".join(rows) + "\n")
+
+
+def measured(n):
+    rng = np.random.default_rng(1)
+    sequences, planted = windows(n, rng)
+    started = time.process_time()
+    candidates = homology._candidates(homology._seed_index(sequences), np.arange(len(sequences)), 0.8, 0.8, 20)
+    searched = time.process_time()
+    pairs = homology._aligned(sequences, candidates, 0.8, 0.8, 1, None)
+    aligned = time.process_time()
+    found = set(zip(pairs["first"], pairs["second"], strict=True))
+    shares = [np.mean([pair in found for pair, share in planted if share == wanted]).round(3) for wanted in REPLACED]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return n, round(searched - started), round(aligned - searched), len(candidates), len(pairs), round(peak, 2), *shares
+
+
+def windows(n, rng):
+    """``n`` windows and the planted ones behind them; the planted pairs as ``((first, second), share replaced)``."""
+    with pysam.FastaFile(str(ROOT / "assets" / "demo" / "chr19_6Mb.fa.gz")) as fasta:
+        genome = fasta.fetch(fasta.references[0]).upper()
+    tiles = [genome[at : at + LENGTH] for at in range(0, len(genome) - LENGTH, LENGTH)]
+    tiles = [tile for tile in tiles if "N" not in tile]
+    sequences = list(tiles)
+    while len(sequences) < n:
+        sequences += [replaced(tile, 0.25, rng) for tile in tiles]
+    sequences = sequences[:n]
+    planted = []
+    for k, row in enumerate(rng.choice(n, PLANTED, replace=False)):
+        share, cut = REPLACED[k % len(REPLACED)], int(rng.integers(LENGTH * 0.15))
+        copy = replaced(sequences[row], share, rng)[cut:] + BASES[rng.integers(0, 4, cut)].tobytes().decode()
+        planted.append(((int(row), len(sequences)), share))
+        sequences.append(reverse_complement(copy) if k % 2 else copy)
+    return sequences, planted
+
+
+def replaced(sequence, share, rng):
+    """The sequence with a share of its bases replaced by others."""
+    codes = np.searchsorted(BASES, np.frombuffer(sequence.encode(), np.uint8))
+    chosen = rng.random(len(codes)) < share
+    codes[chosen] = (codes[chosen] + rng.integers(1, 4, chosen.sum())) % 4
+    return BASES[codes].tobytes().decode()
+
+
+if __name__ == "__main__":
+    main()
