@@ -122,7 +122,7 @@ def _read_meme(path, lines, without_matrix):
     for number, line in lines:
         words = line.split()
         if line.startswith("ALPHABET") and words[-1] not in ("ACGT", "ACGU"):
-            raise BadData(f"{path}: line {number}: alphabet {words[-1]}; only motifs of DNA or RNA can be scanned for")
+            raise BadData(f"{path}: line {number}: alphabet {words[-1]}; only DNA and RNA can be scanned for")
         rna = words[-1] == "ACGU" if line.startswith("ALPHABET") else rna
         if line.startswith("MOTIF") and len(words) > 1:
             close(number)
