@@ -132,7 +132,7 @@ def _read_meme(path, lines, without_matrix):
             if named is None or rows is not None or not stated.get("w", "1").isdigit() or stated.get("w") == "0":
                 raise BadData(f"{path}: line {number}: a matrix needs a MOTIF line before it and a width w= above 0")
             width, rows = int(stated["w"]) if "w" in stated else None, []
-            sites = float(stated.get("nsites", USUAL_SITES))
+            sites = float(stated["nsites"]) if _is_number(stated.get("nsites", "")) else USUAL_SITES
         elif rows is not None and (len(rows) < width if width is not None else _is_row(words)):
             rows.append(_four(path, number, line))
     close(None)
