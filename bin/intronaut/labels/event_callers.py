@@ -5,7 +5,7 @@ import pandas as pd
 
 from intronaut.core.errors import BadData
 from intronaut.labels.caller_tables import SPAN, TUPLE, column_of, numbers, parts, places, whole_numbers
-from intronaut.labels.rows import call_rows, events_of, placed_by_gene
+from intronaut.labels.rows import call_rows, events_of, placed_by_gene, stacked
 
 # SUPPA2's event identifiers with the outer ends of the exons, and without them (generateEvents --boundary V)
 _SUPPA_EVENTS = (
@@ -36,7 +36,7 @@ def rmats(table, limits, genes, problems):
             enough = sum(numbers(lists[i], problems) for lists in (included, skipped)) >= limits["reads"]
             found = call_rows(*place, numbers(level[i], problems), enough & differs, enough)
             rows.append(found.assign(sample=f"{group}.{i + 1}"))
-    return pd.concat(rows)
+    return stacked(rows, problems)
 
 
 def rmats_events(table, limits, genes, problems):
@@ -52,9 +52,12 @@ def rmats_place(table, problems):
 def suppa_psi(table, limits, genes, problems):
     """SUPPA2 ``.psi``: event ``gene;RI:chrom:s1:e1-s2:e2:strand``, 1-based closed exons; a column a sample."""
     events, place = suppa_events(table["row"], problems)
-    return pd.concat(
-        call_rows(*place, numbers(events_of(table[name], events), problems), True, True).assign(sample=name)
-        for name in table.columns.drop("row")
+    return stacked(
+        (
+            call_rows(*place, numbers(events_of(table[name], events), problems), True, True).assign(sample=name)
+            for name in table.columns.drop("row")
+        ),
+        problems,
     )
 
 
@@ -73,7 +76,7 @@ def suppa_dpsi(table, limits, genes, problems):
         pair = name.removesuffix("_dPSI")
         p = numbers(events_of(table[column_of(table, problems, f"{pair}_p-val", f"{pair}_p.val")], events), problems)
         rows.append(call_rows(*place, change, p <= limits["p"], False).assign(sample=name))
-    return pd.concat(rows)
+    return stacked(rows, problems)
 
 
 def suppa_events(texts, problems):
@@ -143,7 +146,7 @@ def vast(table, limits, genes, problems):
         read = scores.str[0].isin(["SOK", "OK"])
         balanced = ~(pd.to_numeric(scores.str[4], errors="coerce") <= limits["balance"])
         rows.append(call_rows(*place, numbers(table[name], problems) / 100, read & balanced, read).assign(sample=name))
-    return pd.concat(rows)
+    return stacked(rows, problems)
 
 
 def splicegrapher(table, limits, genes, problems):
@@ -168,7 +171,7 @@ def shiba(table, limits, genes, problems):
         enough = sum(counts) >= limits["reads"] if counts else True
         value = numbers(table[f"{group}_PSI"], problems)
         rows.append(call_rows(chrom, start + 1, end - 1, table["strand"], value, enough, enough).assign(sample=group))
-    return pd.concat(rows)
+    return stacked(rows, problems)
 
 
 def whippet(table, limits, genes, problems):
@@ -194,12 +197,15 @@ def majiq_v3(table, limits, genes, problems):
         names = [name for name in table if name.endswith(ending)]
         if names:
             break
-    return pd.concat(
-        call_rows(
-            table["seqid"], start - 1, end, table["strand"], numbers(table[name], problems), True, True
-        ).assign(sample=name.removesuffix(ending).rstrip("_") or "1")
-        for name in names
-    )  # fmt: skip
+    return stacked(
+        (
+            call_rows(
+                table["seqid"], start - 1, end, table["strand"], numbers(table[name], problems), True, True
+            ).assign(sample=name.removesuffix(ending).rstrip("_") or "1")
+            for name in names
+        ),
+        problems,
+    )
 
 
 def fraser(table, limits, genes, problems):

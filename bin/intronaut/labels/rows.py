@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from intronaut.core.errors import BadData
+
 NEVER = float("nan")
 
 
@@ -12,6 +14,15 @@ def call_rows(chrom, start, end, strand, value, can_retain, can_splice):
     # "*" is what R's GenomicRanges writes for a strand that is not known
     rows["strand"] = rows["strand"].fillna(".").replace("*", ".")
     return rows
+
+
+def stacked(rows, problems):
+    """The rows of all samples under each other; raises BadData when there is no sample."""
+    rows = list(rows)
+    if not rows:
+        problems.raise_if_any()
+        raise BadData(f"{problems.where}: no sample with values in it; is the table whole?")
+    return pd.concat(rows)
 
 
 def placed_by_gene(gene, start, end, genes, **columns):
