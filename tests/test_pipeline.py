@@ -45,7 +45,8 @@ def embedders(tmp_path_factory):
         "--dnabert2_tokenizer",
         dnabert2 / "tokenizer.json",
     ]
-    return ["--embedders", "motifs,sei,dnabert2", *weights]
+    # the partition of three embedders fits 64 sets of blocks; the killed run below makes one of motifs
+    return ["--embedders", "motifs,sei,dnabert2", "--partition", "false", *weights]
 
 
 @pytest.fixture(scope="module")
