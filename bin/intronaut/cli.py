@@ -229,7 +229,7 @@ def run(main, prog):
         print(f"{prog}: interrupted", file=sys.stderr)
         code = 130
     except Terminated as stopped:
-        code = 128 + stopped.args[0]
+        code = 128 + stopped.signum
     except ModuleNotFoundError as problem:
         advice = "use `pip install 'intronaut[torch]'`, the environment of `make`, or an image"
         print(f"{prog}: error: Python package {problem.name} is not installed; {advice}", file=sys.stderr)

@@ -1,5 +1,7 @@
 """Expected failures, their exit codes, and the list of all problems of one input."""
 
+import signal
+
 SHOWN_PROBLEMS = 20
 
 
@@ -40,7 +42,11 @@ class TryAgain(ToolError):
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP (its number), raised as an exception so that half-written outputs are removed."""
+    """SIGTERM or SIGHUP, raised as an exception so that half-written outputs are removed; ``signum`` is its number."""
+
+    def __init__(self, signum: int = signal.SIGTERM):
+        super().__init__(signum)
+        self.signum = signum
 
 
 class Problems:

@@ -140,6 +140,9 @@ class FeatureWriter:
         private = part_path(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise CannotWrite(f"{self.path}: cannot write: {problem.strerror}") from problem
+        try:
             layout = SparseBytes()
             with h5py.File(layout, "w") as file:
                 _write_layout(file, obs, var, dtype, provenance, wanted)
