@@ -117,8 +117,9 @@ def test_a_planted_motif_is_learnt_and_written_as_fit_writes(learnt):
     assert set(predictions["split"]) == {"test"} and len(predictions) == metrics["n"] == 180
     assert metrics["gain"]["combined_minus_covariates"]["auroc"]["low"] > 0.2
     assert metrics["rows"]["used"] == metrics["rows"]["labels"] == 900
-    # networks are not trained without a second fold, and predict decides by what fit alone writes
+    # networks are not trained without a second fold, predict decides by what fit alone writes, and so are baselines
     of_fit_alone = {"coefficients.tsv", "refits.tsv", "threshold.json", "conformal.tsv", "domain.safetensors"}
+    of_fit_alone |= {"baselines.tsv"}
     written = {path.name for path in (folder / "noise").iterdir()} - of_fit_alone
     assert {path.name for path in (folder / "m").iterdir()} == written
     assert not (folder / ".m.part").exists()
