@@ -37,7 +37,7 @@ def roomOf(path) {
     return path.contains('/') ? path.substring(0, path.lastIndexOf('/')) : ''
 }
 
-// What is imported at any depth of functions: "from intronaut.a import b", "from intronaut.a import (…)", "import intronaut.a".
+// What is imported at any depth of functions: "from intronaut.a import b", "from intronaut.a import (...)", "import intronaut.a".
 def importedBy(text) {
     def statements = text =~ /(?m)^[ \t]*(?:from[ \t]+(intronaut[\w.]*)[ \t]+import[ \t]*(\([^)]*\)|.*)|import[ \t]+(intronaut.*))/
     return statements.collect { _line, room, names, modules ->

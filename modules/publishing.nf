@@ -13,7 +13,7 @@ def gathered(pairs) {
         .map { sorted -> sorted.transpose() }
 }
 
-// Shell lines that move files staged as staged/1/NAME, staged/2/NAME … into their folders, those of hidden files too.
+// Shell lines that move files staged as staged/1/NAME, staged/2/NAME ... into their folders, those of hidden files too.
 def intoFolders(folders) {
     def lines = [
         'shopt -s dotglob',

@@ -33,7 +33,7 @@ def tracksOf(sheet) {
 
 // The rows of a sheet by column. Stops the run for columns or files that are not there, and paths that a shell would run.
 def rowsOf(param, sheet, needed) {
-    def lines = plainFile(sheet).readLines().findAll { line -> line }
+    def lines = plainFile(sheet).readLines('UTF-8').findAll { line -> line }
     def header = lines ? cellsOf(lines[0]) : []
     if (!header.containsAll(needed)) {
         refuse("--${param} ${sheet}: no column ${(needed - header).join(', ')}; it has ${header.join(', ')}")

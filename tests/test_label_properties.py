@@ -3,10 +3,11 @@
 import json
 
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 import label_introns
+from intronaut.core.errors import BadData
 
 GENES = st.lists(
     st.tuples(
@@ -54,6 +55,14 @@ def run(folder, exons, calls):
     return {name: path.read_text() for name, path in names.items()}
 
 
+def run_of_good(folder, exons, calls):
+    """As :func:`run`; tables that are refused whole (no level, no shared chromosome, shifted) are no examples."""
+    try:
+        return run(folder, exons, calls)
+    except BadData:
+        reject()
+
+
 def rows_of(text):
     lines = [line.split("\t") for line in text.splitlines()]
     return pd.DataFrame(lines[1:], columns=lines[0])
@@ -74,7 +83,7 @@ def test_everything_is_in_one_output_once(tmp_path_factory, genes, extra, data):
     calls = [(chrom, start, start + width, strand) for chrom, start, width, strand in extra]
     calls += [(*intron[:3], data.draw(st.sampled_from([intron[3], "."]))) for intron in introns]
     lines = ["\t".join(map(str, call)) + f"\t{data.draw(VALUES)}\n" for call in calls]
-    outputs = run(tmp_path_factory.mktemp("run"), gtf(exons), lines)
+    outputs = run_of_good(tmp_path_factory.mktemp("run"), gtf(exons), lines)
     labels, ledger = (rows_of(outputs[name]) for name in ("labels.tsv", "ledger.tsv"))
     counts = json.loads(outputs["counts.json"])
     assert counts["n_input"] == len(labels) + len(ledger) == counts["n_labels"] + counts["n_ledger"]
@@ -99,7 +108,7 @@ def test_order_of_lines_changes_no_byte_and_strands_only_themselves(tmp_path_fac
     calls = ["\t".join(map(str, intron)) + f"\t{data.draw(VALUES)}\n" for intron in introns]
     folder = tmp_path_factory.mktemp("run")
     lines = gtf(exons)
-    first = run(folder, lines, calls)
+    first = run_of_good(folder, lines, calls)
     assert run(folder, data.draw(st.permutations(lines)), data.draw(st.permutations(calls))) == first
 
     def flipped(line):

@@ -14,7 +14,7 @@ workflow MODELS {
     settings
 
     main:
-    // [what to fit, features], e.g. [[name: 'motifs_logistic', embedder: 'motifs', model: 'logistic', groups: 'all' …], motifs.h5ad]
+    // [what to fit, features], e.g. [[name: 'motifs_logistic', embedder: 'motifs', model: 'logistic', groups: 'all' ...], motifs.h5ad]
     wanted = features.flatMap { name, h5ad -> modelsOf(name, settings).collect { model -> [model, h5ad] } }
     covariates = optionalFile(settings.covariates)
     FIT(wanted, labels, near_copies, covariates, optionsOf(settings, 'fit'))

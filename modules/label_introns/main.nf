@@ -16,7 +16,7 @@ process LABEL_INTRONS {
     path peaks, stageAs: 'peaks/*'
     path aliases, stageAs: 'aliases/*'
     val context // bases about an intron that no two folds may share
-    val options // ir_…, min_splice_sites, min_overlap, annotation_rule, min_length, paper_labels, folds
+    val options // ir_..., min_splice_sites, min_overlap, annotation_rule, min_length, paper_labels, folds
 
     output:
     path 'labels.tsv', emit: labels

@@ -8,7 +8,7 @@ process RECORD_RUN {
     publishDir path: { task.ext.outdir }, mode: 'copy', saveAs: { name -> name - 'recorded/' }
 
     input:
-    tuple val(folders), path(files, stageAs: 'staged/?/*') // results/…, inputs/…, images, settings.json, main.nf
+    tuple val(folders), path(files, stageAs: 'staged/?/*') // results/..., inputs/..., images, settings.json, main.nf
 
     output:
     path 'recorded/ro-crate-metadata.json*', emit: crate

@@ -52,12 +52,15 @@ def _flag(key, state, title, reason, section, summary=""):
 
 
 def weights(study):
-    for model in study.models:
-        if note := model.weights_note:
-            random = "random" in note
-            more = " Its numbers show that the pipeline works; they do not describe biology." if random else ""
-            yield _flag("weights", "fail" if random else "warn", f"Weights of {model.name}",
-                        f"{model.name} ran with {note}.{more}", "predict", f"{model.name} ran with {note}")  # fmt: skip
+    # models of several kinds on the same features share the weights
+    notes = {model.feature_set: (model, model.weights_note) for model in study.models if model.weights_note}
+    for model, note in notes.values():
+        random = "random" in note
+        ran = f"{model.plain[:1].upper()}{model.plain[1:]} were computed with {note}"
+        more = " Their numbers show that the pipeline works; they do not describe biology." if random else ""
+        yield _flag(
+            "weights", "fail" if random else "warn", f"Weights of {model.short}", f"{ran}.{more}", "predict", ran
+        )
 
 
 def leakage(study):

@@ -4,6 +4,11 @@ from intronaut.report import associations, flags
 from intronaut.report import numbers as n
 
 FEW = 1000
+WEIGHTS = {
+    "sei": "--sei_weights sei.pth",
+    "dnabert2": "--dnabert2_weights model.safetensors",
+    "splice": "--splice_weights splice.safetensors",
+}
 
 
 def steps(study):
@@ -49,9 +54,11 @@ def _every(study):
 
 
 def _random_weights(study):
-    if any("random" in (model.weights_note or "") for model in study.models):
-        return "Give real weights.", "These models ran with random ones:", "--sei_weights sei.pth"
-    return None
+    random = [model for model in study.models if "random" in (model.weights_note or "")]
+    options = list(dict.fromkeys(WEIGHTS[model.embedder] for model in random if model.embedder in WEIGHTS))
+    if not random:
+        return None
+    return "Give real weights.", "These models ran with random ones:", " ".join(options)
 
 
 def _leakage(study):
