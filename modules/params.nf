@@ -138,7 +138,7 @@ def wrongItems(rule, items, given) {
 // The columns of a table of the user, plain or gzip; none without it.
 def columnsOf(path) {
     def table = path ? file(path, glob: false) : null
-    return table?.isFile() ? table.withReader { lines -> lines.readLine() ?: '' }.tokenize('\t') : []
+    return table?.isFile() ? table.withReader('UTF-8') { lines -> lines.readLine() ?: '' }.tokenize('\t') : []
 }
 
 // A path stands in the commands of tasks, where the shell would read some characters as its own.
