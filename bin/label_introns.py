@@ -19,6 +19,7 @@ All coordinates written are 0-based and half-open.
 
 import contextlib
 import json
+from dataclasses import replace
 
 from intronaut.cli import (
     add_run_options,
@@ -135,6 +136,8 @@ def main(argv):
     check_options(parser, args)
     complete_options(args)
     log = Log(TOOL, args)
+    import pandas as pd
+
     from intronaut.genome.chromosomes import read_aliases
     from intronaut.genome.maxentscan import Tables
     from intronaut.genome.reference import Genome
@@ -148,16 +151,16 @@ def main(argv):
         chroms = genome_chroms(args, genome, introns)
         introns, ledger = set_apart(args, introns, doubtful, genome, chroms)
         ends = check_annotation(args, log, introns, genome, chroms)
-        introns, lost, calls, rho = labelled(args, annotation, introns, genes, genome, aliases, doubtful)
+        labels = labelled(args, annotation, introns, genes, genome, aliases, doubtful)
+        introns, calls, rho = labels.introns, labels.table, labels.overdispersion
         columns, sites = splice_site_columns(introns, annotation.genes, genome, chroms, tables, args.seed)
         columns |= consequence_columns(introns, annotation, args.annotation, genome, chroms)
         introns = introns.assign(**columns)
-        unit, rows = "intron", introns
         if args.peaks:
-            unit, (rows, ledger) = "peak", labelled_peaks(args, annotation, introns, aliases, genome, chroms)
+            rows, ledger = labelled_peaks(args, annotation, introns, aliases, genome, chroms)
         else:
-            ledger = joined(ledger, lost)
-        table = finished(args, rows.assign(unit=unit), annotation.genes, genome, chroms)
+            rows, ledger = introns, pd.concat([ledger, labels.ledger], ignore_index=True)
+        table = finished(args, rows, annotation.genes, genome, chroms)
     counts = counted(args, table, ledger, introns, calls, annotation, genes)
     counts |= {"intron_ends": ends, "splice_sites": sites} | ({} if rho is None else {"overdispersion": rho})
     require_classes(args, counts)
@@ -216,35 +219,32 @@ def check_annotation(args, log, introns, genome, chroms):
 
 
 def labelled(args, annotation, introns, genes, genome, aliases, doubtful):
-    """The introns with labels; the rows of the ledger, of introns and of calls; what each caller says, or None.
-
-    And the overdispersion of levels that quantify_introns measured, or None.
-    """
-    if args.calls:
-        introns, lost, calls, rho = labelled_by_calls(args, annotation.genes, introns, genome, aliases, doubtful)
-    else:
-        introns, lost, calls, rho = labelled_by_annotation(args, annotation, introns, genes), None, None, None
-    unusable = introns["ledger"].notna()
-    left_out = introns[unusable].rename(columns={"ledger": "reason"}).assign(source="annotation")
-    return introns[~unusable].reset_index(drop=True), joined(left_out, lost), calls, rho
-
-
-def joined(*ledgers):
-    """The rows of several ledgers, each None or a DataFrame."""
+    """The LabelledIntrons that can be labelled, with all rows of the ledger, of introns and of calls."""
     import pandas as pd
 
-    return pd.concat([ledger for ledger in ledgers if ledger is not None], ignore_index=True)
+    from intronaut.labels.annotation import introns_by_annotation
+    from intronaut.labels.call_labels import LabelledIntrons, label_by_calls
+
+    if args.calls:
+        labels = label_by_calls(args, annotation.genes, introns, genome, aliases, doubtful)
+    else:
+        labels = LabelledIntrons(introns_by_annotation(annotation, introns, genes, args.annotation_rule))
+    unusable = labels.introns["ledger"].notna()
+    left_out = labels.introns[unusable].rename(columns={"ledger": "reason"}).assign(source="annotation")
+    ledger = pd.concat([left_out, labels.ledger], ignore_index=True)
+    return replace(labels, introns=labels.introns[~unusable].reset_index(drop=True), ledger=ledger)
 
 
 def counted(args, table, ledger, introns, calls, annotation, genes):
     """What counts.json holds."""
     from intronaut.labels.annotation import MEANING, count_labels
+    from intronaut.labels.calls import count_by_caller
 
     counts = {
         "tool": TOOL, "assembly": args.assembly, "unit": "peak" if args.peaks else "intron",
         "n_input": len(table) + len(ledger), "n_labels": len(table), "n_ledger": len(ledger),
         **count_labels(table), "ledger": ledger["reason"].value_counts().to_dict(),
-        "introns": count_labels(introns), "callers": {} if calls is None else count_callers(calls),
+        "introns": count_labels(introns), "callers": {} if calls is None else count_by_caller(calls),
         "annotation": {
             "genes": len(annotation.genes), "transcripts": len(annotation.transcripts),
             "exons": len(annotation.exons), "introns_of_genes": len(genes), "left_out": annotation.left_out,
@@ -312,118 +312,43 @@ def genome_chroms(args, genome, introns):
     if genome is None:
         return None
     names = introns["chrom"].unique()
-    if args.skip_missing_chroms:
-        from intronaut.genome.chromosomes import resolve_chrom
+    if not args.skip_missing_chroms:
+        return genome.resolve_all(names, args.annotation)
+    from intronaut.genome.chromosomes import known_chroms
 
-        found = {name: resolve_chrom(name, genome.lengths, genome.aliases) for name in names}
-        if any(found.values()):
-            return {name: own for name, own in found.items() if own is not None}
-    return genome.resolve_all(names, args.annotation)
-
-
-def labelled_by_annotation(args, annotation, introns, genes):
-    """The introns with label, label_reason and evidence by the exons that contain them."""
-    from intronaut.labels.annotation import label_by_annotation
-
-    label, reason = label_by_annotation(annotation, introns, genes, args.annotation_rule)
-    evidence = ["annotation=NA" if value != value else f"annotation={value:.0f}" for value in label]
-    return introns.assign(label=label, label_reason=reason, evidence=evidence, ir_value=float("nan"))
-
-
-def labelled_by_calls(args, genes, introns, genome, aliases, doubtful):
-    """The introns with label, label_reason, evidence, ir_value by the callers; the calls that match none; all calls.
-
-    And, where quantify_introns measured levels, the overdispersion that their weights assume; else None.
-    """
-    import pandas as pd
-
-    from intronaut.labels.call_options import call_options
-    from intronaut.labels.calls import (
-        caller_limits,
-        calls_table,
-        collapse,
-        consensus,
-        evidence_text,
-        match_calls,
-        read_calls,
-        retention_level,
-    )
-    from intronaut.labels.genome_checks import check_against_annotation, check_splice_sites
-    from intronaut.labels.irfinder_flags import flag_columns, with_flags
-    from intronaut.labels.pooled import CALLER, POOLED, level_columns, of_condition, pool
-
-    options = call_options(args)
-    read = [read_calls(path, options, genes) for path in args.calls]
-    calls = pd.concat(read, ignore_index=True)
-    names = known_chroms(calls["chrom"], introns["chrom"], aliases, ", ".join(args.calls), args)
-    for path, rows in zip(args.calls, read, strict=True):
-        if genome is not None:
-            check_splice_sites(path, rows, genome, args.min_splice_sites, args.shift)
-        else:
-            check_against_annotation(path, rows, introns, names, args.shift)
-    calls, lost = match_calls(calls, introns, names, doubtful)
-    levels, rho = {}, None
-    if (calls["caller"] == CALLER).any():
-        if args.sample_sheet:
-            calls = of_condition(calls, args.sample_sheet, args.condition)
-        levels, rho = level_columns(calls, len(introns))
-        if args.samples in (None, POOLED):
-            calls = pool(calls, caller_limits(CALLER, options))
-    said = collapse(calls, "mean" if args.samples in (None, POOLED) else args.samples)
-    label, reason = consensus(said, len(introns), args.consensus)
-    flags = flag_columns(calls, len(introns))
-    introns = introns.assign(
-        label=label, label_reason=reason, evidence=with_flags(evidence_text(said, len(introns)), flags),
-        ir_value=retention_level(said, len(introns)), **levels, **flags,
-    )  # fmt: skip
-    if args.exclude_flags and flags:
-        flagged = (introns[list(flags)] == 1).any(axis=1) & introns["ledger"].isna()
-        introns.loc[flagged, "ledger"] = "flagged"
-    return introns, lost.assign(source=lost["caller"]), calls_table(said, introns), rho
-
-
-def known_chroms(chroms, own, aliases, source, args):
-    """A dict from ``chroms`` to the annotation's names, None where it has none; refuses when it has none of them."""
-    from intronaut.genome.chromosomes import resolve_chrom, resolve_chroms
-
-    lengths = dict.fromkeys(own.unique())
-    found = {chrom: resolve_chrom(chrom, lengths, aliases) for chrom in chroms.unique()}
-    if not any(found.values()):
-        resolve_chroms(found, lengths, aliases, source=source, genome=args.annotation)
-    return found
+    known = known_chroms(names, genome.lengths, genome.aliases, source=args.annotation, genome=genome.path)
+    return {name: in_genome for name, in_genome in known.items() if in_genome is not None}
 
 
 def labelled_peaks(args, annotation, introns, aliases, genome, chroms):
     """The peaks with label and covariates of the intron under them, and the ones that are left out."""
+    from intronaut.genome.chromosomes import known_chroms
     from intronaut.io.peaks import read_peaks
-    from intronaut.labels.genome_checks import ends_outside, refuse_many_outside
-    from intronaut.labels.peaks import flanking_exons, label_peaks, peak_rows, touching
+    from intronaut.labels.genome_checks import refuse_many_outside
+    from intronaut.labels.peaks import flanking_exons, label_peaks, peak_rows, touching, why_unusable
     from intronaut.paper.peaks import label_peaks_as_paper
 
     peaks = read_peaks(args.peaks)
-    names = known_chroms(peaks["chrom"], introns["chrom"], aliases, args.peaks, args)
-    own = peaks.assign(chrom=peaks["chrom"].map(names))
-    reason = own["chrom"].isna().map({True: "chrom_not_annotated", False: None})
-    reason[own["chrom"].notna() & own.duplicated(["chrom", "start", "end"])] = "duplicate"
-    if genome is not None:
-        outside = ends_outside(own, genome, chroms)
-        refuse_many_outside(args.peaks, outside, "peak", genome)
-        reason[outside & reason.isna()] = "outside_genome"
-    near = own[reason.isna()]
+    annotated = dict.fromkeys(introns["chrom"].unique())
+    names = known_chroms(peaks["chrom"].unique(), annotated, aliases, source=args.peaks, genome=args.annotation)
+    named = peaks.assign(chrom=peaks["chrom"].map(names))
+    reason, outside = why_unusable(named, genome, chroms)
+    refuse_many_outside(args.peaks, outside, "peak", genome)
+    usable = named[reason.isna()]
     flanks = flanking_exons(annotation, introns[introns["label"] == 1])
     if args.paper:
         retained = (introns["label"] == 1).to_numpy()
-        found = label_peaks_as_paper(near, introns, retained, flanks, annotation.genes, args.negatives, args.seed)
-        near = near.assign(strand="+")
+        labels = label_peaks_as_paper(usable, introns, retained, flanks, annotation.genes, args.negatives, args.seed)
+        usable = usable.assign(strand="+")
     else:
-        found = label_peaks(near, introns, introns["label"].to_numpy(), args.min_overlap, args.summit)
+        labels = label_peaks(usable, introns, introns["label"].to_numpy(), args.min_overlap, args.summit)
         if not args.keep_flanking:
-            found.loc[(found["label"] == 0) & touching(near, flanks), "ledger"] = "on_flanking_exon"
-    found = found.set_index(near.index)
-    reason[near.index] = found["ledger"]
-    stay = found["ledger"].isna()
-    lost = peaks[reason.notna()].assign(reason=reason.dropna(), source=args.peaks)
-    return peak_rows(near[stay], introns, found[stay]), lost
+            labels.loc[(labels["label"] == 0) & touching(usable, flanks), "ledger"] = "on_flanking_exon"
+    labels = labels.set_index(usable.index)
+    reason[usable.index] = labels["ledger"]
+    kept = labels["ledger"].isna()
+    left_out = peaks[reason.notna()].assign(reason=reason.dropna(), source=args.peaks)
+    return peak_rows(usable[kept], introns, labels[kept]), left_out
 
 
 def finished(args, table, genes, genome, chroms):
@@ -437,7 +362,7 @@ def finished(args, table, genes, genome, chroms):
     from intronaut.splits.leakage import leakage_groups
 
     table["name"] = table["name"].fillna(loci(table)) if args.peaks else table["intron_id"]
-    table["score"] = 0
+    table["unit"], table["score"] = "peak" if args.peaks else "intron", 0
     table["gc"], table["cpg"] = base_content(genome, chroms, table) if genome else (float("nan"), float("nan"))
     order = ["order", "start", "end", "strand"]
     table = table.assign(order=chrom_order(table["chrom"])).sort_values(order, kind="stable", ignore_index=True)
@@ -452,14 +377,6 @@ def finished(args, table, genes, genome, chroms):
     measured = [name for name in (*LEVELS, *COLUMN_OF.values()) if name in table]
     columns = [*LABEL_COLUMNS, "evidence", *COVARIATES, *consequence.COLUMNS, "ir_value", *measured, "label_reason"]
     return table[[*columns, "group", "split"]]
-
-
-def count_callers(said):
-    """For every caller: how many introns it tells of, and how many it calls retained and spliced."""
-    return {
-        name: {"introns": len(rows), "1": int((rows["label"] == 1).sum()), "0": int((rows["label"] == 0).sum())}
-        for name, rows in said.groupby("caller")
-    }
 
 
 def require_classes(args, counts):

@@ -1,6 +1,8 @@
 """One chromosome under its names of UCSC, Ensembl, RefSeq and GenBank."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from intronaut.core.errors import BadData
 from intronaut.io.text import numbered_lines
@@ -26,7 +28,7 @@ class Aliases:
     lengths: dict = field(default_factory=dict)
 
 
-def read_aliases(path):
+def read_aliases(path: Path | str) -> Aliases:
     """Read a chromosome alias table into Aliases.
 
     Understands an NCBI assembly report, both UCSC chromAlias styles (one line a chromosome, or alias/chrom/source)
@@ -60,7 +62,9 @@ def _joined(rows):
     return synonyms
 
 
-def resolve_chrom(chrom, lengths, aliases=None, length=None):
+def resolve_chrom(
+    chrom: str, lengths: Mapping[str, int | None], aliases: Aliases | None = None, length: int | None = None
+) -> str | None:
     """The name in ``lengths`` (name → bases, or None) that means ``chrom``, or None when there is none.
 
     Exact first, then the alias table, then ``1``/``chr1`` and ``M``/``MT``/``chrM``. Raises BadData when several
@@ -95,20 +99,42 @@ def _usual_synonyms(chrom):
     return bare, f"chr{bare}", f"Chr{bare}", f"CHR{bare}"
 
 
-def resolve_chroms(chroms, lengths, aliases=None, *, source, genome):
+def resolve_chroms(
+    chroms: Iterable[str],
+    lengths: Mapping[str, int | None],
+    aliases: Aliases | None = None,
+    *,
+    source: Path | str,
+    genome: Path | str,
+) -> dict[str, str]:
     """A dict from each of ``chroms`` to its name in ``lengths``; ``source`` and ``genome`` say whose names they are.
 
     Raises BadData that shows both sets of names when any of them cannot be resolved.
     """
     chroms = list(dict.fromkeys(chroms))
-    found = {chrom: resolve_chrom(chrom, lengths, aliases) for chrom in chroms}
-    lacking = [chrom for chrom, own in found.items() if own is None]
+    names = {chrom: resolve_chrom(chrom, lengths, aliases) for chrom in chroms}
+    lacking = [chrom for chrom, name in names.items() if name is None]
     if lacking:
         raise BadData(
             f"{source}: {len(lacking)} of {len(chroms)} chromosomes are not in {genome}: {_some(lacking)}; "
             f"{genome} has {_some(lengths)}; use the genome the rows were made with, or give --chrom-aliases"
         )
-    return found
+    return {chrom: name for chrom, name in names.items() if name is not None}
+
+
+def known_chroms(
+    chroms: Iterable[str],
+    lengths: Mapping[str, int | None],
+    aliases: Aliases | None = None,
+    *,
+    source: Path | str,
+    genome: Path | str,
+) -> dict[str, str | None]:
+    """As :func:`resolve_chroms`, with None for those that are not in ``lengths``; refuses only when none is."""
+    names = {chrom: resolve_chrom(chrom, lengths, aliases) for chrom in chroms}
+    if not any(names.values()):
+        resolve_chroms(names, lengths, aliases, source=source, genome=genome)
+    return names
 
 
 def _some(names):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.dna import base_codes
-from intronaut.genome.annotation import chrom_order
+from intronaut.genome.annotation import Annotation, chrom_order
 from intronaut.genome.intervals import inside_any
 
 # why an intron or peak has no label, or is not in labels.tsv at all
@@ -88,6 +88,15 @@ def label_by_annotation(annotation, introns, genes, rule):
 
 def _any_per_intron(introns, genes, found):
     return np.bincount(genes["intron"], found, minlength=len(introns)) > 0
+
+
+def introns_by_annotation(
+    annotation: Annotation, introns: pd.DataFrame, genes: pd.DataFrame, rule: str
+) -> pd.DataFrame:
+    """The introns with label, label_reason and evidence of :func:`label_by_annotation`, and ir_value, which is none."""
+    label, reason = label_by_annotation(annotation, introns, genes, rule)
+    evidence = ["annotation=NA" if np.isnan(value) else f"annotation={value:.0f}" for value in label]
+    return introns.assign(label=label, label_reason=reason, evidence=evidence, ir_value=np.nan)
 
 
 def base_content(genome, chroms, table):

@@ -202,6 +202,14 @@ def calls_table(said, introns):
     return about.astype({"label": "Int64"})[[*bed, "gene_id", "caller", "value", "label", "label_reason"]]
 
 
+def count_by_caller(table: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """For every caller of a :func:`calls_table`: how many introns it lists, and calls retained and spliced."""
+    return {
+        name: {"introns": len(rows), "1": int((rows["label"] == 1).sum()), "0": int((rows["label"] == 0).sum())}
+        for name, rows in table.groupby("caller")
+    }
+
+
 def evidence_text(calls, n_introns):
     """``caller=value`` of every caller that has a row for the intron, joined by ``;``; None where none has."""
     texts = calls["caller"] + "=" + calls["value"].map("{:.6g}".format)

@@ -3,10 +3,34 @@
 Coordinates are 0-based, half-open.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from intronaut.genome.intervals import covered, overlapping_pairs
+from intronaut.labels.genome_checks import ends_outside
+
+if TYPE_CHECKING:
+    from intronaut.genome.reference import Genome
+
+
+def why_unusable(
+    peaks: pd.DataFrame, genome: Genome | None, chroms: dict[str, str] | None
+) -> tuple[pd.Series, pd.Series]:
+    """Why each peak cannot be labelled (None where it can), and whether it ends beyond its chromosome.
+
+    Args:
+        peaks: DataFrame chrom, start, end with the annotation's chromosome names, missing where it has none.
+        genome: where chromosomes end; ``chroms`` maps the annotation's names to its own. None: they are not known.
+    """
+    reason = peaks["chrom"].isna().map({True: "chrom_not_annotated", False: None})
+    reason[peaks["chrom"].notna() & peaks.duplicated(["chrom", "start", "end"])] = "duplicate"
+    outside = pd.Series(False, peaks.index) if genome is None else ends_outside(peaks, genome, chroms)
+    reason[outside & reason.isna()] = "outside_genome"
+    return reason, outside
 
 
 def peak_rows(peaks, introns, found):
