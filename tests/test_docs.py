@@ -1,11 +1,57 @@
-"""The pages show what the project does: the worked example of a new tool runs as it stands there."""
+"""The pages show what the project does: every command of them is one, and the worked example of a new tool runs."""
 
+import importlib
+import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 
+import pytest
+
 from conftest import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def commands_of(page):
+    """Every command of a page's blocks as a list of words, pipes and loops taken apart."""
+    blocks = re.findall(r"^```(?:bash)?\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    for block in blocks:
+        for line in re.sub(r"\\\n\s*", " ", block).splitlines():
+            command = []
+            for word in [*shlex.split(line, comments=True), ";"]:
+                if word in ("|", "do", "&&", ";"):
+                    yield command
+                    command = []
+                else:
+                    command.append(word)
+
+
+def tool_of(command):
+    """``label_introns`` of a command of ``label_introns.py`` or ``bin/label_introns.py``; else None."""
+    name = command[0].removeprefix("bin/").removesuffix(".py") if command else ""
+    return name if command and command[0].endswith(".py") and (ROOT / "bin" / f"{name}.py").exists() else None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_option_of_a_command_on_a_page_exists(page):
+    schema = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
+    params = {name for group in schema for name in group["properties"]}
+    for command in commands_of(page):
+        if tool := tool_of(command):
+            options = command[1 : command.index(">")] if ">" in command else command[1:]
+            importlib.import_module(tool).make_parser().parse_args(options)
+        elif command[:2] == ["nextflow", "run"]:
+            unknown = {word[2:] for word in command if word.startswith("--")} - params
+            assert not unknown, (command, unknown)
+
+
+def test_commands_of_pages_are_found():
+    """So that the test above cannot pass by finding none."""
+    found = [tool_of(command) for page in PAGES for command in commands_of(page)]
+    assert len(list(filter(None, found))) > 60 and {"fit", "check", "embed_kmers", "transfer"} <= set(found)
 
 
 def test_worked_example_of_a_new_tool_runs(tmp_path):

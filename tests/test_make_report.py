@@ -16,7 +16,7 @@ from intronaut.plots import page as figures
 from intronaut.report import browsers, flags, introns, verdict
 from intronaut.report import numbers as n
 from intronaut.report.associations import family_row
-from intronaut.report.study import AUROC
+from intronaut.report.study import AUROC, Study
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +130,19 @@ def test_verdict_on_the_gain_follows_its_interval(tool, results, low, high, word
 
 
 @pytest.mark.parametrize(
-    ("low", "word"),
-    [(0.49, "not predictable"), (0.5, "not predictable"), (0.51, "weakly predictable"), (None, "not predictable"),
-     (0.65, "moderately predictable"), (0.79, "moderately predictable"), (0.8, "well predictable")],
+    ("low", "high", "word"),
+    [(0.45, 0.64, "not predictable"), (0.5, 0.6, "not predictable"), (0.5, 0.65, "not shown to be predictable"),
+     (0.1, 0.99, "not shown to be predictable"), (None, None, "not predictable"), (0.51, 0.95, "weakly predictable"),
+     (0.65, 0.95, "moderately predictable"), (0.79, 0.95, "moderately predictable"), (0.8, 0.95, "well predictable")],
 )  # fmt: skip
-def test_verdict_on_the_covariates_follows_the_lower_end_of_the_interval(low, word):
-    assert verdict.strength({"value": 0.9, "low": low, "high": 0.95}) == word
+def test_verdict_on_the_covariates_follows_the_interval(low, high, word):
+    assert verdict.strength({"value": 0.9, "low": low, "high": high}) == word
+
+
+@pytest.mark.parametrize(("number", "title"), [(17, "Few retained introns"), (200, "Enough retained introns")])
+def test_titles_of_flags_say_what_is(number, title):
+    study = Study(pd.DataFrame({"label": [1.0] * number, "gene_id": "g"}), {"unit": "intron"}, pd.DataFrame(), [])
+    assert [flag["title"] for flag in flags.retained(study)] == [title]
 
 
 def test_broken_counts_are_refused_in_one_line(tool, results):

@@ -65,7 +65,7 @@ def weights(study):
 
 def leakage(study):
     torn = max((model.metrics.get("rows", {}).get("groups_in_several_folds", 0) for model in study.models), default=0)
-    title = "No leakage between folds"
+    title = "Leakage between folds" if torn else "No leakage between folds"
     if not study.audit:
         if "group" not in study.labels:
             reason = "The labels have no column group, so whether folds share genes or bases is unknown."
@@ -83,6 +83,7 @@ def leakage(study):
     if torn:
         reason += f" {n.plural(torn, 'leakage group')} in several folds."
     state = "fail" if windows or torn else "pass"
+    title = "Leakage between folds" if state == "fail" else title
     yield _flag("leakage", state, title, reason, "predict", "folds share genes, bases or identical windows")
 
 
@@ -106,7 +107,8 @@ def retained(study):
     genes = rows["gene_id"].nunique()
     reason = f"{n.plural(len(rows), f'retained {study.unit}')} in {n.plural(genes, 'gene')}."
     summary = f"{n.plural(len(rows), f'retained {study.unit}')} in {n.plural(genes, 'gene')}"
-    yield _flag("retained", state, f"Enough retained {study.unit}s", reason, "labels", summary)
+    title = f"{'Enough' if state == 'pass' else 'Few'} retained {study.unit}s"
+    yield _flag("retained", state, title, reason, "labels", summary)
 
 
 def balance_of_classes(study):
@@ -120,12 +122,12 @@ def balance_of_classes(study):
 
 def splice_sites(study):
     """The share of GT–AG, GC–AG and AT–AC ends, where a genome was given."""
-    title = "Annotation fits the genome"
     ends = study.counts.get("intron_ends") or {}
     share = ends.get("share")
     if share is None:
         return
     state = "pass" if share >= 0.97 else "warn" if share >= 0.95 else "fail"
+    title = "Annotation fits the genome" if state == "pass" else "Annotation and genome do not fit each other"
     reason = f"{n.share(share)} of introns have GT–AG, GC–AG or AT–AC ends."
     yield _flag("splice_sites", state, title, reason, "labels", "annotation and genome do not fit each other")
 
@@ -151,8 +153,7 @@ def short_introns(study):
 
 def labels(study):
     if study.measured:
-        names = study.counts.get("callers") or {}
-        by = f" by {n.listed(list(names))}" if names else ""
+        by = f" by {n.listed(study.callers)}" if study.callers else ""
         yield _flag("labels", "pass", "Labels are measured", f"Retention was called{by} from RNA-seq.", "labels")
     else:
         yield _flag("labels", "warn", "Labels are annotated, not measured", "Retention is read off the annotation. No "
@@ -202,7 +203,8 @@ def motif_gc(study):
             f"Rank correlation of effect with the motif's GC content: {n.decimal(rho['unadjusted'], 2)} unadjusted, "
             f"{n.decimal(rho['adjusted'], 2)} adjusted."
         )
-        yield _flag("motif_gc", state, "Motif effects free of GC", reason, "assoc", "motif effects follow GC content")
+        title = f"Motif effects {'free of' if state == 'pass' else 'follow'} GC"
+        yield _flag("motif_gc", state, title, reason, "assoc", "motif effects follow GC content")
 
 
 def calibration(study):

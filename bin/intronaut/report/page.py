@@ -71,7 +71,7 @@ def header(study, assembly):
 def label_source(study):
     if study.measured:
         files = text.file_names(study.settings["ir_calls"]) if study.settings.get("ir_calls") else ""
-        callers = n.listed(list(study.counts.get("callers") or {}) or ["RNA-seq calls"])
+        callers = n.listed(study.callers or ["RNA-seq calls"])
         return f"{callers}{f': {files}' if files else ''}"
     rule = study.settings.get("annotation_rule")
     return "annotation" + (f", rule {rule}" if rule else "")

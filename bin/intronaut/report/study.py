@@ -152,6 +152,11 @@ class Study:
         return bool(self.settings.get("ir_calls") or self.counts.get("callers"))
 
     @property
+    def callers(self):
+        """Who called retention, for a sentence; the tables of quantify_introns are of no other program."""
+        return [{"intronaut": "quantify_introns"}.get(name, name) for name in self.counts.get("callers") or {}]
+
+    @property
     def is_matched(self):
         return "match" in self.labels
 

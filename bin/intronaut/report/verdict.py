@@ -9,6 +9,8 @@ from intronaut.report.study import AUROC, headline
 
 # by the lower end of the 95 % CI
 STRENGTHS = ("not predictable", "weakly predictable", "moderately predictable", "well predictable")
+# of a CI that holds chance and more than weak prediction, which says neither
+UNDECIDED = "not shown to be predictable"
 COVARIATES = "intron length, GC content and position"
 MARGIN = 0.01
 
@@ -19,6 +21,8 @@ def strength(metric, measure=AUROC):
     if n.lacks(low):
         return STRENGTHS[0]
     nothing, weak, moderate = measure.limits
+    if low <= nothing and metric["high"] >= weak:
+        return UNDECIDED
     return STRENGTHS[0 if low <= nothing else 1 if low < weak else 2 if low < moderate else 3]
 
 
@@ -210,7 +214,9 @@ def ladder(study):
     for row in rows:
         row["track"] = track(row["metric"], low, high, study.measure.chance)
         row["value"], row["interval"] = n.decimal(row["metric"]["value"]), n.interval(row["metric"])
-    ticks = [(f"{value:.1f}", at(value, low, high)) for value in np.arange(low, high + 0.01, 0.1)]
+    step = 0.1 if high - low < 0.65 else 0.2
+    first = math.ceil(round(low / step, 6)) * step
+    ticks = [(f"{value:.1f}", at(value, low, high)) for value in np.arange(first, high + 0.01, step)]
     for row in rows:
         row["grey"] = covers_chance(row["metric"], study.measure)
     return {"rows": rows, "ticks": ticks, "name": study.measure.name, "chance": f"{study.measure.chance:g}"}
