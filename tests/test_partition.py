@@ -79,8 +79,10 @@ def blocks():
     return values, table["label"].to_numpy(float), make_plan(table, None)
 
 
-def test_fits_equal_newtons_method(blocks):
-    """Of a block that was turned to its principal axes too, without any two folds."""
+@pytest.mark.parametrize("most_inverted", [0, 4096])
+def test_fits_equal_newtons_method(blocks, most_inverted, monkeypatch):
+    """Of a block that was turned to its principal axes too, without any two folds, with and without a first guess."""
+    monkeypatch.setattr(block_penalties, "MOST_INVERTED", most_inverted)
     values, labels, plan = blocks
     turned = [block_penalties.block_of(name, own) for name, own in values.items()]
     assert turned[2].values.shape[1] <= 150 and turned[2].width == 400

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from intronaut.models import logistic
-from intronaut.models.cross_validation import left_out_sets
+from intronaut.models.cross_validation import PATIENCE, left_out_sets
 from intronaut.models.design_matrix import Matrix, Scale
 from intronaut.stats.metrics import log_losses
 
@@ -25,6 +25,8 @@ TOLERANCE = 1e-6
 # a block is turned to its principal axes where it has this many times as many columns as rows
 WIDE = 1.2
 KEPT_MATRICES = 2
+# columns up to which the matrix of their products is inverted, for fewer steps of each fit
+MOST_INVERTED = 4096
 # bytes of logits that are remembered; losses always are
 KEPT_LOGITS = 2 << 30
 
@@ -112,22 +114,23 @@ class Fits:
         if not active:
             rates = logistic.base_rates(self.labels, self.row_weights)
             return np.tile(rates, (len(self.labels), 1)).astype(np.float32)
-        matrix = self._matrix(active)
+        matrix, gram = self._matrix(active)
         ridge = np.concatenate([np.full(self.blocks[at].values.shape[1], setting[at]) for at in active])
         start = self._last.get(active)
         solution = logistic.fit(matrix, self.labels, self.row_weights, 1.0, ridge=ridge, start=start,
-                                tolerance=TOLERANCE)  # fmt: skip
+                                tolerance=TOLERANCE, gram=gram)  # fmt: skip
         self._last[active] = solution
         return logistic.logits(matrix, solution).astype(np.float32)
 
     def _matrix(self, active):
+        """The Matrix of some blocks' columns, and the products of its columns where they are few enough."""
         if active not in self._matrices:
             while len(self._matrices) >= KEPT_MATRICES:
                 self._matrices.popitem(last=False)
             values = np.hstack([self.blocks[at].values for at in active])
             columns = pd.DataFrame(values, copy=False)
             matrix = Matrix(extra=columns, scale=Scale.identity(values.shape[1]), threads=self.threads)
-            self._matrices[active] = matrix
+            self._matrices[active] = matrix, logistic.gram(matrix) if matrix.d <= MOST_INVERTED else None
         self._matrices.move_to_end(active)
         return self._matrices[active]
 
@@ -146,13 +149,29 @@ def choose(fits, members, outer):
     for _ in range(ROUNDS):
         before = setting
         for at in sorted(members):
-            for penalty in (OFF, *fits.blocks[at].penalties):
-                tried = (*setting[:at], penalty, *setting[at + 1 :])
-                if fits.inner_loss(tried, outer) < loss - LEAST_GAIN:
-                    setting, loss = tried, fits.inner_loss(tried, outer)
+            setting, loss = _along_path(fits, setting, loss, at, outer)
         if setting == before:
             break
     return setting
+
+
+def _along_path(fits, setting, loss, at, outer):
+    """``(setting, loss)`` with the best penalty of block ``at``: from the present one to weaker and to stronger ones,
+    each way until PATIENCE of them gain nothing, because weak penalties of wide blocks cost the most to fit."""
+    path = (OFF, *fits.blocks[at].penalties)
+    place = path.index(setting[at])
+    for side in (path[place + 1 :], path[:place][::-1]):
+        idle = 0
+        for penalty in side:
+            tried = (*setting[:at], penalty, *setting[at + 1 :])
+            found = fits.inner_loss(tried, outer)
+            if found < loss - LEAST_GAIN:
+                setting, loss, idle = tried, found, 0
+            else:
+                idle += 1
+            if idle == PATIENCE:
+                break
+    return setting, loss
 
 
 def held_out_logits(fits, members):

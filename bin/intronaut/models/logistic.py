@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import lapack
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
@@ -58,7 +59,16 @@ def spectrum(matrix):
         return (last @ vectors).astype(np.float32), np.maximum(values, 0)
 
 
-def fit(matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-5, max_iterations=500, spectrum=None):
+def gram(matrix):
+    """The mean product ``(d, d)`` float32 of every two columns of a matrix."""
+    with threadpool_limits(1):
+        return sum(matrix.map(lambda rows, values: values.T @ values)) / np.float32(matrix.n)
+
+
+def fit(
+    matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-5, max_iterations=500, spectrum=None,
+    gram=None,
+):  # fmt: skip
     """Minimise ``sum_i s_i log-loss_i / sum(s) + sum_j ridge_j w_j^2 / (2 c sum(s))`` for each column of row weights.
 
     ``c`` is scikit-learn's C. L-BFGS (Nocedal & Wright, Numerical Optimization 2006, algorithm 7.4) with backtracking,
@@ -73,6 +83,8 @@ def fit(matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-
         start: a Solution to begin from, such as the one of the smaller C.
         spectrum: of :func:`spectrum`, which saves most steps on wide correlated columns: the first guess of the inverse
             Hessian is then that of the leading directions (Frangella, Tropp & Udell 2023, SIMAX 44:718).
+        gram: of :func:`gram`, which does the same for as many columns as one can invert a matrix of; the first guess
+            is then the inverse Hessian of rows that all have the same probability.
     """
     objective = Objective(matrix, labels, row_weights, c, ridge)
     k = row_weights.shape[1]
@@ -81,7 +93,7 @@ def fit(matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-
     else:
         point = np.vstack([start.weights, start.intercept])
     with threadpool_limits(1):
-        guess = _inverse_hessian(objective, labels, spectrum)
+        guess = _inverse_hessian(objective, labels, spectrum) if gram is None else _inverse(objective, labels, gram)
         point, loss, gradient, iterations = _minimise(objective, guess, point, tolerance, max_iterations)
     largest = np.abs(gradient).max(axis=0)
     return Solution(point[:-1], point[-1], loss, largest, iterations, largest <= tolerance)
@@ -148,22 +160,44 @@ class Objective:
 
 
 def _inverse_hessian(objective, labels, spectrum):
-    """A function ``(problem, vector (d + 1,))`` that applies a guess of the inverse Hessian, or None."""
+    """A function ``(problems, vectors (d + 1, m))`` that applies a guess of the inverse Hessian, or None."""
     if spectrum is None:
         return None
-    vectors, values = spectrum
-    share = _retained(labels, objective.row_weights) / objective.total
-    curvature = share * (1 - share)
+    directions, values = spectrum
+    curvature = _curvature(objective, labels)
 
-    def apply(problem, vector):
-        ridge, own = objective.ridge[:-1, problem], curvature[problem]
+    def apply(problems, vectors):
+        ridge, own = objective.ridge[:-1, problems], curvature[problems]
+        highest, along = ridge.max(axis=0), own * values[:, None]
         # the directions that are not kept are taken to be as steep as the flattest of those that are
-        flattest = own * values[0] + ridge.max()
-        gain = 1 / (own * values + ridge.max()) - 1 / flattest
-        slope = vector[:-1] / (own * values[0] + ridge) + vectors @ (gain * (vectors.T @ vector[:-1]))
-        return np.append(slope, vector[-1] / own)
+        gain = 1 / (along + highest) - 1 / (along[0] + highest)
+        slope = vectors[:-1] / (along[0] + ridge) + directions @ (gain * (directions.T @ vectors[:-1]))
+        return np.vstack([slope, vectors[-1] / own])
 
     return apply
+
+
+def _inverse(objective, labels, gram):
+    """As :func:`_inverse_hessian`, of the mean problem; None where float32 cannot invert it."""
+    curvature = _curvature(objective, labels)
+    ridge = (objective.ridge[:-1] / curvature).mean(axis=1)
+    factor, failed = lapack.spotrf(gram + np.diag(ridge).astype(np.float32), lower=True)
+    inverse, failed = (None, failed) if failed else lapack.spotri(factor, lower=True)
+    if failed:
+        return None
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+
+    def apply(problems, vectors):
+        own = curvature[problems]
+        return np.vstack([inverse @ vectors[:-1].astype(np.float32), vectors[-1:]]) / own
+
+    return apply
+
+
+def _curvature(objective, labels):
+    """The second derivative of the log loss at each problem's base rate, ``(k,)``."""
+    share = _retained(labels, objective.row_weights) / objective.total
+    return share * (1 - share)
 
 
 def _minimise(objective, guess, point, tolerance, max_iterations):
@@ -171,7 +205,7 @@ def _minimise(objective, guess, point, tolerance, max_iterations):
     k = point.shape[1]
     loss, gradient = objective(point, np.arange(k))
     pairs = [deque(maxlen=HISTORY) for _ in range(k)]
-    direction = np.stack([_direction(gradient[:, problem], [], guess, problem) for problem in range(k)], axis=1)
+    direction = _directions(gradient, pairs, guess, np.arange(k))
     iterations, step = np.zeros(k, int), np.ones(k)
     while True:
         unfinished = (np.abs(gradient).max(axis=0) > tolerance) & (iterations < max_iterations) & (step > SHORTEST_STEP)
@@ -183,29 +217,37 @@ def _minimise(objective, guess, point, tolerance, max_iterations):
         slope = (gradient[:, active] * direction[:, active]).sum(axis=0)
         enough = trial_loss <= loss[active] + ARMIJO * step[active] * slope + LOSS_NOISE * np.abs(loss[active])
         step[active[~enough]] *= 0.3
-        for at in np.flatnonzero(enough):
-            problem = active[at]
+        better = active[enough]
+        for at, problem in zip(np.flatnonzero(enough), better, strict=True):
             pairs[problem].append((trial[:, at] - point[:, problem], trial_gradient[:, at] - gradient[:, problem]))
             point[:, problem], gradient[:, problem], loss[problem] = trial[:, at], trial_gradient[:, at], trial_loss[at]
-            direction[:, problem] = _direction(gradient[:, problem], pairs[problem], guess, problem)
-            iterations[problem] += 1
-            step[problem] = 1.0
+        if len(better):
+            direction[:, better] = _directions(gradient, pairs, guess, better)
+        iterations[better] += 1
+        step[better] = 1.0
 
 
-def _direction(gradient, pairs, guess, problem):
-    """Minus the inverse Hessian, as the guess and the last steps and gradient changes imply it, times the gradient."""
-    usable = [(step, change, 1 / curvature) for step, change in pairs if (curvature := step @ change) > 0]
-    if not usable and guess is None:
-        return -gradient / max(np.linalg.norm(gradient), 1.0)
-    result, shares = -gradient, []
-    for step, change, inverse in reversed(usable):
-        shares.append(inverse * (step @ result))
-        result = result - shares[-1] * change
+def _directions(gradient, pairs, guess, problems):
+    """Minus the inverse Hessian, as the guess and the last steps and gradient changes imply it, times the gradient.
+
+    Args:
+        gradient: ``(d + 1, k)`` of all problems.
+        pairs: the last steps and gradient changes of each.
+        problems: those whose directions ``(d + 1, m)`` are wanted.
+    """
+    result, usable, shares = -gradient[:, problems], [], []
+    for at, problem in enumerate(problems):
+        usable.append([(step, change, 1 / curve) for step, change in pairs[problem] if (curve := step @ change) > 0])
+        shares.append([])
+        for step, change, inverse in reversed(usable[at]):
+            shares[at].append(inverse * (step @ result[:, at]))
+            result[:, at] -= shares[at][-1] * change
     if guess is None:
-        step, change, inverse = usable[-1]
-        result = result / (inverse * (change @ change))
+        for at, own in enumerate(usable):
+            result[:, at] /= own[-1][2] * (own[-1][1] @ own[-1][1]) if own else max(np.linalg.norm(result[:, at]), 1.0)
     else:
-        result = guess(problem, result)
-    for (step, change, inverse), share in zip(usable, reversed(shares), strict=True):
-        result = result + (share - inverse * (change @ result)) * step
+        result = guess(problems, result)
+    for at, own in enumerate(usable):
+        for (step, change, inverse), share in zip(own, reversed(shares[at]), strict=True):
+            result[:, at] += (share - inverse * (change @ result[:, at])) * step
     return result
