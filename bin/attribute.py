@@ -34,7 +34,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from intronaut import __version__
-from intronaut.cli import add_run_options, add_windows, new_parser, positive_float, positive_int, run, whole_number
+from intronaut.cli import (
+    add_output_folder,
+    add_run_options,
+    add_windows,
+    new_parser,
+    positive_float,
+    positive_int,
+    run,
+    whole_number,
+)
 from intronaut.core.errors import BadData, Problems, TryAgain, UsageError
 from intronaut.core.files import digest_file, require_file, whole_folder
 from intronaut.core.log import Log
@@ -61,8 +70,7 @@ def make_parser():
     how.add_argument("--max-gap", type=positive_float, default=0.01, metavar="F",
                      help="larger completeness gaps are reported; their windows stay out of the tracks")  # fmt: skip
     how.add_argument("--centre", type=positive_int, metavar="BP", help="ism changes so many bases amid a window [all]")
-    out = parser.add_argument_group("output")
-    out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    out = add_output_folder(parser)
     out.add_argument("--chrom-sizes", metavar="FILE", help="chrom.sizes or .fai: write a bigWig too")
     out.add_argument("--figure", action="append", default=[], metavar="NAME", help="draw this window; may be repeated")
     out.add_argument(

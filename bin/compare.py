@@ -22,7 +22,7 @@ Output, a folder:
 import json
 from pathlib import Path
 
-from intronaut.cli import add_run_options, new_parser, positive_float, positive_int, run
+from intronaut.cli import add_output_folder, add_run_options, new_parser, positive_float, positive_int, run
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import require_file, whole_folder
 from intronaut.core.log import Log
@@ -45,8 +45,7 @@ def make_parser():
     how.add_argument(
         "--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates, for metrics that jump"
     )
-    out = parser.add_argument_group("output")
-    out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    add_output_folder(parser)
     add_run_options(parser, seed=True)
     return parser
 

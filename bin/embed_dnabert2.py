@@ -20,7 +20,15 @@ Writes: the features file of --output (.h5ad); with --estimate only a table on s
 
 import argparse
 
-from intronaut.cli import add_embedding_options, add_run_options, add_windows, new_parser, positive_int, run
+from intronaut.cli import (
+    add_embedding_options,
+    add_features_output,
+    add_run_options,
+    add_windows,
+    new_parser,
+    positive_int,
+    run,
+)
 from intronaut.core.errors import UsageError
 from intronaut.core.log import Log
 
@@ -31,7 +39,7 @@ POOLINGS = ("mean", "mean-no-special", "first", "max", "layers")
 def make_parser():
     parser = new_parser(__doc__, PROG)
     add_windows(parser)
-    parser.add_argument("-o", "--output", metavar="FILE", help="features file to write, .h5ad")
+    add_features_output(parser, required=False)
     model = parser.add_argument_group("model")
     model.add_argument("--weights", required=True, metavar="FILE", help="pytorch_model.bin or model.safetensors")
     model.add_argument("--tokenizer", required=True, metavar="FILE", help="tokenizer.json")

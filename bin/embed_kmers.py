@@ -15,7 +15,15 @@ Writes: the features file of --output (.h5ad), with the kind of each feature and
 import argparse
 
 from intronaut import __version__
-from intronaut.cli import add_record_cost, add_run_options, add_windows, new_parser, positive_int, run
+from intronaut.cli import (
+    add_features_output,
+    add_record_cost,
+    add_run_options,
+    add_windows,
+    new_parser,
+    positive_int,
+    run,
+)
 from intronaut.core.log import Log
 
 PROG = "embed_kmers"
@@ -26,7 +34,7 @@ WRITTEN_ROWS = 1024
 def make_parser():
     parser = new_parser(__doc__, PROG)
     add_windows(parser)
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
+    add_features_output(parser)
     features = parser.add_argument_group("features")
     features.add_argument("--k", type=small_k, default=6, metavar="K", help=f"bases in a k-mer, 1 to {LARGEST_K}")
     add_record_cost(parser)

@@ -18,7 +18,15 @@ Writes: the features file of --output (.h5ad), with motif_id, tf, family, class 
 """
 
 from intronaut import __version__
-from intronaut.cli import add_record_cost, add_run_options, add_windows, new_parser, positive_float, run
+from intronaut.cli import (
+    add_features_output,
+    add_record_cost,
+    add_run_options,
+    add_windows,
+    new_parser,
+    positive_float,
+    run,
+)
 from intronaut.core.errors import UsageError
 from intronaut.core.files import digest_file, require_file
 from intronaut.core.log import Log
@@ -30,7 +38,7 @@ WRITTEN_ROWS = 64
 def make_parser():
     parser = new_parser(__doc__, PROG)
     add_windows(parser)
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
+    add_features_output(parser)
     motifs = parser.add_argument_group("motifs")
     motifs.add_argument("--motifs", metavar="FILE", help="motifs in MEME or JASPAR format instead of JASPAR CORE")
     motifs.add_argument("--jaspar-release", default="JASPAR2024", metavar="NAME", help="release of JASPAR CORE")

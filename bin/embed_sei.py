@@ -30,7 +30,7 @@ A killed run is taken up by the same command.
 Writes: the features file of --output (.h5ad); with --estimate only a table on standard output.
 """
 
-from intronaut.cli import add_embedding_options, add_run_options, add_windows, new_parser, run
+from intronaut.cli import add_embedding_options, add_features_output, add_run_options, add_windows, new_parser, run
 from intronaut.core.errors import UsageError
 from intronaut.core.log import Log
 
@@ -40,7 +40,7 @@ PROG = "embed_sei"
 def make_parser():
     parser = new_parser(__doc__, PROG)
     add_windows(parser)
-    parser.add_argument("-o", "--output", metavar="FILE", help="features file to write, .h5ad")
+    add_features_output(parser, required=False)
     model = parser.add_argument_group("model")
     model.add_argument("--weights", required=True, metavar="FILE", help="sei.pth or model.safetensors")
     model.add_argument("--targets", metavar="FILE", help="target.names, for profiles")

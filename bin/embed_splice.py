@@ -20,7 +20,15 @@ Writes: the features file of --output (.h5ad).
 """
 
 from intronaut import __version__
-from intronaut.cli import add_chrom_aliases, add_run_options, new_parser, positive_int, refuse_without_effect, run
+from intronaut.cli import (
+    add_chrom_aliases,
+    add_features_output,
+    add_run_options,
+    new_parser,
+    positive_int,
+    refuse_without_effect,
+    run,
+)
 from intronaut.core.errors import BadData
 from intronaut.core.log import Log
 
@@ -46,8 +54,7 @@ def make_parser():
     speed.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="to compute in; bfloat16 "
                        "moves probabilities by up to 0.03")  # fmt: skip
     speed.add_argument("--cache", metavar="FOLDER", help="keep the probabilities of genes for later runs")
-    output = parser.add_argument_group("output")
-    output.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
+    add_features_output(parser)
     add_run_options(parser, threads=True, device=True)
     return parser
 

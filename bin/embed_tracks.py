@@ -21,7 +21,15 @@ Writes: the features file of --output (.h5ad).
 """
 
 from intronaut import __version__
-from intronaut.cli import add_chrom_aliases, add_run_options, new_parser, positive_int, run, whole_number
+from intronaut.cli import (
+    add_chrom_aliases,
+    add_features_output,
+    add_run_options,
+    new_parser,
+    positive_int,
+    run,
+    whole_number,
+)
 from intronaut.core.errors import BadData
 from intronaut.core.log import Log
 
@@ -46,8 +54,7 @@ def make_parser():
     features.add_argument("--bins", type=whole_number, default=10, metavar="N", help="bins from donor to acceptor")
     features.add_argument("--uncovered", choices=("missing", "zero"), default="missing",
                           help="what a base without a value is")  # fmt: skip
-    output = parser.add_argument_group("output")
-    output.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
+    add_features_output(parser)
     add_run_options(parser)
     return parser
 

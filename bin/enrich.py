@@ -29,6 +29,7 @@ from intronaut import __version__
 from intronaut.cli import (
     add_chrom_aliases,
     add_covariates_option,
+    add_output_folder,
     add_run_options,
     fraction,
     new_parser,
@@ -66,8 +67,7 @@ def make_parser():
     test("--expression-column", metavar="NAME", help="its column of expression [the first of numbers]")
     add_covariates_option(tests)
     test("--min-introns", type=positive_int, default=10, metavar="N", help="introns with and without the mark")
-    out = parser.add_argument_group("output").add_argument
-    out("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    add_output_folder(parser)
     add_run_options(parser)
     return parser
 

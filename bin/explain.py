@@ -32,6 +32,7 @@ from pathlib import Path
 
 from intronaut.cli import (
     add_covariates_option,
+    add_output_folder,
     add_run_options,
     fraction,
     new_parser,
@@ -76,8 +77,7 @@ def make_parser():
         "--threshold", type=fraction, default=0.75, metavar="P", help="selected on this share of halves"
     )
     stable.add_argument("--max-false", type=positive_float, default=1.0, metavar="N", help="false selections to expect")
-    out = parser.add_argument_group("output")
-    out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    out = add_output_folder(parser)
     out.add_argument("--per-intron", type=positive_int, default=10, metavar="N", help="features listed an intron")
     out.add_argument("--full-matrix", action="store_true", help="write contributions.h5ad too")
     out.add_argument(

@@ -22,7 +22,7 @@ Output, a folder:
 import json
 from pathlib import Path
 
-from intronaut.cli import add_run_options, new_parser, positive_int, run
+from intronaut.cli import add_output_folder, add_run_options, new_parser, positive_int, run
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file, whole_folder
 from intronaut.core.log import Log
@@ -47,8 +47,7 @@ def make_parser():
                       help="factor and class of Sei: curated, or the paper's names and three kinds")  # fmt: skip
     what.add_argument("--groups", type=positive_int, default=8, metavar="N", help="groups shown on either side")
     what.add_argument("--neighbours", type=positive_int, default=5, metavar="N", help="nearest introns shown")
-    out = parser.add_argument_group("output")
-    out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    add_output_folder(parser)
     add_run_options(parser, threads=True)
     return parser
 

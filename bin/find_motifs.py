@@ -36,6 +36,7 @@ from math import isfinite
 from intronaut.cli import (
     __version__,
     add_covariates_option,
+    add_output_folder,
     add_run_options,
     add_windows,
     fraction,
@@ -102,8 +103,7 @@ def make_parser():
     test("--no-shuffle", action="store_true", help="leave the shuffled control out; half the time")
     test("--preset", choices=("paper",), help="do as Daoud & Ben-Hur 2025 did, faults included")
     test("--predictions", metavar="TSV", help="with --preset paper: take confident right predictions only")
-    out = parser.add_argument_group("output").add_argument
-    out("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    add_output_folder(parser)
     add_run_options(parser, threads=True, seed=True)
     return parser
 

@@ -37,6 +37,7 @@ from types import SimpleNamespace
 
 from intronaut.cli import (
     add_covariates_option,
+    add_evaluation_options,
     add_run_options,
     new_parser,
     not_negative,
@@ -89,15 +90,9 @@ def make_parser():
     how.add_argument("--batch-size", type=positive_int, metavar="N", help="windows in a step")
     how.add_argument("--strands", choices=("random", "both", "forward"),
                      help="what an epoch reads of a window: one at random, both, or its own only")  # fmt: skip
-    evaluation = parser.add_argument_group("evaluation")
-    evaluation.add_argument(
-        "--folds", type=positive_int, metavar="N", help="N folds of whole groups; ignore column split"
-    )
+    evaluation = add_evaluation_options(parser)
     evaluation.add_argument(
         "--seeds", type=positive_int, default=1, metavar="N", help="train from N seeds, --seed and up"
-    )
-    evaluation.add_argument(
-        "--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates, for metrics that jump"
     )
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", metavar="FOLDER", help="model folder to write")

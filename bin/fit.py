@@ -37,6 +37,8 @@ from functools import partial
 
 from intronaut.cli import (
     add_covariates_option,
+    add_evaluation_options,
+    add_output_folder,
     add_run_options,
     fraction,
     new_parser,
@@ -105,15 +107,9 @@ def make_parser():
     model.add_argument(
         "--calibrate", default="none", choices=["none", "platt", "isotonic"], help="calibration, learnt on inner folds"
     )
-    held_out = parser.add_argument_group("evaluation")
-    held_out.add_argument(
-        "--folds", type=positive_int, metavar="N", help="N folds of whole groups; ignore column split"
-    )
+    held_out = add_evaluation_options(parser)
     held_out.add_argument(
         "--repeats", type=positive_int, default=1, metavar="R", help="assign groups to --folds R times and average"
-    )
-    held_out.add_argument(
-        "--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates, for metrics that jump"
     )
     held_out.add_argument(
         "--shuffle-control", action="store_true", help="fit labels permuted by whole groups too: AUROC must be 0.5"
@@ -127,8 +123,7 @@ def make_parser():
     held_out.add_argument(
         "--near-copies", metavar="TSV", help="pairs of audit_split: give metrics without windows that have a copy, too"
     )
-    out = parser.add_argument_group("output")
-    out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="model folder to write")
+    out = add_output_folder(parser, "model folder to write")
     out.add_argument(
         "--memory", type=not_negative, default=8, metavar="GB", help="keep features in memory up to this size"
     )
@@ -145,9 +140,10 @@ def main(argv):
     from intronaut.io.covariates import read_covariates
     from intronaut.io.joined_features import open_joined
     from intronaut.models import held_out
+    from intronaut.models.ambiguous import score_ambiguous, write_ambiguous
     from intronaut.models.cross_validation import make_plan
     from intronaut.models.design_matrix import Matrix, Scale, covariates, join
-    from intronaut.models.folder import MODEL_FILES, group_columns
+    from intronaut.models.folder import MODEL_FILES, group_columns, write_model
 
     started = time.monotonic()
     features = open_joined(args.features)
@@ -185,11 +181,12 @@ def main(argv):
         tables.write_table(folder / "path.tsv", main_one.found.path)
         notes = notes_of(args, features, main_one, table[known], user)
         notes |= {"labels_sha256": labels_sha256, "cost": cost_of(started, len(table), features)}
-        write_model(folder, notes, features.var.iloc[columns], matrices["features"].scale, main_one.found)
+        write_model(folder, notes, features.var.iloc[columns], matrices["features"].scale, main_one.found.final)
         write_decisions(folder, args, main_one.found, table, plans[0], matrices["features"])
         if args.target == "label":
             how = {"columns": columns, "scale": matrices["features"].scale, "threads": args.threads}
-            write_ambiguous(folder, features, labels, plans[0], main_one, how, log)
+            ambiguous = score_ambiguous(features, labels, plans[0], main_one.found, main_one.maps, **how)
+            write_ambiguous(folder, *ambiguous, log)
 
 
 def with_levels(labels, args):
@@ -379,30 +376,6 @@ def write_decisions(folder, args, found, table, plan, matrix):
     labels = table["label"].to_numpy()
     write_json(folder / "threshold.json", threshold.summarise(args.threshold, found, labels, plan, args.seed))
     conformal.write_scores(folder, conformal.conformal_scores(labels, found.out_of_fold(plan), plan.groups))
-
-
-def write_ambiguous(folder, features, labels, plan, fitted, how, log):
-    """ambiguous.tsv: held-out predictions of measured introns without a label; nothing where there are none."""
-    from intronaut.io.tables import write_table
-    from intronaut.models import ambiguous
-
-    table, left_out = ambiguous.score_ambiguous(features, labels, plan, fitted.found, fitted.maps, **how)
-    if left_out:
-        log.note(f"{left_out:,} ambiguous introns left out: introns of their groups train")
-    if len(table):
-        write_table(folder / ambiguous.FILE, table)
-        mean = table["p_retained"].mean()
-        log.note(f"{len(table):,} ambiguous introns, which no label calls: mean probability of retention {mean:.3f}")
-
-
-def write_model(folder, notes, var, scale, found):
-    """model.json and the numbers of the final model, fitted on all rows that are not test rows."""
-    from intronaut.models.folder import LinearModel, write_linear, write_trees
-
-    if notes["kind"] == "lightgbm":
-        write_trees(folder, notes, *found.final, var)
-    else:
-        write_linear(folder, LinearModel(notes, *found.final, scale.mean, scale.sd), var)
 
 
 if __name__ == "__main__":

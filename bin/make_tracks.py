@@ -19,7 +19,7 @@ Output, a folder:
 
 from pathlib import Path
 
-from intronaut.cli import add_chrom_aliases, add_run_options, new_parser, run
+from intronaut.cli import add_chrom_aliases, add_output_folder, add_run_options, new_parser, run
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file, whole_folder
 from intronaut.core.log import Log
@@ -43,8 +43,7 @@ def make_parser():
     data.add_argument("--fit", default=[], nargs="+", metavar="FOLDER", help="folders of fit or finetune")
     data.add_argument("--attributions", default=[], nargs="+", metavar="FOLDER", help="folders of attribute")
     data.add_argument("--assembly", metavar="NAME", help="the genome that IGV shall open, such as GRCh38")
-    out = parser.add_argument_group("output")
-    out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    add_output_folder(parser)
     add_run_options(parser)
     return parser
 

@@ -11,7 +11,7 @@ The result is to the byte what the embedder makes of the whole input at once, ho
 Writes: the features file of --output (.h5ad).
 """
 
-from intronaut.cli import add_run_options, new_parser, run
+from intronaut.cli import add_features_output, add_run_options, new_parser, run
 from intronaut.core.errors import Problems
 from intronaut.core.log import Log
 
@@ -22,7 +22,7 @@ OF_A_SHARD = ("input_sha256", "window", "genome", "cost")
 def make_parser():
     parser = new_parser(__doc__, PROG)
     parser.add_argument("shards", nargs="+", metavar="SHARD", help="features files of one embedder")
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="features file to write, .h5ad")
+    add_features_output(parser)
     add_run_options(parser)
     return parser
 

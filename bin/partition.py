@@ -27,7 +27,15 @@ Output, a folder:
 
 import json
 
-from intronaut.cli import add_covariates_option, add_run_options, new_parser, positive_int, refuse_without_effect, run
+from intronaut.cli import (
+    add_covariates_option,
+    add_output_folder,
+    add_run_options,
+    new_parser,
+    positive_int,
+    refuse_without_effect,
+    run,
+)
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import whole_folder
 from intronaut.core.log import Log
@@ -59,8 +67,7 @@ def make_parser():
     how.add_argument("--sampled", type=positive_int, metavar="M", help=f"M random orders; for more than {MOST_BLOCKS} "
                      "blocks, whose sets are too many")  # fmt: skip
     how.add_argument("--sequential", action="store_true", help="only what each block adds to those before it")
-    out = options.add_argument_group("output")
-    out.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder to write")
+    add_output_folder(options)
     add_run_options(options, threads=True, seed=True)
     return options
 

@@ -14,7 +14,6 @@ LARGER = {
     "bin/find_motifs.py:test_all": "a step of the script between what was read and what is written",
     "bin/partition.py:values_of_sets": "a step of the script between what was read and what is written",
     "bin/score_variants.py:score_row": "everything that one row of the table is made of",
-    "bin/fit.py": "one tool for all models; its help and options take 110 lines",
     "bin/intronaut/features/embed.py:embed": SETTINGS,
     "bin/intronaut/interpret/ism.py:_normalise": "the signature of torch's batch_norm, which it stands in for",
     "bin/intronaut/interpret/stability_selection.py:select_stably": SETTINGS,

@@ -10,13 +10,19 @@ import importlib.util
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NoReturn
 
 from intronaut import __version__
 from intronaut.core.errors import CannotWrite, MissingInput, Terminated, ToolError, TryAgain, UsageError
 
 # LightGBM keeps its seeds in 32 bits with a sign; --seeds counts up from it
 LARGEST_SEED = 2**31 - 1 - 1000
+
+
+# what options are added to: a parser, or a group of its options
+OptionGroup = argparse._ActionsContainer
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -65,7 +71,7 @@ def new_parser(doc: str, prog: str) -> argparse.ArgumentParser:
     return parser
 
 
-def add_run_options(parser, *, threads=False, device=False, seed=False) -> None:
+def add_run_options(parser: OptionGroup, *, threads: bool = False, device: bool = False, seed: bool = False) -> None:
     """Add the options that say how to run rather than what to compute."""
     group = parser.add_argument_group("running")
     if threads:
@@ -79,7 +85,7 @@ def add_run_options(parser, *, threads=False, device=False, seed=False) -> None:
     noise.add_argument("--verbose", action="store_true", help="print details too")
 
 
-def add_covariates_option(group) -> None:
+def add_covariates_option(group: OptionGroup) -> None:
     """Add ``--covariates`` and ``--allow-missing``, which :mod:`intronaut.io.covariates` reads, to a group."""
     group.add_argument(
         "--covariates",
@@ -92,14 +98,16 @@ def add_covariates_option(group) -> None:
     group.add_argument("--allow-missing", action="store_true", help="take covariates that most windows lack, too")
 
 
-def refuse_without_effect(parser, args, names, why) -> None:
+def refuse_without_effect(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, names: Iterable[str], why: str
+) -> None:
     """Raise UsageError when options of the parser differ from their defaults though they would do nothing."""
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) != parser.get_default(name)]
     if given:
         raise UsageError(f"{', '.join(given)}: without effect {why}")
 
 
-def add_embedding_options(parser, unit="windows") -> None:
+def add_embedding_options(parser: OptionGroup, unit: str = "windows") -> None:
     """Add the options that all neural embedders share; ``unit`` is what a batch counts."""
     group = parser.add_argument_group("precision and speed")
     group.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32", help="to compute in")
@@ -111,25 +119,50 @@ def add_embedding_options(parser, unit="windows") -> None:
     add_record_cost(group)
 
 
-def add_record_cost(group) -> None:
+def add_record_cost(group: OptionGroup) -> None:
     """Add ``--record-cost`` to an argument group."""
     group.add_argument("--record-cost", action="store_true",
                        help="also record time and memory in the file, which then differs between two runs")  # fmt: skip
 
 
-def add_windows(group) -> None:
+def add_windows(group: OptionGroup) -> None:
     """Add the windows to read, a FASTA file, to a parser or a group of options."""
     group.add_argument("windows", metavar="FASTA", help="windows of fetch_sequences, plain or gzip, or -")
 
 
-def add_chrom_aliases(group) -> None:
+def add_output_folder(parser: OptionGroup, text: str = "folder to write") -> OptionGroup:
+    """Add ``--output``, a folder, described by ``text``; returns its group, for what else is written."""
+    group = parser.add_argument_group("output")
+    group.add_argument("-o", "--output", required=True, metavar="FOLDER", help=text)
+    return group
+
+
+def add_features_output(parser: OptionGroup, *, required: bool = True) -> None:
+    """Add ``--output`` of the tools that write features; not required of those that may only estimate a run."""
+    group = parser.add_argument_group("output")
+    group.add_argument("-o", "--output", required=required, metavar="FILE", help="features file to write, .h5ad")
+
+
+def add_evaluation_options(parser: OptionGroup) -> OptionGroup:
+    """Add what fit and finetune are evaluated by; returns its group, for what only one of them has."""
+    group = parser.add_argument_group("evaluation")
+    group.add_argument("--folds", type=positive_int, metavar="N", help="N folds of whole groups; ignore column split")
+    group.add_argument(
+        "--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates, for metrics that jump"
+    )
+    return group
+
+
+def add_chrom_aliases(group: OptionGroup) -> None:
     """Add the table of chromosome names, for tools that match inputs from different sources."""
     group.add_argument(
         "--chrom-aliases", metavar="FILE", help="names of each chromosome: UCSC chromAlias or NCBI assembly report"
     )
 
 
-def add_window_options(parser, title="windows", *, length: int | None = 600, length_help="bases in a window") -> None:
+def add_window_options(
+    parser: OptionGroup, title: str = "windows", *, length: int | None = 600, length_help: str = "bases in a window"
+) -> None:
     """Add how windows are cut from the genome: anchor, length, strand and edge."""
     group = parser.add_argument_group(title)
     group.add_argument(
@@ -209,7 +242,7 @@ def _number(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
-def run(main, prog):
+def run(main: Callable[[list[str]], int | None], prog: str) -> NoReturn:
     """Run ``main(argv)`` as a program: map every expected failure to one line and its exit code."""
     for name in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(name) is not signal.SIG_IGN:  # nohup wants the program to go on

@@ -1,9 +1,13 @@
 """Introns between the labels, measured but neither high nor low in retention: scored held-out, a third set."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from intronaut.core.log import Log
+from intronaut.io.tables import write_table
 from intronaut.models import lightgbm
 from intronaut.models.calibration import apply_calibration
 from intronaut.models.design_matrix import Matrix, locus_rows
@@ -55,6 +59,16 @@ def score_ambiguous(features, labels, plan, found, maps, *, columns, scale, thre
     fold[outer == 0] = pd.NA
     scored = {"name": table["name"], "group": group, "fold": fold, "p_retained": expit(logits), "logit": logits}
     return pd.DataFrame(scored).reset_index(drop=True), left_out
+
+
+def write_ambiguous(folder: Path, table: pd.DataFrame, left_out: int, log: Log) -> None:
+    """Write FILE from the results of :func:`score_ambiguous`; nothing where the table is empty."""
+    if left_out:
+        log.note(f"{left_out:,} ambiguous introns left out: introns of their groups train")
+    if len(table):
+        write_table(folder / FILE, table)
+        mean = table["p_retained"].mean()
+        log.note(f"{len(table):,} ambiguous introns, which no label calls: mean probability of retention {mean:.3f}")
 
 
 def _logits(matrix, model):

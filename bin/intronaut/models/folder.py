@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,29 +14,16 @@ from intronaut.core.errors import BadData
 from intronaut.core.files import require_file, whole_file, write_json
 from intronaut.io.tables import read_table, write_table
 from intronaut.io.window_cut import refuse_different_cut
-from intronaut.models.design_matrix import names_digest
+from intronaut.models.design_matrix import Scale, names_digest
 
 LAYOUT = 1
 # everything that fit or finetune may write, as patterns
-MODEL_FILES: tuple[str, ...] = (
-    "model.json",
-    "coefficients.tsv",
-    "weights.safetensors",
-    "lightgbm.txt",
-    "importance.tsv",
-)
-MODEL_FILES += (
-    "tokenizer.json",
-    "path.tsv",
-    "predictions.tsv",
-    "metrics.json",
-    "strata.tsv",
-    "baselines.tsv",
-    "repeats.tsv",
-    "refits.tsv",
-)
-MODEL_FILES += ("threshold.json", "conformal.tsv", "domain.safetensors", "ambiguous.tsv")
-MODEL_FILES += ("covariates", "combined", "shuffled", "seed[0-9]*")
+MODEL_FILES = (
+    "model.json", "coefficients.tsv", "weights.safetensors", "lightgbm.txt", "importance.tsv", "tokenizer.json",
+    "path.tsv", "predictions.tsv", "metrics.json", "strata.tsv", "baselines.tsv", "repeats.tsv", "refits.tsv",
+    "threshold.json", "conformal.tsv", "domain.safetensors", "ambiguous.tsv",
+    "covariates", "combined", "shuffled", "seed[0-9]*",
+)  # fmt: skip
 
 
 @dataclass
@@ -96,6 +84,16 @@ def write_trees(folder, notes, booster, offset, var):
     write_table(folder / "importance.tsv", table)
     with whole_file(folder / "lightgbm.txt") as out:
         out.write(booster.model_to_string())
+
+
+def write_model(
+    folder: Path | str, notes: dict[str, Any], var: pd.DataFrame, scale: Scale, fitted: tuple[Any, float]
+) -> None:
+    """Write ``fitted``, what a CrossFit has as ``final``: a booster and its offset, or weights and intercept."""
+    if notes["kind"] == "lightgbm":
+        write_trees(folder, notes, *fitted, var)
+    else:
+        write_linear(folder, LinearModel(notes, *fitted, scale.mean, scale.sd), var)
 
 
 def _write_notes(folder, notes, var):
