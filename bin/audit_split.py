@@ -24,7 +24,7 @@ import json
 
 from intronaut.cli import add_run_options, fraction, new_parser, positive_int, run
 from intronaut.core.errors import BadData
-from intronaut.core.files import require_file, whole_file
+from intronaut.core.files import published_together, require_file, whole_file
 from intronaut.core.log import Log
 
 TOOL = "audit_split"
@@ -73,10 +73,11 @@ def main(argv):
     }
     pairs = pd.concat([described(windows, found).assign(leak=leak) for leak, found in leaks.items()])
     summary = counts | judged(args, windows, leaks)
-    write_table(args.output, pairs.reindex(columns=list(COLUMNS)))
-    if args.json:
-        with whole_file(args.json) as out:
-            out.write(json.dumps(summary, indent=2) + "\n")
+    with published_together():
+        write_table(args.output, pairs.reindex(columns=list(COLUMNS)))
+        if args.json:
+            with whole_file(args.json) as out:
+                out.write(json.dumps(summary, indent=2) + "\n")
     for leak, found in summary["leaks"].items():
         log.note(f"{leak}: {found['pairs']:,} pairs, {found['windows']:,} of {summary['held_out']:,} held-out windows")
     refuse_leaks(args, summary)

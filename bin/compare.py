@@ -24,7 +24,8 @@ from pathlib import Path
 
 from intronaut.cli import add_output_folder, add_run_options, new_parser, positive_float, positive_int, run
 from intronaut.core.errors import BadData, UsageError
-from intronaut.core.files import require_file, whole_folder
+from intronaut.core.files import whole_folder
+from intronaut.core.json_files import read_record
 from intronaut.core.log import Log
 
 # models that fit writes into the folder of the model that they are to be compared with
@@ -288,11 +289,7 @@ def read_motifs(folder):
     if folder is None:
         return None, {}
     families = tables.read_table(Path(folder) / "families.tsv", ("factors", "odds_ratio", "low", "high", "q"))
-    summary = require_file(Path(folder) / "summary.json")
-    try:
-        told = json.loads(summary.read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise BadData(f"{summary}: not JSON: {problem}") from problem
+    told = read_record(Path(folder) / "summary.json")
     return families.astype(dict.fromkeys(["odds_ratio", "low", "high", "q"], float)), told
 
 

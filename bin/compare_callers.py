@@ -20,7 +20,7 @@ import json
 
 from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import BadData
-from intronaut.core.files import named_after, published_together, refuse_unwritten_format, whole_file
+from intronaut.core.files import named_after, published_together, whole_file
 from intronaut.core.log import Log
 
 TOOL = "compare_callers"
@@ -39,7 +39,6 @@ def make_parser():
 
 def main(argv):
     args = make_parser().parse_args(argv)
-    refuse_unwritten_format(args.output)
     args.summary = args.summary or named_after(args.output, "agreement", "agreement.json")
     args.figure = args.figure or named_after(args.output, "agreement", "agreement.svg")
     log = Log(TOOL, args)
@@ -62,7 +61,7 @@ def main(argv):
         with whole_file(args.summary) as handle:
             json.dump(summary, handle, indent=2)
             handle.write("\n")
-        write_table(args.output, table)
+        write_table(args.output, table, for_people=True)
     kappa = "NA" if summary["fleiss_kappa"] is None else f"{summary['fleiss_kappa']:.3f}"
     log.note(f"{labels.shape[1]} callers, Fleiss' kappa {kappa} over {len(complete):,} introns that all label")
 

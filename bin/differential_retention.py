@@ -21,7 +21,7 @@ import json
 
 from intronaut.cli import add_run_options, fraction, new_parser, refuse_without_effect, run
 from intronaut.core.errors import BadData, UsageError
-from intronaut.core.files import require_file, whole_file
+from intronaut.core.files import published_together, require_file, whole_file
 from intronaut.core.log import Log
 
 TOOL = "differential_retention"
@@ -42,7 +42,7 @@ def make_parser():
     add("--delta", type=fraction, default=0.1, metavar="D", help="least difference of psi of a change")
     add = parser.add_argument_group("output").add_argument
     add("-o", "--output", default="differences.tsv", metavar="FILE", help="introns and comparisons")
-    add("--summary", default="differences.json", metavar="FILE", help="how many of each")
+    add("--summary", metavar="FILE", help="how many of each [differences.json, named after --output]")
     add_run_options(parser)
     return parser
 
@@ -73,10 +73,11 @@ def main(argv):
     summary = {"tool": TOOL, "fdr": args.fdr, "delta": args.delta, "comparisons": count_changes(rows)}
     for (_, shared), name in zip(comparisons, (table["comparison"].iloc[0] for table, _ in comparisons), strict=True):
         summary["comparisons"][f"{name} intronaut"] |= shared
-    with whole_file(args.summary) as out:
-        json.dump(summary, out, indent=1)
-        out.write("\n")
-    write_table(args.output, rows[[*BED_COLUMNS, *COLUMNS]])
+    with published_together():
+        with whole_file(args.summary) as out:
+            json.dump(summary, out, indent=1)
+            out.write("\n")
+        write_table(args.output, rows[[*BED_COLUMNS, *COLUMNS]])
     for name, counts in summary["comparisons"].items():
         log.note(
             f"{name}: {counts['more']:,} introns more retained, {counts['less']:,} less, {counts['unchanged']:,} not"

@@ -71,7 +71,9 @@ def embed(path, args):
     column_of, kmers = canonical_kmers(args.k)
     provenance = {"tool": PROG, "version": __version__, "k": args.k, **cut}
     with (
-        FeatureWriter(args.output, obs, feature_table(kmers), "float32", provenance, resume=True) as writer,
+        FeatureWriter(
+            args.output, obs, feature_table(kmers), "float32", provenance, resume=True, records_cost=args.record_cost
+        ) as writer,
         log.progress(len(obs), "windows") as progress,
     ):
         n_pending = len(writer.pending())

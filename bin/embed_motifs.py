@@ -100,7 +100,9 @@ def embed(path, args):
     scanner = Scanner(motifs, args.pseudocount, args.background, strands)
     # one window a thread: the threads of BLAS itself have nothing to gain on products this small
     with (
-        FeatureWriter(args.output, obs, feature_table(motifs), "float32", source, resume=True) as writer,
+        FeatureWriter(
+            args.output, obs, feature_table(motifs), "float32", source, resume=True, records_cost=args.record_cost
+        ) as writer,
         threadpool_limits(1),
         ThreadPoolExecutor(args.threads) as pool,
         log.progress(len(obs), "windows") as progress,

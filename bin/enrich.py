@@ -108,7 +108,7 @@ def main(argv):
     }  # fmt: skip
     with whole_folder(args.output) as folder:
         write_table(folder / "enrich.tsv", results)
-        write_table(folder / "overlaps.tsv", by_intron)
+        write_table(folder / "overlaps.tsv", by_intron, for_people=True)
         text = json.dumps(summary, indent=1, ensure_ascii=False)
         (folder / "enrich.json").write_text(text + "\n", encoding="utf-8")
         draw(folder, results)

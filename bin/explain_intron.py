@@ -24,7 +24,8 @@ from pathlib import Path
 
 from intronaut.cli import add_output_folder, add_run_options, new_parser, positive_int, run
 from intronaut.core.errors import BadData
-from intronaut.core.files import require_file, whole_folder
+from intronaut.core.files import whole_folder
+from intronaut.core.json_files import read_record
 from intronaut.core.log import Log
 
 WORDS = {1.0: "retained", 0.0: "spliced"}
@@ -113,11 +114,7 @@ def chosen_introns(args, table, path):
 
 def why_unranked(folder):
     """Why the held-out predictions of a model rank no intron, or None where its AUROC is shown to exceed 0.5."""
-    path = require_file(Path(folder) / "metrics.json")
-    try:
-        auroc = json.loads(path.read_text(encoding="utf-8"))["metrics"]["auroc"]
-    except (ValueError, KeyError, TypeError) as problem:
-        raise BadData(f"{path}: no AUROC in it ({problem}); fit the model again") from problem
+    auroc = read_record(Path(folder) / "metrics.json")["metrics"]["auroc"]
     if auroc.get("low") is None:
         return "no intron is ranked: too few leakage groups to show that the model tells retained from spliced introns"
     if auroc["low"] <= 0.5:
@@ -196,7 +193,7 @@ def write(args, cards, unranked):
 
     with whole_folder(args.output) as folder:
         (folder / "cards.json").write_text(json.dumps(cards, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        write_table(folder / "cards.tsv", card_table(cards))
+        write_table(folder / "cards.tsv", card_table(cards), for_people=True)
         (folder / "cards.html").write_text(cards_page(cards, Path(args.model).name, unranked), encoding="utf-8")
 
 

@@ -31,7 +31,7 @@ from itertools import groupby
 
 from intronaut.cli import add_chrom_aliases, add_run_options, add_window_options, new_parser, positive_int, run
 from intronaut.core.errors import BadData, UsageError
-from intronaut.core.files import whole_file, whole_folder
+from intronaut.core.files import published_together, whole_file, whole_folder
 from intronaut.core.log import Log
 
 PROG = "fetch_sequences"
@@ -79,7 +79,7 @@ def check_outputs(args):
 def write(rows, chroms, genome, args):
     """Write windows, shards and dropped rows; all appear together or not at all."""
     log, dropped, counts = Log(PROG, args), [], Counter()
-    with ExitStack() as outputs, log.progress(len(rows), "rows") as progress:
+    with published_together(), ExitStack() as outputs, log.progress(len(rows), "rows") as progress:
         whole = outputs.enter_context(whole_file(args.output)) if args.output else None
         folder = outputs.enter_context(whole_folder(args.shard_dir, [STALE])) if args.shard_dir else None
         records = windows_of(rows, chroms, genome, args, dropped, counts, progress)

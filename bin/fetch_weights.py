@@ -30,6 +30,7 @@ from pathlib import Path
 from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import BadData, CannotWrite, MissingInput, UsageError
 from intronaut.core.files import digest_file, whole_folder
+from intronaut.core.json_files import read_record
 from intronaut.core.log import Log
 
 # bytes; Sei's weights have 3.6e9
@@ -204,7 +205,7 @@ def main(argv):
                 shutil.rmtree(downloads, ignore_errors=True)
                 raise
             shutil.rmtree(downloads, ignore_errors=True)
-        record = json.loads((folder / "fetched.json").read_text())
+        record = read_record(folder / "fetched.json")
     for kind, made in record["files"].items():
         print(kind, folder / made["name"], sep="\t")
 
@@ -222,8 +223,11 @@ def agree(release, args, log):
 def kept(folder, pins, log):
     """Whether ``folder`` holds every file of an earlier run, undamaged, made from files that fit ``pins``."""
     try:
-        record = json.loads((folder / "fetched.json").read_text())
-    except FileNotFoundError:
+        record = read_record(folder / "fetched.json")
+    except MissingInput:
+        return False
+    except BadData as problem:
+        log.warn(str(problem))
         return False
     for name, digest in pins.items():
         if digest not in ("any", record["sources"].get(name)):

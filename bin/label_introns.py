@@ -31,7 +31,7 @@ from intronaut.cli import (
     run,
 )
 from intronaut.core.errors import BadData, UsageError
-from intronaut.core.files import named_after, published_together, refuse_unwritten_format, require_file, whole_file
+from intronaut.core.files import named_after, published_together, require_file, whole_file
 from intronaut.core.log import Log
 
 TOOL = "label_introns"
@@ -262,7 +262,7 @@ def write_outputs(args, table, ledger, counts, calls):
     with published_together():
         if args.calls_table:
             write_table(args.calls_table, calls)
-        write_table(args.ledger, ledger_table(ledger, counts["unit"]))
+        write_table(args.ledger, ledger_table(ledger, counts["unit"]), for_people=True)
         with whole_file(args.counts) as handle:
             json.dump(counts, handle, indent=2)
             handle.write("\n")
@@ -300,8 +300,6 @@ def check_options(parser, args):
         raise UsageError("--calls-spliced must be below --calls-threshold")
     if not args.sample_sheet:
         refuse_without_effect(parser, args, ["condition"], "without --sample-sheet")
-    for path in (args.output, args.ledger, args.counts, args.calls_table):
-        refuse_unwritten_format(path)
     for path in (args.fasta, args.sample_sheet, args.peaks, args.chrom_aliases, *args.calls):
         if path is not None:
             require_file(path)

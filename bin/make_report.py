@@ -19,7 +19,7 @@ Output:
 from pathlib import Path
 
 from intronaut.cli import add_run_options, new_parser, run
-from intronaut.core.files import whole_file, whole_folder
+from intronaut.core.files import published_together, whole_file, whole_folder
 from intronaut.core.log import Log
 
 TOOL = "make_report"
@@ -63,13 +63,14 @@ def main(argv):
     study = read_study(args)
     assembly = args.assembly or study.settings.get("assembly") or study.counts.get("assembly")
     html, figures = page.build(study, assembly)
-    with whole_file(args.output) as out:
-        out.write(html)
-    write_texts(args.figures, {f"{name}.svg": svg for name, svg in figures.items()}, ["*.svg"])
-    if args.multiqc:
-        run_name = args.run or Path(study.settings.get("outdir") or "").name or "intronaut"
-        texts = multiqc.contents(study, flags.all_flags(study), run_name)
-        write_texts(args.multiqc, texts, ["intronaut_*_mqc.tsv"])
+    with published_together():
+        if args.multiqc:
+            run_name = args.run or Path(study.settings.get("outdir") or "").name or "intronaut"
+            texts = multiqc.contents(study, flags.all_flags(study), run_name)
+            write_texts(args.multiqc, texts, ["intronaut_*_mqc.tsv"])
+        write_texts(args.figures, {f"{name}.svg": svg for name, svg in figures.items()}, ["*.svg"])
+        with whole_file(args.output) as out:
+            out.write(html)
     log.note(f"{args.output}: {len(study.models)} models, {len(figures)} figures")
 
 

@@ -18,7 +18,7 @@ Writes four files:
   balance.tsv   standardised mean difference of every covariate before and after
   matched.json  how many were matched, and how well the matched covariates alone tell retained from spliced: AUROC with
                 its 95 % interval before and after
-  ledger.tsv    every intron that is not in matched.tsv, once, with the reason
+  unmatched.tsv every intron that is not in matched.tsv, once, with the reason
 
 The AUROC is that of a logistic regression on the covariates, their squares and products, each fold or set of the
 column split predicted by the model of the others, over pairs of one fold, with a jackknife over leakage groups. After
@@ -32,7 +32,7 @@ import json
 
 from intronaut.cli import add_covariates_option, add_run_options, new_parser, positive_float, positive_int, run
 from intronaut.core.errors import BadData, UsageError
-from intronaut.core.files import whole_file
+from intronaut.core.files import named_after, published_together, whole_file
 from intronaut.core.log import Log
 
 TOOL = "match_introns"
@@ -57,15 +57,16 @@ def make_parser():
     add_covariates_option(matching)
     add = parser.add_argument_group("output").add_argument
     add("-o", "--output", default="matched.tsv", metavar="FILE", help="matched labels")
-    add("--balance", default="balance.tsv", metavar="FILE", help="differences before and after")
-    add("--json", default="matched.json", metavar="FILE", help="numbers, and AUROC of the covariates")
-    add("--ledger", default="ledger.tsv", metavar="FILE", help="what was left out and why")
+    add("--balance", metavar="FILE", help="differences before and after [balance.tsv, named after --output]")
+    add("--json", metavar="FILE", help="numbers, AUROC of the covariates [matched.json, named after --output]")
+    add("--ledger", metavar="FILE", help="what was left out and why [unmatched.tsv, named after --output]")
     add_run_options(parser, seed=True)
     return parser
 
 
 def main(argv):
     args = make_parser().parse_args(argv)
+    name_outputs(args)
     log = Log(TOOL, args)
     import numpy as np
 
@@ -97,15 +98,16 @@ def main(argv):
     balance = balance_table(numeric, label, kept, names)
     aurocs = {name: auroc_of(space, table, rows, args.seed) for name, rows in (("before", usable), ("after", kept))}
     about = ["chrom", "start", "end", "name", "score", "strand", "label", "unit"]
-    write_table(args.ledger, text.loc[~kept, about].assign(reason=reason[~kept]))
-    write_table(args.balance, balance)
     n_retained, n_spliced = int((label[kept] == 1).sum()), int((label[kept] == 0).sum())
     summary = {"tool": TOOL, "match": names, "method": args.method, "retained": int((label == 1).sum()),
                "matched_retained": n_retained, "matched_spliced": n_spliced, "covariates_auroc": aurocs}  # fmt: skip
-    with whole_file(args.json) as handle:
-        json.dump(summary, handle, indent=2)
-        handle.write("\n")
-    write_table(args.output, text[kept].assign(match=match[kept]))
+    with published_together():
+        write_table(args.ledger, text.loc[~kept, about].assign(reason=reason[~kept]), for_people=True)
+        write_table(args.balance, balance)
+        with whole_file(args.json) as handle:
+            json.dump(summary, handle, indent=2)
+            handle.write("\n")
+        write_table(args.output, text[kept].assign(match=match[kept]))
     log.note(f"{n_retained:,} of {(label == 1).sum():,} retained matched to {n_spliced:,} spliced")
     if n_retained < FEW_RETAINED:
         log.warn(
@@ -122,6 +124,13 @@ def main(argv):
         log.note(f"AUROC of {', '.join(names)} alone: {{}} before, {{}} after".format(*words))
         if not aurocs["after"]["low"] <= 0.5 <= aurocs["after"]["high"]:
             log.warn("the matched covariates still tell retained from spliced; lower --caliper, or raise --bins")
+
+
+def name_outputs(args):
+    """Name the outputs that are not named after --output, beside it."""
+    args.balance = args.balance or named_after(args.output, "matched", "balance.tsv")
+    args.json = args.json or named_after(args.output, "matched", "matched.json")
+    args.ledger = args.ledger or named_after(args.output, "matched", "unmatched.tsv")
 
 
 def on_its_scale(values, name):

@@ -39,8 +39,9 @@ def main(argv):
     first = open_features(args.shards[0])
     tables, provenances = refuse_mixed(args.shards, first)
     obs, provenance = pd.concat(tables), shared_provenance(first) | joined_cut(provenances)
+    cost = joined_costs([one.get("cost") for one in provenances])
     with (
-        FeatureWriter(args.output, obs, first.var, first.x.dtype, provenance) as writer,
+        FeatureWriter(args.output, obs, first.var, first.x.dtype, provenance, records_cost=cost is not None) as writer,
         log.progress(len(obs), "windows") as progress,
     ):
         done = 0
@@ -51,7 +52,7 @@ def main(argv):
                 progress.add(len(values))
             shard.x.file.close()
             done += len(table)
-        writer.finish(joined_costs([provenance.get("cost") for provenance in provenances]))
+        writer.finish(cost)
     log.note(f"{len(args.shards):,} shards, {len(obs):,} windows, {len(first.var):,} features")
 
 

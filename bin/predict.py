@@ -106,14 +106,14 @@ def check_options(args):
 
 def called(folder, probabilities):
     """``{"call": …}`` by the threshold of the model folder: NA where its rule was not reached; empty without one."""
-    import json
-
     import numpy as np
+
+    from intronaut.core.json_files import read_record
 
     path = folder / "threshold.json"
     if not path.exists():
         return {}
-    threshold = json.loads(path.read_text(encoding="utf-8"))["threshold"]
+    threshold = read_record(path)["threshold"]
     return {"call": np.nan if threshold is None else (probabilities >= threshold).astype(int)}
 
 

@@ -36,7 +36,7 @@ from intronaut.cli import (
     whole_number,
 )
 from intronaut.core.errors import BadData, UsageError
-from intronaut.core.files import require_file, whole_file, whole_folder
+from intronaut.core.files import published_together, require_file, whole_file, whole_folder
 from intronaut.core.log import Log
 
 TOOL = "quantify_introns"
@@ -97,7 +97,7 @@ def main(argv):
 
     introns, ledger = read_introns(args)
     aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
-    with contextlib.ExitStack() as stack:
+    with published_together(), contextlib.ExitStack() as stack:
         genome = stack.enter_context(Genome(args.fasta, args.chrom_aliases)) if args.fasta else None
         samples = opened_samples(args, introns, aliases, genome, stack)
         folder = stack.enter_context(whole_folder(args.output, OUTPUTS))
@@ -330,7 +330,7 @@ def write_summaries(folder, introns, ledger, reports):
     from intronaut.labels.annotation import MEANING, ledger_table
     from intronaut.labels.sample_tables import multiqc_tables
 
-    write_table(folder / "ledger.tsv", ledger_table(ledger, "intron"))
+    write_table(folder / "ledger.tsv", ledger_table(ledger, "intron"), for_people=True)
     abouts = [about for about, _ in reports]
     reasons = {reason for about in abouts for reason in about["reasons"]} | set(ledger["reason"])
     counts = {

@@ -16,6 +16,7 @@ Writes into --output, or into the folder itself:
   pipeline_info/main.nf        with --workflow, a copy of it
 """
 
+import hashlib
 import json
 import platform
 import re
@@ -26,8 +27,9 @@ from urllib.parse import quote
 
 from intronaut import __version__
 from intronaut.cli import add_run_options, new_parser, run
-from intronaut.core.errors import BadData, MissingInput
-from intronaut.core.files import digest_file, require_file, whole_file
+from intronaut.core.errors import MissingInput
+from intronaut.core.files import digest_file, published_together, require_file, whole_file
+from intronaut.core.json_files import read_record
 from intronaut.core.log import Log
 from intronaut.io.crate import CRATE, CRATE_DIGEST, result_files
 
@@ -68,20 +70,16 @@ def main(argv):
     settings = read_settings(args.settings)
     results = [file_entity(folder / path, path.as_posix()) for path in result_files(folder)]
     inputs = [input_entity(require_file(path), place) for place, path in enumerate(args.inputs)]
-    written = []
-    if args.workflow:
-        with whole_file(output / WORKFLOW) as out:
-            out.write(require_file(args.workflow).read_text(encoding="utf-8"))
-        written.append(file_entity(output / WORKFLOW, WORKFLOW))
-    with whole_file(output / VERSIONS) as out:
-        rows = [("where", "software", "version"), *run_versions(settings), *here_versions(), *lock_versions(args.locks)]
-        out.writelines("\t".join(row) + "\n" for row in rows)
-    written.append(file_entity(output / VERSIONS, VERSIONS))
-    with whole_file(output / CRATE) as out:
-        json.dump(crate(results, inputs, settings, written), out, indent=1, ensure_ascii=False)
-        out.write("\n")
-    with whole_file(output / CRATE_DIGEST) as out:
-        out.write(f"{digest_file(output / CRATE)}  {CRATE}\n")
+    texts = {WORKFLOW: require_file(args.workflow).read_text(encoding="utf-8")} if args.workflow else {}
+    rows = [("where", "software", "version"), *run_versions(settings), *here_versions(), *lock_versions(args.locks)]
+    texts[VERSIONS] = "".join("\t".join(row) + "\n" for row in rows)
+    written = [text_entity(name, text.encode()) for name, text in texts.items()]
+    texts[CRATE] = json.dumps(crate(results, inputs, settings, written), indent=1, ensure_ascii=False) + "\n"
+    texts[CRATE_DIGEST] = f"{hashlib.sha256(texts[CRATE].encode()).hexdigest()}  {CRATE}\n"
+    with published_together():
+        for name, text in texts.items():
+            with whole_file(output / name) as out:
+                out.write(text)
     log.note(f"{output / CRATE}: {len(results):,} files of results, {len(inputs):,} inputs")
 
 
@@ -89,13 +87,7 @@ def read_settings(path):
     """The settings as one flat dict of text, without those that are not set."""
     if not path:
         return {}
-    try:
-        settings = json.loads(require_file(path).read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise BadData(f"{path}: not JSON: {problem}") from problem
-    if not isinstance(settings, dict):
-        raise BadData(f"{path}: not an object of settings")
-    return {str(key): str(value) for key, value in settings.items() if value is not None}
+    return {str(key): str(value) for key, value in read_record(path).items() if value is not None}
 
 
 def file_entity(path, name):
@@ -107,6 +99,12 @@ def file_entity(path, name):
         "contentSize": str(path.stat().st_size),
         "sha256": digest_file(path),
     }
+
+
+def text_entity(name, content):
+    """The same for a file of these bytes, which is still to be written."""
+    about = {"@id": quote(name), "@type": "File", "name": Path(name).name, "contentSize": str(len(content))}
+    return about | {"sha256": hashlib.sha256(content).hexdigest()}
 
 
 def input_entity(path, place):

@@ -49,7 +49,7 @@ from intronaut.cli import (
     whole_number,
 )
 from intronaut.core.errors import BadData, UsageError
-from intronaut.core.files import whole_file
+from intronaut.core.files import published_together, whole_file
 from intronaut.core.log import Log
 
 PROG = "score_variants"
@@ -231,7 +231,7 @@ def write(path, survey, introns, scorer, null, args, log):
     from intronaut.variants.splice import GENE_COLUMNS, INTRON_COLUMNS, gene_row
 
     counts = Counter()
-    with ExitStack() as outputs, log.progress(survey.records, "lines") as progress:
+    with published_together(), ExitStack() as outputs, log.progress(survey.records, "lines") as progress:
         scores, groups, genes, vcf, summary = (
             outputs.enter_context(whole_file(name)) if name else None
             for name in (args.output, args.groups, args.genes, args.vcf, args.summary)

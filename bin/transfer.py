@@ -50,7 +50,7 @@ def main(argv):
     scores = {name: held_out(folder) for name, folder in folders.items()}
     rows = [judged(a, b, scores[a], labels, args.seed) for a in folders for b in folders]
     table = pd.DataFrame(rows)
-    write_table(args.output, table)
+    write_table(args.output, table, for_people=True)
     same, other = table["trained_in"] == table["judged_in"], table["trained_in"] != table["judged_in"]
     means = table.loc[same, "auroc"].mean(), table.loc[other, "auroc"].mean()
     log.note(f"mean AUROC {means[0]:.3f} in the cell type of the model, {means[1]:.3f} in others")

@@ -86,7 +86,7 @@ def test_ratio_gives_each_retained_intron_as_many(demo_labels, match):
 def test_every_intron_is_matched_or_in_the_ledger(demo_labels, match, tmp_path):
     before = read_labels(demo_labels)
     table, _ = match(demo_labels)
-    ledger = pd.read_csv(tmp_path / "ledger.tsv", sep="\t")
+    ledger = pd.read_csv(tmp_path / "unmatched.tsv", sep="\t")
     assert sorted([*table["name"], *ledger["name"]]) == sorted(before["name"])
     counts = ledger["reason"].value_counts()
     assert counts["no_label"] == before["label"].isna().sum()

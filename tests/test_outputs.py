@@ -1,5 +1,6 @@
 """Outputs appear whole or not at all, alone and together, and a folder is replaced in one step."""
 
+import importlib
 import os
 import random
 import signal
@@ -8,9 +9,8 @@ import time
 import numpy as np
 import pytest
 
-import compare_callers
-import label_introns
-from intronaut.core.errors import CannotWrite, UsageError
+from conftest import ROOT
+from intronaut.core.errors import CannotWrite
 from intronaut.core.files import named_after, published_together, whole_file, whole_folder
 from intronaut.io.h5ad import FeatureWriter
 from test_store import VAR, WINDOWS, window_obs
@@ -31,12 +31,30 @@ def test_second_outputs_are_named_after_the_first(output, other, expected):
     assert named_after(output, "labels", other) == expected
 
 
-@pytest.mark.parametrize("name", ["x.parquet", "x.xlsx", "x.feather"])
-@pytest.mark.parametrize("main", [label_introns.main, compare_callers.main])
-def test_output_of_a_format_that_is_not_written_is_refused_first(name, main, tmp_path, monkeypatch):
+def file_outputs(name):
+    """``(tool, option)`` of the outputs of a tool that are files."""
+    parser = importlib.import_module(name).make_parser()
+    outputs = [a for a in parser._actions if a.dest == "output" or getattr(a.container, "title", "") == "output"]
+    return [(name, a.option_strings[-1]) for a in outputs if a.metavar in ("FILE", "TSV", "JSON", "VCF")]
+
+
+TOOLS = sorted(path.stem for path in (ROOT / "bin").glob("*.py"))
+
+
+@pytest.mark.parametrize(("tool", "option"), [pair for name in TOOLS for pair in file_outputs(name)])
+@pytest.mark.parametrize("name", ["x.parquet", "x.csv", "x.xlsx"])
+def test_a_name_of_a_format_that_no_tool_writes_is_refused_first(tool, option, name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="name it .tsv"):
-        main(["missing", "-o", name])
+    parser = importlib.import_module(tool).make_parser()
+    # what the tool needs beside it, which it does not come to read
+    for action in parser._actions:
+        action.required = False
+        action.nargs = "*" if not action.option_strings else action.nargs
+    for group in parser._mutually_exclusive_groups:
+        group.required = False
+    with pytest.raises(SystemExit) as left:
+        parser.parse_args([option, name])
+    assert left.value.code == 2 and f"{name}: no tool writes that format" in capsys.readouterr().err
 
 
 def test_outputs_of_one_run_appear_together_or_not_at_all(tmp_path):

@@ -121,3 +121,19 @@ def test_a_contig_called_na_is_a_name(tmp_path):
     row = read_labels(path).iloc[0]
     assert (row["chrom"], row["name"]) == ("NA", "NA")
     assert row[["label", "gene_id"]].isna().all()
+
+
+@pytest.mark.parametrize("digits", ["9" * 19, "9" * 25, "1" * 5000])
+def test_a_number_that_int64_cannot_hold_is_refused(tmp_path, digits):
+    (tmp_path / "t.tsv").write_text(f"n\n{digits}\n")
+    with pytest.raises(BadData, match="line 2: n is 9*1*, which is too large"):
+        read_table(tmp_path / "t.tsv", whole_numbers=("n",))
+
+
+def test_tables_for_people_hold_no_formula(tmp_path):
+    texts = ["=1+1", "+x", "-rf", "@sum", "-", "+", "-0.5", "+3", "-1e-05", "a=b", "-inf", "-1-2"]
+    write_table(tmp_path / "t.tsv", pd.DataFrame({"s": texts, "n": -1.5}), for_people=True)
+    written = [line.split("\t")[0] for line in (tmp_path / "t.tsv").read_text().splitlines()[1:]]
+    assert written == ["'=1+1", "'+x", "'-rf", "'@sum", "-", "+", "-0.5", "+3", "-1e-05", "a=b", "-inf", "'-1-2"]
+    write_table(tmp_path / "t.tsv", pd.DataFrame({"s": texts}))
+    assert (tmp_path / "t.tsv").read_text().splitlines()[1:] == texts

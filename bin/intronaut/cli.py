@@ -19,6 +19,8 @@ from intronaut.core.errors import CannotWrite, MissingInput, Terminated, ToolErr
 
 # LightGBM keeps its seeds in 32 bits with a sign; --seeds counts up from it
 LARGEST_SEED = 2**31 - 1 - 1000
+# endings that promise what no tool writes
+UNWRITTEN = (".parquet", ".feather", ".arrow", ".csv", ".xlsx", ".xls", ".rds", ".npz", ".npy")
 
 
 # what options are added to: a parser, or a group of its options
@@ -39,12 +41,20 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 class _Parser(argparse.ArgumentParser):
     def parse_args(self, args=None, namespace=None):
         options = super().parse_args(args, namespace)
-        self._refuse_shared_files(vars(options))
+        outputs = [a for a in self._actions if a.dest == "output" or getattr(a.container, "title", "") == "output"]
+        self._refuse_unwritten(vars(options), outputs)
+        self._refuse_shared_files(vars(options), outputs)
         return options
 
-    def _refuse_shared_files(self, options):
+    def _refuse_unwritten(self, options, outputs):
+        """A file must hold what its name says."""
+        for action in outputs:
+            value = options.get(action.dest)
+            if isinstance(value, str) and action.metavar not in ("FOLDER", "DIR") and value.endswith(UNWRITTEN):
+                self.error(f"{value}: no tool writes that format; name tables .tsv or .tsv.gz, features .h5ad")
+
+    def _refuse_shared_files(self, options, outputs):
         """An output must not be an input, which would be gone, nor another output."""
-        outputs = [a for a in self._actions if a.dest == "output" or getattr(a.container, "title", "") == "output"]
         named = {}
         for action in sorted(self._actions, key=outputs.__contains__):
             values = options.get(action.dest)

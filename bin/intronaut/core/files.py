@@ -6,40 +6,56 @@ import hashlib
 import io
 import json
 import os
-import secrets
 import shutil
 import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from intronaut.core.errors import CannotWrite, MissingInput, UsageError
+from intronaut.core.errors import CannotWrite, MissingInput
+from intronaut.core.parts import Part
 
 # of linux/fcntl.h and linux/fs.h
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
-# names of tables that hold no text
-_UNWRITTEN = {".parquet", ".feather", ".arrow", ".xlsx", ".xls", ".rds", ".npz"}
-# (part, final) of whole outputs that wait for the others of their published_together, innermost last
-_waiting = []
+# whole outputs that wait for the others of their published_together, the innermost last
+_waiting: list[list[Part]] = []
+# hidden folders in the making: their files wait for nothing, because the folder does
+_folders: list[Path] = []
 
 
 @contextlib.contextmanager
 def published_together() -> Iterator[None]:
     """Give the outputs that are written inside their names only when all are whole: all of them appear, or none."""
-    outputs = []
+    outputs: list[Part] = []
     _waiting.append(outputs)
     try:
         yield
-        for part, final in outputs:
-            try:
-                part.replace(final)
-            except OSError as problem:
-                raise CannotWrite(f"{final}: cannot write: {problem.strerror or problem}") from problem
+        for part in outputs:
+            with _writing(part.final):
+                part.publish()
     finally:
-        _waiting.remove(outputs)
-        for part, _ in outputs:
-            with contextlib.suppress(OSError):
-                part.unlink()
+        _waiting.pop()
+        for part in outputs:
+            part.discard()
+
+
+@contextlib.contextmanager
+def _writing(name: str | Path) -> Iterator[None]:
+    """Raise CannotWrite that names the output for what the system refuses inside."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        raise CannotWrite(f"{name}: cannot write: {problem.strerror or problem}") from problem
+
+
+def _publish(part: Part) -> None:
+    """Give a whole output its name, now or with the others of its published_together."""
+    if _waiting and not any(part.final.is_relative_to(folder) for folder in _folders):
+        _waiting[-1].append(part)
+    else:
+        part.publish()
 
 
 def require_file(path: str | Path) -> str | Path:
@@ -74,22 +90,10 @@ def named_after(output: str | Path, kind: str, other: str) -> str:
     return str(path.with_name(prefix + other))
 
 
-def refuse_unwritten_format(path: str | Path | None) -> None:
-    """Raise UsageError for an output whose name asks for a format other than text."""
-    if path is not None and Path(path).suffix.lower() in _UNWRITTEN:
-        raise UsageError(f"{path}: the table is tab-separated text; name it .tsv or .tsv.gz")
-
-
 def digest_file(path: str | Path) -> str:
     """The sha256 of a file's bytes, as hex."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def part_path(path: str | Path) -> Path:
-    """Where an unfinished output lives: beside its final name, hidden."""
-    path = Path(path)
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 @contextlib.contextmanager
@@ -106,28 +110,27 @@ def whole_file(path, mode="w"):
         return
     final = Path(os.path.realpath(path))
     special = final.exists() and not final.is_file()
-    part = final if special else part_path(final)
-    waits = False
+    part = Part(final)
     try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with _open_part(part, final, mode) as handle:
-            yield handle
-            handle.flush()
-        if not special:
-            _sync(part)
-            if _waiting:
-                _waiting[-1].append((part, final))
-                waits = True
-            else:
-                part.replace(final)
-    except BrokenPipeError:
-        raise
-    except OSError as problem:
-        raise CannotWrite(f"{path}: cannot write: {problem.strerror or problem}") from problem
+        with _writing(path):
+            if special:
+                with _open_part(final, final, mode) as handle:
+                    yield handle
+                return
+            final.parent.mkdir(parents=True, exist_ok=True)
+            part.create()
+            with _open_part(part.path, final, mode) as handle:
+                yield handle
+                handle.flush()
+            _sync(part.path)
+            _publish(part)
     finally:
-        if not special and not waits:
-            with contextlib.suppress(OSError):
-                part.unlink()
+        if not _waits(part):
+            part.discard()
+
+
+def _waits(part: Part) -> bool:
+    return bool(_waiting and part in _waiting[-1])
 
 
 def write_json(path: str | Path, content: dict) -> None:
@@ -167,6 +170,24 @@ class _TextOver(io.TextIOBase):
         super().close()
 
 
+class _FolderPart(Part):
+    """A folder in the making; what matches ``stale`` of the folder that has its name is left behind."""
+
+    def __init__(self, final: Path, stale: Sequence[str]):
+        super().__init__(final)
+        self.stale = stale
+
+    def publish(self) -> None:
+        if not self.final.is_dir():
+            self.path.replace(self.final)
+        elif self.final.resolve() == Path.cwd():
+            _move_into(self.path, self.final, self.stale)
+        else:
+            _keep_others(self.path, self.final, self.stale)
+            _exchange(self.path, self.final.resolve())
+        self.discard()
+
+
 @contextlib.contextmanager
 def whole_folder(path, stale=()):
     """Yield a hidden folder whose content appears in ``path`` only when the block ends well. Raises CannotWrite.
@@ -174,25 +195,20 @@ def whole_folder(path, stale=()):
     A folder that is already there keeps what else it holds, except what matches the patterns ``stale``: all that the
     tool may write, so that no file of an earlier run stands beside those of this one.
     """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = _FolderPart(Path(path), stale)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.mkdir()
-        yield part
-        if not path.is_dir():
-            part.replace(path)
-        elif path.resolve() == Path.cwd():
-            _move_into(part, path, stale)
-        else:
-            _keep_others(part, path, stale)
-            _exchange(part, path.resolve())
-    except BrokenPipeError:
-        raise
-    except OSError as problem:
-        raise CannotWrite(f"{path}: cannot write: {problem.strerror or problem}") from problem
+        with _writing(path):
+            part.final.parent.mkdir(parents=True, exist_ok=True)
+            part.create(folder=True)
+            _folders.append(part.path.resolve())
+            try:
+                yield part.path
+            finally:
+                _folders.pop()
+            _publish(part)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if not _waits(part):
+            part.discard()
 
 
 def _keep_others(part: Path, folder: Path, stale: Sequence[str]) -> None:

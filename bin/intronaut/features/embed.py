@@ -63,7 +63,7 @@ def embed(path, output, embedder, var, provenance, *, store="float32", batch_siz
     watch = Stopwatch(device_name(embedder.device), embedder.n_parameters)
     obs, cut = survey(path, embedder)
     work = Work(obs)
-    with FeatureWriter(output, obs, var, store, provenance | cut, resume=True) as writer:
+    with FeatureWriter(output, obs, var, store, provenance | cut, resume=True, records_cost=record_cost) as writer:
         pending = writer.done[:] == 0
         if taken_up := int((~pending).sum()):
             log.note(f"{taken_up:,} of {len(obs):,} windows were already done")

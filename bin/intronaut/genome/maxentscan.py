@@ -4,7 +4,6 @@ The tables' licence is unclear, so none is shipped or fetched. Two layouts are r
 ``splice5sequences``, and ``me2x3acc1`` … ``me2x3acc9``) and JSON (``ss5seq_score.json``, ``ss3_score.json``).
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from intronaut.core.dna import OTHER, base_codes
 from intronaut.core.errors import BadData, MissingInput
 from intronaut.core.files import digest_file
+from intronaut.core.json_files import read_json
 from intronaut.io.text import numbered_lines
 
 DONOR_JSON, ACCEPTOR_JSON = "ss5seq_score.json", "ss3_score.json"
@@ -51,9 +51,9 @@ class Tables:
         self.unknown = []
         if (folder / DONOR_JSON).is_file() and (folder / ACCEPTOR_JSON).is_file():
             self.unknown = [name for name, known in KNOWN.items() if digest_file(folder / name) != known]
-            words = _json(folder / DONOR_JSON)
+            words = read_json(folder / DONOR_JSON)
             self.donor = _by_word(folder / DONOR_JSON, list(words), list(words.values()))
-            tables = _json(folder / ACCEPTOR_JSON)
+            tables = read_json(folder / ACCEPTOR_JSON)
             self.acceptor = [_numbers(folder / ACCEPTOR_JSON, tables.get(str(k), [])) for k in range(9)]
         elif all((folder / name).is_file() for name in (*DONOR_FILES, *ACCEPTOR_FILES)):
             values, words = (_lines(folder / name) for name in DONOR_FILES)
@@ -95,13 +95,6 @@ def _pair_odds(pair, frequencies):
 def _word(codes):
     codes = np.minimum(codes, 3).astype(np.int64)
     return codes @ 4 ** np.arange(codes.shape[1] - 1, -1, -1)
-
-
-def _json(path):
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise BadData(f"{path}: not JSON: {problem}") from problem
 
 
 def _lines(path):

@@ -276,10 +276,11 @@ def _explain_format(path, shown):
     with (gzip.open if _compression(path) != "none" else open)(path, "rb") as handle:
         if handle.read(3) == codecs.BOM_UTF8:
             raise BadData(f"{shown}: starts with a byte-order mark; save it as plain text")
-    width, ended, records = None, False, 0
+    width, ended, records, header = None, False, 0, ""
     for number, line in numbered_lines(path):
         if line.startswith(">"):
-            width, ended, records = None, False, records + 1
+            _refuse_empty(shown, header, width)
+            width, ended, records, header = None, False, records + 1, line[1:]
         elif not line:
             ended = True
         elif not records:
@@ -290,3 +291,10 @@ def _explain_format(path, shown):
             ended, width = width is not None and len(line) < width, width or len(line)
     if not records:
         raise BadData(f"{shown}: no FASTA record")
+    _refuse_empty(shown, header, width)
+
+
+def _refuse_empty(shown, header, width):
+    """Raise BadData for a record without a line of bases."""
+    if header and not width:
+        raise BadData(f"{shown}: sequence {header.split()[0]!r} is empty")

@@ -6,12 +6,10 @@ tools that finish rows one batch at a time, which rows are done. The layout foll
 specification 0.1.0, so ``anndata.read_h5ad`` opens the file.
 """
 
-import contextlib
 import hashlib
 import itertools
 import json
 import os
-import shutil
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +19,14 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData, CannotWrite
-from intronaut.core.files import part_path, require_file
+from intronaut.core.files import require_file
+from intronaut.core.parts import Lock, Part
 from intronaut.io.reserved import SparseBytes, write_reserved
 
 # what h5py and this module raise for a file whose bytes are not what they were
 _BROKEN = (KeyError, OSError, ValueError, TypeError, RuntimeError, IndexError, AttributeError, OverflowError)
+# bytes of what the features took to make, as JSON
+LONGEST_COST = 4096
 # bytes of a sparse matrix made dense
 LARGEST_DENSE = 4 << 30
 OBS_COLUMNS = ("chrom", "start", "end", "strand", "length", "n_unknown", "digest")
@@ -106,27 +107,34 @@ class FeatureWriter:
     Raises CannotWrite for a full or read-only disk and BadData for values that are not finite.
     """
 
-    def __init__(self, path, obs, var, dtype, provenance, *, resume=False):
-        self.path = Path(path)
-        self.part = self.path.with_name(f".{self.path.name}.part") if resume else part_path(path)
-        self.resume = resume
-        provenance = provenance | {"input_sha256": input_digest(obs)}
-        wanted = _identity(obs, var, dtype, provenance)
-        self.file = self._taken_up(wanted) or self._begun(obs, var, dtype, provenance, wanted)
-        self.x = self.file["X"]
-        self.done, self.checksums = self.file["uns/intronaut/done"], self.file["uns/intronaut/row_crc32"]
-        self._batch_size = self.file["uns/intronaut/batch_size"]
+    def __init__(self, path, obs, var, dtype, provenance, *, resume=False, records_cost=False):
+        self.path, self.resume, self.records_cost = Path(path), resume, records_cost
+        self._private = Part(self.path)
+        self.part = self.path.with_name(f".{self.path.name}.part") if resume else self._private.path
+        self._lock = self.file = None
         self._lowest = self._highest = None
+        provenance = provenance | {"input_sha256": input_digest(obs)}
+        wanted = _identity(obs, var, dtype, provenance | ({"records_cost": True} if records_cost else {}))
+        try:
+            self.file = self._taken_up(wanted) or self._begun(obs, var, dtype, provenance, wanted)
+            self.x = self.file["X"]
+            self.done, self.checksums = self.file["uns/intronaut/done"], self.file["uns/intronaut/row_crc32"]
+            self._batch_size = self.file["uns/intronaut/batch_size"]
+        except BaseException:
+            self._close()
+            raise
 
     def _taken_up(self, wanted):
+        """The part file of a killed run, opened, if it is of this run and sound; else it is removed. Or None."""
         if not self.resume or not self.part.exists():
             return None
         try:
-            file = h5py.File(self.part, "r+")
+            self._lock = Lock(self.part)
+            if not self._lock.is_on(self.part):  # finished by another run in this moment
+                return None
+            file = h5py.File(self.part, "r+", locking=False)
         except BlockingIOError as problem:
-            raise CannotWrite(
-                f"{self.path}: another run is writing it; wait for that, or choose another name"
-            ) from problem
+            raise self._of_another_run() from problem
         except OSError:
             self.part.unlink()  # killed before the layout was whole
             return None
@@ -137,30 +145,52 @@ class FeatureWriter:
         return None
 
     def _begun(self, obs, var, dtype, provenance, wanted):
-        private = part_path(self.path)
+        """A new part file, opened, which has its final size and under its name is whole."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            raise CannotWrite(f"{self.path}: cannot write: {problem.strerror}") from problem
-        try:
+            self._private.create()
             layout = SparseBytes()
             with h5py.File(layout, "w") as file:
                 _write_layout(file, obs, var, dtype, provenance, wanted)
-            write_reserved(private, layout)
+                if self.records_cost:
+                    _reserve_cost(file["uns/intronaut"])
+            write_reserved(self._private.path, layout)
+            self._lock = self._private.lock
             if self.resume:
                 # under the name that other runs know it stands only when it is whole, and never in place of another's
-                _link_new(private, self.part)
-                private.unlink()
-            return h5py.File(self.part, "r+")
-        except (FileExistsError, BlockingIOError) as problem:
-            private.unlink(missing_ok=True)
-            raise CannotWrite(
-                f"{self.path}: another run is writing it; wait for that, or choose another name"
-            ) from problem
+                self._claim()
+            return h5py.File(self.part, "r+", locking=False)
         except OSError as problem:
-            with contextlib.suppress(OSError):
-                private.unlink()
             raise CannotWrite(f"{self.path}: cannot write: {problem.strerror or problem}") from problem
+
+    def _claim(self):
+        """Give the whole file the name by which other runs know it, which no other may have."""
+        try:
+            try:
+                os.link(self._private.path, self.part)
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without links
+                os.close(os.open(self.part, os.O_CREAT | os.O_EXCL))
+                os.replace(self._private.path, self.part)
+        except FileExistsError as problem:
+            raise self._of_another_run() from problem
+        self._private.unlink()
+
+    def _of_another_run(self):
+        return CannotWrite(f"{self.path}: another run is writing it; wait for that, or choose another name")
+
+    def _close(self):
+        """Close the file and give back the lock; what cannot be taken up is removed."""
+        if self.file:
+            self.file.close()
+        self._private.discard()
+        if self._lock:
+            self._lock.release()
+
+    def __del__(self):
+        # a signal may come before the with block that was to close it
+        self._close()
 
     def pending(self):
         """The rows still to do, int64, in order."""
@@ -209,38 +239,25 @@ class FeatureWriter:
     def finish(self, cost=None):
         """Close, flush to disk and rename the part file to its final name.
 
-        ``cost``, a JSON-able dict of what the features took to make, is kept beside the provenance: no two runs have
-        the same.
+        ``cost``, a JSON-able dict of what the features took to make, is kept beside the provenance where
+        ``records_cost`` has reserved its space: no two runs have the same.
         """
         if len(left := self.pending()):
             raise BadData(f"{self.path}: {len(left)} rows were never written")
         if cost:
-            _write_text(self.file["uns/intronaut"], "cost", json.dumps(cost, sort_keys=True))
+            self.file["uns/intronaut/cost"][()] = json.dumps(cost, sort_keys=True).encode()
         self.file.close()
         with open(self.part, "rb") as handle:
             os.fsync(handle.fileno())
+        if not self._lock.is_on(self.part):
+            raise self._of_another_run()
         self.part.replace(self.path)
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, *raised):
-        if self.file:
-            self.file.close()
-        if not self.resume:
-            self.part.unlink(missing_ok=True)
-
-
-def _link_new(source, target):
-    """Give a file a second name, which must not exist. Raises FileExistsError."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        if target.exists():
-            raise FileExistsError(target) from None
-        shutil.copyfile(source, target)
+        self._close()
 
 
 def _identity_of(file):
@@ -270,6 +287,12 @@ def _write_layout(file, obs, var, dtype, provenance, identity):
     _early_dataset(notes, "row_crc32", (len(obs),), np.uint32)
     _early_dataset(notes, "batch_size", (), np.int64)
     _early_dataset(file, "X", (len(obs), len(var)), dtype)
+
+
+def _reserve_cost(notes):
+    """A string of fixed length, which is filled in when all is done and the disk may be full."""
+    _early_dataset(notes, "cost", (), f"S{LONGEST_COST}")
+    notes["cost"].attrs.update({"encoding-type": "string", "encoding-version": "0.2.0"})
 
 
 def _row_checksums(values):
@@ -343,6 +366,9 @@ def open_features(path):
     for kind, index in (("row", obs.index), ("feature", var.index)):
         if not index.is_unique:
             raise BadData(f"{path}: more than one {kind} is named {index[index.duplicated()][0]!r}")
+        broken = [name for name in map(str, index) if any(letter in name for letter in "\t\r\n")]
+        if broken:
+            raise BadData(f"{path}: the {kind} name {broken[0]!r} holds a tab or line end, which no table can")
     notes = file.get("uns/intronaut", {})
     try:
         if "done" in notes and not notes["done"][:].all():
@@ -351,7 +377,7 @@ def open_features(path):
         checksums = notes["row_crc32"][:] if "row_crc32" in notes else None
         if checksums is not None:
             _check_tables(path, notes, obs, var, provenance)
-        if "cost" in notes:
+        if "cost" in notes and notes["cost"][()]:
             provenance["cost"] = json.loads(notes["cost"][()])
     except _BROKEN as problem:
         raise BadData(f"{path}: broken: {problem}; copy the file again, or make the features again") from problem

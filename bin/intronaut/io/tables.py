@@ -12,6 +12,9 @@ from intronaut.io.text import numbered_lines, rereadable
 
 MISSING = "NA"
 _WHOLE = re.compile(r"-?[0-9]+\Z")
+_NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?\Z|-?inf\Z")
+# what a spreadsheet takes for the start of a formula
+_FORMULA = ("=", "+", "-", "@")
 _BREAKS = re.compile(r"[\t\r\n]")
 BED_COLUMNS = ("chrom", "start", "end", "name", "score", "strand")
 LABEL_COLUMNS = (*BED_COLUMNS, "label", "unit", "gene_id", "gene_name", "intron_id")
@@ -57,10 +60,16 @@ def read_table(path, required=(), whole_numbers=()):
         for number, fields in rows:
             if column < len(fields) and not _WHOLE.match(fields[column]):
                 problems.add(f"{header[column]} is {fields[column]!r}, not a whole number", number)
+            elif column < len(fields) and not _fits_int64(fields[column]):
+                problems.add(f"{header[column]} is {fields[column][:40]}, which is too large", number)
     problems.raise_if_any()
     table = pd.DataFrame([fields for _, fields in rows], columns=header, dtype=object)
     table = table.mask(table == MISSING)
     return table.astype({name: "int64" for name in whole_numbers})
+
+
+def _fits_int64(digits):
+    return len(digits) <= 20 and -(2**63) <= int(digits) < 2**63
 
 
 def read_labels(path):
@@ -101,12 +110,24 @@ def read_labels_and_text(path):
         return read_labels(copy), read_table(copy)
 
 
-def write_table(path, table):
-    """Write a DataFrame as TSV: one header line, NA for missing, six significant digits, whole or not at all."""
+def write_table(path, table, *, for_people=False):
+    """Write a DataFrame as TSV: one header line, NA for missing, six significant digits, whole or not at all.
+
+    In a table ``for_people``, which no tool matches by name, text that a spreadsheet would run gets an apostrophe.
+    """
     with whole_file(path) as out:
         out.write("\t".join(table.columns) + "\n")
         columns = [_texts(table[name]) for name in table.columns]
+        if for_people:
+            columns = [[_inert(text) for text in column] for column in columns]
         out.writelines("\t".join(row) + "\n" for row in zip(*columns, strict=True))
+
+
+def _inert(text):
+    """The text, with an apostrophe before what spreadsheets take for a formula; numbers and strands are none."""
+    if text[:1] not in _FORMULA or len(text) == 1 or _NUMBER.match(text):
+        return text
+    return f"'{text}"
 
 
 def _texts(column):

@@ -1,6 +1,5 @@
 """The model folder of fit: model.json, and weights.safetensors or lightgbm.txt. Never a pickle."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file, whole_file, write_json
+from intronaut.core.json_files import read_record
 from intronaut.io.tables import read_table, write_table
 from intronaut.io.window_cut import refuse_different_cut
 from intronaut.models.design_matrix import Scale, names_digest
@@ -151,12 +151,9 @@ def _read_trees(folder, notes):
 
 def read_notes(folder):
     """The contents of a folder's model.json."""
-    path = require_file(Path(folder) / "model.json")
-    try:
-        notes = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise BadData(f"{path}: not JSON ({problem})") from problem
-    if not isinstance(notes, dict) or notes.get("layout") != LAYOUT:
+    path = Path(folder) / "model.json"
+    notes = read_record(path)
+    if notes.get("layout") != LAYOUT:
         raise BadData(f"{path}: not a model of this version of Intronaut; fit it again")
     return notes
 

@@ -7,7 +7,6 @@ runs on it at once, attention once for every run of sequences of equal length.
 """
 
 import itertools
-import json
 import math
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from torch import nn
 
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file
+from intronaut.core.json_files import read_record
 from intronaut.io.checkpoints import let_go
 
 PARAMETERS = 117_074_176
@@ -46,13 +46,12 @@ class Config:
 
 def read_config(path):
     """The Config of a published config.json. Raises BadData for a model of another kind."""
-    require_file(path)
+    told = read_record(path)
+    lacking = [name for name in Config.__annotations__ if name not in told]
+    if lacking:
+        raise BadData(f"{path}: no {', '.join(lacking)}; give the config.json of DNABERT-2")
     try:
-        with open(path, encoding="utf-8") as handle:
-            told = json.load(handle)
         config = Config(**{name: kind(told[name]) for name, kind in Config.__annotations__.items()})
-    except KeyError as problem:
-        raise BadData(f"{path}: no {problem}; give the config.json of DNABERT-2") from problem
     except (ValueError, TypeError) as problem:
         raise BadData(f"{path}: not the config.json of a model: {problem}") from problem
     if told.get("hidden_act") != "gelu" or "alibi_starting_size" not in told:

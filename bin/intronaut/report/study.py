@@ -1,6 +1,5 @@
 """What make_report reads: the folders of the other tools, in one Study that every section is written from."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pandas as pd
 
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file
+from intronaut.core.json_files import read_record
 from intronaut.io import tables
 
 # the name of a set of features in a sentence, and alone in a table
@@ -196,7 +196,7 @@ def read_study(args):
     """The Study of make_report's options. Raises MissingInput, and BadData for files of other tools or introns."""
     labels = tables.read_labels(args.labels)
     audit = read_summary(args.audit, "audit_split", ("held_out", "leaks")) if args.audit else None
-    settings = read_json(args.settings) if args.settings else {}
+    settings = read_record(args.settings) if args.settings else {}
     folders = sorted(args.fit, key=lambda path: Path(path).name)
     return Study(
         labels=labels,
@@ -206,7 +206,7 @@ def read_study(args):
         audit=audit,
         near_copies=read_near_copies(args.audit_pairs) if args.audit_pairs else frozenset(),
         balance=read_records(args.balance, ("covariate", "smd_before", "smd_after")) if args.balance else [],
-        matched=read_json(args.matched).get("covariates_auroc") if args.matched else None,
+        matched=read_record(args.matched).get("covariates_auroc") if args.matched else None,
         agreement=read_agreement(args.agreement) if args.agreement else None,
         comparison=read_comparison(args.compare) if args.compare else None,
         partition=tables.read_table(Path(args.partition) / "partition.tsv") if args.partition else None,
@@ -224,7 +224,7 @@ def read_model(folder, labels, labels_path):
     Raises MissingInput, and BadData for predictions of introns that the labels do not hold.
     """
     folder = Path(folder)
-    metrics = read_json(folder / "metrics.json")
+    metrics = read_record(folder / "metrics.json")
     predictions = {}
     for part, inside in PARTS:
         path = folder / inside / "predictions.tsv"
@@ -236,7 +236,7 @@ def read_model(folder, labels, labels_path):
             f"{folder}: {strangers:,} of its {len(names):,} predictions are of introns that {labels_path} does not "
             "hold; give --labels the table that this model was fitted on"
         )
-    about = read_json(folder / "model.json") if (folder / "model.json").exists() else {}
+    about = read_record(folder / "model.json") if (folder / "model.json").exists() else {}
     written = [name for name in PARAMETER_TABLES if (folder / name).exists()]
     return Model(folder.name, metrics, about, predictions, written)
 
@@ -259,14 +259,14 @@ def read_agreement(folder):
     """What compare_callers says of the callers, and its figure as an ``<svg>`` element."""
     folder = Path(folder)
     pairs = read_records(folder / "agreement.tsv", ("caller_a", "caller_b", "jaccard"))
-    summary = read_json(folder / "agreement.json")
+    summary = read_record(folder / "agreement.json")
     return {"summary": summary, "pairs": pairs, "figure": read_svg(folder / "agreement.svg")}
 
 
 def read_comparison(folder):
     """The sentences of compare on every two models, its verdicts on the paper's claims, and its margin."""
     folder = Path(folder)
-    about = read_json(folder / "compare.json") if (folder / "compare.json").exists() else {}
+    about = read_record(folder / "compare.json") if (folder / "compare.json").exists() else {}
     return {
         "pairs": read_records(folder / "comparison.tsv", ("sentence",)),
         "claims": read_records(folder / "claims.tsv", ("claim", "verdict")),
@@ -280,14 +280,14 @@ def read_explanation(folder):
     groups = tables.read_table(folder / "groups.tsv", ("group", "coefficient_sum"))
     numbers = groups.columns.difference(["model", "group", "status", "direction"])
     groups = groups.assign(**{name: pd.to_numeric(groups[name], errors="coerce") for name in numbers})
-    about = read_json(folder / "explanation.json") if (folder / "explanation.json").exists() else {}
+    about = read_record(folder / "explanation.json") if (folder / "explanation.json").exists() else {}
     return {"groups": groups, "about": about, "folder": folder}
 
 
 def read_motifs(folder):
     """Families, positions and summary of a folder of find_motifs. Raises BadData for one of its preset of the paper."""
     folder = Path(folder)
-    summary = read_json(folder / "summary.json")
+    summary = read_record(folder / "summary.json")
     if summary.get("preset") == "paper":
         raise BadData(f"{folder}: made by find_motifs --preset paper, which tests no families; run it without --preset")
     if lacking := {"significant_families", "gc_correlation"} - summary.keys():
@@ -332,8 +332,8 @@ def read_records(path, required):
 
 def read_summary(path, tool, keys):
     """The summary that a tool wrote as JSON. Raises MissingInput, and BadData where one of ``keys`` is not in it."""
-    summary = read_json(path)
-    if not (isinstance(summary, dict) and summary.keys() >= set(keys)):
+    summary = read_record(path)
+    if not summary.keys() >= set(keys):
         raise BadData(f"{path}: not the counts of {tool}, which hold {', '.join(keys)}")
     return summary
 
@@ -342,11 +342,3 @@ def read_svg(path):
     """An SVG file as an ``<svg>`` element for a page. Raises MissingInput."""
     text = require_file(path).read_text(encoding="utf-8")
     return text[text.index("<svg") :]
-
-
-def read_json(path):
-    """The content of a JSON file. Raises MissingInput and BadData."""
-    try:
-        return json.loads(Path(require_file(path)).read_text(encoding="utf-8"))
-    except ValueError as problem:
-        raise BadData(f"{path}: not JSON: {problem}") from problem

@@ -45,9 +45,12 @@ def trimmed(chrom, start, ref, alt):
 
 
 def is_reference(ref, bases):
-    """Whether REF fits the genome's bases; VCF has no ambiguity code but N, so another one fits what it stands for."""
+    """Whether REF fits the genome's bases.
+
+    VCF has no ambiguity code but N: another one in the genome fits N, and the bases that it stands for.
+    """
     return len(ref) == len(bases) and all(
-        one == other or (other != "N" and one in ambiguous_dna_values.get(other, ""))
+        one == other or (other not in "ACGTN" and one in ambiguous_dna_values.get(other, "") + "N")
         for one, other in zip(ref, bases, strict=True)
     )
 
