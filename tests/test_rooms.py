@@ -68,10 +68,13 @@ def test_scripts_do_not_import_each_other():
 
 
 def test_former_names_import_the_same_modules():
-    from intronaut import evaluation
+    from intronaut import claims, evaluation
     from intronaut.io import h5ad
+    from intronaut.models import LAYOUT, folder
+    from intronaut.paper import claims as claims_of_paper
     from intronaut.stats import metrics
     from intronaut.store import FeatureWriter
 
     assert evaluation is metrics and FeatureWriter is h5ad.FeatureWriter
+    assert claims is claims_of_paper and claims.NAMED_GROUPS and folder.LAYOUT is LAYOUT
     assert metrics.__spec__.name == "intronaut.stats.metrics"

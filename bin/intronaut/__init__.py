@@ -7,7 +7,11 @@ from importlib.machinery import ModuleSpec
 __version__ = "0.1.0"
 
 # modules by the names that they had before the library had rooms, by which scripts of users import them
-FORMER_NAMES = {"intronaut.evaluation": "intronaut.stats.metrics", "intronaut.store": "intronaut.io.h5ad"}
+FORMER_NAMES = {
+    "intronaut.claims": "intronaut.paper.claims",
+    "intronaut.evaluation": "intronaut.stats.metrics",
+    "intronaut.store": "intronaut.io.h5ad",
+}
 
 
 class _FormerNames:

@@ -14,9 +14,9 @@ from intronaut.core.files import require_file, whole_file, write_json
 from intronaut.core.json_files import read_record
 from intronaut.io.tables import read_table, write_table
 from intronaut.io.window_cut import refuse_different_cut
+from intronaut.models import LAYOUT
 from intronaut.models.design_matrix import Scale, names_digest
 
-LAYOUT = 1
 # everything that fit or finetune may write, as patterns
 MODEL_FILES = (
     "model.json", "coefficients.tsv", "weights.safetensors", "lightgbm.txt", "importance.tsv", "tokenizer.json",

@@ -21,7 +21,8 @@ from torch.nn.utils import parametrize
 from intronaut.core.errors import BadData
 from intronaut.core.files import whole_file
 from intronaut.io.checkpoints import open_checkpoint
-from intronaut.models.folder import LAYOUT, read_notes
+from intronaut.models import LAYOUT
+from intronaut.models.folder import read_notes
 from intronaut.networks import dnabert2, sei
 from intronaut.networks.device import compute_halving
 from intronaut.networks.layers import (
