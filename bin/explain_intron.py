@@ -124,13 +124,14 @@ def why_unranked(folder):
 
 
 def with_places(obs, names, args):
-    """DataFrame ``name chrom start end strand gene label`` of every intron, by the labels where these are given."""
+    """DataFrame ``name chrom start end strand gene label if_retained`` of every intron, by labels where given."""
     import pandas as pd
 
     from intronaut.io import tables
+    from intronaut.labels.consequence import in_words
 
     table = pd.DataFrame({column: obs.get(column, nowhere) for column, nowhere in NOWHERE.items()}, index=obs.index)
-    table = table.set_axis(names).assign(gene=None, label="unknown")
+    table = table.set_axis(names).assign(gene=None, label="unknown", if_retained=None)
     if args.labels:
         labels = tables.read_labels(args.labels).set_index("name").reindex(names)
         known = labels["chrom"].notna()
@@ -140,6 +141,8 @@ def with_places(obs, names, args):
         table.loc[known, list(NOWHERE)] = places.astype({"start": int, "end": int})
         table["gene"] = labels["gene_name"].fillna(labels["gene_id"])
         table["label"] = labels["label"].map(WORDS).fillna("unknown")
+        told = labels.reindex(columns=list(tables.CONSEQUENCES)).itertuples(index=False)
+        table["if_retained"] = [in_words(*values) for values in told]
     return table.rename_axis("name").reset_index()
 
 
@@ -180,6 +183,7 @@ def describe(row):
         "region": f"{row['chrom']}:{row['start'] + 1:,}-{row['end']:,}" if row["chrom"] else None,
         "strand": row["strand"],
         "label": row["label"],
+        "if_retained": row["if_retained"],
         "p_retained": number(row["p_retained"], float),
         "prediction": row["prediction"],
         "held_out_rank": number(row["held_out_rank"], int),

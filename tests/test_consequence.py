@@ -8,7 +8,7 @@ from conftest import DEMO
 from intronaut.core.dna import reverse_complement
 from intronaut.genome.reference import Genome
 from intronaut.io.tables import read_table
-from intronaut.labels.consequence import Coding, consequence, read_coding_spans
+from intronaut.labels.consequence import Coding, consequence, in_words, read_coding_spans
 
 EXON = "GCC" * 10  # codes for alanine in every frame it is met in here
 
@@ -120,3 +120,20 @@ def test_gtf_and_gff3_say_the_same(tmp_path):
     (tmp_path / "a.gff3").write_text("".join(lines))
     for name in ("a.gtf", "a.gff3"):
         assert read_coding_spans(tmp_path / name) == {"t": (10, 40)}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (("utr5", "NA", "NA", "NA"), "it lies in the 5′ UTR, the coding part stays as it is"),
+        (("noncoding", None, None, None), "no coding transcript splices it"),
+        (("cds", "1", "1", "1"), "the protein ends early, so that the messenger is expected to decay (rule of 50 nt "
+         "before the last exon junction)"),
+        (("cds", 2, 1, 0), "the protein ends early, too late for decay (rule of 50 nt before the last exon junction)"),
+        (("cds", 0, 0, 0), "the protein is longer, in the same frame"),
+        (("cds", "2", "0", "0"), "the frame moves, without an early stop"),
+        ((None, None, None, None), None),
+    ],
+)  # fmt: skip
+def test_consequences_in_words(values, words):
+    assert in_words(*(None if value == "NA" else value for value in values)) == words

@@ -44,6 +44,15 @@ def test_a_card_adds_up_to_the_logit_and_says_what_is_known(tmp_path, fitted):
         assert card["label"] == ("retained" if own["label"] == 1 else "spliced") and card["n_other"] == 14
 
 
+def test_a_card_says_what_happens_if_the_intron_stays(tmp_path, fitted):
+    labels = pd.read_csv(tmp_path / "labels.tsv", sep="\t", dtype=str, keep_default_na=False)
+    of_coding = {"region": "cds", "frame": "1", "premature_stop": "1", "nmd": "0"}
+    labels.assign(**of_coding).to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
+    explain_intron.main([*CARDS, "--introns", "i7", "--labels", "labels.tsv"])
+    assert cards(tmp_path)[0]["if_retained"].startswith("the protein ends early, too late for decay")
+    assert "If it stays: the protein ends early, too late for decay" in (tmp_path / "c/cards.html").read_text()
+
+
 def test_the_table_holds_what_the_cards_hold(tmp_path, fitted):
     explain_intron.main([*CARDS, "--top", "2", "--group-by", "family"])
     table = pd.read_csv(tmp_path / "c/cards.tsv", sep="\t")

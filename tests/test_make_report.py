@@ -735,3 +735,61 @@ def test_levels_are_described_by_their_rank_correlation(tool, results):
     assert "rank correlation of 0.420 within folds (95% CI 0.310–0.550; chance is 0)" in words
     assert "sim (+0.100 (+0.050 to +0.150)) adds information" in words and "AUROC" not in words.split("Introns")[0]
     assert (results / "figures/levels_sim.svg").read_text().count("<circle") == 240
+
+
+def write_partition(folder, rows):
+    """A folder of partition with ``(block, alone, last in, Shapley, adds)`` in AUROC, each ± 0.01."""
+    folder.mkdir()
+    columns = [name for what in ("alone", "last_in", "shapley") for name in (what, f"{what}_low", f"{what}_high")]
+    lines = [
+        ["auroc", block, *(f"{value + shift:.10g}" for value in values for shift in (0, -0.01, 0.01)), adds]
+        for block, *values, adds in rows
+    ]
+    table = pd.DataFrame(lines, columns=["measure", "block", *columns, "adds"])
+    table.to_csv(folder / "partition.tsv", sep="\t", index=False)
+
+
+def test_kinds_of_information_stand_first_in_steps_that_add_up(tool, results):
+    rows = [
+        ("architecture", 0.2, 0.1, 0.15, "yes"),
+        ("motifs", 0.1, -0.005, 0.05, "no"),
+        ("(all)", 0.2, 0.2, 0.2, "yes"),
+    ]
+    write_partition(results / "partition", rows)
+    report(tool, "--partition", "partition")
+    page = (results / "report.html").read_text()
+    words = text_of(page)
+    said = "Gene architecture tells something that no other kind of information does; motifs are not shown to."
+    assert said in words
+    assert words.index("What each kind of information adds") < words.index("Held-out performance")
+    assert "motifs +0.100 (+0.090 to +0.110) −0.005 (−0.015 to +0.005) +0.050 (+0.040 to +0.060)" in words
+    figure = (results / "figures" / "partition.svg").read_text()
+    bars = re.findall(r'<rect class="(f\w)" x="([\d.]+)" y="\d+" width="([\d.]+)"', figure)
+    assert [css for css, _, _ in bars] == ["fi", "fn", "fi"]
+    (first, second, total) = [(float(x), float(width)) for _, x, width in bars]
+    assert first[0] == total[0] and second[0] == pytest.approx(sum(first), abs=0.2)
+    assert sum(second) == pytest.approx(sum(total), abs=0.2)
+    assert "all together: 0.700 (0.690–0.710)" in figure
+
+
+def test_what_happens_if_introns_stay_is_counted(tool, results):
+    report(tool)
+    assert "What happens if it stays" not in (results / "report.html").read_text()
+
+    def lie(labels):
+        retained = labels["label"].astype(float) == 1
+        labels["region"] = np.where(retained, "cds", "utr5")
+        for name in ("frame", "premature_stop", "nmd"):
+            labels[name] = np.where(retained, "1", "NA")
+        return labels
+
+    change_labels(results, lie)
+    report(tool)
+    words = text_of((results / "report.html").read_text())
+    labels = pd.read_table(results / "labels.tsv")
+    n_retained = int((labels["label"] == 1).sum())
+    assert (
+        f"Of {n_retained} retained introns in the coding part, {n_retained} (100%) would end the protein early" in words
+    )
+    assert f"in the 5′ UTR 0 (0%) {len(labels) - n_retained} (100%)" in words
+    assert f"of those in the coding part: premature stop, decay expected {n_retained} (100%) –" in words

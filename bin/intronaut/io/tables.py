@@ -22,6 +22,8 @@ SPLICE_SITES = ("donor_strength", "acceptor_strength", "ppt_y", "bp_score", "bp_
 # what is known of an intron without any model of its chromatin; the baseline that every model must beat
 COVARIATES = ("length", "gc", "cpg", "rank", "n_introns", "dist_tss", "dist_tes", "gene_length", *SPLICE_SITES)
 # the same by what kind of knowledge they are, each beyond the ones before it
+# what keeping an intron would do to the protein, see intronaut.labels.consequence
+CONSEQUENCES = ("region", "frame", "premature_stop", "nmd")
 COVARIATE_BLOCKS = {
     "architecture": ("length", "rank", "n_introns", "dist_tss", "dist_tes", "gene_length"),
     "composition": ("gc", "cpg"),

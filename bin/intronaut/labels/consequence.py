@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.dna import reverse_complement
+from intronaut.io.tables import CONSEQUENCES
 from intronaut.io.text import numbered_lines
 
-COLUMNS = ("region", "frame", "premature_stop", "nmd")
 REGIONS = ("utr5", "cds", "utr3", "noncoding")
 # a stop this far before the last junction of exons marks the messenger for decay (Nagy & Maquat 1998, Trends Biochem
 # Sci 23:198)
@@ -145,11 +145,11 @@ def _read(coding, part, bases):
 
 
 def consequence_columns(introns, annotation, path, genome, chroms):
-    """The columns COLUMNS of every intron, as a dict of ``(n,)`` arrays; missing where they cannot be known.
+    """The columns CONSEQUENCES of every intron, as a dict of ``(n,)`` arrays; missing where they cannot be known.
 
     Without a genome, or with an annotation from standard input, which cannot be read again, all are missing.
     """
-    columns = {name: np.full(len(introns), None, object) for name in COLUMNS}
+    columns = {name: np.full(len(introns), None, object) for name in CONSEQUENCES}
     if genome is None or str(path) == "-" or introns.empty:
         return columns
     transcripts = coding_transcripts(annotation, read_coding_spans(path))
@@ -162,6 +162,25 @@ def consequence_columns(introns, annotation, path, genome, chroms):
                 if coding is None
                 else consequence(coding, row.start, row.end, lambda start, end, text=text: text[start:end])
             )
-            for name, value in zip(COLUMNS, values, strict=True):
+            for name, value in zip(CONSEQUENCES, values, strict=True):
                 columns[name][row.Index] = value
     return {name: pd.array(values, "Int64") if name != "region" else values for name, values in columns.items()}
+
+
+def in_words(region, frame, premature_stop, nmd):
+    """What happens if the intron stays, as a clause; None where that is not known.
+
+    Args:
+        region, frame, premature_stop, nmd: the columns CONSEQUENCES of one intron, numbers as such or as text.
+    """
+    if pd.isna(region):
+        return None
+    if region != "cds":
+        place = {"utr5": "it lies in the 5′ UTR", "utr3": "it lies in the 3′ UTR"}.get(region)
+        return f"{place}, the coding part stays as it is" if place else "no coding transcript splices it"
+    if pd.isna(premature_stop):
+        return None
+    if int(premature_stop):
+        decay = "so that the messenger is expected to decay" if int(nmd) else "too late for decay"
+        return f"the protein ends early, {decay} (rule of {DECAY_DISTANCE} nt before the last exon junction)"
+    return "the protein is longer, in the same frame" if int(frame) == 0 else "the frame moves, without an early stop"

@@ -4,7 +4,19 @@ from importlib import metadata
 
 from intronaut import __version__
 from intronaut.plots import page as figures
-from intronaut.report import associations, browsers, flags, introns, labelled, next_steps, prediction, text, verdict
+from intronaut.report import (
+    associations,
+    blocks,
+    browsers,
+    consequences,
+    flags,
+    introns,
+    labelled,
+    next_steps,
+    prediction,
+    text,
+    verdict,
+)
 from intronaut.report import numbers as n
 from intronaut.report.render import render
 from intronaut.report.study import PARAMETER_TABLES, headline
@@ -18,7 +30,8 @@ NOT_SHOWN = ("help", "outdir", "version", "nextflow", "revision", "profile")
 def build(study, assembly):
     """``(HTML, {name: svg})``: the page and its figures."""
     quality = flags.all_flags(study)
-    drawn = labelled.histograms(study) | prediction.draw(study) | associations.draw(study)
+    drawn = labelled.histograms(study) | prediction.draw(study) | blocks.draw(study.partition)
+    drawn |= associations.draw(study)
     selection = associations.selection_sentences(study)
     heading, as_far = verdict.lead(study, flags.against_the_verdict(quality))
     values = {
@@ -32,7 +45,9 @@ def build(study, assembly):
         "tally": flags.tally(quality),
         "unit": study.unit,
         "labels": labelled.section(study),
+        "consequences": consequences.section(study),
         "prediction": prediction.section(study),
+        "blocks": blocks.section(study.partition),
         "associations": associations.section(study, drawn),
         "introns": introns.section(study, assembly),
         "steps": next_steps.steps(study),

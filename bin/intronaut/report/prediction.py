@@ -45,7 +45,6 @@ def section(study):
         "closest": closest_sentence(study.audit),
         "comparison": [pair["sentence"] for pair in study.comparison["pairs"]] if study.comparison else [],
         "claims": claim_rows(study.comparison),
-        "partition": partition_rows(study.partition),
         "levels": study.measure is not AUROC,
         "several_kinds": len(study.best_models) < len(study.models),
     }
@@ -173,29 +172,6 @@ def claim_rows(comparison):
     claims = (comparison or {}).get("claims", [])
     testable = [row for row in claims if "not testable" not in row["verdict"]]
     return claims if testable else []
-
-
-def partition_rows(partition):
-    """What each block of features adds, alone, last and on average over all orders (Shapley), by AUROC."""
-    if partition is None or "block" not in partition:
-        return []
-    rows = []
-    for row in partition.to_dict("records"):
-        if row.get("measure", "auroc") != "auroc" or row["block"] == "(all)":
-            continue
-        cells = {}
-        for key in ("alone", "last_in", "shapley"):
-            values = {"value": row.get(key), "low": row.get(f"{key}_low"), "high": row.get(f"{key}_high")}
-            cells[key] = n.gain({name: _number(value) for name, value in values.items()})
-        rows.append({"block": row["block"]} | cells)
-    return rows
-
-
-def _number(value):
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def draw(study):
