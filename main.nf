@@ -2,7 +2,7 @@
 
 include { checkParams; helpText } from './modules/params'
 include { gathered; inFolder } from './modules/publishing'
-include { filesOf; inputsOf; optionalFile; optionsOf; plainFile; settingsJson; windowPlan } from './modules/settings'
+include { canFit; filesOf; inputsOf; optionalFile; optionsOf; plainFile; settingsJson; windowPlan } from './modules/settings'
 include { CHECK } from './modules/check'
 include { LABELS } from './workflows/labels'
 include { SPLIT } from './workflows/split'
@@ -26,8 +26,13 @@ workflow STUDY {
     LABELS(inputs, plan.context, settings)
     FETCH_SEQUENCES(channel.fromList(plan.cuts), LABELS.out.labels, inputs.fasta, inputs.aliases, optionsOf(settings, 'fetch_sequences'))
     windows = FETCH_SEQUENCES.out.windows.filter { cut, _fa -> cut == plan.main }.map { _cut, fa -> fa }.first()
-    SPLIT(LABELS.out.labels, windows, plan.context, settings)
-    FEATURES(FETCH_SEQUENCES.out.shards.transpose(), plan.embedded, LABELS.out.labels, inputs, settings)
+    // without enough labels, or levels, the study ends with what was measured
+    fits = LABELS.out.counts.map { counts -> canFit(counts, settings) }
+    SPLIT(LABELS.out.labels, fits, windows, plan.context, settings)
+    fitted = fits.filter { fit -> fit }
+    shards = FETCH_SEQUENCES.out.shards.transpose().combine(fitted).map { cut, shard, _fit -> [cut, shard] }
+    described = LABELS.out.labels.combine(fitted).map { labels, _fit -> labels }.first()
+    FEATURES(shards, plan.embedded, described, inputs, settings)
     MODELS(FEATURES.out.features, windows, SPLIT.out.labels, SPLIT.out.near_copies, settings)
     INTERPRET(MODELS.out.fitted, MODELS.out.networks, windows, SPLIT.out.labels, SPLIT.out.all_labels, inputs, settings)
 

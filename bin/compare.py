@@ -9,14 +9,16 @@
 Reads the folders of fit or finetune: predictions.tsv, and model.json where there is one. Models are compared on the
 windows that all of them predicted; the covariates-only baseline of the first folder is one of them. Every pair is
 tested on pairs of windows of one fold: AUROC, average precision, deviance explained and Brier score by a paired
-jackknife over leakage groups, p-values by Holm over all pairs, and equivalence of AUROC by two one-sided tests.
+jackknife over leakage groups, p-values by Holm over all pairs, and equivalence of AUROC by two one-sided tests. Models
+of levels (fit --target level) are compared by rank correlation within folds instead, deviance explained and error.
 
 Output, a folder:
   models.tsv       one line a model: every metric with its 95 % interval, on the common windows
   comparison.tsv   one line a pair: differences, intervals, p-values, and a sentence that says what they mean
   claims.tsv       the claims C1 to C8 of Daoud & Ben-Hur 2025: supported, contradicted, undecided, not testable; why
   compare.json     windows, groups, what was left out, settings
-  curves.svg       ROC and precision-recall curves        differences.svg   differences of AUROC with intervals
+  differences.svg  differences of AUROC, or rank correlation, with intervals
+  curves.svg       ROC and precision-recall curves; of labels only
 """
 
 import json
@@ -41,7 +43,11 @@ def make_parser():
     data.add_argument("--motifs", metavar="FOLDER", help="folder of find_motifs --attributions, for claim C7")
     how = parser.add_argument_group("tests")
     how.add_argument(
-        "--margin", type=positive_float, default=0.01, metavar="D", help="AUROC difference that does not matter"
+        "--margin",
+        type=positive_float,
+        default=0.01,
+        metavar="D",
+        help="difference of AUROC, or rank correlation, that does not matter",
     )
     how.add_argument(
         "--bootstrap", type=positive_int, default=2000, metavar="N", help="replicates, for metrics that jump"
@@ -58,32 +64,39 @@ def main(argv):
 
     from intronaut.io import tables
     from intronaut.paper import claims
+    from intronaut.plots.comparison import draw_curves, draw_differences
     from intronaut.stats import model_comparison, within_folds
 
     everything, baselines = read_models(args.folders)
     table, left_out = common_rows(everything, log)
+    compared = model_comparison.LEVELS if "psi" in table else model_comparison.LABELS
     groups = groups_of(table["name"], args.labels, log)
     scores = score(everything, groups, args, log)
     models = [model for model in everything if model["compared"]]
-    labels, folds = table["label"].to_numpy(), table["fold"].to_numpy()
-    logits = np.stack([model["predictions"]["logit"].to_numpy() for model in models])
-    of_models = [one[1:] for one in scores[: len(models)]]
-    aurocs = model_comparison.jackknife_aurocs([one[1:] for one in scores])
-    independent = model_comparison.delong_within_folds(labels, logits, folds)
-    comparison = model_comparison.compare_pairs(of_models, independent, args.margin)
-    names = [model["name"] for model in models]
-    comparison = with_sentences(comparison, names, aurocs.values, len(table), args.margin)
-    table_of_models = model_table(names, [summary["metrics"] for summary, _, _ in scores[: len(models)]])
-    evidence = claims.Evidence(
-        [model["name"] for model in everything], [model["notes"] for model in everything], aurocs, args.margin,
-        len(table), rarer_groups(labels, groups), baselines, read_groups(args.explain), *read_motifs(args.motifs),
-    )  # fmt: skip
+    of_models, names = [one[1:] for one in scores[: len(models)]], [model["name"] for model in models]
+    metrics = [summary["metrics"] for summary, _, _ in scores[: len(models)]]
+    folds, logits = table["fold"].to_numpy(), np.stack([model["predictions"]["logit"].to_numpy() for model in models])
+    if compared is model_comparison.LEVELS:
+        independent, verdicts = None, claims.of_levels(len(table), len(set(groups)))
+    else:
+        labels = table["label"].to_numpy()
+        independent = model_comparison.delong_within_folds(labels, logits, folds)
+        evidence = claims.Evidence(
+            [model["name"] for model in everything], [model["notes"] for model in everything],
+            model_comparison.jackknife_aurocs([one[1:] for one in scores]), args.margin, len(table),
+            rarer_groups(labels, groups), baselines, read_groups(args.explain), *read_motifs(args.motifs),
+        )  # fmt: skip
+        verdicts = claims.decide(evidence)
+    pairs = model_comparison.compare_pairs(of_models, independent, args.margin, compared)
+    comparison = with_sentences(pairs, names, [point[compared.key] for point, _ in of_models], compared, args, table)
     with whole_folder(args.output) as folder:
-        tables.write_table(folder / "models.tsv", table_of_models)
+        tables.write_table(folder / "models.tsv", model_table(names, metrics, compared.key))
         tables.write_table(folder / "comparison.tsv", comparison)
-        tables.write_table(folder / "claims.tsv", claims.decide(evidence))
-        write_settings(folder / "compare.json", table, groups, left_out, args)
-        draw(folder, names, labels, within_folds.percentiles(logits, folds), aurocs.values, comparison)
+        tables.write_table(folder / "claims.tsv", verdicts)
+        write_settings(folder / "compare.json", table, groups, left_out, compared, args)
+        draw_differences(folder, comparison, compared)
+        if compared is model_comparison.LABELS:
+            draw_curves(folder, names, labels, within_folds.percentiles(logits, folds), metrics)
     for sentence in comparison["sentence"]:
         log.note(sentence)
 
@@ -130,18 +143,26 @@ def read_model(name, folder):
 
     path = folder / "predictions.tsv"
     table = tables.read_table(path, tables.PREDICTION_COLUMNS)
+    levels = has_levels(table)
+    needed = ["p_retained", "logit", *(("psi", "weight") if levels else ("label",))]
     try:
-        table = table.astype({"label": float, "p_retained": float, "logit": float})
+        table = table.astype(dict.fromkeys(needed, float))
     except (TypeError, ValueError) as problem:
         raise BadData(f"{path}: {problem}") from problem
     if table["name"].duplicated().any():
         raise BadData(f"{path}: name {table['name'][table['name'].duplicated()].iloc[0]!r} occurs twice")
-    if table[["label", "p_retained", "logit"]].isna().any(axis=None) or not table["label"].isin([0, 1]).all():
-        raise BadData(f"{path}: label must be 0 or 1, p_retained and logit must be numbers, in every line")
+    if table[needed].isna().any(axis=None) or not (levels or table["label"].isin([0, 1]).all()):
+        what = "psi and weight" if levels else "label must be 0 or 1,"
+        raise BadData(f"{path}: {what} p_retained and logit must be numbers, in every line")
     notes = read_notes(folder) if (folder / "model.json").exists() else {}
     predictions, refits = table.set_index("name"), folder / "refits.tsv"
     model = {"name": name, "path": path, "notes": notes, "predictions": predictions, "refits": None}
     return model | ({"refits": read_refits(refits, predictions.index)} if refits.exists() else {})
+
+
+def has_levels(predictions):
+    """Whether predictions are of a model of levels."""
+    return {"psi", "weight"} <= set(predictions.columns)
 
 
 def read_refits(path, names):
@@ -158,27 +179,39 @@ def read_refits(path, names):
 def common_rows(models, log):
     """The windows that every model predicted, in the first one's order: DataFrame name label fold, and left-out counts.
 
+    In place of the label it has psi where the models are of levels, and then they all get the weights of the first.
+
     Every model gets these rows, the ``fold`` of :func:`common_folds`, ``refitted`` and ``null_logits``.
     """
     from intronaut.stats.metrics import require_both_classes
 
     first = models[0]
+    levels = has_levels(first["predictions"])
+    if odd := [model for model in models if has_levels(model["predictions"]) != levels]:
+        of = ("levels", "labels") if levels else ("labels", "levels")
+        told = f"a model of {of[1]}, but {first['path']} one of {of[0]}"
+        raise BadData(f"{odd[0]['path']}: {told}; compare models of one target")
+    column = "psi" if levels else "label"
     common = set.intersection(*(set(model["predictions"].index) for model in models))
     names = first["predictions"].index[first["predictions"].index.isin(common)]
     if names.empty:
         raise BadData(disjoint(models))
-    labels = first["predictions"].loc[names, "label"]
+    truth, weights = (first["predictions"].loc[names].get(name) for name in (column, "weight"))
     for model in models:
         model["predictions"], had = model["predictions"].loc[names], len(model["predictions"])
-        differing = model["predictions"]["label"] != labels
+        differing = model["predictions"][column] != truth
         if differing.any():
             raise BadData(
-                f"{model['path']}: {differing.sum()} labels differ from {first['path']}, first {names[differing][0]}; "
-                "compare models of the same labels"
+                f"{model['path']}: {differing.sum()} {column}s differ from {first['path']}, first "
+                f"{names[differing][0]}; compare models of the same labels"
             )
+        if levels:
+            model["predictions"] = model["predictions"].assign(weight=weights)
         model["left_out"] = had - len(names)
         if model["left_out"]:
             log.warn(f"{model['name']}: {model['left_out']:,} of {had:,} windows left out: not predicted by all models")
+    # levels are parted in the middle, so that what can be compared within a fold is counted in pairs as for labels
+    labels = (truth > truth.median()).astype(float) if levels else truth
     require_both_classes(labels.to_numpy(), "the windows that all models predicted")
     fold = common_folds(models, labels, log)
     for model in models:
@@ -187,7 +220,7 @@ def common_rows(models, log):
         model["null_logits"], model["refitted"] = (None, None) if refits is None else (refits[0], refits[1:])
         model["predictions"] = model["predictions"].reset_index().assign(fold=fold.to_numpy())
     left_out = {model["name"]: model["left_out"] for model in models if model.get("compared", True)}
-    return labels.reset_index().assign(fold=fold.to_numpy()), left_out
+    return truth.reset_index().assign(fold=fold.to_numpy()), left_out
 
 
 def common_folds(models, labels, log):
@@ -246,12 +279,13 @@ def groups_of(names, labels, log):
 
 def score(models, groups, args, log):
     """The ``(summary, point, resampled)`` of each model, by the same pairs and the same groups left out."""
+    from intronaut.stats.level_metrics import evaluate_levels
     from intronaut.stats.metrics import evaluate
 
-    scores = []
+    scores, judge = [], evaluate_levels if has_levels(models[0]["predictions"]) else evaluate
     for model in models:
         more = {"refitted": model["refitted"], "null_logits": model["null_logits"]}
-        scores.append(evaluate(model["predictions"], groups, args.bootstrap, args.seed, **more))
+        scores.append(judge(model["predictions"], groups, args.bootstrap, args.seed, **more))
         for sentence in scores[-1][0]["warnings"]:
             log.warn(f"{model['name']}: {sentence}")
     without = [model["name"] for model in models if model["refitted"] is None]
@@ -293,8 +327,8 @@ def read_motifs(folder):
     return families.astype(dict.fromkeys(["odds_ratio", "low", "high", "q"], float)), told
 
 
-def model_table(names, metrics_of_models):
-    """models.tsv: metrics as columns, each followed by its interval; the best AUROC first."""
+def model_table(names, metrics_of_models, key):
+    """models.tsv: metrics as columns, each followed by its interval; the best by ``key`` first."""
     import pandas as pd
 
     rows = []
@@ -303,40 +337,45 @@ def model_table(names, metrics_of_models):
         for metric, found in metrics.items():
             row |= {metric: found["value"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
         rows.append(row)
-    return pd.DataFrame(rows).sort_values("auroc", ascending=False, kind="stable")
+    return pd.DataFrame(rows).sort_values(key, ascending=False, kind="stable")
 
 
-def with_sentences(pairs, names, aurocs, n, margin):
+def with_sentences(pairs, names, values, compared, args, table):
     """The pairs with names instead of numbers, the better model first, and what each means in words."""
     made = pairs.assign(model_a=[names[a] for a in pairs["a"]], model_b=[names[b] for b in pairs["b"]])
-    made["sentence"] = [sentence(row, aurocs[row["a"]], aurocs[row["b"]], n, margin) for row in made.to_dict("records")]
+    made["sentence"] = [
+        sentence(row, values[row["a"]], values[row["b"]], compared, len(table), args.margin)
+        for row in made.to_dict("records")
+    ]
     return made[["model_a", "model_b", *pairs.columns.drop(["a", "b"]), "sentence"]]
 
 
-def sentence(row, auroc_a, auroc_b, n, margin):
+def sentence(row, value_a, value_b, compared, n, margin):
     """What one pair's tests mean, weak results included."""
-    a, b = row["model_a"], row["model_b"]
-    told = f"AUROC {auroc_a:.3f} against {auroc_b:.3f}, difference {row['auroc_difference']:+.3f}"
-    if row["auroc_low"] is None or row["auroc_low"] != row["auroc_low"]:
+    a, b, low, high = row["model_a"], row["model_b"], row[f"{compared.key}_low"], row[f"{compared.key}_high"]
+    name = compared.name[0].upper() + compared.name[1:]
+    told = f"{name} {value_a:.3f} against {value_b:.3f}, difference {row[f'{compared.key}_difference']:+.3f}"
+    if low is None or low != low:
         return f"{a} and {b} cannot be told apart: too few groups for an interval; {told}."
-    told += f" (95 % {row['auroc_low']:+.3f} to {row['auroc_high']:+.3f})"
-    equal = row["equivalence_p_holm"] < 0.05
-    if row["auroc_p_holm"] < 0.05:
+    told += f" (95 % {low:+.3f} to {high:+.3f})"
+    equal, p_holm = row["equivalence_p_holm"] < 0.05, row[f"{compared.key}_p_holm"]
+    if p_holm < 0.05:
         small = f", by less than {margin:g}" if equal else ""
-        return f"{a} ranks introns better than {b}{small}: {told}, Holm p = {row['auroc_p_holm']:.2g}."
+        return f"{a} ranks introns better than {b}{small}: {told}, Holm p = {p_holm:.2g}."
     if equal:
         p = row["equivalence_p_holm"]
         return f"{a} and {b} are equally good within {margin:g}: {told}, Holm p of equivalence = {p:.2g}."
     return f"{a} and {b} cannot be told apart on these {n:,} windows, nor shown to be equal within {margin:g}: {told}."
 
 
-def write_settings(path, table, groups, left_out, args):
+def write_settings(path, table, groups, left_out, compared, args):
     from intronaut import __version__
 
     told = {
         "version": __version__,
         "n": len(table),
-        "n_retained": int(table["label"].sum()),
+        **({"n_retained": int(table["label"].sum())} if "label" in table else {}),
+        "compared_by": compared.key,
         "n_groups": len(set(groups)),
         "groups_from_labels": args.labels is not None,
         "left_out": left_out,
@@ -345,34 +384,6 @@ def write_settings(path, table, groups, left_out, args):
         "seed": args.seed,
     }
     path.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def draw(folder, names, labels, scores, aurocs, comparison):
-    """All ROC and precision-recall curves in one figure, all differences of AUROC in another.
-
-    ``scores`` ``(k, n)`` rank the rows of all folds together: the share of its own fold that each row is above.
-    """
-    import matplotlib.pyplot as plt
-    from sklearn.metrics import precision_recall_curve, roc_curve
-
-    from intronaut.plots.svg import NEUTRAL, forest, save_svg
-
-    figure, (roc, pr) = plt.subplots(1, 2, figsize=(9, 4))
-    for at in sorted(range(len(names)), key=lambda at: -aurocs[at]):
-        false, true, _ = roc_curve(labels, scores[at])
-        precision, recall, _ = precision_recall_curve(labels, scores[at])
-        style = {"linewidth": 1.2, "label": f"{names[at]} ({aurocs[at]:.3f})", "color": f"C{at % 10}"}
-        roc.plot(false, true, **style)
-        pr.step(recall, precision, where="pre", **style)
-    roc.plot([0, 1], [0, 1], color=NEUTRAL, linestyle=":", linewidth=0.8)
-    pr.axhline(labels.mean(), color=NEUTRAL, linestyle=":", linewidth=0.8)
-    roc.set(xlabel="false positive rate", ylabel="true positive rate")
-    pr.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
-    roc.legend(title="model (AUROC)", fontsize=8)
-    save_svg(figure, folder / "curves.svg")
-    lines = comparison["model_a"] + " − " + comparison["model_b"]
-    values = (comparison[f"auroc_{part}"].astype(float) for part in ("difference", "low", "high"))
-    save_svg(forest(lines, *values, "difference of AUROC, 95 % interval"), folder / "differences.svg")
 
 
 if __name__ == "__main__":

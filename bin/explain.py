@@ -126,7 +126,13 @@ def main(argv):
                 args.pairs, args.threshold, args.max_false, args.memory * 2**30, args.threads, args.seed
             )
             study = Study(
-                model, features, columns, labels, settings, lambda table: covariates_of(args, table, model, log)
+                model,
+                features,
+                columns,
+                labels,
+                args.labels,
+                settings,
+                lambda table: covariates_of(args, table, model, log),
             )
             summary |= add_held_out_evidence(explanation, study)
         write_tables(folder, explanation)

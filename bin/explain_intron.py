@@ -9,8 +9,9 @@
 Reads a model folder of fit and the features it was fitted on, or new ones made by the same options. Contributions of
 groups are exact: baseline + for + against + all other groups = the logit of the final model, which learnt from the
 intron itself. The probability on a card is that of a model that had not seen it; --top ranks by these alone, each
-intron by its place in its own fold, one card per locus. Where the model's AUROC is not shown to exceed 0.5, nothing is
-ranked and no card is made. Neighbours are the introns whose standardised features differ least.
+intron by its place in its own fold, one card per locus. Where the model's AUROC is not shown to exceed 0.5, or for
+levels the rank correlation 0, nothing is ranked and no card is made. Neighbours are the introns whose standardised
+features differ least.
 
 Output, a folder:
   cards.html   the cards with a waterfall of contributions each; one file that needs no other
@@ -29,6 +30,9 @@ from intronaut.core.json_files import read_record
 from intronaut.core.log import Log
 
 WORDS = {1.0: "retained", 0.0: "spliced"}
+# what shows that a model ranks introns better than chance: metric, its name, chance
+RANKED_BY = (("auroc", "AUROC", 0.5), ("spearman", "rank correlation", 0))
+MEASURED = {"psi", "psi_n"}
 # where an intron lies when neither features nor labels tell
 NOWHERE = {"chrom": "", "start": -1, "end": -1, "strand": "."}
 
@@ -113,25 +117,31 @@ def chosen_introns(args, table, path):
 
 
 def why_unranked(folder):
-    """Why the held-out predictions of a model rank no intron, or None where its AUROC is shown to exceed 0.5."""
-    auroc = read_record(Path(folder) / "metrics.json")["metrics"]["auroc"]
-    if auroc.get("low") is None:
+    """Why the held-out predictions of a model rank no intron, or None where they are shown to be better than chance."""
+    path = Path(folder) / "metrics.json"
+    metrics = read_record(path)["metrics"]
+    known = [(metrics[key], name, chance) for key, name, chance in RANKED_BY if metrics.get(key) is not None]
+    if not known:
+        raise BadData(f"{path}: no AUROC or rank correlation in it; fit the model again")
+    found, name, chance = known[0]
+    if found.get("low") is None:
         return "no intron is ranked: too few leakage groups to show that the model tells retained from spliced introns"
-    if auroc["low"] <= 0.5:
-        interval = f"{auroc['low']:.3f} to {auroc['high']:.3f}"
-        return f"no intron is ranked: the 95 % interval of the model's AUROC, {interval}, does not lie above 0.5"
+    if found["low"] <= chance:
+        interval = f"{found['low']:.3f} to {found['high']:.3f}"
+        return f"no intron is ranked: the 95 % interval of the model's {name}, {interval}, does not lie above {chance}"
     return None
 
 
 def with_places(obs, names, args):
-    """DataFrame ``name chrom start end strand gene label if_retained`` of every intron, by labels where given."""
+    """DataFrame ``name chrom start end strand gene label psi psi_n if_retained`` of every intron, by labels where
+    given."""
     import pandas as pd
 
     from intronaut.io import tables
     from intronaut.labels.consequence import in_words
 
     table = pd.DataFrame({column: obs.get(column, nowhere) for column, nowhere in NOWHERE.items()}, index=obs.index)
-    table = table.set_axis(names).assign(gene=None, label="unknown", if_retained=None)
+    table = table.set_axis(names).assign(gene=None, label="unknown", psi=None, psi_n=None, if_retained=None)
     if args.labels:
         labels = tables.read_labels(args.labels).set_index("name").reindex(names)
         known = labels["chrom"].notna()
@@ -143,6 +153,8 @@ def with_places(obs, names, args):
         table["label"] = labels["label"].map(WORDS).fillna("unknown")
         told = labels.reindex(columns=list(tables.CONSEQUENCES)).itertuples(index=False)
         table["if_retained"] = [in_words(*values) for values in told]
+        for name in MEASURED & set(labels.columns):
+            table[name] = pd.to_numeric(labels[name], errors="coerce")
     return table.rename_axis("name").reset_index()
 
 
@@ -184,6 +196,8 @@ def describe(row):
         "strand": row["strand"],
         "label": row["label"],
         "if_retained": row["if_retained"],
+        "psi": number(row["psi"], float),
+        "psi_n": number(row["psi_n"], float),
         "p_retained": number(row["p_retained"], float),
         "prediction": row["prediction"],
         "held_out_rank": number(row["held_out_rank"], int),
@@ -194,11 +208,13 @@ def describe(row):
 def write(args, cards, unranked):
     """The three files."""
     from intronaut.io.tables import write_table
+    from intronaut.models.folder import read_notes
 
+    levels = read_notes(args.model).get("target", "label") != "label"
     with whole_folder(args.output) as folder:
         (folder / "cards.json").write_text(json.dumps(cards, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         write_table(folder / "cards.tsv", card_table(cards), for_people=True)
-        (folder / "cards.html").write_text(cards_page(cards, Path(args.model).name, unranked), encoding="utf-8")
+        (folder / "cards.html").write_text(cards_page(cards, Path(args.model).name, unranked, levels), encoding="utf-8")
 
 
 def neighbours(model, features, rows, columns, chosen, args):
@@ -250,8 +266,8 @@ def card_table(cards):
     return table.astype({"rank": "Int64"}).astype({"rank": object})
 
 
-def cards_page(cards, model, unranked):
-    """The page of all cards, or why there are none."""
+def cards_page(cards, model, unranked, levels):
+    """The page of all cards, or why there are none; ``levels``: whether the model predicts levels."""
     import io
 
     from intronaut.plots.svg import save_svg, waterfall
@@ -266,7 +282,7 @@ def cards_page(cards, model, unranked):
         return svg[svg.index("<svg") :]
 
     drawn = [card | {"figure": drawing(card)} for card in cards]
-    return render("cards.html", cards=drawn, model=model, unranked=unranked)
+    return render("cards.html", cards=drawn, model=model, unranked=unranked, levels=levels)
 
 
 if __name__ == "__main__":

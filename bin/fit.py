@@ -191,8 +191,7 @@ def main(argv):
 
 def with_levels(labels, args):
     """The labels of the rows to fit, and what is counted of rows with too few reads; unchanged for --target label."""
-    from intronaut.models.fitting import level_rows
-    from intronaut.models.level import read_levels
+    from intronaut.models.level import level_rows, read_levels
 
     if args.target == "label":
         return labels, {}
@@ -323,6 +322,7 @@ def notes_of(args, features, fitted, trained, user):
     prevalence = trained["label"].mean() if args.target == "label" else fitted.evaluation.summary["mean_level"]
     notes = {
         "target": args.target,
+        "min_reads": args.min_reads,
         "rho": fitted.rho,
         "kind": args.model,
         "preset": args.preset,

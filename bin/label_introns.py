@@ -143,6 +143,7 @@ def main(argv):
     from intronaut.genome.reference import Genome
     from intronaut.labels.consequence import consequence_columns
     from intronaut.labels.splice_sites import splice_site_columns
+    from intronaut.splits.studies import why_no_study
 
     tables = Tables(args.maxent_tables) if args.maxent_tables else None
     annotation, introns, genes, doubtful = read_introns(args)
@@ -162,6 +163,7 @@ def main(argv):
             rows, ledger = introns, pd.concat([ledger, labels.ledger], ignore_index=True)
         table = finished(args, rows, annotation.genes, genome, chroms)
     counts = counted(args, table, ledger, introns, calls, annotation, genes)
+    counts["no_study"] = {target: why_no_study(table, target, counts["unit"]) for target in ("label", "level")}
     counts |= {"intron_ends": ends, "splice_sites": sites} | ({} if rho is None else {"overdispersion": rho})
     require_classes(args, counts)
     write_outputs(args, table, ledger, counts, calls)
@@ -352,8 +354,7 @@ def labelled_peaks(args, annotation, introns, aliases, genome, chroms):
 def finished(args, table, genes, genome, chroms):
     """The labels table: names, base content, leakage groups and folds, columns and rows in their order."""
     from intronaut.genome.annotation import chrom_order
-    from intronaut.io.tables import COVARIATES, LABEL_COLUMNS, LEVELS
-    from intronaut.labels import consequence
+    from intronaut.io.tables import CONSEQUENCES, COVARIATES, LABEL_COLUMNS, LEVELS
     from intronaut.labels.annotation import base_content, loci
     from intronaut.labels.irfinder_flags import COLUMN_OF
     from intronaut.splits.folds import grouped_folds
@@ -373,7 +374,7 @@ def finished(args, table, genes, genome, chroms):
     table["split"] = grouped_folds(table["group"], table["label"], n_folds) if len(table) else []
     table["label"] = table["label"].astype("Int64")
     measured = [name for name in (*LEVELS, *COLUMN_OF.values()) if name in table]
-    columns = [*LABEL_COLUMNS, "evidence", *COVARIATES, *consequence.COLUMNS, "ir_value", *measured, "label_reason"]
+    columns = [*LABEL_COLUMNS, "evidence", *COVARIATES, *CONSEQUENCES, "ir_value", *measured, "label_reason"]
     return table[[*columns, "group", "split"]]
 
 

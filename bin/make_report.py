@@ -31,7 +31,13 @@ def make_parser():
     data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv that the models were fitted on")
     data.add_argument("--ledger", required=True, metavar="TSV", help="ledger.tsv of label_introns")
     data.add_argument("--counts", required=True, metavar="JSON", help="counts.json of label_introns")
-    data.add_argument("--fit", required=True, nargs="+", metavar="FOLDER", help="folders of fit, finetune")
+    data.add_argument(
+        "--fit",
+        default=[],
+        nargs="+",
+        metavar="FOLDER",
+        help="folders of fit, finetune; without any the page says what was measured, and why no model was fitted",
+    )
     data.add_argument("--explain", default=[], nargs="+", metavar="FOLDER", help="folders of explain")
     data.add_argument("--audit", metavar="JSON", help="audit.json of audit_split")
     data.add_argument("--audit-pairs", metavar="TSV", help="audit.tsv of audit_split, for AUROC without near-copies")
@@ -43,6 +49,7 @@ def make_parser():
     data.add_argument("--motifs", default=[], nargs="+", metavar="FOLDER", help="folders of find_motifs")
     data.add_argument("--enrich", default=[], nargs="+", metavar="FOLDER", help="folders of enrich")
     data.add_argument("--variants", default=[], nargs="+", metavar="FOLDER", help="folders of score_variants")
+    data.add_argument("--quantified", metavar="FOLDER", help="folder of quantify_introns, differences.json in it")
     data.add_argument("--settings", metavar="JSON", help="params of a pipeline, to be shown, with links to its files")
     data.add_argument("--assembly", metavar="NAME", help="the genome, such as GRCh38: links to genome browsers")
     out = parser.add_argument_group("output")

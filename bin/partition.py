@@ -104,8 +104,7 @@ def read_inputs(args):
     from intronaut.io.joined_features import open_joined
     from intronaut.io.tables import read_labels
     from intronaut.models.design_matrix import join
-    from intronaut.models.fitting import level_rows
-    from intronaut.models.level import read_levels
+    from intronaut.models.level import level_rows, read_levels
 
     labels = read_labels(args.labels)
     if args.target != "label":

@@ -78,6 +78,12 @@ def make_parser():
     add("-o", "--output", default="quantified", metavar="DIR", help="folder for all files")
     add("--novel-junctions", metavar="FILE", help="also the junctions at which no intron is annotated, as BED")
     add("--sashimi", nargs="+", default=[], metavar="INTRON", help="also sashimi/INTRON.svg; as chr1:200-300:+")
+    add(
+        "--sashimi-top",
+        type=positive_int,
+        metavar="N",
+        help="also of the N introns of each sample that are surely retained most",
+    )
     add("--tracks", action="store_true", help="also SAMPLE.psi.bw: psi along the genome, for a browser")
     add_run_options(parser, threads=True)
     return parser
@@ -93,7 +99,10 @@ def main(argv):
     from intronaut.genome.chromosomes import read_aliases
     from intronaut.genome.reference import Genome
     from intronaut.io.tables import write_table
+    from intronaut.labels.intron_bodies import distinct_exons
     from intronaut.labels.sample_tables import NOVEL_COLUMNS, novel_junctions
+    from intronaut.labels.sashimi_data import CountedSample, most_retained
+    from intronaut.plots.sashimi import draw_introns
 
     introns, ledger = read_introns(args)
     aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
@@ -101,24 +110,23 @@ def main(argv):
         genome = stack.enter_context(Genome(args.fasta, args.chrom_aliases)) if args.fasta else None
         samples = opened_samples(args, introns, aliases, genome, stack)
         folder = stack.enter_context(whole_folder(args.output, OUTPUTS))
-        reports, novel = [], []
-        chosen = chosen_introns(args, introns)
+        reports, novel, counted = [], [], []
+        named = named_introns(args, introns)
         for about, table, counts, sizes, lost in measured(args, introns, samples, aliases):
             write_sample(args, folder, about, table, sizes)
-            reports.append((about, table))
+            reports.append(about)
             if lost is not None:
                 ledger = pd.concat([ledger, lost])
             if args.novel_junctions and counts:
                 novel.append(novel_junctions(introns, counts, about["sample"]))
-            for place in chosen:
-                if counts and about["reads"] != "coverage":
-                    chosen[place].append(track(samples[about["sample"]], counts, table, place))
-        if chosen:
-            draw_introns(folder / "sashimi", introns, chosen)
+            if counts and about["reads"] != "coverage" and (named or args.sashimi_top):
+                counted.append(CountedSample(samples[about["sample"]], counts.rules, counts.library, table))
+        if chosen := list(dict.fromkeys([*named, *most_retained(counted, args.sashimi_top)])):
+            draw_introns(folder / "sashimi", distinct_exons(introns.annotation), chosen, counted)
         write_summaries(folder, introns, ledger, reports)
         if args.novel_junctions:
             write_table(args.novel_junctions, pd.concat(novel) if novel else pd.DataFrame(columns=NOVEL_COLUMNS))
-    for about, _ in reports:
+    for about in reports:
         for text in about["warnings"]:
             log.warn(f"{about['sample']}: {text}")
         calls = [about["calls"].get(name, 0) for name in ("1", "0", "NA")]
@@ -269,44 +277,15 @@ def chrom_names(introns, aliases, annotation):
     return names_of
 
 
-def chosen_introns(args, introns):
-    """A dict from (chrom, start, end, strand) of the introns to draw to the tracks of samples, empty at first."""
+def named_introns(args, introns):
+    """The names of the introns of --sashimi. Raises BadData for those that are not annotated."""
     table = introns.table
-    places = zip(table["chrom"], table["start"].tolist(), table["end"].tolist(), table["strand"], strict=True)
-    by_name = {f"{chrom}:{start}-{end}:{strand}": (chrom, start, end, strand) for chrom, start, end, strand in places}
-    unknown = [name for name in args.sashimi if name not in by_name]
+    spans = table["start"].astype(str) + "-" + table["end"].astype(str)
+    known = set(table["chrom"] + ":" + spans + ":" + table["strand"])
+    unknown = [name for name in args.sashimi if name not in known]
     if unknown:
         raise BadData(f"{args.annotation}: no intron {', '.join(unknown[:8])} (--sashimi), as its tables name them")
-    return {by_name[name]: [] for name in args.sashimi}
-
-
-def track(sample, counts, table, place):
-    """What a sashimi plot shows of a sample: title, first base, coverage and junctions."""
-    from intronaut.labels.sashimi_data import region_of, region_reads
-
-    chrom, start, end, strand = place
-    reads = region_reads(sample.files, counts.rules, counts.library, (chrom, *region_of(start, end), strand))
-    row = table[table["name"] == f"{chrom}:{start}-{end}:{strand}"].iloc[0]
-    psi = "not measured" if row["psi"] != row["psi"] else f"psi {row['psi']:.2f}, n {row['n']:g}"
-    condition = f", {sample.condition}" if sample.condition else ""
-    return f"{sample.name}{condition}: {psi}", reads.start, reads.coverage, reads.junctions
-
-
-def draw_introns(folder, introns, chosen):
-    """A sashimi plot of each chosen intron that some sample has reads for."""
-    from intronaut.labels.intron_bodies import distinct_exons
-    from intronaut.plots.sashimi import draw_sashimi
-
-    folder.mkdir()
-    exons = distinct_exons(introns.annotation)
-    for (chrom, start, end, strand), tracks in chosen.items():
-        if tracks:
-            drawn = exons[(exons["chrom"] == chrom) & (exons["strand"] == strand)]
-            # models of the retention itself would hide where the exons are
-            drawn = drawn[(drawn["end"] <= start) | (drawn["start"] >= end)]
-            name = f"{chrom}:{start}-{end}:{strand}"
-            path = folder / f"{chrom}_{start}-{end}_{strand}.svg"
-            draw_sashimi(path, (name, start, end), tracks, list(zip(drawn["start"], drawn["end"], strict=True)))
+    return args.sashimi
 
 
 def write_sample(args, folder, about, table, sizes):
@@ -324,14 +303,13 @@ def write_sample(args, folder, about, table, sizes):
             write_bigwig(folder / f"{about['sample']}.psi.bw", rows, sizes)
 
 
-def write_summaries(folder, introns, ledger, reports):
+def write_summaries(folder, introns, ledger, abouts):
     """The ledger, the counts of all samples and the tables for MultiQC."""
     from intronaut.io.tables import write_table
     from intronaut.labels.annotation import MEANING, ledger_table
     from intronaut.labels.sample_tables import multiqc_tables
 
     write_table(folder / "ledger.tsv", ledger_table(ledger, "intron"), for_people=True)
-    abouts = [about for about, _ in reports]
     reasons = {reason for about in abouts for reason in about["reasons"]} | set(ledger["reason"])
     counts = {
         "tool": TOOL, "n_introns": len(introns.table) + int((ledger["source"] == "annotation").sum()),
@@ -342,7 +320,7 @@ def write_summaries(folder, introns, ledger, reports):
         "meaning": {reason: MEANING[reason] for reason in sorted(reasons)},
     }  # fmt: skip
     write_json(folder / "counts.json", counts)
-    for name, text in multiqc_tables(reports).items():
+    for name, text in multiqc_tables(abouts).items():
         with whole_file(folder / f"{name}_mqc.tsv") as out:
             out.write(text)
 

@@ -25,6 +25,7 @@ from intronaut.core.files import require_file
 from intronaut.core.log import Log
 
 TOOL = "split_introns"
+WORDS = {"label": ("retained", "spliced"), "level": ("above the median level", "at or below the median level")}
 
 
 def make_parser():
@@ -35,6 +36,7 @@ def make_parser():
     add("--test-chromosomes", default="8,9", metavar="NAMES", help="joined by commas, with or without chr")
     add("--valid-chromosomes", default="10", metavar="NAMES", help="the same; '' for none")
     add("--folds", type=positive_int, default=5, metavar="N", help="number of folds")
+    add("--target", choices=("label", "level"), default="label", help="what is even in all parts, and lacks in none")
     add = parser.add_argument_group("leakage groups").add_argument
     add("--context", type=positive_int, default=4096, metavar="BP", help="bases a model reads around the middle")
     add("--windows", metavar="FASTA", help="sequences of the introns, to keep homologous ones together")
@@ -55,18 +57,22 @@ def main(argv):
     log = Log(TOOL, args)
     from intronaut.io.tables import read_labels_and_text, write_table
     from intronaut.splits.leakage import leakage_groups
+    from intronaut.splits.studies import above_median
 
     labels, text = read_labels_and_text(args.labels)
     if labels.empty:
         raise BadData(f"{args.labels}: no rows to split")
     links = earlier_groups(labels) + (homology_links(args, labels, log) if args.windows else [])
     labels["group"] = leakage_groups(labels, context=args.context, links=links)
+    # of levels those above their median take the place of the retained ones
+    classes = labels["label"] if args.target == "label" else above_median(labels)
+    labels = labels.assign(**{"class": classes})
     split = part(args, labels)
     sizes = labels["group"].value_counts()
     log.note(f"{len(labels):,} windows in {len(sizes):,} groups, the largest {sizes.max():,}")
-    refuse_one_sided(args, labels, split)
+    refuse_one_sided(args, labels, split, log)
     for name, rows in labels.groupby(split):
-        log.note(f"{name}: {len(rows):,} windows, {int((rows['label'] == 1).sum()):,} retained")
+        log.note(f"{name}: {len(rows):,} windows, {int((rows['class'] == 1).sum()):,} {WORDS[args.target][0]}")
     write_table(args.output, text.assign(group=labels["group"], split=split))
 
 
@@ -109,25 +115,31 @@ def part(args, labels):
 
         return paper_split(len(labels))
     if args.scheme == "groups":
-        return folds.group_split(labels["group"], labels["label"])
+        return folds.group_split(labels["group"], labels["class"])
     if args.scheme == "folds":
-        return folds.grouped_folds(labels["group"], labels["label"], args.folds)
+        return folds.grouped_folds(labels["group"], labels["class"], args.folds)
     return folds.chromosome_split(labels["chrom"], names(args.test_chromosomes), names(args.valid_chromosomes))
 
 
-def refuse_one_sided(args, labels, split):
-    """Raise BadData for a part without retained or without spliced rows, where there are such rows: no model can be
-    judged on it, which is better known now than after embedding."""
-    for value, word in ((1.0, "retained"), (0.0, "spliced")):
-        rows = labels[labels["label"] == value]
-        lacking = set(split) - set(split[rows.index])
+def refuse_one_sided(args, labels, split, log):
+    """Raise BadData for a part that lacks a class, retained or spliced, where there are such rows: no model can be
+    judged on it, which is better known now than after embedding. Of many folds three that hold both suffice."""
+    from intronaut.splits.studies import FEWEST_FOLDS
+
+    parts, lacks = set(split), set()
+    for value, word in zip((1.0, 0.0), WORDS[args.target], strict=True):
+        rows = labels[labels["class"] == value]
+        lacking = parts - set(split[rows.index])
         if len(rows) and lacking:
             which = ", ".join(sorted(map(str, lacking)))
-            raise BadData(
-                f"{args.labels}: no {word} window in {which} of the split: the {len(rows):,} {word} lie in "
-                f"{rows['group'].nunique():,} leakage groups on {rows['chrom'].nunique():,} chromosomes; choose fewer "
-                "folds, another --scheme, or more of the genome"
+            text = (
+                f"no {word} window in {which} of the split: the {len(rows):,} {word} lie in "
+                f"{rows['group'].nunique():,} leakage groups on {rows['chrom'].nunique():,} chromosomes"
             )
+            lacks |= lacking
+            if args.scheme != "folds" or len(parts - lacks) < FEWEST_FOLDS:
+                raise BadData(f"{args.labels}: {text}; choose fewer folds, another --scheme, or more of the genome")
+            log.warn(f"{text}; nothing is judged there")
 
 
 def names(text):

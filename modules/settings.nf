@@ -64,7 +64,7 @@ def optionsOf(settings, step) {
         fetch_sequences: ['strand', 'shard_size'],
         embed_tracks: ['anchor', 'window'],
         embed_sei: ['sei_context', 'sei_features'],
-        split_introns: ['split', 'folds', 'homology', 'test_chromosomes', 'valid_chromosomes'],
+        split_introns: ['target', 'split', 'folds', 'homology', 'test_chromosomes', 'valid_chromosomes'],
         match_introns: ['match', 'seed'],
         fit: ['preset', 'target', 'threshold', 'calibration', 'shuffle_control', 'repeats', 'folds', 'bootstrap', 'seed'],
         finetune: ['preset', 'network_epochs', 'bootstrap', 'seed'],
@@ -91,6 +91,12 @@ def wantsMotifs(settings) {
 // The folder of motifs that the claim on attributed regions is judged by: that of the first network, else all.
 def judgedMotifs(settings) {
     return settings.attribute_method && settings.networks ? "motifs_network_${networksOf(settings)[0][0]}".toString() : 'motifs'
+}
+
+// Whether models can be fitted to what label_introns found: what is measured from reads may be too little. A stub's counts
+// are empty.
+def canFit(counts, settings) {
+    return counts.size() == 0 || !new groovy.json.JsonSlurper().parse(counts.toFile()).no_study[settings.target]
 }
 
 // How many callers label_introns found in the calls.

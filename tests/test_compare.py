@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 
 import compare
@@ -170,3 +171,44 @@ def test_claim_on_motifs_needs_tested_families_in_attributed_regions(models, tmp
     compare.main([*COMPARE, "--motifs", "motifs"])
     told = read(tmp_path / "c/claims.tsv").set_index("claim").loc["C7"]
     assert told["verdict"] == "not testable" and told["numbers"].startswith(reason)
+
+
+def write_model_of_levels(folder, psi, logits, weight):
+    """Held-out levels in two folds, most of them without a label."""
+    folder.mkdir(parents=True)
+    table = pd.DataFrame({"name": [f"i{k}" for k in range(len(psi))], "label": np.where(psi > 0.5, 1, np.nan)})
+    table = table.assign(split="1", fold=np.arange(len(psi)) // 3 % 2 + 1, psi=psi, weight=weight, logit=logits)
+    write_table(folder / "predictions.tsv", table.assign(p_retained=1 / (1 + np.exp(-logits))))
+
+
+@pytest.fixture
+def models_of_levels(tmp_path, monkeypatch):
+    rng = np.random.default_rng(1)
+    signal = rng.normal(-2, 1, 900)
+    psi, weight = rng.binomial(40, 1 / (1 + np.exp(-signal))) / 40, rng.uniform(5, 40, 900).round(3)
+    write_model_of_levels(tmp_path / "good", psi, signal + 0.3 * rng.normal(size=900), weight)
+    write_model_of_levels(tmp_path / "poor", psi, signal + 3 * rng.normal(size=900), weight)
+    write_labels(tmp_path / "labels.tsv", introns(900))
+    monkeypatch.chdir(tmp_path)
+    return psi
+
+
+def test_models_of_levels_are_compared_by_rank_correlation(models_of_levels, tmp_path):
+    compare.main(("poor", "good", "--labels", "labels.tsv", "-o", "c"))
+    (pair,) = read(tmp_path / "c/comparison.tsv").to_dict("records")
+    assert pair["sentence"].startswith("good ranks introns better than poor: Rank correlation")
+    assert 0 < pair["spearman_low"] < pair["spearman_difference"] < pair["spearman_high"]
+    assert pair["deviance_explained_low"] > 0 and pair["mean_absolute_error_high"] < 0
+    found = read(tmp_path / "c/models.tsv").set_index("model")
+    for name in ("good", "poor"):
+        table = read(tmp_path / name / "predictions.tsv")
+        of_folds = [spearmanr(own["psi"], own["logit"])[0] for _, own in table.groupby("fold")]
+        assert found["spearman"][name] == pytest.approx(np.mean(of_folds), abs=1e-5)
+    assert set(read(tmp_path / "c/claims.tsv")["verdict"]) == {"not testable"}
+    assert sorted(path.name for path in (tmp_path / "c").iterdir() if path.suffix == ".svg") == ["differences.svg"]
+
+
+def test_levels_are_not_compared_with_labels(tool, models_of_levels, tmp_path):
+    write_model(tmp_path / "classes", (models_of_levels > 0.3).astype(int), np.zeros(900))
+    done = tool("compare", "good", "classes", "-o", "c", code=65)
+    assert "classes/predictions.tsv: a model of labels, but good/predictions.tsv one of levels" in done.stderr

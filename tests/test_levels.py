@@ -9,12 +9,15 @@ import statsmodels.api as sm
 from scipy.special import expit
 from scipy.stats import spearmanr
 
+import explain
+import explain_intron
 import fit
 import predict
+from intronaut.interpret.permutation import refit
 from intronaut.models import logistic
-from intronaut.models.design_matrix import Matrix
+from intronaut.models.design_matrix import Matrix, Scale
 from intronaut.models.folder import read_model
-from intronaut.models.level import overdispersion, read_weights
+from intronaut.models.level import outcome_of_model, overdispersion, read_weights, rows_of_model
 from intronaut.stats import level_metrics
 from intronaut.stats.within_folds import codes
 from simulated_introns import FIT, introns, write_features, write_labels
@@ -130,6 +133,44 @@ def test_levels_find_what_labels_cannot(study, tmp_path):
     assert "call" not in predicted and predicted["p_retained"].mean() == pytest.approx(levels["mean_level"], abs=0.03)
     fit.main(FIT)
     assert metrics_of(tmp_path / "m")["gain"]["combined_minus_covariates"]["auroc"]["low"] <= 0
+
+
+def test_levels_are_explained_by_the_rows_and_weights_they_were_fitted_with(study, tmp_path):
+    table, values = study
+    fit.main([*QUIET, "--c-values", "0.1"])
+    explain.main(("--model", "m", "--features", "f.h5ad", "--labels", "labels.tsv", "--pairs", "5", "--max-false", "2",
+                  "-o", "e", "--threads", "1"))  # fmt: skip
+    groups = pd.read_csv(tmp_path / "e/groups.tsv", sep="\t")
+    assert groups["group"][0] == "f0" and groups["status"][0] == "selected" and groups["direction"][0] == "+"
+    assert (groups["status"] == "selected").sum() == 1 and groups["shuffled_log_loss_low"][0] > 0
+    model = read_model(tmp_path / "m")
+    rows = outcome_of_model(rows_of_model(table, model.notes, "labels.tsv").dropna(subset=["label"]), model.notes, "")
+    assert len(rows.y) == 680 and rows.above.mean() == pytest.approx(0.5, abs=0.02)
+    # the same loss and weights give the same model again
+    kept = (table["ir_total"] >= 10).to_numpy()
+    matrix = Matrix(extra=pd.DataFrame((values[kept] - model.mean) / model.sd), scale=Scale.identity(8))
+    weights, intercept = refit(model, matrix, rows.y, rows.weights[:, None])
+    np.testing.assert_allclose(weights[:, 0], model.weights, atol=1e-3)
+    assert intercept[0] == pytest.approx(model.intercept, abs=1e-3)
+
+
+def test_cards_of_levels_tell_the_measured_level(study, tmp_path):
+    table, _ = study
+    psi = table["ir_reads"] / table["ir_total"]
+    write_labels(tmp_path / "labels.tsv", table.assign(psi=psi, psi_n=table["ir_total"]))
+    fit.main([*QUIET[:-1], "level", "--c-values", "0.1"])
+    explain_intron.main(("--model", "m", "--features", "f.h5ad", "--labels", "labels.tsv", "--top", "2", "-o", "c"))
+    cards, page = json.loads((tmp_path / "c/cards.json").read_text()), (tmp_path / "c/cards.html").read_text()
+    assert len(cards) == 2
+    for card in cards:
+        assert card["psi"] == pytest.approx(psi[table["name"] == card["name"]].item(), abs=1e-5)
+        told = f"Measured level: {card['psi']:.3f} of {card['psi_n']:g} fragments. Predicted level of retention (held-"
+        assert told in page
+    metrics = json.loads((tmp_path / "m/metrics.json").read_text())
+    metrics["metrics"]["spearman"] |= {"low": -0.1}
+    (tmp_path / "m/metrics.json").write_text(json.dumps(metrics))
+    explain_intron.main(("--model", "m", "--features", "f.h5ad", "--top", "2", "-o", "c"))
+    assert "the 95 % interval of the model&#39;s rank correlation, -0.100 to" in (tmp_path / "c/cards.html").read_text()
 
 
 @pytest.mark.parametrize("model", ["elasticnet", "lightgbm"])

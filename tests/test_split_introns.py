@@ -3,9 +3,14 @@
 from collections import Counter
 from itertools import product
 
+import numpy as np
+import pandas as pd
 import pytest
 
+import split_introns
+from intronaut.core.errors import BadData
 from planted_leaks import read_column
+from simulated_introns import introns, write_labels
 
 pytest_plugins = ["leaky_inputs"]
 HEAD = "chrom start end name score strand label unit gene_id gene_name intron_id".replace(" ", "\t")
@@ -95,3 +100,22 @@ def test_a_chromosome_that_is_not_there_and_wrong_options_are_one_line(tool, inp
     assert "no window on Z" in tool("split_introns", labels, "--test-chromosomes", "Z", code=65).stderr
     assert "No such file" in tool("split_introns", labels, "--windows", "absent.fa", code=66).stderr
     assert "--folds must be" in tool("split_introns", labels, "--scheme", "folds", "--folds", 1, code=2).stderr
+
+
+def test_levels_are_even_in_all_folds_and_folds_of_one_class_are_named(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    table = introns(300, per_group=5).drop(columns=["split"])
+    table = table.assign(psi=rng.random(300).round(3), psi_n=20, label=np.where(np.arange(300) < 15, 1, 0))
+    table.loc[:19, "psi_n"] = 5
+    write_labels(tmp_path / "labels.tsv", table)
+    given = [str(tmp_path / "labels.tsv"), "--scheme", "folds", "--context", "1", "-o", str(tmp_path / "split.tsv")]
+    split_introns.main([*given, "--target", "level"])
+    found = pd.read_csv(tmp_path / "split.tsv", sep="\t")
+    above = (found["psi"] > found.loc[20:, "psi"].median())[20:]
+    assert above.groupby(found["split"][20:]).mean().between(0.35, 0.65).all()
+    split_introns.main(given)
+    assert "no retained window in" in capsys.readouterr().err
+    (tmp_path / "few.tsv").write_text((tmp_path / "labels.tsv").read_text())
+    write_labels(tmp_path / "few.tsv", table.assign(label=np.where(np.arange(300) < 10, 1, 0)))
+    with pytest.raises(BadData, match="the 10 retained lie in 2 leakage groups"):
+        split_introns.main([str(tmp_path / "few.tsv"), *given[1:]])

@@ -34,12 +34,14 @@ workflow LABELS {
 
     emit:
     labels = LABEL_INTRONS.out.labels
+    counts = LABEL_INTRONS.out.counts
     published = inFolder(
         'labels',
         LABEL_INTRONS.out.ledger.mix(LABEL_INTRONS.out.counts, LABEL_INTRONS.out.calls, COMPARE_CALLERS.out.agreement),
     ).mix(inFolder(
         'quantified',
         QUANTIFY_INTRONS.out.tables.mix(QUANTIFY_INTRONS.out.counts, QUANTIFY_INTRONS.out.multiqc, QUANTIFY_INTRONS.out.tracks,
+            QUANTIFY_INTRONS.out.figures,
             DIFFERENTIAL_RETENTION.out.differences, DIFFERENTIAL_RETENTION.out.summary),
     ))
 }

@@ -8,21 +8,23 @@ include { optionalFile; optionsOf } from '../modules/settings'
 workflow SPLIT {
     take:
     labels
+    fits // whether models can be fitted to them
     windows // FASTA of short windows, to find homologs by
     context
     settings
 
     main:
-    SPLIT_INTRONS(labels, settings.homology ? windows : [], context, optionsOf(settings, 'split_introns'))
-    AUDIT_SPLIT(SPLIT_INTRONS.out.labels, windows)
+    SPLIT_INTRONS(labels, fits, settings.homology ? windows : [], context, optionsOf(settings, 'split_introns'))
+    studied = SPLIT_INTRONS.out.labels.combine(fits).filter { _labels, fit -> fit }.map { labels_, _fit -> labels_ }.first()
+    AUDIT_SPLIT(studied, windows)
     MATCH_INTRONS(
-        settings.match ? SPLIT_INTRONS.out.labels : channel.empty(), optionalFile(settings.covariates),
+        settings.match ? studied : channel.empty(), optionalFile(settings.covariates),
         optionsOf(settings, 'match_introns'),
     )
 
     emit:
-    labels = settings.match ? MATCH_INTRONS.out.labels : SPLIT_INTRONS.out.labels
-    all_labels = SPLIT_INTRONS.out.labels
+    labels = settings.match ? MATCH_INTRONS.out.labels : studied
+    all_labels = studied
     near_copies = AUDIT_SPLIT.out.pairs
     published = inFolder(
         'labels',

@@ -34,13 +34,15 @@ process LABEL_INTRONS {
     def threshold_option = calls && options.ir_threshold != null ? "--calls-threshold ${options.ir_threshold}" : ''
     def paper_option = options.paper_labels ? '--paper' : ''
     def peaks_options = peaks ? "--peaks ${peaks} --min-overlap ${options.min_overlap} ${paper_option}" : ''
+    // what reads can tell may be too little for models, which counts.json says and the study then does without
+    def empty_option = samples ? '--allow-empty' : ''
     def length_option = options.min_length ? "--min-length ${options.min_length}" : ''
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     """
     # code ${task.ext.code}
     label_introns.py ${annotation} --fasta ${fasta} ${alias_option} ${peaks_options} --annotation-rule ${options.annotation_rule} \\
         ${calls_option} ${sheet_option} ${condition_option} ${agreement_options} ${value_option} ${base_option} ${threshold_option} \\
-        ${length_option} --window ${context} --folds ${options.folds} \\
+        ${length_option} ${empty_option} --window ${context} --folds ${options.folds} \\
         --output labels.tsv --ledger ledger.tsv --counts counts.json
     """
 

@@ -27,13 +27,16 @@ process MAKE_REPORT {
     def extra_options = option_of.findAll { path, _option -> path in paths }.collect { path, option -> "${option} ${path}" }.join(' ')
     def motifs_option = names.any { name -> name.startsWith('motifs') } ? '--motifs motifs*' : ''
     def assembly_option = options.assembly ? "--assembly ${options.assembly}" : ''
+    def quantified_option = 'quantified' in folders ? '--quantified quantified' : ''
+    // none where labels or levels are too few for models
+    def models_options = 'fit' in folders ? '--fit fit/* --compare compare --explain explain/*/ --audit labels/audit.json' : ''
     def variants_option = 'variants' in folders ? '--variants variants/*' : ''
     """
     # code ${task.ext.code}
     ${intoFolders(folders)}
-    make_report.py --labels ${labels} --ledger labels/ledger.tsv --counts labels/counts.json --audit labels/audit.json \\
-        ${extra_options} ${motifs_option} ${variants_option} \\
-        --fit fit/* --compare compare --explain explain/*/ --settings settings.json ${assembly_option} \\
+    make_report.py --labels ${labels} --ledger labels/ledger.tsv --counts labels/counts.json \\
+        ${extra_options} ${motifs_option} ${variants_option} ${quantified_option} \\
+        ${models_options} --settings settings.json ${assembly_option} \\
         --output report.html --figures figures --multiqc multiqc
     """
 

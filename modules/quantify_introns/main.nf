@@ -20,6 +20,7 @@ process QUANTIFY_INTRONS {
     path "quantified/${sample}.counts.json", emit: counts
     path "quantified/${sample}.*_mqc.tsv", emit: multiqc
     path "quantified/${sample}.psi.bw", emit: tracks, optional: true
+    path "quantified/${sample}.sashimi", emit: figures, optional: true
 
     script:
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
@@ -28,8 +29,9 @@ process QUANTIFY_INTRONS {
     printf '%s\\n' ${lines.collect { line -> "'${quoted(line)}'" }.join(' ')} > sheet.tsv
     ${links.join('\n    ')}
     quantify_introns.py ${annotation} --samples sheet.tsv --fasta ${fasta} ${alias_option} \\
-        --tracks --threads ${task.cpus} --output quantified
+        --tracks --sashimi-top 3 --threads ${task.cpus} --output quantified
     for table in quantified/*_mqc.tsv; do mv \$table quantified/${sample}.\${table##*/}; done
+    if [ -d quantified/sashimi ]; then mv quantified/sashimi quantified/${sample}.sashimi; fi
     """
 
     stub:

@@ -8,9 +8,10 @@ process SPLIT_INTRONS {
 
     input:
     path labels, stageAs: 'unsplit.tsv'
+    val fits // whether models can be fitted to the labels; else they stay as they are
     path windows
     val context // bases about an intron that no two parts may share
-    val options // split, folds, homology, test_chromosomes, valid_chromosomes
+    val options // target, split, folds, homology, test_chromosomes, valid_chromosomes
 
     output:
     path 'labels.tsv', emit: labels
@@ -20,9 +21,12 @@ process SPLIT_INTRONS {
     def test_option = by_chromosome ? "--test-chromosomes ${options.test_chromosomes}" : ''
     def valid_option = by_chromosome ? "--valid-chromosomes ${options.valid_chromosomes}" : ''
     def homology_options = windows ? "--windows ${windows} --identity ${options.homology}" : ''
+    if (!fits) {
+        return "# code ${task.ext.code}\ncp unsplit.tsv labels.tsv"
+    }
     """
     # code ${task.ext.code}
-    split_introns.py ${labels} --scheme ${options.split} --folds ${options.folds} --context ${context} \\
+    split_introns.py ${labels} --target ${options.target} --scheme ${options.split} --folds ${options.folds} --context ${context} \\
         ${test_option} ${valid_option} ${homology_options} --threads ${task.cpus} --output labels.tsv
     """
 

@@ -11,6 +11,7 @@ from intronaut.interpret.permutation import can_refit, permutation_costs, refit
 from intronaut.models.cross_validation import make_plan
 from intronaut.models.design_matrix import Matrix, Scale, covariates, join
 from intronaut.models.folder import LinearModel
+from intronaut.models.level import outcome_of_model, rows_of_model
 from intronaut.stats.label_permutation import permute_labels_by_group
 
 # how often labels are permuted to see what a group's effect is by chance
@@ -41,14 +42,15 @@ class Study:
     Args:
         model: LinearModel or TreeModel.
         features, columns: the features file and the columns of it that the model was fitted on.
-        labels: the labels table that it was fitted on.
+        labels: the labels table that it was fitted on; ``path`` its file.
         more: gives the user's covariates of the rows of a labels table, DataFrame of float64; None for none.
     """
 
-    def __init__(self, model, features, columns, labels, settings, more=None):
+    def __init__(self, model, features, columns, labels, path, settings, more=None):
         self.model, self.settings = model, settings
-        self.table, self.rows, _ = join(features, labels)
-        self.plan, self.label = make_plan(self.table, model.notes["folds"]), self.table["label"].to_numpy()
+        self.table, self.rows, _ = join(features, rows_of_model(labels, model.notes, path))
+        self.plan = make_plan(self.table, model.notes["folds"])
+        self.outcome = outcome_of_model(self.table, model.notes, path)
         self.features, self.columns = features, columns
         scale = Scale(model.mean, model.sd) if isinstance(model, LinearModel) else None
         self.matrix = self._matrix(known=self.plan.known, scale=scale)
@@ -56,7 +58,7 @@ class Study:
         self.covariates = standardised_covariates(self.table, self.plan.known, user)
         known = self.plan.known
         self.groups = self.plan.groups[known]
-        self.halves = stability_selection.halves(self.groups, self.label[known], settings.pairs, settings.seed)
+        self.halves = stability_selection.halves(self.groups, self.outcome.above[known], settings.pairs, settings.seed)
 
     def _matrix(self, **how):
         more = {"memory": self.settings.memory, "threads": self.settings.threads}
@@ -101,8 +103,8 @@ def add_selection(explanation, study):
         units = stability_selection.make_units(study.matrix, unit, explanation.sample, known)
         for prefix, beside in (("", np.empty((known.sum(), 0))), ("adjusted_", study.covariates.to_numpy())):
             found, summary[f"selection_of_{prefix}{name}"] = stability_selection.select_stably(
-                units, study.label[known], study.groups, study.halves, beside, settings.threshold, settings.most_false,
-                settings.threads,
+                units, study.outcome.y[known], study.groups, study.halves, beside, settings.threshold,
+                settings.most_false, settings.threads,
             )  # fmt: skip
             table[[prefix + column for column in found]] = found
     return summary
@@ -110,10 +112,10 @@ def add_selection(explanation, study):
 
 def add_refits(explanation, study):
     """Intervals of coefficients from refits on halves of the data."""
-    weights = np.zeros((len(study.label), len(study.halves)))
+    weights = np.zeros((len(study.table), len(study.halves)))
     # a half counted twice differs from the whole as a bootstrap sample does, and its penalty stays what it was
-    weights[study.plan.known] = 2 * study.halves.T
-    refitted, _ = refit(study.model, study.matrix, study.label, weights)
+    weights[study.plan.known] = 2 * study.halves.T * study.outcome.weights[study.plan.known, None]
+    refitted, _ = refit(study.model, study.matrix, study.outcome.y, weights)
     add_interval(explanation.by_feature, "coefficient", refitted)
     aligned = refitted * explanation.sign[:, None]
     units = (
@@ -132,13 +134,13 @@ def add_interval(table, column, refitted):
 
 
 def add_effects_by_chance(explanation, study):
-    """The effect that every group has when whole leakage groups exchange their labels within folds."""
-    rng, known = np.random.default_rng(study.settings.seed), study.plan.known
-    permuted = np.repeat(study.label[:, None], PERMUTATIONS, axis=1)
-    for column in permuted.T:
-        column[known] = permute_labels_by_group(study.label[known], study.groups, study.plan.fold[known], rng)
-    weights = np.repeat(known[:, None].astype(float), PERMUTATIONS, axis=1)
-    by_chance, _ = refit(study.model, study.matrix, permuted, weights)
+    """The effect that every group has when whole leakage groups exchange their labels, or levels, within folds."""
+    rng, known = np.random.default_rng(study.settings.seed), np.flatnonzero(study.plan.known)
+    taken_from = np.repeat(np.arange(len(study.table))[:, None], PERMUTATIONS, axis=1)
+    for column in taken_from.T:
+        column[known] = permute_labels_by_group(known, study.groups, study.plan.fold[known], rng)
+    weights = study.outcome.weights[taken_from] * study.plan.known[:, None]
+    by_chance, _ = refit(study.model, study.matrix, study.outcome.y[taken_from], weights)
     effects, table = unit_effects(explanation.sample, explanation.group, by_chance), explanation.by_group
     table["effect_by_chance"] = effects.mean(axis=1)
     table["effect_ratio"] = table["effect"] / table["effect_by_chance"]
@@ -152,7 +154,7 @@ def add_permutation_costs(explanation, study):
     picked = table[["selection_probability", "adjusted_selection_probability"]].max(axis=1).to_numpy()
     order = np.lexsort([-table["effect"].to_numpy(), picked < study.settings.threshold])
     costs = permutation_costs(
-        study.model, study.matrix_of_the_model(), study.label, study.plan, explanation.group, order
+        study.model, study.matrix_of_the_model(), study.outcome, study.plan, explanation.group, order
     )
     table[list(costs)] = costs
 

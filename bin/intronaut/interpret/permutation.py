@@ -66,7 +66,7 @@ class _FoldCosts(NamedTuple):
     n_pairs: int
 
 
-def permutation_costs(model, matrix, labels, plan, group, order):
+def permutation_costs(model, matrix, outcome, plan, group, order):
     """Permute groups of features among introns that the predicting model has not seen.
 
     With folds, each is predicted by a model fitted without it at its own settings; with test rows, these by the model
@@ -74,6 +74,7 @@ def permutation_costs(model, matrix, labels, plan, group, order):
 
     Args:
         matrix: what the model reads: standardised for a linear one, raw for trees.
+        outcome: the Outcome of its rows; AUROC is that of the rows ``above``.
         group: Categorical of the features' groups.
         order: the groups' numbers, those to be tried first; MOST_GROUPS of them are tried.
 
@@ -84,10 +85,10 @@ def permutation_costs(model, matrix, labels, plan, group, order):
     """
     most = MOST_GROUPS["linear" if isinstance(model, LinearModel) else "trees"]
     tried, rng = np.sort(order[:most]), np.random.default_rng(model.notes["seed"])
-    shufflers = _shufflers(model, matrix, labels, plan, group, tried)
-    folds = [_fold_costs(labels, rows, *shuffler, len(tried), rng) for rows, *shuffler in shufflers]
+    shufflers = _shufflers(model, matrix, outcome, plan, group, tried)
+    folds = [_fold_costs(outcome, rows, *shuffler, len(tried), rng) for rows, *shuffler in shufflers]
     rise, rows = (np.concatenate([getattr(fold, part) for fold in folds]) for part in ("rise", "rows"))
-    low, high = _jackknife_interval(rise, labels[rows], plan.groups[rows])
+    low, high = _jackknife_interval(rise, outcome.above[rows], plan.groups[rows])
     pairs = np.array([fold.n_pairs for fold in folds], float)
     change = pairs @ np.stack([fold.change for fold in folds]) / max(pairs.sum(), 1)
     names = ("shuffled_log_loss", "shuffled_log_loss_low", "shuffled_log_loss_high", "shuffled_auroc")
@@ -95,30 +96,29 @@ def permutation_costs(model, matrix, labels, plan, group, order):
     return costs.reindex(range(len(order)))
 
 
-def _shufflers(model, matrix, labels, plan, group, tried):
+def _shufflers(model, matrix, outcome, plan, group, tried):
     """``(rows, logits, shuffled)`` per model that judges rows; ``shuffled(place in tried, order)`` gives logits."""
     linear_model = isinstance(model, LinearModel)
     member = membership(group)
     columns = [np.flatnonzero(group.codes == at) for at in tried]
-    for rows, *fitted in _judges(model, matrix, labels, plan):
+    for rows, *fitted in _judges(model, matrix, outcome, plan):
         if linear_model:
             yield rows, *_shuffled_linear(matrix, rows, *fitted, member, tried)
         else:
             yield rows, *_shuffled_trees(matrix, rows, *fitted, columns)
 
 
-def _fold_costs(labels, rows, logits, shuffled, n_groups, rng):
-    labels = labels[rows]
-    retained = int(labels.sum())
-    n_pairs = retained * (len(labels) - retained)
-    losses, auroc = log_losses(labels, logits), rank_auroc(labels, logits) if n_pairs else 0.0
+def _fold_costs(outcome, rows, logits, shuffled, n_groups, rng):
+    y, above = outcome.y[rows], outcome.above[rows].astype(int)
+    n_pairs = int(above.sum()) * int((1 - above).sum())
+    losses, auroc = log_losses(y, logits), rank_auroc(above, logits) if n_pairs else 0.0
     orders = [rng.permutation(len(rows)) for _ in range(SHUFFLES)]
     rise, change = np.zeros((len(rows), n_groups)), np.zeros(n_groups)
     for at in range(n_groups):
         for order in orders:
             moved = shuffled(at, order)
-            rise[:, at] += (log_losses(labels, moved) - losses) / SHUFFLES
-            change[at] += (rank_auroc(labels, moved) - auroc) / SHUFFLES if n_pairs else 0.0
+            rise[:, at] += (log_losses(y, moved) - losses) / SHUFFLES
+            change[at] += (rank_auroc(above, moved) - auroc) / SHUFFLES if n_pairs else 0.0
     return _FoldCosts(rows, rise, change, n_pairs)
 
 
@@ -137,7 +137,7 @@ def _jackknife_interval(values, labels, groups):
     return values.mean(axis=0) - reach, values.mean(axis=0) + reach
 
 
-def _judges(model, matrix, labels, plan):
+def _judges(model, matrix, outcome, plan):
     """``(rows judged, coefficients or booster, intercept or offset)`` of every model that judges rows it never saw."""
     linear_model = isinstance(model, LinearModel)
     if not plan.nested:
@@ -148,24 +148,25 @@ def _judges(model, matrix, labels, plan):
     if not linear_model:
         for fold, setting in setting_of.items():
             train = np.flatnonzero(plan.trains({fold}))
-            yield np.flatnonzero(plan.fold == fold), *_fit_trees(matrix, labels, train, dict(setting))
+            yield np.flatnonzero(plan.fold == fold), *_fit_trees(matrix, outcome, train, dict(setting))
         return
     for c in sorted(set(setting_of.values())):
         folds = [fold for fold, setting in setting_of.items() if setting == c]
         train = np.stack([plan.trains({fold}) for fold in folds], axis=1).astype(float)
-        weights, intercept = refit(model, matrix, labels, train, c)
+        weights, intercept = refit(model, matrix, outcome.y, train * outcome.weights[:, None], c)
         for at, fold in enumerate(folds):
             yield np.flatnonzero(plan.fold == fold), weights[:, at], intercept[at]
 
 
-def _fit_trees(matrix, labels, train, settings):
+def _fit_trees(matrix, outcome, train, settings):
     import lightgbm
 
     from intronaut.models.lightgbm import balance_offset
 
     rounds = settings.pop("num_iterations")
-    data = lightgbm.Dataset(matrix.rows_at(train), labels[train], params=settings)
-    offset = balance_offset(labels[train], settings)
+    y, weights = outcome.y[train], outcome.weights[train]
+    data = lightgbm.Dataset(matrix.rows_at(train), y, weight=weights, params=settings)
+    offset = balance_offset(y, settings)
     return lightgbm.train(settings, data, rounds), offset
 
 

@@ -334,7 +334,7 @@ def select_stably(units, labels, groups, inside, base, threshold, most_false, th
     """Stability selection of units.
 
     Args:
-        labels, groups: ``(n,)`` 0 or 1, and the leakage group of each row.
+        labels, groups: ``(n,)`` 0 or 1, or levels between, and the leakage group of each row.
         inside: ``(k, n)`` of :func:`halves`.
         base: ``(n, b)`` columns that every model holds, such as covariates to adjust for.
         threshold: share of halves from which on a unit counts as selected.

@@ -97,10 +97,14 @@ def other_counts(name, condition, kind, table, **about):
 
 
 def count_calls(table):
-    """How many introns have each call, and each reason for none."""
+    """How many introns have each call, each reason for none, and fragments enough; the median psi of these."""
+    known = table.loc[table["n"] >= LIMITS["n"], "psi"]
     calls = table["call"].map({1: "1", 0: "0"}).fillna("NA")
     reasons = table.loc[table["reason"] != ".", "reason"]
-    return {"calls": dict(Counter(calls)), "reasons": dict(Counter(reasons))}
+    median = None if known.empty else float(known.median())
+    return {
+        "calls": dict(Counter(calls)), "reasons": dict(Counter(reasons)), "measured": len(known), "median_psi": median,
+    }  # fmt: skip
 
 
 def warnings(about, counts, table, strand_given):
@@ -202,19 +206,19 @@ def retention_track(table):
 def multiqc_tables(samples):
     """The two MultiQC custom-content tables, texts: what was measured of each sample, and the records left out.
 
-    ``samples``: list of (dict as from :func:`sample_counts`, table of the sample).
+    ``samples``: a dict as from :func:`sample_counts` of each.
     """
     measured = ["sample\tfragments\tdropped_percent\tspliced_percent\tlibrary\tstrand_share\tintrons_measured\t"
                 "median_psi\tretained\tspliced\tuncalled"]  # fmt: skip
     dropped = ["\t".join(["sample", "kept", *REASONS])]
-    for about, table in samples:
-        records, known = about.get("records", 0), table[table["n"] >= LIMITS["n"]]
+    for about in samples:
+        records = about.get("records", 0)
         left_out = sum(about.get(f"dropped_{name}", 0) for name in REASONS)
         fragments, spliced = about.get("fragments", 0), about.get("spliced_fragments", 0)
         calls = [about["calls"].get(name, 0) for name in ("1", "0", "NA")]
         shares = _percent(left_out, records), _percent(spliced, fragments)
         cells = [about["sample"], fragments, *shares, about["library"], _digits(about.get("strand_share"))]
-        cells += [len(known), _digits(known["psi"].median()), *calls]
+        cells += [about["measured"], _digits(about["median_psi"]), *calls]
         measured.append("\t".join(map(str, cells)))
         if records:
             numbers = [about["kept"], *(about.get(f"dropped_{name}", 0) for name in REASONS)]

@@ -4,10 +4,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from intronaut.io.cigars import take
 from intronaut.io.fragments import ReadTally, read_fragments
 from intronaut.labels.fragment_counts import ANY, MINUS, PLUS, strands_of_classes, union_of_fragments
+from intronaut.labels.retention import LIMITS
 
 FLANK_SHARE, LEAST_FLANK, MOST_FLANK = 0.5, 100, 2000
 
@@ -22,6 +24,35 @@ class RegionReads:
     start: int
     coverage: np.ndarray
     junctions: Counter = field(default_factory=Counter)
+
+
+@dataclass
+class CountedSample:
+    """A ReadSample and how it was counted: its ReadRules and library, and its table of introns."""
+
+    sample: object
+    rules: object
+    library: str
+    table: pd.DataFrame
+
+    def track(self, name):
+        """What a sashimi plot shows of an intron: a title, the first base, coverage and junctions."""
+        row = self.table[self.table["name"] == name].iloc[0]
+        place = (row["chrom"], *region_of(row["start"], row["end"]), row["strand"])
+        reads = region_reads(self.sample.files, self.rules, self.library, place)
+        psi = "not measured" if row["psi"] != row["psi"] else f"psi {row['psi']:.2f}, n {row['n']:g}"
+        condition = f", {self.sample.condition}" if self.sample.condition else ""
+        return f"{self.sample.name}{condition}: {psi}", reads.start, reads.coverage, reads.junctions
+
+
+def most_retained(counted, n):
+    """Names of the ``n`` introns of each CountedSample that are retained most for sure: called so, then by psi_low."""
+    names = []
+    for one in counted if n else ():
+        known = one.table[(one.table["n"] >= LIMITS["n"]) & (one.table["psi_low"] > 0)]
+        known = known.assign(called=known["call"] == 1)
+        names += known.sort_values(["called", "psi_low"], ascending=False, kind="stable")["name"].head(n).tolist()
+    return names
 
 
 def region_of(start, end):

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from intronaut.models import held_out
 from intronaut.models.calibration import calibrate, is_flat
 from intronaut.models.cross_validation import CrossFit
@@ -66,20 +64,3 @@ def report_fit(name, found, log):
         log.warn(f"{name}: {(~found.path['converged']).sum()} fits stopped before --tolerance; see path.tsv")
     for sentence in found.warnings:
         log.warn(f"{name}: {sentence}")
-
-
-def level_rows(labels, levels, min_reads):
-    """A labels table whose ``label`` parts introns by their level, so that folds come out even; for fits to levels.
-
-    ``label`` is 1 above the median level, else 0, and NaN without a level or with fewer than ``min_reads`` reads;
-    ``class`` is the label by thresholds.
-
-    Returns ``(labels, number of rows with too few reads)``.
-    """
-    # a level without counts behind it has one read for all it is known
-    counted = levels.counted
-    low = np.isfinite(levels.y) & counted & (levels.n < min_reads)
-    known = np.isfinite(levels.y) & ~low
-    above = (levels.y > np.median(levels.y[known])) if known.any() else known
-    label = np.where(known, above.astype(float), np.nan)
-    return labels.assign(label=label, **{"class": labels["label"]}), int(low.sum())

@@ -56,6 +56,53 @@ def read_levels(labels, target, path):
     return levels
 
 
+@dataclass
+class Outcome:
+    """What a fitted model had learnt of each row: ``y`` ``(n,)`` its label (1 or 0) or level, its ``weights`` ``(n,)``,
+    and whether it lies ``above`` ``(n,)``: is retained, or has more than the median level."""
+
+    y: np.ndarray
+    weights: np.ndarray
+    above: np.ndarray
+
+
+def rows_of_model(labels, notes, path):
+    """The labels table as a model of fit read it: unchanged, or for a model of levels parted by them."""
+    if notes.get("target", "label") == "label":
+        return labels
+    return level_rows(labels, read_levels(labels, notes["target"], path), notes["min_reads"])[0]
+
+
+def outcome_of_model(table, notes, path):
+    """The Outcome of rows of :func:`rows_of_model`, with the weights that the final model gave them."""
+    label = table["label"].to_numpy()
+    if notes.get("target", "label") == "label":
+        return Outcome(label, np.ones(len(label)), label == 1)
+    levels, weights = read_levels(table, notes["target"], path), np.ones(len(label))
+    if levels.weights is not None:
+        weights = levels.weights
+    elif notes["rho"]:
+        weights = read_weights(levels.n, notes["rho"]["final"])
+    return Outcome(levels.y, weights, label == 1)
+
+
+def level_rows(labels, levels, min_reads):
+    """A labels table whose ``label`` parts introns by their level, so that folds come out even; for fits to levels.
+
+    ``label`` is 1 above the median level, else 0, and NaN without a level or with fewer than ``min_reads`` reads;
+    ``class`` is the label by thresholds.
+
+    Returns ``(labels, number of rows with too few reads)``.
+    """
+    # a level without counts behind it has one read for all it is known
+    counted = levels.counted
+    low = np.isfinite(levels.y) & counted & (levels.n < min_reads)
+    known = np.isfinite(levels.y) & ~low
+    above = (levels.y > np.median(levels.y[known])) if known.any() else known
+    label = np.where(known, above.astype(float), np.nan)
+    return labels.assign(label=label, **{"class": labels["label"]}), int(low.sum())
+
+
 def overdispersion(y, n, p):
     """Williams's (1982, Appl Stat 31:144) ρ by moments: the excess variance of read shares around ``p``.
 

@@ -37,6 +37,7 @@ HALF_OVER_DNABERT2, HALF_BY_FINE_TUNING, A_LITTLE = 0.0225, 0.004, 0.05
 # a gain over the covariates that is not worth having
 NO_GAIN = 0.01
 FEW_GROUPS = 20
+COLUMNS = ["claim", "statement", "verdict", "numbers", "rule", "smallest_detectable", "n", "rarer_groups"]
 STATEMENTS = {
     "C1": "Sei's outputs and a linear model predict retention accurately (AUROC about 0.807)",
     "C2": "They are better than a convolutional network trained from scratch (Basset-like)",
@@ -129,8 +130,15 @@ def decide(evidence: Evidence) -> pd.DataFrame:
         )
         for claim, one in verdicts.items()
     ]
-    columns = ["claim", "statement", "verdict", "numbers", "rule", "smallest_detectable", "n", "rarer_groups"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def of_levels(n: int, n_groups: int) -> pd.DataFrame:
+    """The table of :func:`decide` for models of levels, of which no claim speaks; ``n`` windows in ``n_groups``."""
+    lack = lacking("models of labels: the paper has none of levels")
+    rows = [(claim, STATEMENTS[claim], lack.word, lack.numbers, RULES[claim], lack.detectable, n, n_groups)
+            for claim in STATEMENTS]  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _unless_few(verdict, evidence):

@@ -9,11 +9,36 @@ LEAST_SHARE = 0.02
 _ROW_HEIGHT, _WIDTH = 1.5, 7.0
 
 
+def draw_introns(folder, exons, names, counted):
+    """A sashimi plot, ``chrom_start-end_strand.svg``, of each intron in every CountedSample; none without samples."""
+    folder.mkdir()
+    for name in names if counted else ():
+        with open(folder / figure_name(name), "w", encoding="utf-8") as out:
+            draw_intron(out, exons, name, counted)
+
+
+def figure_name(intron):
+    """The file name of an intron's figure: no file system minds it."""
+    return intron.replace(":", "_") + ".svg"
+
+
+def draw_intron(out, exons, name, counted):
+    """Draw an intron, named ``chrom:start-end:strand``, in every CountedSample; ``exons``: DataFrame of chrom, start,
+    end, strand."""
+    chrom, span, strand = name.rsplit(":", 2)
+    start, end = map(int, span.split("-"))
+    drawn = exons[(exons["chrom"] == chrom) & (exons["strand"] == strand)]
+    # models of the retention itself would hide where the exons are
+    drawn = drawn[(drawn["end"] <= start) | (drawn["start"] >= end)]
+    tracks = [one.track(name) for one in counted]
+    draw_sashimi(out, (name, start, end), tracks, list(zip(drawn["start"], drawn["end"], strict=True)))
+
+
 def draw_sashimi(path, intron, tracks, exons):
     """Draw one intron in each sample as SVG: the same bytes every time.
 
     Args:
-        path: the file.
+        path: the file, or an open one.
         intron: (name, start, end).
         tracks: list of (title, start, coverage, junctions): first base drawn, fragments at each base from there on, and
             a dict from (start, end) of a junction to its fragments.

@@ -29,11 +29,12 @@ KEYS = ("leakage", "near_copies", "retained", "balance", "splice_sites", "short"
 
 def contents(study, flags, run):
     """``{file name: text}`` of the sections."""
-    return {
-        "intronaut_labels_mqc.tsv": labels(study, run),
-        "intronaut_models_mqc.tsv": models(study, run),
-        "intronaut_flags_mqc.tsv": flag_table(flags, run),
-    }
+    texts = {"intronaut_labels_mqc.tsv": labels(study, run), "intronaut_flags_mqc.tsv": flag_table(flags, run)}
+    if study.models:
+        texts["intronaut_models_mqc.tsv"] = models(study, run)
+    if study.quantified is not None:
+        texts["intronaut_reads_mqc.tsv"] = reads(study.quantified["samples"])
+    return texts
 
 
 def labels(study, run):
@@ -51,6 +52,41 @@ def labels(study, run):
         "categories": {name: {"name": name, "color": colour} for name, colour in COLOURS.items()},
     }  # fmt: skip
     return text_of(head, [["Sample", *numbers], [run, *numbers.values()]])
+
+
+def reads(samples):
+    """A row a sample: what was read, how it was stranded, what was measured."""
+    rows = []
+    for about in samples:
+        records, fragments, calls = about.get("records"), about.get("fragments"), about["calls"]
+        rows.append([
+            about["sample"], _cell(fragments), _cell(100 * (1 - about["kept"] / records) if records else None),
+            _cell(100 * about["spliced_fragments"] / fragments if fragments else None), about["library"],
+            about["measured"], _cell(about["median_psi"]), *(calls.get(key, 0) for key in ("1", "0", "NA")),
+        ])  # fmt: skip
+    titles = ("fragments", "left out, %", "spliced, %", "library", "introns measured", "median psi", "retained",
+              "spliced", "uncalled")  # fmt: skip
+    keys = (
+        "fragments",
+        "dropped",
+        "spliced_share",
+        "library",
+        "measured",
+        "median_psi",
+        "retained",
+        "spliced",
+        "uncalled",
+    )
+    head = {
+        "id": "intronaut_reads",
+        "section_name": "Retention from reads",
+        "description": "What quantify_introns measured in every sample.",
+        **PARENT,
+        "plot_type": "table",
+        "pconfig": {"id": "intronaut_reads_table", "title": "Intronaut: retention from reads", "col1_header": "sample"},
+        "headers": {key: {"title": title, "description": title} for key, title in zip(keys, titles, strict=True)},
+    }
+    return text_of(head, [["Sample", *keys], *rows])
 
 
 def models(study, run):

@@ -22,6 +22,7 @@ def _every(study):
     key = study.measure.key
     gains = [model.gain()[key] for model in study.best_models if key in model.gain()]
     nothing_added = bool(gains) and all(n.lacks(gain.get("low")) or gain["low"] <= 0 for gain in gains)
+    yield _too_little(study)
     yield _random_weights(study)
     yield _leakage(study)
     if not study.measured:
@@ -31,7 +32,7 @@ def _every(study):
             "--ir_calls calls.tsv",
         )
     worst = max((abs(differences.get(name, 0)) for name in ("length", "gc")), default=0)
-    if not study.is_matched and worst > 0.1:
+    if study.models and not study.is_matched and worst > 0.1:
         yield (
             "Compare introns of the same length and base content.",
             f"Retained introns differ by |SMD| {n.decimal(abs(differences.get('length', 0)), 2)} in log length and "
@@ -51,6 +52,19 @@ def _every(study):
         left = f" leave a gain of up to {n.decimal(open_gain)} open." if open_gain and open_gain > 0 else " are few."
         yield "Use more introns,", f"at best the whole genome. {n.plural(retained, 'retained intron')}{left}", ""
     yield _follow_up(study)
+
+
+def _too_little(study):
+    """What lets models be fitted where they could not be."""
+    if study.models:
+        return None
+    if (study.counts.get("no_study") or {}).get("level", "unknown") is None:
+        return (
+            "Fit levels instead of labels.",
+            "Of enough introns the level is measured, though their class is not called:",
+            "--target level",
+        )
+    return "Measure more introns:", "deeper samples, several of one condition, or more of the genome.", ""
 
 
 def _random_weights(study):

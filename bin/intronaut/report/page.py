@@ -14,6 +14,7 @@ from intronaut.report import (
     labelled,
     next_steps,
     prediction,
+    reads,
     text,
     verdict,
 )
@@ -30,34 +31,46 @@ NOT_SHOWN = ("help", "outdir", "version", "nextflow", "revision", "profile")
 def build(study, assembly):
     """``(HTML, {name: svg})``: the page and its figures."""
     quality = flags.all_flags(study)
-    drawn = labelled.histograms(study) | prediction.draw(study) | blocks.draw(study.partition)
-    drawn |= associations.draw(study)
-    selection = associations.selection_sentences(study)
-    heading, as_far = verdict.lead(study, flags.against_the_verdict(quality))
+    drawn = labelled.histograms(study)
     values = {
         "header": header(study, assembly),
-        "heading": heading,
-        "as_far": as_far,
-        "evidence": verdict.evidence(study, selection),
-        "ladder": verdict.ladder(study),
-        "interval_words": interval_words(study),
         "flags": quality,
         "tally": flags.tally(quality),
         "unit": study.unit,
         "labels": labelled.section(study),
         "consequences": consequences.section(study),
+        "reads": reads.section(study),
+        "steps": next_steps.steps(study),
+        "settings": settings_rows(study.settings),
+        "versions": versions(study.settings),
+        "files": files(study) if study.settings else [],
+    }
+    if study.models:
+        drawn |= prediction.draw(study) | blocks.draw(study.partition) | associations.draw(study)
+        values |= of_models(study, assembly, quality, drawn)
+    else:
+        values |= {"heading": f"No model can be fitted here: {study.why_no_models}."}
+        values |= {"as_far": "", "evidence": [], "methods": methods(study)}
+        values |= dict.fromkeys(("ladder", "interval_words", "prediction", "blocks", "associations", "introns"))
+    values["figures"] = drawn
+    return render("page.html", **values), {name: figures.standalone(svg) for name, svg in drawn.items()}
+
+
+def of_models(study, assembly, quality, drawn):
+    """The values that only a study with models has."""
+    heading, as_far = verdict.lead(study, flags.against_the_verdict(quality))
+    return {
+        "heading": heading,
+        "as_far": as_far,
+        "evidence": verdict.evidence(study, associations.selection_sentences(study)),
+        "ladder": verdict.ladder(study),
+        "interval_words": interval_words(study),
         "prediction": prediction.section(study),
         "blocks": blocks.section(study.partition),
         "associations": associations.section(study, drawn),
         "introns": introns.section(study, assembly),
-        "steps": next_steps.steps(study),
         "methods": methods(study),
-        "settings": settings_rows(study.settings),
-        "versions": versions(study.settings),
-        "files": files(study) if study.settings else [],
-        "figures": drawn,
     }
-    return render("page.html", **values), {name: figures.standalone(svg) for name, svg in drawn.items()}
 
 
 def header(study, assembly):
@@ -74,7 +87,8 @@ def header(study, assembly):
             about += f": {n.plural(annotation['genes'], 'gene')}, {n.plural(annotation['transcripts'], 'transcript')}"
         facts.append(("Annotation", about))
     facts.append(("Labels from", label_source(study)))
-    facts.append(("Features", feature_words(study)))
+    if study.models:
+        facts.append(("Features", feature_words(study)))
     run = " · ".join(filter(None, [settings.get("started") or "", f"Intronaut {__version__}"]))
     facts.append(("Run", run))
     if settings.get("command"):
@@ -114,8 +128,14 @@ def interval_words(study):
 
 def methods(study):
     """The text that can be pasted into a paper."""
-    sentences = list(text.methods_words(study.models, study.counts, study.settings))
-    sentences.append(f"{interval_words(study)}.")
+    sentences = []
+    if study.models:
+        sentences += [*text.methods_words(study.models, study.counts, study.settings), f"{interval_words(study)}."]
+    if study.quantified is not None:
+        sentences.append(
+            "Retention of every annotated intron was measured from alignments: fragments that cross its ends unspliced "
+            "over these and those that splice it (quantify_introns)."
+        )
     if any(model.metrics.get("auroc_within_strata") for model in study.models):
         sentences.append(
             "AUROC among introns of the same length and GC content compares only introns of one stratum of both."
@@ -162,6 +182,10 @@ def files(study):
         ("labels/labels.tsv", "every labelled intron with covariates, leakage group and fold"),
         ("labels/ledger.tsv", "everything left out, with the reason"),
     ]
+    for about in study.quantified["samples"] if study.quantified else ():
+        rows.append((f"quantified/{about['sample']}.introns.tsv.gz", f"retention of every intron in {about['sample']}"))
+    if study.quantified and study.quantified["comparisons"]:
+        rows.append(("quantified/differences.tsv", "differences of retention between conditions"))
     if study.audit:
         rows.append(("labels/audit.tsv", "every pair of windows that two folds share, near-copies too"))
     for model in study.models:

@@ -9,6 +9,7 @@ from intronaut.core.errors import BadData
 from intronaut.core.files import require_file
 from intronaut.core.json_files import read_record
 from intronaut.io import tables
+from intronaut.report.reads import read_quantified
 
 # the name of a set of features in a sentence, and alone in a table
 PLAIN_NAMES = {
@@ -128,6 +129,7 @@ class Study:
     enrichments: list = field(default_factory=list)
     variants: list = field(default_factory=list)
     settings: dict = field(default_factory=dict)
+    quantified: dict | None = None
 
     @property
     def unit(self):
@@ -136,6 +138,8 @@ class Study:
     @property
     def measure(self):
         """AUROC for labels, the rank correlation for levels."""
+        if not self.models:
+            return AUROC
         return AUROC if any("auroc" in model.of("alone") for model in self.models) else RANK_CORRELATION
 
     @property
@@ -155,6 +159,14 @@ class Study:
     def callers(self):
         """Who called retention, for a sentence; the tables of quantify_introns are of no other program."""
         return [{"intronaut": "quantify_introns"}.get(name, name) for name in self.counts.get("callers") or {}]
+
+    @property
+    def why_no_models(self):
+        """Why no model was fitted, by label_introns; None where there are models."""
+        if self.models:
+            return None
+        target = self.settings.get("target") or "label"
+        return (self.counts.get("no_study") or {}).get(target) or "no folder of fit was given"
 
     @property
     def is_matched(self):
@@ -215,6 +227,7 @@ def read_study(args):
         enrichments=[read_enrichment(folder) for folder in args.enrich],
         variants=[read_variants(folder) for folder in args.variants],
         settings=settings,
+        quantified=read_quantified(args.quantified, read_svg) if args.quantified else None,
     )
 
 

@@ -106,12 +106,15 @@ def evaluate_levels(predictions, groups, replicates, seed, *, refitted=None, nul
     """Score a predictions table of levels, with its columns ``psi`` and ``weight``.
 
     As :func:`intronaut.stats.metrics.evaluate`: ``(summary, point, resampled)``; ``replicates`` is not needed, because
-    no metric of levels jumps.
+    no metric of levels jumps. Without ``null_logits`` the mean level of the other folds stands for where each row's
+    model was trained.
     """
     y, logits = predictions["psi"].to_numpy(float), predictions["logit"].to_numpy(float)
     blocks = leave_out_blocks(groups, seed)
-    weights = predictions["weight"].to_numpy(float)
-    rows = LevelRows(y, weights, ranks.codes(predictions["fold"]), blocks, null_logits)
+    weights, folds = predictions["weight"].to_numpy(float), ranks.codes(predictions["fold"])
+    if null_logits is None:
+        null_logits = _logits_of_other_folds(y, weights, folds)
+    rows = LevelRows(y, weights, folds, blocks, null_logits)
     values, left_out = level_metrics(rows, logits)
     refits = ()
     if refitted is not None and len(refitted) > 1:
@@ -134,6 +137,15 @@ def evaluate_levels(predictions, groups, replicates, seed, *, refitted=None, nul
         "warnings": _warnings(rows, logits),
     }
     return summary, point, resampled
+
+
+def _logits_of_other_folds(y, weights, folds):
+    """The log odds ``(n,)`` of the mean level of the rows of all other folds; of all rows where there is one fold."""
+    sums, weight = np.bincount(folds, y * weights), np.bincount(folds, weights)
+    if len(sums) > 1:
+        sums, weight = sums.sum() - sums, weight.sum() - weight
+    mean = (sums / weight)[folds]
+    return np.log(mean / (1 - mean))
 
 
 def _warnings(rows, logits):

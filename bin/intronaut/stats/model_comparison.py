@@ -10,7 +10,19 @@ from scipy.stats import rankdata, t
 from intronaut.stats.jackknife import jackknife_covariance, two_sided_p
 from intronaut.stats.metrics import gain
 
-COMPARED = ("auroc", "average_precision", "deviance_explained", "brier")
+
+@dataclass(frozen=True)
+class Compared:
+    """What models of one target are compared by: the metric ``key`` that they are ranked by, its name in a sentence,
+    and all ``metrics`` that are tested."""
+
+    key: str
+    name: str
+    metrics: tuple
+
+
+LABELS = Compared("auroc", "AUROC", ("auroc", "average_precision", "deviance_explained", "brier"))
+LEVELS = Compared("spearman", "rank correlation", ("spearman", "deviance_explained", "mean_absolute_error"))
 
 
 @dataclass
@@ -103,35 +115,36 @@ def benjamini_hochberg(p):
     return adjusted
 
 
-def compare_pairs(scores, independent, margin):
-    """Test every pair of models, the one of higher AUROC first.
+def compare_pairs(scores, independent, margin, compared=LABELS):
+    """Test every pair of models, the better one by ``compared.key`` first.
 
     Args:
         scores: the ``(point, resampled)`` of every model on the same rows.
-        independent: the Aurocs of :func:`delong_within_folds`, for the p of rows that are independent.
-        margin: difference of AUROC that does not matter.
+        independent: the Aurocs of :func:`delong_within_folds`, for the p of rows that are independent; None for levels.
+        margin: difference of ``compared.key`` that does not matter.
 
     Returns:
-        DataFrame, one row per pair: model numbers ``a`` and ``b``; for AUROC, average precision, deviance explained and
-        Brier score difference, 95 % interval, p and Holm's p by the paired jackknife over leakage groups; the p for
-        equivalence of AUROC.
+        DataFrame, one row per pair: model numbers ``a`` and ``b``; for each of ``compared.metrics`` difference, 95 %
+        interval, p and Holm's p by the paired jackknife over leakage groups; the p for equivalence by the key.
     """
-    rows = []
+    key, rows = compared.key, []
     for one, other in combinations(range(len(scores)), 2):
-        a, b = (one, other) if scores[one][0]["auroc"] >= scores[other][0]["auroc"] else (other, one)
+        a, b = (one, other) if scores[one][0][key] >= scores[other][0][key] else (other, one)
         differences, row = gain(scores[a], scores[b]), {"a": a, "b": b}
-        for metric in COMPARED:
+        for metric in compared.metrics:
             found = differences[metric]
             row |= {f"{metric}_difference": found["value"], f"{metric}_low": found["low"]}
             row |= {f"{metric}_high": found["high"], f"{metric}_p": found["p"]}
-            if metric == "auroc":
-                row["auroc_p_independent_rows"] = two_sided_p(*independent.difference(a, b))
+            if metric == key:
+                if independent is not None:
+                    row["auroc_p_independent_rows"] = two_sided_p(*independent.difference(a, b))
                 known = found["se"] is not None
                 p = equivalence_p(found["value"], found["se"], margin, found["df"]) if known else None
                 row |= {"equivalence_p": p}
         rows.append(row)
-    table = pd.DataFrame(rows).astype({f"{metric}_p": float for metric in COMPARED} | {"equivalence_p": float})
-    for name in (*(f"{metric}_p" for metric in COMPARED), "equivalence_p"):
+    tested = [f"{metric}_p" for metric in compared.metrics] + ["equivalence_p"]
+    table = pd.DataFrame(rows).astype(dict.fromkeys(tested, float))
+    for name in tested:
         # a pair that cannot be tested counts as one test and decides nothing
         table.insert(table.columns.get_loc(name) + 1, f"{name}_holm", holm(table[name].fillna(1.0)))
     return table

@@ -1,0 +1,76 @@
+"""What was measured from reads: each sample, its warnings, conditions compared, introns drawn with reads."""
+
+from pathlib import Path
+
+from intronaut.core.errors import BadData
+from intronaut.core.json_files import read_record
+from intronaut.report import numbers as n
+
+DRAWN = 6
+
+
+def read_quantified(folder, read_svg):
+    """What quantify_introns and differential_retention left in a folder: samples, figures, comparisons.
+
+    Args:
+        read_svg: reader of one figure.
+    """
+    folder = Path(folder)
+    together = folder / "counts.json"
+    if together.exists():
+        samples = list(read_record(together)["samples"].values())
+    else:
+        samples = [read_record(path) for path in sorted(folder.glob("*.counts.json"))]
+    if not samples:
+        raise BadData(f"{folder}: no counts.json of quantify_introns in it, nor one of a sample")
+    figures = {}
+    for path in sorted(folder.glob("*sashimi/*.svg")):
+        figures.setdefault(path.stem, read_svg(path))
+    differences = folder / "differences.json"
+    compared = read_record(differences)["comparisons"] if differences.exists() else {}
+    return {"samples": samples, "figures": figures, "comparisons": compared}
+
+
+def section(study):
+    """Values of the section's template; None for a study without reads."""
+    found = study.quantified
+    if found is None:
+        return None
+    return {
+        "gist": gist(found["samples"]),
+        "samples": [sample_row(about) for about in found["samples"]],
+        "warnings": [(about["sample"], text) for about in found["samples"] for text in about["warnings"]],
+        "comparisons": [comparison_row(name, counts) for name, counts in found["comparisons"].items()],
+        "figures": list(found["figures"].values())[:DRAWN],
+    }
+
+
+def gist(samples):
+    """How many samples there are, and how many introns they tell of."""
+    measured = n.listed([f"{n.count(about['measured'])} in {about['sample']}" for about in samples[:4]])
+    more = f", and in {len(samples) - 4} more samples" if len(samples) > 4 else ""
+    of = n.count(samples[0]["introns"])
+    return f"Of {of} annotated introns, these have enough fragments at their ends to be measured: {measured}{more}."
+
+
+def sample_row(about):
+    """The cells of one sample; what a sample without alignments has not is a dash."""
+    records, fragments = about.get("records"), about.get("fragments")
+    calls = about["calls"]
+    return {
+        "name": about["sample"],
+        "condition": about.get("condition") or n.MISSING,
+        "fragments": n.MISSING if fragments is None else n.count(fragments),
+        "dropped": n.share(1 - about["kept"] / records) if records else n.MISSING,
+        "spliced": n.share(about["spliced_fragments"] / fragments) if fragments else n.MISSING,
+        "library": about["library"],
+        "measured": n.count(about["measured"]),
+        "median": n.MISSING if n.lacks(about["median_psi"]) else n.decimal(about["median_psi"]),
+        "calls": " / ".join(n.count(calls.get(key, 0)) for key in ("1", "0", "NA")),
+    }
+
+
+def comparison_row(name, counts):
+    """The cells of one comparison of two conditions."""
+    words = {word: n.count(counts[word]) for word in ("more", "less", "unchanged")}
+    return {"name": name, **words, "introns": n.count(counts["introns"])}
