@@ -15,10 +15,10 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE / "README.md"
 HEAD = """# Benchmarks
 
-Each row is from one run in which both sides took turns on one machine, by the script of that name; the tables beside the
-scripts hold all that was measured. A floor must hold before a release, a target is the aim. A ratio above 1 says that ours
-is faster. Made by `python benchmarks/summary.py`; no figure here is typed by hand. **Nothing here was run on a GPU**;
-`benchmarks/gpu.sh` prints these rows for a card.
+Each row is from one run in which both sides took turns on one machine, by the script of that name; the tables beside
+the scripts hold all that was measured. A floor must hold before a release, a target is the aim. A ratio above 1 says
+that ours is faster. Made by `python benchmarks/summary.py`; no figure here is typed by hand. **Nothing here was run on
+a GPU**; `benchmarks/gpu.sh FOLDER` prints the like for a card.
 
 | what | ours | peer | ratio | floor | target | script |
 |---|---|---|---|---|---|---|

@@ -79,3 +79,24 @@ def test_links_between_pages_lead_somewhere():
 def test_pre_commit_checks_with_the_same_ruff():
     version = re.search(r"^ruff==(\S+)", (ROOT / "requirements.txt").read_text(), re.M)[1]
     assert f"rev: v{version}\n" in (ROOT / ".pre-commit-config.yaml").read_text()
+
+
+def test_readme_lists_every_tool():
+    listed = re.findall(r"^\| (`.*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    tools = {path.stem for path in (ROOT / "bin").glob("*.py")}
+    assert {name for cell in listed for name in re.findall(r"`(\w+)`", cell)} == tools
+
+
+def test_notice_and_weights_page_name_the_terms_of_every_model_that_can_be_fetched():
+    import fetch_weights
+
+    for page in (ROOT / "NOTICE", ROOT / "docs" / "weights.md"):
+        text = re.sub(r"[^a-z0-9]", "", page.read_text().lower())
+        assert [name for name in fetch_weights.RELEASES if name not in text] == [], page
+
+
+def test_the_benchmarks_page_holds_the_tables_of_today():
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import summary
+
+    assert summary.PAGE.read_text(encoding="utf-8") == summary.page(), "run python benchmarks/summary.py"
