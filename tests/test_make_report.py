@@ -339,7 +339,8 @@ def test_methods_are_those_of_the_models(tool, second):
     (second / "settings.json").write_text(json.dumps({"fasta": "genome.fa", "gtf": "genes.gtf"}))
     report(tool, "--fit", "fit/net", "fit/trees", "--settings", "settings.json")
     words, page = words_of(second), (second / "report.html").read_text()
-    assert "trees: gradient-boosted trees" in words and "net: a network that reads the DNA itself" in words
+    assert "Model of trees: gradient-boosted trees" in words
+    assert "Model of the network net: a network that reads the DNA itself" in words
     assert "L2-penalised" not in words
     linked = re.findall(r'<a href="((?:fit|features)/[^"]+)"', page)
     assert "fit/trees/importance.tsv" in linked and "features/finetune.h5ad" not in linked

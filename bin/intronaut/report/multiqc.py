@@ -1,6 +1,6 @@
 """MultiQC custom content: three sections, every sample named after its run so that runs stand side by side."""
 
-from intronaut.report.study import headline
+from intronaut.report.study import AUROC, headline, titles
 
 PARENT = {
     "parent_id": "intronaut",
@@ -8,12 +8,9 @@ PARENT = {
     "parent_description": "Intron retention: labels, held-out prediction, quality flags.",
 }
 COLOURS = {"retained": "#bd4b00", "spliced": "#0072b2", "unknown": "#848e9c"}
-# key: (title, description, lowest, highest, colour scale)
+# key: (title, description, lowest, highest, colour scale), after the measure and its interval
 COLUMNS = {
-    "auroc": ("AUROC", "held-out; 0.5 is chance", 0.5, 1, "Blues"),
-    "auroc_low": ("AUROC low", "95% CI, lower end", 0, 1, False),
-    "auroc_high": ("AUROC high", "95% CI, upper end", 0, 1, False),
-    "gain": ("gain", "AUROC over that of the covariates", -0.2, 0.2, False),
+    "gain": ("gain", "over the covariates", -0.2, 0.2, False),
     "gain_low": ("gain low", "95% CI, lower end", -0.5, 0.5, False),
     "gain_high": ("gain high", "95% CI, upper end", -0.5, 0.5, False),
     "ap": ("AP", "average precision", 0, 1, False),
@@ -91,7 +88,7 @@ def reads(samples):
 
 def models(study, run):
     """A row for the covariates of each kind of model, and for each feature set with and without them."""
-    rows, seen = [], []
+    rows, seen, called, measure = [], [], titles(study.models), study.measure
     several = len({model.kind for model in study.models}) > 1
     for model in study.models:
         covariates = model.of("covariates")
@@ -99,28 +96,35 @@ def models(study, run):
             seen.append(covariates)
             rows.append(_row(f"{run} | covariates{f' ({model.kind})' if several else ''}", covariates))
         if covariates:
-            rows.append(_row(f"{run} | covariates + {model.name}", model.of("combined"), model.gain()))
-        rows.append(_row(f"{run} | {model.name}", model.of("alone"), model.gain("features")))
+            name = f"{run} | covariates + {called[model.name]}"
+            rows.append(_row(name, model.of("combined"), model.gain().get(measure.key)))
+        rows.append(_row(f"{run} | {called[model.name]}", model.of("alone"), model.gain("features").get(measure.key)))
+    about = f"held-out; {measure.chance:g} is chance"
+    columns = {
+        measure.key: (measure.name, about, measure.chance, 1, "Blues"),
+        f"{measure.key}_low": (f"{measure.name} low", "95% CI, lower end", -1 if measure is not AUROC else 0, 1, False),
+        f"{measure.key}_high": (f"{measure.name} high", "95% CI, upper end", 0, 1, False),
+    } | COLUMNS
     headers = {
         key: {"title": title, "description": about, "format": "{:.3f}", "min": low, "max": high, "scale": scale}
-        for key, (title, about, low, high, scale) in COLUMNS.items()
+        for key, (title, about, low, high, scale) in columns.items()
     }
     head = {
         "id": "intronaut_models",
         "section_name": "Held-out prediction",
-        "description": "AUROC of introns that the model had not seen, with 95% CI; gain over length, GC content and "
-        "position.",
+        "description": f"{measure.name[:1].upper()}{measure.name[1:]} of introns that the model had not seen, with "
+        "95% CI; gain over length, GC content and position.",
         **PARENT,
         "plot_type": "table",
         "pconfig": {"id": "intronaut_models_table", "title": "Intronaut: held-out prediction",
                     "col1_header": "run | model"},
         "headers": headers,
     }  # fmt: skip
-    return text_of(head, [["Sample", *COLUMNS], *rows])
+    return text_of(head, [["Sample", *columns], *rows])
 
 
 def _row(name, metrics, gain=None):
-    cells = [*_estimate(headline(metrics)), *_estimate((gain or {}).get("auroc"))]
+    cells = [*_estimate(headline(metrics)), *_estimate(gain)]
     cells += [
         *_estimate(metrics.get("average_precision")),
         _value(metrics.get("prevalence")),

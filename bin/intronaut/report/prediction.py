@@ -5,7 +5,7 @@ import numpy as np
 from intronaut.plots import page as figures
 from intronaut.report import flags, text, verdict
 from intronaut.report import numbers as n
-from intronaut.report.study import AUROC, headline
+from intronaut.report.study import AUROC, headline, titles
 
 METRICS = (
     ("auroc", "AUROC"),
@@ -111,19 +111,18 @@ def alone_sentence(model):
 
 def performance_rows(study, shown):
     """One row a model: the covariates once for all models that share them, each feature set with and without them."""
-    rows, seen = [], []
+    rows, seen, called = [], [], titles(study.models)
     several = len({model.kind for model in study.models}) > 1
     for model in study.models:
-        named = f" ({model.name})" if several else ""
         covariates = model.of("covariates")
         if covariates and covariates not in seen:
             seen.append(covariates)
             about = f" ({model.kind})" if several else ""
             rows.append(_performance(f"length, GC content, position{about}", model, "covariates", shown))
         if covariates:
-            name = f"length, GC content, position + {model.short}{named}"
+            name = f"length, GC content, position + {called[model.name]}"
             rows.append(_performance(name, model, "combined", shown))
-        rows.append(_performance(f"{model.short} alone{named}", model, "alone", shown))
+        rows.append(_performance(f"{called[model.name]} alone", model, "alone", shown))
     return rows
 
 

@@ -26,6 +26,8 @@ PARAMETER_TABLES = {
     "coefficients.tsv": "weight of every feature",
     "importance.tsv": "gain and number of splits of every feature",
 }
+# where windows lie that are not around the intron's centre
+PLACES = {"donor": " at donors", "acceptor": " at acceptors"}
 PARTS = (("alone", "."), ("covariates", "covariates"), ("combined", "combined"))
 
 
@@ -77,8 +79,11 @@ class Model:
     @property
     def feature_set(self):
         """What the model reads, as an identifier: models of several kinds on the same features share it."""
+        if not self.embedder:
+            return self.name
         group = self.about.get("feature_group")
-        return self.embedder + (f" ({group})" if group not in (None, "all") else "") if self.embedder else self.name
+        anchor = (self.about["features"].get("window") or {}).get("anchor")
+        return self.embedder + (f" ({group})" if group not in (None, "all") else "") + PLACES.get(anchor, "")
 
     @property
     def plain(self):
@@ -194,6 +199,16 @@ class Study:
         """The model whose covariates-only baseline ranks best; None where no model has one."""
         with_one = [model for model in self.models if model.of("covariates")]
         return max(with_one, key=lambda model: headline(model.of("covariates"))["value"], default=None)
+
+
+def titles(models):
+    """What each model is called in prose and tables, by its name.
+
+    By its features alone, where several kinds of model read those also by the kind: ``motifs``, ``k-mers, lightgbm``.
+    """
+    names = [model.short for model in models]
+    return {model.name: f"{model.short}, {model.kind}" if names.count(model.short) > 1 else model.short
+            for model in models}  # fmt: skip
 
 
 def headline(metrics):

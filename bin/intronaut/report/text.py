@@ -1,6 +1,7 @@
 """Sentences of the report that depend on what was done: how introns were labelled, models fitted and evaluated."""
 
 from intronaut.report import numbers as n
+from intronaut.report.study import titles
 
 RETAINED_TRANSCRIPT = "when it lies inside an exon of a transcript that the annotation calls retained_intron"
 RULES = {
@@ -66,9 +67,9 @@ def evaluation_words(models, unit, grouped, audit):
         grouped: whether the labels have leakage groups.
         audit: the counts of audit_split, or None.
     """
-    names = {}
+    names, called = {}, titles(models)
     for model in models:
-        names.setdefault(_evaluation_words(model.metrics, unit, grouped, audit), []).append(model.name)
+        names.setdefault(_evaluation_words(model.metrics, unit, grouped, audit), []).append(called[model.name])
     return [(", ".join(of) if len(names) > 1 else "", words) for words, of in names.items()]
 
 
@@ -97,13 +98,13 @@ def methods_words(models, counts, settings):
     else:
         source = f" of {file_names(settings['peaks'])}" if settings.get("peaks") else ""
         yield f"Peaks{source} are labelled by the introns under them, which come from the annotation."
-    fitted = {}
+    fitted, called = {}, titles(models)
     for model in models:
-        fitted.setdefault(FITTED.get((model.kind, model.preset), NETWORK), []).append(model.name)
+        fitted.setdefault(FITTED.get((model.kind, model.preset), NETWORK), []).append(called[model.name])
     if fitted.keys() != {NETWORK}:
         yield "Windows of DNA around them are turned into features."
     for words, names in fitted.items():
-        yield f"{', '.join(names)}: {words}."
+        yield f"Model of {n.listed(names)}: {words}."
     if any(model.metrics.get("baseline") for model in models):
         kind = " (beside a network, a logistic regression)" if NETWORK in fitted else ""
         yield (
