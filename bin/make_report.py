@@ -13,7 +13,7 @@ pipeline puts them.
 Output:
   report.html   the page (--output)
   figures/      every figure of the page as SVG (--figures)
-  multiqc/      three tables as MultiQC custom content, samples named after --run (--multiqc)
+  multiqc/      tables as MultiQC custom content, samples named after --run, and versions (--multiqc)
 """
 
 from pathlib import Path
@@ -73,8 +73,8 @@ def main(argv):
     with published_together():
         if args.multiqc:
             run_name = args.run or Path(study.settings.get("outdir") or "").name or "intronaut"
-            texts = multiqc.contents(study, flags.all_flags(study), run_name)
-            write_texts(args.multiqc, texts, ["intronaut_*_mqc.tsv"])
+            texts = multiqc.contents(study, flags.all_flags(study), run_name, page.versions(study.settings))
+            write_texts(args.multiqc, texts, ["intronaut_*_mqc.tsv", multiqc.VERSIONS])
         write_texts(args.figures, {f"{name}.svg": svg for name, svg in figures.items()}, ["*.svg"])
         with whole_file(args.output) as out:
             out.write(html)

@@ -12,8 +12,9 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 import make_report
 import simulated_introns
 from conftest import run_tool
+from intronaut import __version__
 from intronaut.plots import page as figures
-from intronaut.report import browsers, flags, introns, verdict
+from intronaut.report import browsers, flags, introns, multiqc, verdict
 from intronaut.report import numbers as n
 from intronaut.report.associations import family_row
 from intronaut.report.study import AUROC, Study
@@ -592,7 +593,9 @@ def test_multiqc_reads_the_sections_and_keeps_runs_apart(tool, results):
     for name in ("one", "two's"):
         report(tool, "--multiqc", "multiqc", "--run", name)
         metrics = json.loads((results / "fit/sim/metrics.json").read_text())
-        for file in sorted((results / "multiqc").iterdir()):
+        versions = yaml.safe_load((results / "multiqc" / multiqc.VERSIONS).read_text())["Intronaut"]
+        assert versions["intronaut"] == [__version__] and versions["numpy"] == [np.__version__]
+        for file in sorted((results / "multiqc").glob("*.tsv")):
             lines = file.read_text().splitlines()
             head = yaml.safe_load("\n".join(line[2:] for line in lines if line.startswith("# ")))
             rows = [line.split("\t") for line in lines if not line.startswith("#")]

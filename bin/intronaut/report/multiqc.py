@@ -7,6 +7,7 @@ PARENT = {
     "parent_name": "Intronaut",
     "parent_description": "Intron retention: labels, held-out prediction, quality flags.",
 }
+VERSIONS = "intronaut_mqc_versions.yml"
 COLOURS = {"retained": "#bd4b00", "spliced": "#0072b2", "unknown": "#848e9c"}
 # key: (title, description, lowest, highest, colour scale), after the measure and its interval
 COLUMNS = {
@@ -19,14 +20,27 @@ COLUMNS = {
     "ap_chance": ("AP chance", "share of retained introns", 0, 1, False),
     "ece": ("calibration error", "lower is better", 0, 0.2, False),
 }
-# the columns of the flags, whatever their state
-KEYS = ("leakage", "near_copies", "retained", "balance", "splice_sites", "short", "labels", "matching", "motif_gc",
-        "calibration", "weights")  # fmt: skip
+# the columns of the flags and their titles, whatever the state
+FLAGS = {
+    "leakage": "leakage",
+    "near_copies": "near-copies",
+    "retained": "retained introns",
+    "balance": "class balance",
+    "splice_sites": "splice sites",
+    "short": "short introns",
+    "labels": "measured labels",
+    "matching": "balance after matching",
+    "motif_gc": "motifs free of GC",
+    "calibration": "calibration",
+    "weights": "weights",
+}
 
 
-def contents(study, flags, run):
-    """``{file name: text}`` of the sections."""
+def contents(study, flags, run, versions):
+    """``{file name: text}`` of the sections, and of the ``(software, version)`` that MultiQC lists at its end."""
     texts = {"intronaut_labels_mqc.tsv": labels(study, run), "intronaut_flags_mqc.tsv": flag_table(flags, run)}
+    software = {name: _Raw(f"['{version}']") for name, version in versions}
+    texts[VERSIONS] = "\n".join(_yaml({"Intronaut": software})) + "\n"
     if study.models:
         texts["intronaut_models_mqc.tsv"] = models(study, run)
     if study.quantified is not None:
@@ -148,13 +162,15 @@ def _cell(value):
 def flag_table(flags, run):
     """A row a run, a column a flag; the worst state of flags of one kind."""
     rules = "{pass: [{s_eq: pass}], warn: [{s_eq: warning}], fail: [{s_eq: fail}]}"
-    states, headers = {}, {}
+    states = {}
     for flag in flags:
         # the flags are in order of severity
         states.setdefault(flag["key"], flag["word"])
-        headers.setdefault(flag["key"], {"title": flag["title"], "description": flag["title"],
-                                         "cond_formatting_rules": _Raw(rules)})  # fmt: skip
-    order = [key for key in KEYS if key in states] + [key for key in states if key not in KEYS]
+    order = sorted(states, key=[*FLAGS, *states].index)
+    headers = {
+        key: {"title": FLAGS.get(key, key), "description": "see the report", "cond_formatting_rules": _Raw(rules)}
+        for key in order
+    }
     head = {
         "id": "intronaut_flags",
         "section_name": "Quality flags",
@@ -162,7 +178,7 @@ def flag_table(flags, run):
         **PARENT,
         "plot_type": "table",
         "pconfig": {"id": "intronaut_flags_table", "title": "Intronaut: quality flags", "col1_header": "run"},
-        "headers": {key: headers[key] for key in order},
+        "headers": headers,
     }  # fmt: skip
     return text_of(head, [["Sample", *order], [run, *(states[key] for key in order)]])
 
