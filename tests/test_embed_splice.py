@@ -1,5 +1,6 @@
 """embed_splice: every feature against whole genes read at once, on both strands, in chunks and from a cache."""
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,6 +116,23 @@ def test_a_cache_is_read_and_gives_the_same(study, tmp_path, monkeypatch):
     second = run(study[0], tmp_path / "second.h5ad", "--cache", tmp_path / "cache")
     assert np.array_equal(first, second)
     assert (tmp_path / "first.h5ad").read_bytes() == (tmp_path / "second.h5ad").read_bytes()
+
+
+def test_what_is_left_of_a_cache_or_of_an_earlier_version_is_made_anew(study, tmp_path, monkeypatch):
+    whole = run(study[0], tmp_path / "f.h5ad", "--cache", tmp_path / "cache")
+    for path in (tmp_path / "cache").glob("*.npy"):
+        path.write_bytes(path.read_bytes()[:-7])
+    assert np.array_equal(run(study[0], tmp_path / "again.h5ad", "--cache", tmp_path / "cache"), whole)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(splice.Tracks, "compute", killed)
+        run(study[0], tmp_path / "old.h5ad")
+    with h5py.File(tmp_path / ".old.h5ad.part", "r+") as part:
+        del part["uns/intronaut/row_crc32"]
+    assert len(run(study[0], tmp_path / "old.h5ad")) == 6
 
 
 def test_a_killed_run_goes_on(study, tmp_path, monkeypatch):

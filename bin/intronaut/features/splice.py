@@ -6,6 +6,7 @@ they are asked for. Positions are 0-based, on the forward strand, whatever the s
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,7 @@ class Tracks:
             return self.compute([sequence], minus)[0]
         key = (self.networks.sha256, str(self.networks.dtype), len(self.networks.nets), "-" if minus else "+", sequence)
         path = self.cache / f"{hashlib.sha256('|'.join(map(str, key)).encode()).hexdigest()}.npy"
-        if path.exists():
+        with suppress(OSError, ValueError, EOFError):  # not there, or not whole
             return np.load(path).astype(np.float32)
         values = self.compute([sequence], minus)[0]
         with whole_file(path, "wb") as out:

@@ -25,6 +25,8 @@ from intronaut.io.reserved import SparseBytes, write_reserved
 
 # what h5py and this module raise for a file whose bytes are not what they were
 _BROKEN = (KeyError, OSError, ValueError, TypeError, RuntimeError, IndexError, AttributeError, OverflowError)
+# what a run writes as it goes on; the part file of an earlier version may lack some of it
+_WORKED_ON = ("X", "uns/intronaut/done", "uns/intronaut/row_crc32", "uns/intronaut/batch_size")
 # bytes of a sparse matrix made dense
 LARGEST_DENSE = 4 << 30
 OBS_COLUMNS = ("chrom", "start", "end", "strand", "length", "n_unknown", "digest")
@@ -136,7 +138,7 @@ class FeatureWriter:
         except OSError:
             self.part.unlink()  # killed before the layout was whole
             return None
-        if _identity_of(file) == wanted:
+        if _identity_of(file) == wanted and all(name in file for name in _WORKED_ON):
             return file
         file.close()
         self.part.unlink()
