@@ -2,7 +2,7 @@
 # the Pythons that `make test-install` tries: those of pyenv that are wanted, else the one of the environment
 PYTHONS ?= $(or $(wildcard $(foreach v,3.11 3.12 3.13,$(HOME)/.pyenv/versions/$(v).*/bin/python)),$(PYTHON))
 
-.PHONY: help demo test test-fast test-install test-places lint format docs engine lock images clean
+.PHONY: help demo demo-full test test-fast test-install test-places lint format docs engine lock images clean
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
@@ -21,6 +21,13 @@ help: ## Show the targets
 demo: $(CORE) $(ENGINE) ## Run the whole study on 6 Mb of human chromosome 19; ends with the report's path
 	engine/nextflow run . -profile demo -resume -ansi-log false
 	@echo "Report: results/demo/report.html"
+
+FULL := .cache/demo_full
+demo-full: $(VENV) $(ENGINE) ## Run the demo with every embedder: CI-SpliceAI's own weights, Sei and DNABERT-2 of random ones
+	$(BIN)/python bin/fetch_weights.py cispliceai --cache-dir $(FULL)
+	$(BIN)/python tests/helpers/random_checkpoints.py sei $(FULL)/sei
+	$(BIN)/python tests/helpers/random_checkpoints.py dnabert2 $(FULL)/dnabert2
+	engine/nextflow run . -profile demo_full -resume -ansi-log false
 
 test: $(VENV) $(ENGINE) ## Run every test, as many files side by side as there are processors
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder

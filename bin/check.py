@@ -31,7 +31,10 @@ FEW_RETAINED, FEW_INTRONS = 50, 200
 USUAL_ENDS = 0.97
 EMBEDDERS = {
     "motifs": (),
+    "rna": (),
     "kmers": (),
+    "splice": (),
+    "tracks": (),
     "sei": ("sei_weights", "sei_targets"),
     "dnabert2": ("dnabert2_weights", "dnabert2_tokenizer"),
 }
@@ -75,7 +78,9 @@ def make_parser():
     data.add_argument("--marks", type=files, default=[], metavar="FILES", help="measured peaks, for enrich")
     data.add_argument("--vcf", metavar="FILE", help="variants to score")
     what = parser.add_argument_group("models, as for the pipeline")
-    what.add_argument("--embedders", default="motifs", metavar="NAMES", help="motifs, kmers, sei, dnabert2")
+    what.add_argument(
+        "--embedders", default="motifs", metavar="NAMES", help="motifs, rna, kmers, sei, dnabert2, splice, tracks"
+    )
     for name in ("sei_weights", "sei_targets", "dnabert2_weights", "dnabert2_tokenizer"):
         what.add_argument(f"--{name.replace('_', '-')}", f"--{name}", metavar="FILE", help="as for its embedder")
     what.add_argument("--window", type=positive_int, default=600, metavar="BP", help="bases around an intron")
@@ -284,7 +289,8 @@ def estimate(args, findings):
 
     embedders = [name for name in args.embedders.split(",") if name in ("motifs", "kmers")]
     for name in set(args.embedders.split(",")) - set(embedders):
-        findings.warn("--embedders", f"{name} is not timed here; embed_{name} --estimate does that")
+        elsewhere = f"; embed_{name} --estimate does that" if EMBEDDERS.get(name) else ""
+        findings.warn("--embedders", f"{name} is not timed here{elsewhere}")
     return estimates(findings.numbers["introns"], args.window, embedders, args.cpus)
 
 

@@ -26,7 +26,8 @@ def codeFiles(bin) {
     def data = paths.findAll { path -> !path.endsWith('.py') }.groupBy { path -> roomOf(path) }
     def modules = paths.findAll { path -> path.endsWith('.py') }.toSet()
     def imports = modules.collectEntries { path ->
-        def imported = importedBy(bin.resolve(path).getText('UTF-8')).collectMany { name -> pathsOf(name) }.findAll { file -> file in modules }
+        def imported = importedBy(bin.resolve(path).getText('UTF-8')).collectMany { name -> pathsOf(name) }
+            .findAll { file -> file in modules }
         [path, (imported + imported.collectMany { file -> data[roomOf(file)] ?: [] }).toSet()]
     }
     def scripts = modules.findAll { path -> !path.contains('/') }

@@ -25,9 +25,16 @@ def anchorsOf(settings) {
     return settings.anchors ? settings.anchors.tokenize(',') : [settings.anchor]
 }
 
+// The embedders of a study: those asked for, and k-mers beside any network's features, which must tell more than counts of
+// words in the same windows.
+def embeddersOf(settings) {
+    def asked = settings.embedders.tokenize(',')
+    return asked.intersect(['sei', 'dnabert2', 'splice']) ? (asked + ['kmers']).unique() : asked
+}
+
 // The embedders that read windows; others read the genome itself.
 def embeddersOfWindows(settings) {
-    return settings.embedders.tokenize(',') - ['splice', 'tracks']
+    return embeddersOf(settings) - ['splice', 'tracks']
 }
 
 // The bases that an embedder reads: Sei, unless it is to read the window alone, the 4,096 that it was trained on.
@@ -43,15 +50,33 @@ def modelsOf(features, settings) {
         def name = "${features}_${model}" + (group == 'all' ? '' : "_${group}")
         [
             name: name, embedder: embedder, model: model, groups: group,
-            anchor: anchor ?: settings.anchor, group_by: groupBy(embedder, settings),
+            anchor: anchor ?: settings.anchor, anchors: settings.anchors, group_by: groupBy(embedder, settings),
         ]
     }
+}
+
+// The models of all features files side by side, where several are there and this is wanted.
+def joinedModels(files, settings) {
+    def kinds = settings.join_features && files.size() > 1 ? settings.models.tokenize(',') : []
+    return kinds.collect { model ->
+        [
+            name: "joined_${model}".toString(), embedder: 'joined', model: model, groups: 'all',
+            anchor: settings.anchor, anchors: settings.anchors, group_by: 'block',
+        ]
+    }
+}
+
+// Features files as tools take them; of several anchors each is a block of its own.
+def featuresOf(files, settings) {
+    def paths = files instanceof List ? files : [files]
+    def several = paths.size() > 1 && settings.anchors
+    return paths.collect { path -> several ? "${path.name.tokenize('/').last() - '.h5ad'}=${path}" : path }.join(' ')
 }
 
 // The column that the features of an embedder are gathered by, where they have one.
 def groupBy(embedder, settings) {
     def of_profiles = settings.sei_features in ['all', 'tf', 'histone', 'access', 'logits'] ? 'factor' : null
-    return [motifs: 'tf', sei: of_profiles][embedder]
+    return [motifs: 'tf', rna: 'tf', sei: of_profiles, tracks: 'factor'][embedder]
 }
 
 // The settings that each step reads and no other, so that a change repeats only what it touches.
@@ -108,6 +133,7 @@ def callersIn(counts) {
 def madeWith(embedder, settings) {
     def classes = settings.sei_features == 'seqclass'
     def options = [
+        rna: ['motifs'],
         sei: ['weights'] + (classes ? ['projection', 'class_names'] : groupBy('sei', settings) ? ['targets'] : []),
         dnabert2: ['weights', 'tokenizer'],
     ]
@@ -126,7 +152,7 @@ def networksOf(settings) {
 // Every file that the run reads, each with a folder of its own: files of different folders may share a name.
 def inputsOf(settings) {
     def names = [
-        'gtf', 'fasta', 'chrom_aliases', 'alignments', 'peaks', 'vcf', 'covariates', 'splice_weights', 'tracks',
+        'gtf', 'fasta', 'chrom_aliases', 'alignments', 'peaks', 'vcf', 'covariates', 'splice_weights', 'tracks', 'rna_motifs',
     ]
     def single = names.collect { name -> optionalFile(settings[name]) }
     def several = ['ir_calls', 'marks'].collect { name -> filesOf(settings[name]) }

@@ -151,7 +151,7 @@ def stubs(tmp_path_factory):
     models = ["--sei_weights", fake, "--sei_targets", fake, "--dnabert2_weights", fake, "--dnabert2_tokenizer", fake]
     models += [
         "--embedders",
-        "motifs,kmers,sei,dnabert2,splice,tracks",
+        "motifs,rna,sei,dnabert2,splice,tracks",
         "--models",
         "logistic,lightgbm",
         "--sei_groups",
@@ -159,6 +159,7 @@ def stubs(tmp_path_factory):
     ]
     models += ["--networks", "basset,sei", "--marks", fake, "--vcf", fake, "--attribute_method", "ig"]
     models += ["--covariates", fake, "--splice_weights", fake, "--tracks", tracks_sheet(folder, fake)]
+    models += ["--rna_motifs", fake, "--join_features"]
     models += ["--gtf", fake, "--fasta", fake, "--chrom_aliases", fake, "--peaks", fake, "--match", "gc"]
     # callers name the files of all samples alike
     calls = [folder / sample / "IRFinder-IR-dir.txt" for sample in ("first", "second")]
@@ -187,12 +188,13 @@ def test_stub_run_reaches_the_report_for_every_embedder(stubs):
     fits = {task.split("(")[1].rstrip(")") for task in submitted(printed) if ":FIT" in task}
     kinds = [
         f"{embedder}_{model}"
-        for embedder in ("motifs", "kmers", "sei", "dnabert2", "splice", "tracks")
+        # k-mers of the same windows come with the networks
+        for embedder in ("motifs", "rna", "kmers", "sei", "dnabert2", "splice", "tracks", "joined")
         for model in ("logistic", "lightgbm")
     ]
     assert fits == {*kinds, "sei_logistic_tf", "sei_lightgbm_tf"}
     scored = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "SCORE_VARIANTS" in task}
-    of_windows = {name for name in fits if not name.startswith(("splice", "tracks"))}
+    of_windows = {name for name in fits if not name.startswith(("splice", "tracks", "joined"))}
     assert scored == {*of_windows, "network_basset", "network_sei"}
     assert (folder / "out" / "partition").is_dir()
     assert {path.name for path in (folder / "out" / "attribute").iterdir()} == {"network_basset", "network_sei"}

@@ -1,4 +1,4 @@
-include { EMBED_MOTIFS } from '../modules/embed_motifs'
+include { EMBED_MOTIFS ; EMBED_MOTIFS as EMBED_RNA_MOTIFS } from '../modules/embed_motifs'
 include { EMBED_KMERS } from '../modules/embed_kmers'
 include { EMBED_SEI } from '../modules/embed_sei'
 include { EMBED_DNABERT2 } from '../modules/embed_dnabert2'
@@ -7,7 +7,7 @@ include { EMBED_TRACKS } from '../modules/embed_tracks'
 include { MERGE_FEATURES } from '../modules/merge_features'
 include { inFolder } from '../modules/publishing'
 include { tracksOf } from '../modules/samples'
-include { madeWith; optionalFile; optionsOf } from '../modules/settings'
+include { embeddersOf; madeWith; optionalFile; optionsOf } from '../modules/settings'
 
 // Introns turned into features by every embedder that was asked for: their windows, shard by shard, or what the genome
 // and tracks along it say of them.
@@ -23,6 +23,8 @@ workflow FEATURES {
     shards_of = shards.combine(channel.fromList(embedded), by: 0).branch { _cut, shard, embedder, name ->
         motifs: embedder == 'motifs'
             return [name, shard]
+        rna: embedder == 'rna'
+            return [name, shard]
         kmers: embedder == 'kmers'
             return [name, shard]
         sei: embedder == 'sei'
@@ -30,7 +32,8 @@ workflow FEATURES {
         dnabert2: embedder == 'dnabert2'
             return [name, shard]
     }
-    EMBED_MOTIFS(shards_of.motifs, settings.tax_group)
+    EMBED_MOTIFS(shards_of.motifs, [], settings.tax_group)
+    EMBED_RNA_MOTIFS(shards_of.rna, optionalFile(settings.rna_motifs), settings.tax_group)
     EMBED_KMERS(shards_of.kmers)
     of_sei = madeWith('sei', settings)
     EMBED_SEI(
@@ -40,11 +43,11 @@ workflow FEATURES {
     EMBED_DNABERT2(shards_of.dnabert2, optionalFile(settings.dnabert2_weights), optionalFile(settings.dnabert2_tokenizer))
     // [name, features of all its shards in genome order]
     shard_features = EMBED_MOTIFS.out.features
-        .mix(EMBED_KMERS.out.features, EMBED_SEI.out.features, EMBED_DNABERT2.out.features)
+        .mix(EMBED_RNA_MOTIFS.out.features, EMBED_KMERS.out.features, EMBED_SEI.out.features, EMBED_DNABERT2.out.features)
         .groupTuple(sort: { one, other -> one.name <=> other.name })
     MERGE_FEATURES(shard_features)
 
-    embedders = settings.embedders.tokenize(',')
+    embedders = embeddersOf(settings)
     EMBED_SPLICE(
         'splice' in embedders ? labels : channel.empty(), inputs.fasta, inputs.gtf, inputs.aliases,
         optionalFile(settings.splice_weights),

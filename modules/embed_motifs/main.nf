@@ -8,15 +8,17 @@ process EMBED_MOTIFS {
 
     input:
     tuple val(name), path(shard)
+    path motifs, stageAs: 'motifs/*' // of the user; without them those of JASPAR
     val tax_group
 
     output:
     tuple val(name), path('*.h5ad'), emit: features
 
     script:
+    def motifs_option = motifs ? "--motifs ${motifs}" : "--tax-group ${tax_group}"
     """
     # code ${task.ext.code}
-    embed_motifs.py ${shard} --tax-group ${tax_group} --output ${shard.name.replace('.fa.gz', '.h5ad')} --threads ${task.cpus}
+    embed_motifs.py ${shard} ${motifs_option} --output ${shard.name.replace('.fa.gz', '.h5ad')} --threads ${task.cpus}
     """
 
     stub:

@@ -1,4 +1,5 @@
 include { codeOf } from '../code'
+include { featuresOf } from '../settings'
 
 process EXPLAIN {
     tag "${wanted.name}"
@@ -24,8 +25,8 @@ process EXPLAIN {
     def covariates_option = covariates ? "--covariates ${covariates}" : ''
     """
     # code ${task.ext.code}
-    explain.py --model ${model} --features ${features} --labels ${labels} ${covariates_option} ${group_option} --seed ${seed} \\
-        --threads ${task.cpus} --memory ${memory} --output explained/${wanted.name}
+    explain.py --model ${model} --features ${featuresOf(features, wanted)} --labels ${labels} ${covariates_option} ${group_option} \\
+        --seed ${seed} --threads ${task.cpus} --memory ${memory} --output explained/${wanted.name}
     """
 
     stub:

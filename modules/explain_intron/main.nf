@@ -1,4 +1,5 @@
 include { codeOf } from '../code'
+include { featuresOf } from '../settings'
 
 process EXPLAIN_INTRON {
     tag "${wanted.name}"
@@ -19,7 +20,7 @@ process EXPLAIN_INTRON {
     def group_option = wanted.group_by ? "--group-by ${wanted.group_by}" : ''
     """
     # code ${task.ext.code}
-    explain_intron.py --model ${model} --features ${features} --labels ${labels} ${group_option} --top ${top} \\
+    explain_intron.py --model ${model} --features ${featuresOf(features, wanted)} --labels ${labels} ${group_option} --top ${top} \\
         --threads ${task.cpus} --output cards/${wanted.name}
     """
 

@@ -1,4 +1,5 @@
 include { codeOf } from '../code'
+include { featuresOf } from '../settings'
 
 process FIT {
     tag "${wanted.name}"
@@ -8,7 +9,7 @@ process FIT {
     publishDir path: { "${task.ext.outdir}/fit" }, mode: 'copy', saveAs: { name -> name.endsWith('.h5ad') ? null : name - 'fitted/' }
 
     input:
-    tuple val(wanted), path(features) // wanted: name, embedder, model, groups
+    tuple val(wanted), path(features) // wanted: name, embedder, model, groups; one file or several
     path labels
     path near_copies
     path covariates, stageAs: 'covariates/*' // of the user
@@ -27,7 +28,7 @@ process FIT {
     def memory = task.memory.toGiga() * 0.6
     """
     # code ${task.ext.code}
-    fit.py --features ${features} --labels ${labels} --model ${wanted.model} --feature-groups ${wanted.groups} \\
+    fit.py --features ${featuresOf(features, wanted)} --labels ${labels} --model ${wanted.model} --feature-groups ${wanted.groups} \\
         --preset ${options.preset} --target ${options.target} ${label_options} \\
         --calibrate ${options.calibration} ${control_option} ${repeats_option} ${covariates_option} \\
         --bootstrap ${options.bootstrap} --seed ${options.seed} \\

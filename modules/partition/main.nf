@@ -1,4 +1,5 @@
 include { codeOf } from '../code'
+include { featuresOf } from '../settings'
 
 process PARTITION {
     label 'big'
@@ -16,16 +17,12 @@ process PARTITION {
     path 'partition', emit: partition
 
     script:
-    // where an embedder has windows at several anchors, each file is a block of its own
-    def files = [features].flatten().collect { file ->
-        options.anchors ? "${file.name.tokenize('/').last() - '.h5ad'}=${file}" : file
-    }
     def covariates_option = covariates ? "--covariates ${covariates}" : ''
     // beside the gene's architecture, composition and splice sites; every set of more than six blocks would be too many
-    def sampled_option = files.size() + (covariates ? 1 : 0) > 3 ? '--sampled 20' : ''
+    def sampled_option = [features].flatten().size() + (covariates ? 1 : 0) > 3 ? '--sampled 20' : ''
     """
     # code ${task.ext.code}
-    partition.py --features ${files.join(' ')} --labels ${labels} ${covariates_option} ${sampled_option} \\
+    partition.py --features ${featuresOf(features, options)} --labels ${labels} ${covariates_option} ${sampled_option} \\
         --seed ${options.seed} --threads ${task.cpus} --output partition
     """
 

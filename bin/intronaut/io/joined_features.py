@@ -69,7 +69,10 @@ def open_joined(sources):
 
 def block_name(features):
     """What the columns of a features file are called together: by the tool that made it, else by the file's name."""
-    return BLOCK_OF_TOOL.get(features.provenance.get("tool"), features.path.name.split(".")[0])
+    made = features.provenance
+    if made.get("tool") == "embed_motifs" and made.get("strands") == 1:
+        return "rbp"  # motifs of the transcript's strand, which proteins that bind RNA read
+    return BLOCK_OF_TOOL.get(made.get("tool"), features.path.name.split(".")[0])
 
 
 def _prefixed(name, var):

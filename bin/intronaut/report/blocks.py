@@ -6,6 +6,7 @@ from intronaut.report import numbers as n
 WORDS = {
     "architecture": "gene architecture", "composition": "base composition", "splice_sites": "splice sites",
     "other": "other covariates", "composition_of_window": "k-mers and GC of the window",
+    "rbp": "RNA-binding motifs", "splice_network": "splice network",
     "chromatin": "predicted chromatin (Sei)", "measured": "measured tracks", "language_model": "DNABERT-2",
 }  # fmt: skip
 # measure: (name, its value of nothing)

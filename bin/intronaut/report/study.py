@@ -19,6 +19,8 @@ PLAIN_NAMES = {
     "dnabert2": "DNABERT-2 features",
     "splice": "splice-network scores",
     "tracks": "measured chromatin",
+    "rna": "motifs of RNA-binding proteins",
+    "joined": "all features side by side",
 }
 SHORT_NAMES = {"motifs": "motifs", "kmers": "k-mers", "sei": "Sei profiles", "dnabert2": "DNABERT-2"}
 # a run's model tables: linear models write the first, trees the second, networks none
@@ -73,7 +75,10 @@ class Model:
     @property
     def embedder(self):
         """The embedder that computed the features; empty for a network, which has none, and for a user's matrix."""
-        tool = self.about.get("features", {}).get("tool") or ""
+        made = self.about.get("features", {})
+        tool = made.get("tool") or ""
+        if tool == "embed_motifs" and made.get("strands") == 1:
+            return "rna"
         return "" if tool == "finetune" else tool.removeprefix("embed_")
 
     @property
