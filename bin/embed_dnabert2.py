@@ -21,6 +21,7 @@ Writes: the features file of --output (.h5ad); with --estimate only a table on s
 import argparse
 
 from intronaut.cli import (
+    add_cache_options,
     add_embedding_options,
     add_features_output,
     add_run_options,
@@ -49,6 +50,7 @@ def make_parser():
     features.add_argument("--strands", choices=("forward", "mean", "both"), default="forward", help="what is read")
     features.add_argument("--max-tokens", type=enough_tokens, metavar="N", help="cut longer windows to N tokens")
     add_embedding_options(parser, "tokens")
+    add_cache_options(parser)
     add_run_options(parser, threads=True, device=True)
     return parser
 
@@ -74,7 +76,7 @@ def main(argv):
 def work(path, args):
     """Load the model, embed every window of ``path`` and say what the tokenizer could not read."""
     from intronaut.features.dnabert2 import Tally, open_embedder
-    from intronaut.features.embed import embed, estimate
+    from intronaut.features.embed import embed, estimate, open_cache
     from intronaut.networks.device import pick_device, prepare_torch
 
     log, tally = Log(PROG, args), Tally()
@@ -83,8 +85,10 @@ def work(path, args):
     if args.estimate:
         print(*estimate(path, embedder, len(var), store=args.store, batch_size=args.batch_size, log=log), sep="\n")
         return
+    source = provenance()
     how = {"store": args.store, "batch_size": args.batch_size, "record_cost": args.record_cost, "log": log}
-    obs = embed(path, args.output, embedder, var, provenance(), **how)
+    how["cache"] = open_cache(args, source, var, embedder.device)
+    obs = embed(path, args.output, embedder, var, source, **how)
     if args.max_tokens and (cut := obs["truncated"].sum()):
         log.note(f"{cut:,} windows were longer than {args.max_tokens:,} tokens and were cut")
     tally.tell(log)

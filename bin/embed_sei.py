@@ -30,7 +30,15 @@ A killed run is taken up by the same command.
 Writes: the features file of --output (.h5ad); with --estimate only a table on standard output.
 """
 
-from intronaut.cli import add_embedding_options, add_features_output, add_run_options, add_windows, new_parser, run
+from intronaut.cli import (
+    add_cache_options,
+    add_embedding_options,
+    add_features_output,
+    add_run_options,
+    add_windows,
+    new_parser,
+    run,
+)
 from intronaut.core.errors import UsageError
 from intronaut.core.log import Log
 
@@ -55,6 +63,7 @@ def make_parser():
     )  # fmt: skip
     features.add_argument("--iupac", choices=("quarter", "expand"), default="quarter", help="what R, Y, … are")
     add_embedding_options(parser)
+    add_cache_options(parser)
     add_run_options(parser, threads=True, device=True)
     return parser
 
@@ -80,7 +89,7 @@ def check_options(args):
 
 def work(path, args):
     """Load the model and embed every window of ``path``."""
-    from intronaut.features.embed import embed, estimate
+    from intronaut.features.embed import embed, estimate, open_cache
     from intronaut.features.sei import open_embedder
     from intronaut.networks.device import pick_device, prepare_torch
     from intronaut.networks.sei import WINDOW
@@ -91,8 +100,10 @@ def work(path, args):
     if args.estimate:
         print(*estimate(path, embedder, len(var), store=args.store, batch_size=args.batch_size, log=log), sep="\n")
         return
+    source = provenance()
     how = {"store": args.store, "batch_size": args.batch_size, "record_cost": args.record_cost, "log": log}
-    obs = embed(path, args.output, embedder, var, provenance(), **how)
+    how["cache"] = open_cache(args, source, var, embedder.device)
+    obs = embed(path, args.output, embedder, var, source, **how)
     cut, unknown = (obs["length"] > WINDOW).sum(), obs["n_unknown"].sum() / obs["length"].sum()
     if cut and args.context != "native":
         log.note(f"{cut:,} windows are longer than {WINDOW:,} bp: only their centre was read")

@@ -174,6 +174,20 @@ def test_released_file_and_safetensors_agree_and_random_weights_are_named(embed)
     assert "random weights" in told and '"weights_note": "random weights"' in converted.uns["intronaut"]["provenance"]
 
 
+def test_a_cache_gives_the_same_bytes_and_knows_its_settings(embed, tmp_path):
+    windows = random_dna(3, 600, 700, 600)
+    for name, options in (("plain", []), ("first", ["--cache", tmp_path / "cache"])):
+        embed(windows, "--context", "native", *options, name=f"{name}.h5ad")
+    # the rows that are kept, not computed ones, are what a second run writes
+    kept = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert len(kept) == 3
+    embed(windows, "--context", "native", "--cache", tmp_path / "cache", name="second.h5ad")
+    assert len({(tmp_path / f"{name}.h5ad").read_bytes() for name in ("plain", "first", "second")}) == 1
+    forward, _ = embed(windows, "--context", "native", "--strands", "forward", "--cache", tmp_path / "cache")
+    alone, _ = embed(windows, "--context", "native", "--strands", "forward", name="alone.h5ad")
+    assert (forward.X == alone.X).all()
+
+
 def test_estimate_writes_no_features(embed, tmp_path):
     lines = dict(
         line.split("\t") for line in embed(random_dna(5, *[64] * 9), "--context", "native", "--estimate").splitlines()

@@ -35,7 +35,10 @@ RUN_OPTIONS = {
     "record_cost",
     "offline",
 }
+CACHE = "what jobs share between them is an administrator's matter"
 LEFT_OUT = {
+    "embed_sei": {"cache": CACHE, "cache_gb": CACHE},
+    "embed_dnabert2": {"cache": CACHE, "cache_gb": CACHE},
     "embed_motifs": {"background": "four numbers; the uniform background is the one that its scores are defined on"},
     "find_motifs": {"background": "four numbers; by default those of the spliced windows"},
     "fetch_weights": {

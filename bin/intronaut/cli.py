@@ -129,6 +129,16 @@ def add_embedding_options(parser: OptionGroup, unit: str = "windows") -> None:
     add_record_cost(group)
 
 
+def add_cache_options(parser: OptionGroup) -> None:
+    """Add ``--cache`` and ``--cache-gb``, which :func:`intronaut.features.embed.open_cache` reads."""
+    group = parser.add_argument_group("reuse")
+    group.add_argument("--cache", metavar="FOLDER",
+                       help="features of windows by their sequence, model and options, shared by any number of runs: "
+                       "what is there is not computed again")  # fmt: skip
+    group.add_argument("--cache-gb", type=positive_float, default=20, metavar="N",
+                       help="size of --cache at the end of a run: the least recently used are deleted")  # fmt: skip
+
+
 def add_record_cost(group: OptionGroup) -> None:
     """Add ``--record-cost`` to an argument group."""
     group.add_argument("--record-cost", action="store_true",

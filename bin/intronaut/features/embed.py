@@ -5,6 +5,7 @@ the number of windows. Identical sequences are computed once. Batches are a fixe
 batch size, and a batch is what a killed run loses at most; the next run computes the same batches, to the bit.
 """
 
+import importlib.metadata
 import queue
 import resource
 import sys
@@ -19,6 +20,7 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, Problems, TryAgain, UsageError
 from intronaut.features.cost import Stopwatch
+from intronaut.features.row_cache import RowCache
 from intronaut.io.fasta import read_windows
 from intronaut.io.h5ad import FeatureWriter
 from intronaut.io.window_cut import obs_and_cut
@@ -52,13 +54,15 @@ class Embedder:
     describe: Callable = lambda window: {}
 
 
-def embed(path, output, embedder, var, provenance, *, store="float32", batch_size="auto", record_cost=False, log):
+def embed(
+    path, output, embedder, var, provenance, *, store="float32", batch_size="auto", record_cost=False, cache=None, log
+):
     """Embed the windows of a FASTA file into a features file; take up a run that was killed.
 
     ``var`` is the feature table, ``provenance`` a JSON-able dict that identifies the model and its options, ``store``
-    the dtype on disk; with ``record_cost`` the file also holds the time and memory that it took. Returns the ``obs``
-    table. Raises BadData for windows the model cannot take, CannotWrite, TryAgain when one window alone does not fit
-    into memory.
+    the dtype on disk; with ``record_cost`` the file also holds the time and memory that it took. What the RowCache
+    ``cache`` holds is taken from there, and what is computed is kept there. Returns the ``obs`` table. Raises BadData
+    for windows the model cannot take, CannotWrite, TryAgain when one window alone does not fit into memory.
     """
     watch = Stopwatch(device_name(embedder.device), embedder.n_parameters)
     obs, cut = survey(path, embedder)
@@ -81,7 +85,10 @@ def embed(path, output, embedder, var, provenance, *, store="float32", batch_siz
                     rows, source = work.rows_of(first + np.asarray(batch))
                     if not pending[rows].any():
                         continue
-                    values = compute_halving(embedder.compute, [encoded[place] for place in batch], log)
+                    digests = obs["digest"].iloc[rows[np.unique(source, return_index=True)[1]]]
+                    values = known_or_computed(
+                        embedder.compute, [encoded[place] for place in batch], digests, cache, log
+                    )
                     values = _storable(values, store, obs.index, rows, source)
                     if written:
                         progress.add(written.result())
@@ -91,6 +98,8 @@ def embed(path, output, embedder, var, provenance, *, store="float32", batch_siz
         n_constant = writer.n_constant
         memory = peak_memory_bytes(embedder.device)
         writer.finish(watch.cost(len(obs), int(pending.sum()), memory) if record_cost else None)
+    if cache:
+        cache.shrink()
     if n_constant and len(obs) > 1:
         log.warn(
             f"{output}: {n_constant:,} of {len(var):,} features have one value for all windows; "
@@ -99,6 +108,34 @@ def embed(path, output, embedder, var, provenance, *, store="float32", batch_siz
     distinct = "" if work.n == len(obs) else f", {work.n:,} of them distinct"
     log.note(f"{output}: {len(obs):,} windows{distinct}, {len(var):,} features")
     return obs
+
+
+def known_or_computed(compute, batch, digests, cache, log):
+    """``(n, d)`` features of a batch: from the cache those that it holds, the others by ``compute``, then kept."""
+    if cache is None:
+        return compute_halving(compute, batch, log)
+    values = dict(zip(digests, map(cache.get, digests), strict=True))
+    missing = [place for place, digest in enumerate(digests) if values[digest] is None]
+    if missing:
+        computed = compute_halving(compute, [batch[place] for place in missing], log)
+        new = [digests.iloc[place] for place in missing]
+        cache.put(new, computed)
+        values |= dict(zip(new, computed, strict=True))
+    return np.stack([values[digest] for digest in digests])
+
+
+def open_cache(args, provenance, var, device):
+    """The RowCache of ``--cache``, or None. Raises CannotWrite."""
+    if not args.cache:
+        return None
+    # rounding differs between devices, and between versions of torch
+    how = {
+        **provenance,
+        "names": list(var.index),
+        "torch": importlib.metadata.version("torch"),
+        "device": device_name(device),
+    }
+    return RowCache(args.cache, how, len(var), args.store, int(args.cache_gb * 1e9))
 
 
 def survey(path, embedder):
