@@ -38,7 +38,7 @@ test-fast: $(VENV) ## Run the tests that take seconds: those of the library
 test-install: $(VENV) ## Install the package into a clean environment of each Python and run it there
 	tests/install.sh $(PYTHONS)
 
-test-places: $(VENV) $(ENGINE) ## Run the demo under Podman, on Slurm and through kills, and the tools in Galaxy; as root, with the Debian packages podman runc debootstrap slurm-wlm munge
+test-places: $(VENV) $(ENGINE) ## Run the demo under Podman, on Slurm and through kills, its results in MultiQC and IGV, and the tools in Galaxy; as root, with the Debian packages podman runc debootstrap slurm-wlm munge chromium npm
 	tests/places/run.sh
 
 lint: $(VENV) $(LINTER) ## Check Python with ruff and mypy, and the pipeline with Nextflow's strict linter

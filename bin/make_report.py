@@ -16,8 +16,6 @@ Output:
   multiqc/      tables as MultiQC custom content, samples named after --run, and versions (--multiqc)
 """
 
-from pathlib import Path
-
 from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.files import published_together, whole_file, whole_folder
 from intronaut.core.log import Log
@@ -56,7 +54,7 @@ def make_parser():
     out.add_argument("-o", "--output", default="report.html", metavar="FILE", help="the page")
     out.add_argument("--figures", default="figures", metavar="FOLDER", help="the figures as SVG")
     out.add_argument("--multiqc", metavar="FOLDER", help="the tables for MultiQC")
-    out.add_argument("--run", metavar="NAME", help="what MultiQC calls this run [the outdir of --settings]")
+    out.add_argument("--run", metavar="NAME", help="what MultiQC calls this run [as --settings say]")
     add_run_options(parser)
     return parser
 
@@ -72,7 +70,7 @@ def main(argv):
     html, figures = page.build(study, assembly)
     with published_together():
         if args.multiqc:
-            run_name = args.run or Path(study.settings.get("outdir") or "").name or "intronaut"
+            run_name = args.run or study.settings.get("run") or "intronaut"
             texts = multiqc.contents(study, flags.all_flags(study), run_name, page.versions(study.settings))
             write_texts(args.multiqc, texts, ["intronaut_*_mqc.tsv", multiqc.VERSIONS])
         write_texts(args.figures, {f"{name}.svg": svg for name, svg in figures.items()}, ["*.svg"])

@@ -163,7 +163,10 @@ def inputsOf(settings) {
 
 // The params, and what ran the tools; nothing that differs when the same run is resumed.
 def settingsJson(settings) {
+    def folder = plainFile(settings.outdir)
     def run_by = [
+        // what MultiQC calls it: many folders of results are called so
+        run: folder.name == 'results' ? folder.parent.name : folder.name,
         version: workflow.manifest.version, nextflow: workflow.nextflow.version.toString(),
         revision: workflow.commitId, profile: workflow.profile,
     ]

@@ -4,7 +4,7 @@
 rm -f "$places/outcomes"
 "$root/.venv/bin/python" -m pytest -q --numprocesses auto -p no:cacheprovider "$root/tests/places/combinations.py" | tee "$places/combinations.log"
 say "stub run of every profile combination" "$(grep -oE '[0-9]+ passed' "$places/combinations.log")"
-for script in podman slurm resume; do
+for script in podman slurm resume viewers; do
     "$root/tests/places/$script.sh"
 done
 "$root/tests/places/galaxy.sh"

@@ -25,7 +25,7 @@ from intronaut.report.study import PARAMETER_TABLES, headline
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "statsmodels", "pysam", "biopython", "pyjaspar",
             "torch", "jinja2")  # fmt: skip
 # settings that say where the run ran, not what it did
-NOT_SHOWN = ("help", "outdir", "version", "nextflow", "revision", "profile")
+NOT_SHOWN = ("help", "outdir", "run", "version", "nextflow", "revision", "profile")
 
 
 def build(study, assembly):
