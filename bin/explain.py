@@ -134,7 +134,7 @@ def main(argv):
                 settings,
                 lambda table: covariates_of(args, table, model, log),
             )
-            summary |= add_held_out_evidence(explanation, study)
+            summary |= add_held_out_evidence(explanation, study, log)
         write_tables(folder, explanation)
         draw(folder, explanation.by_feature, explanation.by_cluster, explanation.by_group, args.threshold)
         (folder / "explanation.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")

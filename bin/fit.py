@@ -204,7 +204,7 @@ def fit_all(matrices, table, plans, args, log):
     from intronaut.models.fitting import fit_labels, fit_to_levels
     from intronaut.models.level import read_levels
 
-    kind = partial(learn, args=args)
+    kind = partial(learn, args=args, log=log)
     if args.target != "label":
         levels = read_levels(table, args.target, args.labels)
         return {
@@ -277,7 +277,7 @@ def reads_raw(args):
     return args.model == "lightgbm" or args.preset == "paper"
 
 
-def learn(name, matrix, labels, plan, weights, *, args):
+def learn(name, matrix, labels, plan, weights, *, args, log):
     """The CrossFit of the kind of model that was asked for; ``weights`` are those of cross_fit, or None."""
     import numpy as np
 
@@ -291,7 +291,8 @@ def learn(name, matrix, labels, plan, weights, *, args):
         how = {"preset": args.preset, "trials": args.trials, "threads": args.threads, "seed": args.seed}
         # trees take one weight per row: by the overdispersion among all training rows
         weights = None if weights is None else weights[:, 0]
-        return lightgbm.cross_fit(matrix, labels, plan, balance=balance, weights=weights, **how)
+        with log.progress(len(plan.outers), f"folds of trees on {name}") as progress:
+            return lightgbm.cross_fit(matrix, labels, plan, balance=balance, weights=weights, progress=progress, **how)
     if args.preset == "paper":
         from intronaut.paper.logistic import cross_fit as cross_fit_as_paper
 
@@ -304,9 +305,13 @@ def learn(name, matrix, labels, plan, weights, *, args):
 
     def solve(row_weights, c, start):
         ridge = np.where(covariate, c / COVARIATE_C, 1.0)
-        return solver(matrix, labels, row_weights, c, ridge=ridge, start=start, tolerance=args.tolerance)
+        solution = solver(matrix, labels, row_weights, c, ridge=ridge, start=start, tolerance=args.tolerance)
+        progress.add(1)
+        return solution
 
-    return cross_fit(matrix, labels, plan, args.c_values, solve, balance=balance, weights=weights)
+    # the path ends once it has passed the best penalty
+    with log.progress(len(args.c_values), f"penalties at most of {name}") as progress:
+        return cross_fit(matrix, labels, plan, args.c_values, solve, balance=balance, weights=weights)
 
 
 def window_lengths(features):

@@ -112,7 +112,9 @@ def main(argv):
         folder = stack.enter_context(whole_folder(args.output, OUTPUTS))
         reports, novel, counted = [], [], []
         named = named_introns(args, introns)
+        progress = stack.enter_context(log.progress(len(samples), "samples"))
         for about, table, counts, sizes, lost in measured(args, introns, samples, aliases):
+            progress.add(1)
             write_sample(args, folder, about, table, sizes)
             reports.append(about)
             if lost is not None:

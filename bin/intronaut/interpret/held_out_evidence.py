@@ -14,6 +14,8 @@ from intronaut.models.folder import LinearModel
 from intronaut.models.level import outcome_of_model, rows_of_model
 from intronaut.stats.label_permutation import permute_labels_by_group
 
+# of clusters and of groups, alone and besides the covariates
+SELECTIONS = 4
 # how often labels are permuted to see what a group's effect is by chance
 PERMUTATIONS = 20
 MOST_FDR = 0.05
@@ -76,15 +78,19 @@ def standardised_covariates(table, known, more=None):
     return ((columns - columns.mean()) / columns.std(ddof=0)).loc[:, columns.nunique() > 1]
 
 
-def add_held_out_evidence(explanation, study):
+def add_held_out_evidence(explanation, study, log):
     """Add columns to the tables of an Explanation, in place; returns a dict of what was done, for people to read."""
     summary = {"adjusted_for": [name.removeprefix("covariate:") for name in study.covariates.columns]}
-    summary |= add_selection(explanation, study)
+    steps = []
     if can_refit(study.model):
-        add_refits(explanation, study)
-        add_effects_by_chance(explanation, study)
+        steps += [add_refits, add_effects_by_chance]
     if can_refit(study.model) or not isinstance(study.model, LinearModel) or not study.plan.nested:
-        add_permutation_costs(explanation, study)
+        steps.append(add_permutation_costs)
+    with log.progress(SELECTIONS + len(steps), "steps of what holds on other introns") as progress:
+        summary |= add_selection(explanation, study, progress)
+        for step in steps:
+            step(explanation, study)
+            progress.add(1)
     for table in (explanation.by_cluster, explanation.by_group):
         table["status"], table["direction"] = status(table), direction(table)
     held = explanation.by_group["status"] == SELECTED
@@ -92,8 +98,8 @@ def add_held_out_evidence(explanation, study):
     return summary
 
 
-def add_selection(explanation, study):
-    """Stability selection of clusters and groups, alone and besides the covariates."""
+def add_selection(explanation, study, progress):
+    """Stability selection of clusters and groups, alone and besides the covariates: SELECTIONS of them."""
     summary, settings, known = {}, study.settings, study.plan.known
     tables = {
         "clusters": (explanation.cluster, explanation.by_cluster),
@@ -107,6 +113,7 @@ def add_selection(explanation, study):
                 settings.most_false, settings.threads,
             )  # fmt: skip
             table[[prefix + column for column in found]] = found
+            progress.add(1)
     return summary
 
 

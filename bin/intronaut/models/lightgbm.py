@@ -48,7 +48,9 @@ class _Rows(lightgbm.Sequence):
         return self.matrix.rows_at(np.array([rows]))[0].astype(float)
 
 
-def cross_fit(matrix, labels, plan, *, preset="default", balance=False, weights=None, trials=0, threads=1, seed=1):
+def cross_fit(
+    matrix, labels, plan, *, preset="default", balance=False, weights=None, trials=0, threads=1, seed=1, progress=None
+):
     """Fit trees for every held-out fold and on all known rows; the number of trees is found on inner folds.
 
     Without ``trials`` the settings are fixed. With them, optuna's tree-structured Parzen estimator (Bergstra et al.
@@ -57,6 +59,7 @@ def cross_fit(matrix, labels, plan, *, preset="default", balance=False, weights=
     Args:
         labels: ``(n,)`` 0 or 1, or shares between, which are fitted by cross-entropy.
         weights: ``(n,)`` of the rows; None for 1 each.
+        progress: what counts the judged folds as they are done, or None.
     """
     fixed = COMMON | (PAPER if preset == "paper" else DEFAULTS) | {"seed": seed}
     if not np.isin(labels, (0, 1)).all():
@@ -85,6 +88,8 @@ def cross_fit(matrix, labels, plan, *, preset="default", balance=False, weights=
         if rows.any():
             judged[rows] = predict(fitted[outer][0], matrix, rows) + fitted[outer][1]
             refitted[:, rows] = task.refitted(rows, settings[outer]["num_iterations"], judged[rows])
+        if progress is not None:
+            progress.add(1)
     of_fold = {str(fold): settings[fold] for fold in plan.outers[1:]}
     empty = sum(not booster.feature_importance("split").any() for booster, _ in fitted.values())
     told = [f"the trees of {empty} of {len(fitted)} models have no split: they give every intron the base rate"]
