@@ -2,7 +2,7 @@
 
 include { checkParams; helpText } from './modules/params'
 include { gathered; inFolder } from './modules/publishing'
-include { canFit; filesOf; inputsOf; optionalFile; optionsOf; plainFile; settingsJson; windowPlan } from './modules/settings'
+include { canFit; filesOf; inputsOf; optionalFile; optionsOf; plainFile; namedFiles; settingsJson; windowPlan } from './modules/settings'
 include { CHECK } from './modules/check'
 include { LABELS } from './workflows/labels'
 include { SPLIT } from './workflows/split'
@@ -62,9 +62,11 @@ workflow {
     }
     else if (params.check) {
         checkParams(params)
+        def named = namedFiles(params)
         CHECK(
             plainFile(params.gtf), plainFile(params.fasta), optionalFile(params.chrom_aliases), filesOf(params.ir_calls),
-            optionalFile(params.peaks), filesOf(params.marks), optionalFile(params.vcf), optionsOf(params, 'check'),
+            optionalFile(params.peaks), filesOf(params.marks), optionalFile(params.vcf), named.values().toList(), named,
+            optionsOf(params, 'check'),
         )
     }
     else {

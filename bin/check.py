@@ -33,10 +33,19 @@ EMBEDDERS = {
     "motifs": (),
     "rna": (),
     "kmers": (),
-    "splice": (),
-    "tracks": (),
+    "splice": ("splice_weights",),
+    "tracks": ("tracks",),
     "sei": ("sei_weights", "sei_targets"),
     "dnabert2": ("dnabert2_weights", "dnabert2_tokenizer"),
+}
+
+
+NETWORKS = {
+    "sei": ("sei_weights",),
+    "dnabert2": ("dnabert2_weights", "dnabert2_tokenizer"),
+    "basset": (),
+    "basenji": (),
+    "attentionconv": (),
 }
 
 
@@ -77,11 +86,14 @@ def make_parser():
     data.add_argument("--peaks", metavar="BED", help="peaks to label instead of introns")
     data.add_argument("--marks", type=files, default=[], metavar="FILES", help="measured peaks, for enrich")
     data.add_argument("--vcf", metavar="FILE", help="variants to score")
+    data.add_argument("--covariates", metavar="TSV", help="table of further covariates by intron or gene")
+    data.add_argument("--tracks", metavar="TSV", help="sheet of measured tracks, for embed_tracks")
     what = parser.add_argument_group("models, as for the pipeline")
     what.add_argument(
         "--embedders", default="motifs", metavar="NAMES", help="motifs, rna, kmers, sei, dnabert2, splice, tracks"
     )
-    for name in ("sei_weights", "sei_targets", "dnabert2_weights", "dnabert2_tokenizer"):
+    what.add_argument("--networks", default="", metavar="NAMES", help=f"{', '.join(NETWORKS)}")
+    for name in ("sei_weights", "sei_targets", "dnabert2_weights", "dnabert2_tokenizer", "splice_weights"):
         what.add_argument(f"--{name.replace('_', '-')}", f"--{name}", metavar="FILE", help="as for its embedder")
     what.add_argument("--window", type=positive_int, default=600, metavar="BP", help="bases around an intron")
     how = parser.add_argument_group("checking")
@@ -132,6 +144,8 @@ def check_inputs(args, findings):
             findings.look("--ir-calls", check_calls, path, args, findings, introns, genes, genome)
         if args.alignments:
             findings.look("--alignments", check_sheet, args.alignments)
+        if args.covariates:
+            findings.look("--covariates", check_covariates, args.covariates, introns)
         for option, paths in (("--peaks", [args.peaks] if args.peaks else []), ("--marks", args.marks)):
             for path in paths:
                 findings.look(option, check_peaks, path, genome)
@@ -140,7 +154,7 @@ def check_inputs(args, findings):
     finally:
         if genome is not None:
             genome.close()
-    check_embedders(args, findings)
+    check_models(args, findings)
 
 
 def read_aliases(path):
@@ -213,6 +227,25 @@ def check_sheet(path):
             require_file(name)
 
 
+def check_covariates(path, introns):
+    """Key and columns of a table of covariates, and that it knows the introns or genes; without those, that it is
+    there."""
+    from intronaut.io.covariates import user_covariates
+
+    require_file(path)
+    if introns is not None:
+        ends = introns["start"].astype(str) + "-" + introns["end"].astype(str)
+        name = introns["chrom"] + ":" + ends + ":" + introns["strand"]
+        user_covariates(introns.assign(name=name, intron_id=name), [path])
+
+
+def check_tracks(path):
+    """The sheet of tracks, and the files that it names."""
+    from intronaut.io.measured_tracks import read_sheet
+
+    read_sheet(require_file(path))
+
+
 def check_peaks(path, genome):
     """Lines and chromosome names of a BED file."""
     from intronaut.io.peaks import read_peaks
@@ -243,20 +276,25 @@ def require_some_chrom(path, chroms, genome):
         raise BadData(f"{path}: chromosomes {shown}; {genome.path} has {', '.join(list(genome.lengths)[:5])}")
 
 
-def check_embedders(args, findings):
-    """Names of embedders, and the files that each needs."""
-    for name in args.embedders.split(","):
-        if name not in EMBEDDERS:
-            text = f"{name or 'an empty name'} is none of {', '.join(EMBEDDERS)}"
-            findings.faults.append({"input": "--embedders", "text": text, "missing": False})
-            continue
-        for option in EMBEDDERS[name]:
-            path = getattr(args, option)
-            if path is None and option != "sei_targets":
-                text = f"--embedders {name} needs --{option}; fetch_weights gets it"
-                findings.faults.append({"input": f"--{option}", "text": text, "missing": True})
-            elif path is not None:
-                findings.look(f"--{option}", check_weights if "weights" in option else check_text, path)
+def check_models(args, findings):
+    """Names of embedders and networks, and the files that they need, each once."""
+    looked_into = {"weights": check_weights, "tracks": check_tracks}
+    needed = {}
+    for option, known in (("--embedders", EMBEDDERS), ("--networks", NETWORKS)):
+        names = getattr(args, option[2:]).split(",") if getattr(args, option[2:]) or option == "--embedders" else []
+        for name in names:
+            if name not in known:
+                text = f"{name or 'an empty name'} is none of {', '.join(known)}"
+                findings.faults.append({"input": option, "text": text, "missing": False})
+            for file in known.get(name, ()):
+                needed.setdefault(file, f"{option} {name}")
+    for file, who in needed.items():
+        path = getattr(args, file)
+        if path is not None:
+            findings.look(f"--{file}", looked_into.get(file.split("_")[-1], check_text), path)
+        elif file != "sei_targets":
+            source = "a sheet of path, target, cell and kind" if file == "tracks" else "fetch_weights gets it"
+            findings.faults.append({"input": f"--{file}", "text": f"{who} needs --{file}; {source}", "missing": True})
 
 
 def check_weights(path):

@@ -99,8 +99,7 @@ def optionsOf(settings, step) {
         compare: ['bootstrap', 'seed'],
         make_report: ['assembly'],
         check: [
-            'ir_format', 'ir_value', 'ir_base', 'ir_threshold', 'embedders', 'window', 'sei_weights', 'sei_targets', 'dnabert2_weights',
-            'dnabert2_tokenizer',
+            'ir_format', 'ir_value', 'ir_base', 'ir_threshold', 'embedders', 'networks', 'window',
         ],
         make_tracks: ['assembly'],
         score_variants: ['strand', 'seed'],
@@ -159,6 +158,14 @@ def inputsOf(settings) {
     def made_with = ['sei', 'dnabert2'].collect { model -> madeWith(model, settings).values() }
     def inputs = (single + several + made_with).flatten()
     return inputs.withIndex(1).collect { input, index -> ["inputs/${index.toString().padLeft(3, '0')}", input] }
+}
+
+// The files that check reads in their own places, by option: sheets name others beside themselves, weights are large.
+def namedFiles(settings) {
+    def names = [
+        'alignments', 'tracks', 'covariates', 'sei_weights', 'sei_targets', 'dnabert2_weights', 'dnabert2_tokenizer', 'splice_weights',
+    ]
+    return settings.subMap(names).findAll { _name, path -> path }.collectEntries { name, path -> [name, plainFile(path)] }
 }
 
 // The params, and what ran the tools; nothing that differs when the same run is resumed.

@@ -26,6 +26,9 @@ def sound(tmp_path_factory):
     (folder / "one.bam").write_bytes(b"not looked into")
     (folder / "sheet.tsv").write_text("sample\treads\nA\tone.bam\n")
     (folder / "names.tsv").write_text("a\tb\ncontig0\tchrom0\n")
+    rows = [f"{gene}\t{number}\n" for number, gene in enumerate(GENES)]
+    (folder / "tpm.tsv").write_text("gene_id\ttpm\n" + "".join(rows))
+    (folder / "tracks.tsv").write_text("path\ttarget\tcell\tkind\npeaks.bed\tCTCF\tK562\ttf\n")
     return folder
 
 
@@ -39,7 +42,8 @@ def study(sound, tmp_path, monkeypatch):
 
 CALLS = ("--ir-calls", "calls.tsv", "--ir-base", "0", "--ir-value", "value", "--ir-threshold", "0.1")
 EVERYTHING = (*CALLS, "--chrom-aliases", "names.tsv", "--alignments", "sheet.tsv", "--peaks",
-              "peaks.bed", "--marks", "peaks.bed", "--vcf", "variants.vcf")  # fmt: skip
+              "peaks.bed", "--marks", "peaks.bed", "--vcf", "variants.vcf", "--covariates", "tpm.tsv", "--tracks",
+              "tracks.tsv")  # fmt: skip
 
 
 def found(*args):
@@ -155,6 +159,17 @@ CORPUS = {
     "weights cut off": (
         [lambda f: (f / "w.pth").write_bytes(b"PK\x03\x04" + bytes(600))],
         ("--embedders", "sei", "--sei-weights", "w.pth"), {"--sei_weights": "truncated"}),
+    "no covariates": ([remove("tpm.tsv")], (), {"--covariates": "No such file"}),
+    "covariates of other genes": (
+        [change("tpm.tsv", "gene1", "other1"), change("tpm.tsv", "gene", "other")], (), {"--covariates": ""}),
+    "covariates without a key": ([change("tpm.tsv", "gene_id", "symbol")], (), {"--covariates": "gene_name"}),
+    "a track that is not there": (
+        [change("tracks.tsv", "peaks.bed", "open.bed")], ("--embedders", "motifs,tracks"),
+        {"--tracks": "line 2: no such file: open.bed"}),
+    "no such network": ([], ("--networks", "basset,resnet"), {"--networks": "resnet is none of"}),
+    "networks without weights": (
+        [], ("--networks", "sei,dnabert2"), {"--sei_weights": "--networks sei needs", "--dnabert2_weights": "needs",
+        "--dnabert2_tokenizer": "needs"}),
     "five faults at once": (
         [remove("calls.tsv"), write("peaks.bed", "x\n"), change("variants.vcf", "\tA\tC\t", "\tA\t\t"),
          remove("one.bam")],

@@ -16,7 +16,9 @@ process CHECK {
     path peaks, stageAs: 'peaks/*'
     path marks, stageAs: 'marks/?/*'
     path vcf, stageAs: 'variants/*'
-    val options // ir_format, ir_value, ir_base, ir_threshold, embedders, window and the paths of weights
+    path mounted, stageAs: 'named/?/*' // the named files, so that a container sees them, and what lies beside them
+    val named // [option: path] of files that stay in their places, where sheets find theirs
+    val options // ir_format, ir_value, ir_base, ir_threshold, embedders, networks, window
 
     output:
     stdout
@@ -25,7 +27,7 @@ process CHECK {
     def given = [gtf: gtf, fasta: fasta, chrom_aliases: aliases, ir_calls: calls, peaks: peaks, marks: marks, vcf: vcf]
         .findAll { _name, path -> path }
         .collect { name, path -> "--${name} ${path instanceof Path ? path : path.join(',')}" }
-    def others = options.findAll { _name, value -> value != null }.collect { name, value -> "--${name} '${value}'" }
+    def others = (named + options).findAll { _name, value -> value != null }.collect { name, value -> "--${name} '${value}'" }
     """
     # code ${task.ext.code}
     check.py ${given.join(' ')} ${others.join(' ')} --trials 2>&1
