@@ -129,8 +129,9 @@ def path(features, rows, table, args):
 
     spectrum, told["spectrum_seconds"] = timed(lambda: logistic.spectrum(matrix))
 
-    def solve(weights, c, start):
-        return logistic.fit(matrix, labels, weights, c, start=start, tolerance=args.tolerance, spectrum=spectrum)
+    def solve(weights, c, start, standardisation):
+        how = {"tolerance": args.tolerance, "spectrum": spectrum, "standardisation": standardisation}
+        return logistic.fit(matrix, labels, weights, c, start=start, **how)
 
     found, told["path_seconds"] = timed(lambda: cross_fit(matrix, labels, make_plan(table, 5), C_VALUES, solve))
     c_values = found.path["c"].unique()

@@ -142,7 +142,7 @@ def main(argv):
     from intronaut.models import held_out
     from intronaut.models.ambiguous import score_ambiguous, write_ambiguous
     from intronaut.models.cross_validation import make_plan
-    from intronaut.models.design_matrix import Matrix, Scale, covariates, join
+    from intronaut.models.design_matrix import BELOW_ALL, Matrix, Scale, covariates, join
     from intronaut.models.folder import MODEL_FILES, group_columns, write_model
 
     started = time.monotonic()
@@ -155,7 +155,7 @@ def main(argv):
     counts |= low_reads | held_out.report_rows(table, plans[0], counts, log)
     known = plans[0].known
     user = read_covariates(table, args.covariates, args.allow_missing, log)
-    extra = covariates(table, known, user.values)
+    extra = covariates(table, known, user.values, BELOW_ALL if args.model == "lightgbm" else None)
 
     def matrix_of(*parts, d):
         scale = Scale.identity(d) if reads_raw(args) else None
@@ -303,9 +303,10 @@ def learn(name, matrix, labels, plan, weights, *, args, log):
     else:
         solver = partial(elastic_net.fit, l1_ratio=args.l1_ratio)
 
-    def solve(row_weights, c, start):
-        ridge = np.where(covariate, c / COVARIATE_C, 1.0)
-        solution = solver(matrix, labels, row_weights, c, ridge=ridge, start=start, tolerance=args.tolerance)
+    def solve(row_weights, c, start, standardisation):
+        ridge, how = np.where(covariate, c / COVARIATE_C, 1.0), {"tolerance": args.tolerance}
+        how |= {"start": start, "standardisation": standardisation}
+        solution = solver(matrix, labels, row_weights, c, ridge=ridge, **how)
         progress.add(1)
         return solution
 
@@ -346,8 +347,7 @@ def notes_of(args, features, fitted, trained, user):
         "features": features.provenance,
         "window_lengths": window_lengths(features),
         "covariates": user.transforms,
-        # medians, means and spreads are those of all rows that are not test rows; no label enters them
-        "standardisation": "none" if reads_raw(args) else "transductive",
+        "standardisation": "none" if reads_raw(args) else "of each training set",
     }
     if args.model == "lightgbm":
         return notes

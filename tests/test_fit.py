@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import fit
 from intronaut.models.folder import read_model
@@ -59,11 +61,12 @@ def test_each_fold_is_predicted_by_scikit_learn_trained_without_it(tmp_path, stu
     table, values = study
     fit.main([*FIT, "--c-values", "0.1", "--tolerance", "1e-7"])
     predictions = read(tmp_path / "m", "predictions.tsv")
-    z = (values - values.mean(axis=0, dtype=float)) / values.std(axis=0, dtype=float)
+    values = values.astype(float)
     for fold in "12345":
         out = (table["split"] == fold).to_numpy()
-        reference = LogisticRegression(C=0.1, tol=1e-10, max_iter=1000).fit(z[~out], table["label"][~out])
-        np.testing.assert_allclose(predictions["logit"][out], reference.decision_function(z[out]), atol=2e-4)
+        reference = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, tol=1e-10, max_iter=1000))
+        reference.fit(values[~out], table["label"][~out])
+        np.testing.assert_allclose(predictions["logit"][out], reference.decision_function(values[out]), atol=2e-4)
 
 
 def test_the_final_model_gives_w_x_plus_b(tmp_path, study):
@@ -296,7 +299,7 @@ def test_refits_leave_out_a_second_fold_and_give_the_variance_of_training(tmp_pa
     table["split"] = (np.arange(600) // 3 % 3 + 1).astype(str)
     write_labels(tmp_path / "labels.tsv", table)
     fit.main([*FIT, "--c-values", "0.1", "--tolerance", "1e-7"])
-    z = (values - values.mean(axis=0, dtype=float)) / values.std(axis=0, dtype=float)
+    values = values.astype(float)
     label, fold, refits = (
         table["label"].to_numpy(),
         table["split"].astype(int).to_numpy(),
@@ -306,8 +309,9 @@ def test_refits_leave_out_a_second_fold_and_give_the_variance_of_training(tmp_pa
     for without in (1, 2, 3):
         for judged in (1, 2, 3):
             train = (fold != without) & (fold != judged)
-            model = LogisticRegression(C=0.1, tol=1e-10, max_iter=1000).fit(z[train], label[train])
-            expected[without - 1, fold == judged] = model.decision_function(z[fold == judged])
+            model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, tol=1e-10, max_iter=1000))
+            model.fit(values[train], label[train])
+            expected[without - 1, fold == judged] = model.decision_function(values[fold == judged])
     np.testing.assert_allclose(refits[["without_1", "without_2", "without_3"]].to_numpy().T, expected, atol=3e-4)
     null = [np.log(label[fold != k].mean() / (1 - label[fold != k].mean())) for k in fold]
     np.testing.assert_allclose(refits["null_logit"], null, atol=1e-5)
@@ -410,11 +414,12 @@ def test_ambiguous_introns_are_predicted_by_models_that_have_not_seen_their_grou
     assert np.corrcoef(found["logit"], values[[int(name[1:]) for name in found.index], 0])[0, 1] > 0.6
     if model == "logistic":
         labelled = known["label"].notna().to_numpy()
-        z = (values - values[labelled].mean(axis=0, dtype=float)) / values[labelled].std(axis=0, dtype=float)
+        values = values.astype(float)
         train = labelled & (known["split"] != "2").to_numpy()
-        reference = LogisticRegression(C=0.1, tol=1e-10, max_iter=1000).fit(z[train], known["label"][train])
+        reference = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, tol=1e-10, max_iter=1000))
+        reference.fit(values[train], known["label"][train])
         names = inside.index[inside["fold"] == 2]
-        expected = reference.decision_function(z[[int(name[1:]) for name in names]])
+        expected = reference.decision_function(values[[int(name[1:]) for name in names]])
         np.testing.assert_allclose(inside.loc[names, "logit"], expected, atol=3e-4)
 
 

@@ -1,13 +1,18 @@
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from intronaut.core.errors import BadData
-from intronaut.models import logistic
+from intronaut.models import elastic_net, logistic
 from intronaut.models.calibration import apply_calibration, is_flat, learn_calibration
 from intronaut.models.cross_validation import TEST, UNUSED, cross_fit, make_plan
-from intronaut.models.design_matrix import Matrix
+from intronaut.models.design_matrix import Matrix, covariates
 from intronaut.stats import metrics
 from simulated_introns import draw_labels, introns
 
@@ -20,8 +25,12 @@ def studied(n=400, d=8, seed=0, signal=1.0):
     return table, values
 
 
-def solver(matrix, labels, tolerance=1e-4):
-    return lambda weights, c, start: logistic.fit(matrix, labels, weights, c, start=start, tolerance=tolerance)
+def solver(matrix, labels, tolerance=1e-4, fit=logistic.fit):
+    def solve(weights, c, start, standardisation):
+        how = {"start": start, "tolerance": tolerance, "standardisation": standardisation}
+        return fit(matrix, labels, weights, c, **how)
+
+    return solve
 
 
 def test_folds_dealt_anew_keep_groups_whole():
@@ -64,20 +73,72 @@ def test_the_penalty_is_chosen_without_the_judged_fold():
     labels, plan = table["label"].to_numpy(), make_plan(table, None)
     matrix = Matrix(extra=pd.DataFrame(values))
     found = cross_fit(matrix, labels, plan, [1e-3, 1e-2, 1e-1], solver(matrix, labels, 1e-7))
-    z, losses = matrix.values().astype(float), {}
+    values, losses = values.astype(float), {}
     for c in (1e-3, 1e-2, 1e-1):
         rows = []
         for inner in (2, 3, 4, 5):
             train, held = plan.trains({1, inner}), plan.fold == inner
-            model = LogisticRegression(C=c, tol=1e-9, max_iter=1000).fit(z[train], labels[train])
-            rows.append(metrics.log_losses(labels[held], model.decision_function(z[held])))
+            logistic_model = LogisticRegression(C=c, tol=1e-9, max_iter=1000)
+            model = make_pipeline(StandardScaler(), logistic_model).fit(values[train], labels[train])
+            rows.append(metrics.log_losses(labels[held], model.decision_function(values[held])))
         losses[c] = np.concatenate(rows).mean()
     assert found.setting_of_fold["1"] == min(losses, key=losses.get)
     path = found.path[found.path["judged_fold"] == 1].set_index("c")["inner_log_loss"]
     np.testing.assert_allclose(path, pd.Series(losses), atol=1e-5)
-    model = LogisticRegression(C=found.setting_of_fold["1"], tol=1e-9).fit(z[plan.fold != 1], labels[plan.fold != 1])
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=found.setting_of_fold["1"], tol=1e-9))
     judged = plan.fold == 1
-    np.testing.assert_allclose(found.logits[judged], model.decision_function(z[judged]), atol=1e-3)
+    model.fit(values[~judged], labels[~judged])
+    np.testing.assert_allclose(found.logits[judged], model.decision_function(values[judged]), atol=1e-4)
+
+
+def lacking(seed=0):
+    """A labels table and a DataFrame of a skewed column, a fifth of which is missing, and of a whole one."""
+    table, values = studied(seed=seed)
+    skewed = np.where(np.random.default_rng(seed).random(len(table)) < 0.2, np.nan, np.exp(values[:, 0]))
+    return table[["name", "label", "split", "group"]].assign(start=0, end=1), pd.DataFrame(
+        {"a": skewed, "b": values[:, 1]}
+    )
+
+
+ELASTIC_NET = partial(elastic_net.fit, l1_ratio=0.5)
+# what scikit-learn calls the penalties of the two kinds of model
+PENALTIES = {
+    logistic.fit: {"l1_ratio": 0, "solver": "newton-cholesky"},
+    ELASTIC_NET: {"l1_ratio": 0.5, "solver": "saga", "max_iter": 100_000},
+}
+
+
+@pytest.mark.parametrize("fit", PENALTIES, ids=["logistic", "elastic net"])
+def test_medians_and_spreads_are_those_of_each_training_set(fit):
+    """Of every judged fold, against scikit-learn's imputation and standardisation of its training rows."""
+    table, columns = lacking()
+    labels, plan = table["label"].to_numpy(), make_plan(table, None)
+    extra = covariates(table, plan.known, columns)
+    assert [name for name in extra if name.endswith("_missing")] == ["covariate:a_missing"]
+    matrix = Matrix(extra=extra, known=plan.known)
+    found = cross_fit(matrix, labels, plan, [0.05], solver(matrix, labels, 1e-7, fit))
+    for fold in plan.held_out:
+        judged = plan.fold == fold
+        imputed = SimpleImputer(strategy="median", add_indicator=True)
+        penalised = LogisticRegression(C=0.05, tol=1e-7, random_state=0, **PENALTIES[fit])
+        model = make_pipeline(imputed, StandardScaler(), penalised).fit(columns[~judged], labels[~judged])
+        np.testing.assert_allclose(found.logits[judged], model.decision_function(columns[judged]), atol=2e-5)
+
+
+@pytest.mark.parametrize("fit", PENALTIES, ids=["logistic", "elastic net"])
+def test_held_out_values_change_nothing_of_a_model_that_has_not_seen_them(fit):
+    table, columns = lacking(1)
+    labels, plan = table["label"].to_numpy(), make_plan(table, None)
+    turned = columns.copy()
+    turned[plan.fold == 2] = 50 + 9 * turned[plan.fold == 2].fillna(1)
+
+    def logits(values):
+        matrix = Matrix(extra=covariates(table, plan.known, values), known=plan.known)
+        weights, intercept = cross_fit(matrix, labels, plan, [0.05], solver(matrix, labels, 1e-7, fit)).models[2]
+        return matrix.values().astype(float) @ weights + intercept
+
+    training = plan.fold != 2
+    np.testing.assert_allclose(logits(columns)[training], logits(turned)[training], atol=2e-5)
 
 
 def test_the_labels_of_a_judged_fold_change_nothing_of_its_predictions():

@@ -8,7 +8,9 @@ import pandas as pd
 
 from intronaut.core.errors import BadData
 from intronaut.models import logistic
+from intronaut.models.standardisation import Standardisation
 from intronaut.splits.folds import grouped_folds
+from intronaut.stats.matches import linked_groups
 from intronaut.stats.metrics import log_losses, rank_auroc, require_both_classes
 
 DEFAULT_FOLDS = 5
@@ -97,7 +99,9 @@ def make_plan(table, n_folds, seed=None):
     split = table["split"] if "split" in table else pd.Series(np.nan, index=table.index, dtype=object)
     values = set(split.dropna())
     if n_folds or not values:
-        fold = grouped_folds(groups, labels, n_folds or DEFAULT_FOLDS, seed)
+        # introns that were matched to each other stay in a fold, and what shares genes with them
+        together = linked_groups(groups, table["match"].to_numpy(float)) if "match" in table else groups
+        fold = grouped_folds(together, labels, n_folds or DEFAULT_FOLDS, seed)
         plan = Plan(fold, _numbers(fold), True, groups)
     elif values <= {"train", "valid", "test"}:
         plan = _train_test_plan(split.to_numpy(object), values, groups, labels)
@@ -194,12 +198,15 @@ def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False, weights=N
     Args:
         labels: ``(n,)`` 0 or 1, or shares between.
         balance: weigh the classes alike in training, then shift the logits back to the training prevalence.
-        solve: ``(row_weights, c, start) -> logistic.Solution``; ``start`` is the solution of the C before, or None.
+        solve: ``(row_weights, c, start, standardisation) -> logistic.Solution``; ``start`` is the solution of the C
+            before, or None, ``standardisation`` the Standardisation of the training sets.
         weights: of the rows, ``(n,)`` or ``(n, sets)`` in the order of :func:`left_out_sets`; None for 1 each.
     """
     sets = left_out_sets(plan)
     at = {folds: place for place, folds in enumerate(sets)}
-    row_weights, offsets = np.stack([plan.trains(folds) for folds in sets], axis=1).astype(float), np.zeros(len(sets))
+    trains = np.stack([plan.trains(folds) for folds in sets], axis=1)
+    row_weights, offsets = trains.astype(float), np.zeros(len(sets))
+    standardisation = Standardisation.measure(matrix, trains)
     if weights is not None:
         row_weights *= weights.reshape(len(labels), -1)
     if balance:
@@ -207,7 +214,7 @@ def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False, weights=N
     outers, loss_weights = plan.outers, None if weights is None else weights.reshape(len(labels), -1)[:, 0]
     solution, models, inner, own, refitted, path = None, {}, {}, {}, {}, []
     for c in sorted(c_values):
-        solution = solve(row_weights, c, solution)
+        solution = solve(row_weights, c, solution, standardisation)
         logits = logistic.logits(matrix, solution) + offsets
         for outer in outers:
             place = at[_left_out(outer)]

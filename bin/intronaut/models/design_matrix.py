@@ -19,6 +19,8 @@ from intronaut.io.tables import COVARIATES
 REVERSE_SUFFIXES = ("_rc", "_r")
 LOG_COVARIATES = ("length", "rank", "n_introns", "dist_tss", "dist_tes", "gene_length")
 BLOCK_BYTES = 32 << 20
+# what trees take for a missing value: below all others, so that a split tells it from them without knowing any
+BELOW_ALL = float(np.finfo(np.float32).min)
 
 
 def names_digest(names):
@@ -81,12 +83,12 @@ def join(features, labels):
     return table, rows, counts
 
 
-def covariates(table, known, more=None):
+def covariates(table, known, more=None, fill=None):
     """What a window's place and base content tell without any model, and covariates of the user, as numbers to fit.
 
     Lengths, distances and ranks are taken as log(1 + x). A missing value becomes the median of the ``known`` rows
-    (bool, those that may train) and a column ``covariate:NAME_missing`` marks it. ``length`` falls back on
-    ``end - start``.
+    (bool, those that may train), or ``fill``, and a column ``covariate:NAME_missing`` marks it. ``length`` falls back
+    on ``end - start``.
 
     Args:
         more: DataFrame of float64, one row per row of ``table``, such as the values of a
@@ -103,7 +105,8 @@ def covariates(table, known, more=None):
         missing = np.isnan(column)
         if missing[known].all():
             continue
-        columns[f"covariate:{name}"] = np.where(missing, np.median(column[known & ~missing]), column)
+        filled = np.median(column[known & ~missing]) if fill is None else fill
+        columns[f"covariate:{name}"] = np.where(missing, filled, column)
         if missing.any():
             columns[f"covariate:{name}_missing"] = missing
     columns = pd.DataFrame(columns, dtype=np.float32)

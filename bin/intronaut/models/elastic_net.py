@@ -16,7 +16,7 @@ INNER_STEPS = 2000
 PASSES = 50
 
 
-def fit(matrix, labels, row_weights, c, l1_ratio, *, ridge=None, start=None, tolerance=1e-5):
+def fit(matrix, labels, row_weights, c, l1_ratio, *, ridge=None, start=None, tolerance=1e-5, standardisation=None):
     """Minimise ``sum_i s_i log-loss_i / sum(s) + sum_j ridge_j (r |w_j| + (1 - r) w_j^2 / 2) / (c sum(s))``.
 
     r is ``l1_ratio``. The conventions are those of :func:`intronaut.models.logistic.fit` and of scikit-learn. A problem
@@ -24,11 +24,12 @@ def fit(matrix, labels, row_weights, c, l1_ratio, *, ridge=None, start=None, tol
     """
     k = row_weights.shape[1]
     ridge = np.ones(matrix.d) if ridge is None else ridge
-    loss_of = Objective(matrix, labels, row_weights, np.inf, None)
+    loss_of = Objective(matrix, labels, row_weights, np.inf, None, standardisation)
     penalty = ridge[:, None] / (c * loss_of.total)
     point = np.vstack([np.zeros((matrix.d, k)), base_rates(labels, row_weights)])
     if start is not None:
-        point = np.vstack([start.weights, start.intercept])
+        weights = start.weights if standardisation is None else standardisation.from_matrix(start.weights)
+        point = np.vstack([weights, start.intercept])
     inside = point[:-1] != 0
     steps = np.zeros(k, int)
     with threadpool_limits(1):
@@ -44,20 +45,26 @@ def fit(matrix, labels, row_weights, c, l1_ratio, *, ridge=None, start=None, tol
                 new = np.argsort(-excess[:, problem], kind="stable")[:room]
                 inside[new[excess[new, problem] > tolerance / 2], problem] = True
             columns = np.flatnonzero(inside[:, unfinished].any(axis=1))
+            if standardisation is not None:
+                columns = standardisation.with_marks(columns)
             held = np.concatenate(list(matrix.map(lambda rows, values, held=columns: values[:, held])))
 
             def solve(problem, columns=columns, held=held):
                 own = inside[columns, problem]
                 at = np.append(columns[own], matrix.d)
                 share = row_weights[:, problem] / loss_of.total[problem]
-                one = _Problem(held[:, own], labels, share, penalty[columns[own], problem], l1_ratio)
+                values = held[:, own]
+                if standardisation is not None:
+                    values = standardisation.values(held, columns, columns[own], problem)
+                one = _Problem(values, labels, share, penalty[columns[own], problem], l1_ratio)
                 return at, *one.minimise(point[at, problem], tolerance / 4)
 
             for problem, (at, found, taken) in zip(unfinished, matrix.pool.map(solve, unfinished), strict=True):
                 point[at, problem] = found
                 steps[problem] += taken
     size = l1_ratio * np.abs(point[:-1]) + (1 - l1_ratio) * point[:-1] ** 2 / 2
-    return Solution(point[:-1], point[-1], loss + (penalty * size).sum(axis=0), worst, steps, worst <= tolerance)
+    weights = point[:-1] if standardisation is None else standardisation.to_matrix(point[:-1])
+    return Solution(weights, point[-1], loss + (penalty * size).sum(axis=0), worst, steps, worst <= tolerance)
 
 
 def _subgradient(gradient, weights, penalty, l1_ratio):

@@ -10,6 +10,7 @@ from intronaut.io.tables import read_table, write_table
 from intronaut.models.cross_validation import UNUSED
 from intronaut.stats.jackknife import mean_of
 from intronaut.stats.level_metrics import evaluate_levels
+from intronaut.stats.matches import auroc_within_matches
 from intronaut.stats.metrics import (
     as_written,
     evaluate,
@@ -262,6 +263,11 @@ def write_evaluations(folder, table, plan, evaluations, more):
         within, strata = stratified_auroc(main.predictions, held_out, main.inputs["groups"], main.inputs["seed"])
         write_table(folder / "strata.tsv", strata)
         more = more | {"auroc_within_strata": within}
+        if "match" in held_out:
+            found = auroc_within_matches(
+                main.predictions, held_out["match"].to_numpy(float), main.inputs["groups"], main.inputs["seed"]
+            )
+            more = more | {"auroc_within_matches": found}
     if main.repeats:
         repeats = [one.predictions.assign(repeat=number) for number, one in enumerate(main.repeats, 2)]
         write_table(folder / "repeats.tsv", pd.concat(repeats))

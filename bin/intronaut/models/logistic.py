@@ -68,6 +68,7 @@ def gram(matrix):
 def fit(
     matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-5, max_iterations=500, spectrum=None,
     gram=None,
+    standardisation=None,
 ):  # fmt: skip
     """Minimise ``sum_i s_i log-loss_i / sum(s) + sum_j ridge_j w_j^2 / (2 c sum(s))`` for each column of row weights.
 
@@ -85,18 +86,23 @@ def fit(
             Hessian is then that of the leading directions (Frangella, Tropp & Udell 2023, SIMAX 44:718).
         gram: of :func:`gram`, which does the same for as many columns as one can invert a matrix of; the first guess
             is then the inverse Hessian of rows that all have the same probability.
+        standardisation: a :class:`intronaut.models.standardisation.Standardisation` of the problems, in whose columns
+            the coefficients are penalised and their derivatives judged; None for the columns as they are. The Solution
+            is of the columns as they are.
     """
-    objective = Objective(matrix, labels, row_weights, c, ridge)
+    objective = Objective(matrix, labels, row_weights, c, ridge, standardisation)
     k = row_weights.shape[1]
     if start is None:
         point = np.vstack([np.zeros((matrix.d, k)), base_rates(labels, row_weights)])
     else:
-        point = np.vstack([start.weights, start.intercept])
+        weights = start.weights if standardisation is None else standardisation.from_matrix(start.weights)
+        point = np.vstack([weights, start.intercept])
     with threadpool_limits(1):
         guess = _inverse_hessian(objective, labels, spectrum) if gram is None else _inverse(objective, labels, gram)
         point, loss, gradient, iterations = _minimise(objective, guess, point, tolerance, max_iterations)
     largest = np.abs(gradient).max(axis=0)
-    return Solution(point[:-1], point[-1], loss, largest, iterations, largest <= tolerance)
+    weights = point[:-1] if standardisation is None else standardisation.to_matrix(point[:-1])
+    return Solution(weights, point[-1], loss, largest, iterations, largest <= tolerance)
 
 
 def base_rates(labels, row_weights):
@@ -128,8 +134,8 @@ def logits(matrix, solution):
 class Objective:
     """Penalised mean loss and gradient of ``k`` problems; the last row of a point is the intercept."""
 
-    def __init__(self, matrix, labels, row_weights, c, ridge):
-        self.matrix = matrix
+    def __init__(self, matrix, labels, row_weights, c, ridge, standardisation=None):
+        self.matrix, self.standardisation = matrix, standardisation
         self.labels = np.asarray(labels, float).reshape(len(row_weights), -1)
         self.row_weights = row_weights
         self.total = row_weights.sum(axis=0)
@@ -138,7 +144,9 @@ class Objective:
 
     def __call__(self, point, which):
         """``(loss (k,), gradient (d + 1, k))`` of the problems ``which`` at ``point`` ``(d + 1, k)``."""
-        slope, intercept = point[:-1].astype(np.float32), point[-1]
+        own = self.standardisation
+        slope = point[:-1] if own is None else own.to_matrix(point[:-1], which)
+        slope, intercept = slope.astype(np.float32), point[-1]
         row_weights = self.row_weights[:, which]
         labels = self.labels if self.labels.shape[1] == 1 else self.labels[:, which]
 
@@ -154,6 +162,8 @@ class Objective:
             loss += block_loss
             gradient[:-1] += block_slope
             gradient[-1] += block_intercept
+        if own is not None:
+            gradient[:-1] = own.gradient(gradient[:-1], which)
         ridge = self.ridge[:, which]
         loss = loss / self.total[which] + (ridge * point**2).sum(axis=0) / 2
         return loss, gradient / self.total[which] + ridge * point

@@ -162,8 +162,8 @@ def linear_models(study, result, threads):
         return {}
     matrix = Matrix(None, None, None, extra, known=plan.known, threads=threads)
 
-    def solve(row_weights, c, start):
-        return logistic.fit(matrix, labels, row_weights, c, ridge=np.ones(matrix.d), start=start)
+    def solve(row_weights, c, start, standardisation):
+        return logistic.fit(matrix, labels, row_weights, c, start=start, standardisation=standardisation)
 
     found = cross_fit(matrix, labels, plan, C_VALUES, solve)
     combined, judged_logits = np.full(len(labels), np.nan), np.stack([result.logits, found.logits], axis=1)

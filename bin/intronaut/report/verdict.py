@@ -240,6 +240,10 @@ def _ladder_rows(study):
         if within and within.get("value") is not None:
             note = "not different from chance" if covers_chance(within) else ""
             yield _row(f"{_capital(model.short)} alone, among {study.unit}s of the same length and GC", within, note)
+        pairs = model.metrics.get("auroc_within_matches")
+        if pairs and pairs.get("value") is not None:
+            note = "not different from chance" if covers_chance(pairs) else ""
+            yield _row(f"{_capital(model.short)} alone, within {n.plural(pairs['pairs'], 'matched pair')}", pairs, note)
 
 
 def _row(name, metric, gain="", note="", strong=False):
