@@ -14,7 +14,7 @@ SMALLEST_SHARE = 1e-10
 
 @dataclass
 class Standardisation:
-    """How the columns of a Matrix are standardised anew within each of ``k`` training sets.
+    """How the columns of a Matrix are standardised within each of ``k`` training sets.
 
     Penalised coefficients are those of columns whose missing values are the median of the training set and whose spread
     in it is 1. Columns are not changed for that, which would take a copy for each set: the coefficients are. A mean

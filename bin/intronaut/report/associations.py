@@ -91,7 +91,8 @@ def group_part(name, explanation, study):
     units = selection.get("units", len(groups))
     frequency = f"{prefix}selection_probability"
     tested = frequency in groups and selection.get("selected_on_each_half")
-    ranked = groups.nlargest(SHOWN_GROUPS, frequency).to_dict("records") if tested else []
+    others = groups[~groups["group"].isin(chosen["group"])]
+    ranked = others.nlargest(SHOWN_GROUPS, frequency).to_dict("records") if tested else []
     return {
         "name": name,
         "what": what,

@@ -1,4 +1,4 @@
-"""Introns: the loci with the highest held-out probabilities, and the data of the searchable table of all."""
+"""Introns: the loci that rank highest among held-out predictions, and the data of the searchable table of all."""
 
 import json
 from dataclasses import dataclass
@@ -18,12 +18,14 @@ CLASSES = {1.0: ("r", "retained"), 0.0: ("s", "spliced")}
 
 @dataclass
 class View:
-    """A ranking of introns: ``key`` in the data, its title, held-out probabilities by name, their AUROC and file."""
+    """A ranking of introns: ``key`` in the data, its title, held-out probabilities by name, their place in their fold
+    between 0 and 1, by which introns are ranked because fold models have no common scale, their AUROC and file."""
 
     key: str
     title: str
     short: str
     probability: pd.Series
+    place: pd.Series
     auroc: dict
     path: str
 
@@ -49,8 +51,15 @@ def views(study):
 
 
 def _view(key, title, short, model, part, folder):
-    p = model.predictions[part]["p_retained"]
-    return View(key, title, short, p, headline(model.of(part)), f"{folder}/predictions.tsv")
+    p, fold = model.predictions[part]["p_retained"], model.predictions[part]["fold"].fillna("test")
+    in_fold = p.groupby(fold)
+    place = (in_fold.rank() - 0.5) / in_fold.transform("size")
+    return View(key, title, short, p, place, headline(model.of(part)), f"{folder}/predictions.tsv")
+
+
+def ranked_by(rows, key):
+    """The rows of a view's ranking, best first; those without a held-out probability come last."""
+    return rows.sort_values([f"{key}_place", key], ascending=False, kind="stable")
 
 
 def section(study, assembly):
@@ -75,14 +84,14 @@ def section(study, assembly):
 
 
 def intron_rows(study):
-    """The labels with gene, length and held-out probability of each view, in genome order."""
+    """The labels with gene, length, held-out probability and place in the fold of each view, in genome order."""
     rows = study.labels.copy()
     rows["gene"] = study.name_of_gene
     rows["length"] = (
         rows["end"] - rows["start"] if "length" not in rows else rows["length"].fillna(rows["end"] - rows["start"])
     )
     for view in views(study):
-        rows[view.key] = rows["name"].map(view.probability)
+        rows[view.key], rows[f"{view.key}_place"] = (rows["name"].map(one) for one in (view.probability, view.place))
     return rows
 
 
@@ -91,8 +100,7 @@ def loci(rows, key):
 
     Introns without a held-out probability, and those too short to be introns, lead no locus.
     """
-    ranked = rows[rows[key].notna() & (rows["length"] >= SHORTEST)]
-    ranked = ranked.sort_values(key, ascending=False, kind="stable")
+    ranked = ranked_by(rows[rows[key].notna() & (rows["length"] >= SHORTEST)], key)
     taken, found = {}, []
     for row in ranked.itertuples():
         places = taken.setdefault((row.chrom, row.strand), [])
@@ -206,7 +214,7 @@ def ranking_key(study, ranked):
 def static_rows(study, rows, ranked, assembly):
     """What the table of all introns holds without script."""
     key = ranking_key(study, ranked)
-    first = rows.sort_values(key, ascending=False, kind="stable") if key else rows
+    first = ranked_by(rows, key) if key else rows
     if study.unit == "intron":
         first = first[first["length"] >= SHORTEST]
     return [
@@ -228,11 +236,11 @@ def static_rows(study, rows, ranked, assembly):
 def data(study, rows, ranked, assembly):
     """The introns as columns for the page's script: starts as differences, genes by number, probabilities × 1000.
 
-    Of more than MOST_ROWS, all retained ones and those with the highest held-out probability are kept.
+    Of more than MOST_ROWS, all retained ones and those that rank highest are kept.
     """
     key = ranking_key(study, ranked)
     if len(rows) > MOST_ROWS:
-        rank = rows[key].fillna(-1) if key else pd.Series(0.0, index=rows.index)
+        rank = rows[f"{key}_place"].fillna(-1) if key else pd.Series(0.0, index=rows.index)
         first = (rank + 2 * (rows["label"] == 1)).sort_values(ascending=False, kind="stable").index[:MOST_ROWS]
         rows = rows.loc[np.sort(first)]
     chrom, chroms = pd.factorize(rows["chrom"])
@@ -253,7 +261,11 @@ def data(study, rows, ranked, assembly):
         "folds": list(folds),
         "fold": fold.tolist(),
         "sort": key,
-        "views": [{"key": view.key, "short": view.short, "p": thousandths(rows[view.key])} for view in ranked],
+        "views": [
+            {"key": view.key, "short": view.short, "p": thousandths(rows[view.key])}
+            | {"place": thousandths(rows[f"{view.key}_place"])}
+            for view in ranked
+        ],
     }
 
 

@@ -37,7 +37,10 @@
         strand: columns.strand[i], gene: columns.genes[columns.gene[i]],
         gc: columns.gc ? columns.gc[i] : null, label: ORDER.indexOf(columns.label[i]), fold: columns.folds[columns.fold[i]],
       };
-      for (const ranking of columns.views) intron[ranking.key] = ranking.p[i];
+      for (const ranking of columns.views) {
+        intron[ranking.key] = ranking.p[i];
+        intron[`${ranking.key} place`] = ranking.place[i];
+      }
       return intron;
     });
   }
@@ -106,8 +109,10 @@
       && (label.value === '' || intron.label === Number(label.value))
       && !(plausible?.checked && intron.length < 30));
     const text = ['gene', 'fold'].includes(view.key), sign = view.down ? -1 : 1;
+    const place = `${view.key} place`;
     return kept.sort((a, b) => {
-      const x = a[view.key], y = b[view.key];
+      // models of two folds have no common scale: an intron's place in its fold ranks it, then its probability
+      const by = a[place] !== b[place] ? place : view.key, x = a[by], y = b[by];
       if (x === y) return a.i - b.i;
       if (x === null || x === undefined) return 1;
       if (y === null || y === undefined) return -1;
