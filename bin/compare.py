@@ -66,6 +66,7 @@ def main(argv):
     from intronaut.paper import claims
     from intronaut.plots.comparison import draw_curves, draw_differences
     from intronaut.stats import model_comparison, within_folds
+    from intronaut.stats.small_samples import groups_of_rarer_class
 
     everything, baselines = read_models(args.folders)
     table, left_out = common_rows(everything, log)
@@ -84,7 +85,7 @@ def main(argv):
         evidence = claims.Evidence(
             [model["name"] for model in everything], [model["notes"] for model in everything],
             model_comparison.jackknife_aurocs([one[1:] for one in scores]), args.margin, len(table),
-            rarer_groups(labels, groups), baselines, read_groups(args.explain), *read_motifs(args.motifs),
+            groups_of_rarer_class(labels, groups), baselines, read_groups(args.explain), *read_motifs(args.motifs),
         )  # fmt: skip
         verdicts = claims.decide(evidence)
     pairs = model_comparison.compare_pairs(of_models, independent, args.margin, compared)
@@ -294,11 +295,6 @@ def score(models, groups, args, log):
             f"intervals of {', '.join(without)} are for the models as trained: training on other introns is not in"
         )
     return scores
-
-
-def rarer_groups(labels, groups):
-    """How many leakage groups hold a window of the class that fewer groups hold."""
-    return min(len(set(groups[labels == label])) for label in (0, 1))
 
 
 def read_groups(folder):

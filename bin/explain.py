@@ -134,6 +134,9 @@ def main(argv):
                 settings,
                 lambda table: covariates_of(args, table, model, log),
             )
+            summary["warnings"] = study.warnings()
+            for sentence in summary["warnings"]:
+                log.warn(sentence)
             summary |= add_held_out_evidence(explanation, study, log)
         write_tables(folder, explanation)
         draw(folder, explanation.by_feature, explanation.by_cluster, explanation.by_group, args.threshold)

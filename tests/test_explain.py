@@ -16,7 +16,7 @@ from intronaut.interpret.permutation import _jackknife_interval
 from intronaut.interpret.stability_selection import correlation_clusters, halves
 from intronaut.models import folder
 from intronaut.plots.svg import RETAINED, SPLICED
-from simulated_introns import FIT, write_features
+from simulated_introns import FIT, write_features, write_labels
 
 pytest_plugins = ["fitted_models"]
 
@@ -221,6 +221,20 @@ def test_sei_features_are_gathered_by_curated_factor_and_drawn_by_tissue(tmp_pat
     assert (tmp_path / "e/tissues.svg").exists() and (tmp_path / "e/tissues.png").exists()
     explain.main([*EXPLAIN, "--group-by", "class", "--grouping", "paper"])
     assert set(read(tmp_path / "e/groups.tsv")["group"]) == {"tf"}
+
+
+def test_few_retained_introns_and_few_groups_are_said(tool, tmp_path, fitted):
+    """Twelve retained introns in twelve groups: enough for folds, too few for a sentence on factors."""
+    table = pd.read_csv(tmp_path / "labels.tsv", sep="\t")
+    table["label"] = (np.arange(len(table)) % (len(table) // 12) == 0).astype(int)
+    write_labels(tmp_path / "labels.tsv", table)
+    fit.main(FIT)
+    told = tool("explain", *EXPLAIN, "--labels", "labels.tsv", "--pairs", "3").stderr
+    retained = int(table["label"].sum())
+    few = [f"{retained} retained introns are few", f"{retained} leakage groups hold the rarer class: below 20"]
+    assert all(words in told for words in few)
+    about = json.loads((tmp_path / "e/explanation.json").read_text())
+    assert [words in sentence for words, sentence in zip(few, about["warnings"], strict=True)] == [True, True]
 
 
 def test_labels_that_the_model_was_not_fitted_on_are_refused(tool, tmp_path, fitted):

@@ -140,10 +140,16 @@ def test_verdict_on_the_covariates_follows_the_interval(low, high, word):
     assert verdict.strength({"value": 0.9, "low": low, "high": high}) == word
 
 
-@pytest.mark.parametrize(("number", "title"), [(17, "Few retained introns"), (200, "Enough retained introns")])
-def test_titles_of_flags_say_what_is(number, title):
-    study = Study(pd.DataFrame({"label": [1.0] * number, "gene_id": "g"}), {"unit": "intron"}, pd.DataFrame(), [])
-    assert [flag["title"] for flag in flags.retained(study)] == [title]
+@pytest.mark.parametrize(
+    ("number", "groups", "title", "state"),
+    [(17, 17, "Few retained introns", "fail"), (200, 20, "Enough retained introns", "pass"),
+     (60, 20, "Few retained introns", "warn"), (200, 19, "Few retained introns", "fail")],
+)  # fmt: skip
+def test_titles_of_flags_say_what_is(number, groups, title, state):
+    rows = pd.DataFrame({"label": [1.0] * number, "gene_id": "g", "group": np.arange(number) % groups})
+    (flag,) = flags.retained(Study(rows, {"unit": "intron"}, pd.DataFrame(), []))
+    assert (flag["title"], flag["state"]) == (title, state)
+    assert ("fewer than 20" in flag["reason"]) == (groups < 20)
 
 
 def test_broken_counts_are_refused_in_one_line(tool, results):

@@ -13,6 +13,7 @@ from intronaut.models.design_matrix import Matrix, Scale, covariates, join
 from intronaut.models.folder import LinearModel
 from intronaut.models.level import outcome_of_model, rows_of_model
 from intronaut.stats.label_permutation import permute_labels_by_group
+from intronaut.stats.small_samples import groups_of_rarer_class, small_sample_sentences
 
 # of clusters and of groups, alone and besides the covariates
 SELECTIONS = 4
@@ -65,6 +66,13 @@ class Study:
     def _matrix(self, **how):
         more = {"memory": self.settings.memory, "threads": self.settings.threads}
         return Matrix(self.features, self.rows, self.columns, **how, **more)
+
+    def warnings(self):
+        """Sentences where few introns are retained, or few leakage groups hold the rarer class; none of levels."""
+        if self.model.notes.get("target", "label") != "label":
+            return []
+        label = self.table["label"].to_numpy()[self.plan.known]
+        return list(small_sample_sentences(int(label.sum()), groups_of_rarer_class(label, self.groups)))
 
     def matrix_of_the_model(self):
         """What the model reads: standardised features for a linear one, raw ones for trees."""

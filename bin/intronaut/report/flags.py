@@ -6,6 +6,7 @@ import pandas as pd
 from intronaut.report import numbers as n
 from intronaut.report import verdict
 from intronaut.report.study import headline
+from intronaut.stats.jackknife import FEW_GROUPS
 
 ORDER = ("fail", "warn", "na", "pass")
 WORDS = {"fail": "fail", "warn": "warning", "na": "not measured", "pass": "pass"}
@@ -102,11 +103,15 @@ def near_copies(study):
 
 
 def retained(study):
+    """How many introns, and how many leakage groups that hold one, everything rests on."""
     rows = study.of_class(1)
+    groups = rows["group"].nunique() if "group" in rows else len(rows)
     state = "pass" if len(rows) >= 200 else "warn" if len(rows) >= 50 else "fail"
-    genes = rows["gene_id"].nunique()
-    reason = f"{n.plural(len(rows), f'retained {study.unit}')} in {n.plural(genes, 'gene')}."
-    summary = f"{n.plural(len(rows), f'retained {study.unit}')} in {n.plural(genes, 'gene')}"
+    state = "fail" if groups < FEW_GROUPS else state
+    summary = f"{n.plural(len(rows), f'retained {study.unit}')} in {n.plural(rows['gene_id'].nunique(), 'gene')}"
+    if groups < FEW_GROUPS:
+        summary += f" and {n.plural(groups, 'leakage group')}, fewer than {FEW_GROUPS}"
+    reason = f"{summary}."
     title = f"{'Enough' if state == 'pass' else 'Few'} retained {study.unit}s"
     yield _flag("retained", state, title, reason, "labels", summary)
 

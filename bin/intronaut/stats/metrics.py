@@ -18,8 +18,9 @@ from intronaut.core.files import write_json
 from intronaut.io.tables import PREDICTION_COLUMNS, write_table
 from intronaut.stats import within_folds as ranks
 from intronaut.stats.bootstrap import LEVEL, resampler
-from intronaut.stats.jackknife import FEW_GROUPS, FEWEST_GROUPS, LOGIT_SCALE, Resampled, leave_out_blocks, two_sided_p
+from intronaut.stats.jackknife import LOGIT_SCALE, Resampled, leave_out_blocks, two_sided_p
 from intronaut.stats.reliability import calibration_bins, calibration_line, expected_calibration_error
+from intronaut.stats.small_samples import groups_of_rarer_class, small_sample_sentences
 
 # metrics whose intervals come from the jackknife, and those that jump and are bootstrapped
 SMOOTH = (
@@ -37,7 +38,6 @@ CONSTANT = 1e-9
 PREVALENCE_FACTOR = 2
 # least share of the rarer class in folds that hold both classes
 ENOUGH_IN_PAIRS = 0.8
-FEW_RETAINED = 50
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Rows:
     @property
     def rarer_groups(self):
         """How many groups hold a row of the class that fewer groups hold."""
-        return min(len(np.unique(self.groups[self.labels == label])) for label in (0, 1))
+        return groups_of_rarer_class(self.labels, self.groups)
 
 
 def rows_of(predictions, groups, seed, null_logits=None):
@@ -263,13 +263,7 @@ def _warnings_of_rows(rows, inside, without):
     rarer = labels == (1 if 2 * n_retained <= len(labels) else 0)
     if (share := inside[rarer].mean()) < ENOUGH_IN_PAIRS:
         yield f"ranking metrics rest on folds that hold {share:.0%} of the rarer class"
-    if n_retained < FEW_RETAINED:
-        yield f"{n_retained} retained introns are few: below {FEW_RETAINED} no number here is firm"
-    if rows.rarer_groups < FEW_GROUPS:
-        yield (
-            f"{rows.rarer_groups} leakage groups hold the rarer class: below {FEW_GROUPS} intervals are rough, below "
-            f"{FEWEST_GROUPS} there are none"
-        )
+    yield from small_sample_sentences(n_retained, rows.rarer_groups)
 
 
 def _warnings_of_folds(rows, logits, name_of):
