@@ -4,10 +4,12 @@ include { checkParams; helpText } from './modules/params'
 include { gathered; inFolder } from './modules/publishing'
 include { canFit; filesOf; inputsOf; optionalFile; optionsOf; plainFile; namedFiles; settingsJson; windowPlan } from './modules/settings'
 include { CHECK } from './modules/check'
+include { readsOf } from './modules/samples'
 include { LABELS } from './workflows/labels'
 include { SPLIT } from './workflows/split'
 include { FEATURES } from './workflows/features'
 include { MODELS } from './workflows/models'
+include { CELL_TYPES } from './workflows/cell_types'
 include { INTERPRET } from './workflows/interpret'
 include { FETCH_SEQUENCES } from './modules/fetch_sequences'
 include { MAKE_REPORT } from './modules/make_report'
@@ -34,15 +36,19 @@ workflow STUDY {
     described = LABELS.out.labels.combine(fitted).map { labels, _fit -> labels }.first()
     FEATURES(shards, plan.embedded, described, inputs, settings)
     MODELS(FEATURES.out.features, windows, SPLIT.out.labels, SPLIT.out.near_copies, settings)
-    INTERPRET(MODELS.out.fitted, MODELS.out.networks, windows, SPLIT.out.labels, SPLIT.out.all_labels, inputs, settings)
+    CELL_TYPES(FEATURES.out.features, LABELS.out.measured, inputs, plan.context, settings)
+    INTERPRET(
+        MODELS.out.fitted, MODELS.out.networks, windows, SPLIT.out.labels, SPLIT.out.all_labels, LABELS.out.quantified, inputs, settings,
+    )
 
     // every result with its folder, e.g. ['labels', ledger.tsv]
     results = LABELS.out.published.mix(
         inFolder('windows', FETCH_SEQUENCES.out.windows.map { _cut, fa -> fa }.mix(FETCH_SEQUENCES.out.dropped)),
         SPLIT.out.published, FEATURES.out.published, MODELS.out.published, INTERPRET.out.published,
+        CELL_TYPES.out.published,
     )
     shown = inFolder('.', channel.of(settingsJson(settings)).collectFile(name: 'settings.json'))
-    read_by_report = results.filter { folder, _file -> !(folder in ['windows', 'features', 'cards', 'attribute']) }
+    read_by_report = results.filter { folder, _file -> !(folder =~ /^(windows|features|cards|attribute|cell_types.*)$/) }
     MAKE_REPORT(gathered(read_by_report.mix(shown)), optionsOf(settings, 'make_report'))
     drawn = results.filter { folder, _file -> folder in ['labels', 'fit', 'attribute'] }
     MAKE_TRACKS(gathered(drawn), inputs.fasta, inputs.aliases, optionsOf(settings, 'make_tracks'))
@@ -50,7 +56,7 @@ workflow STUDY {
     // what a crate holds: the results, what they were made from, and the packages of the images
     published = results.mix(inFolder('.', MAKE_REPORT.out.published.mix(MAKE_TRACKS.out.tracks)))
     recorded = published.map { folder, file -> ["results/${folder}", file] }.mix(
-        shown, channel.fromList(inputsOf(settings)), channel.of(['.', plainFile("${projectDir}/main.nf")]),
+        shown, channel.fromList(inputsOf(settings) + readsOf(settings.alignments)), channel.of(['.', plainFile("${projectDir}/main.nf")]),
         inFolder('images', channel.fromPath("${projectDir}/containers/*", type: 'dir')),
     )
     RECORD_RUN(gathered(recorded))

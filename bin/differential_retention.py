@@ -21,7 +21,7 @@ import json
 
 from intronaut.cli import add_run_options, fraction, new_parser, refuse_without_effect, run
 from intronaut.core.errors import BadData, UsageError
-from intronaut.core.files import published_together, require_file, whole_file
+from intronaut.core.files import named_after, published_together, require_file, whole_file
 from intronaut.core.log import Log
 
 TOOL = "differential_retention"
@@ -36,6 +36,7 @@ def make_parser():
     add = parser.add_argument_group("conditions").add_argument
     add("--sample-sheet", metavar="TSV", help="sheet of quantify_introns: sample and condition")
     add("--reference", metavar="NAME", help="condition that the others are compared with [the first of the sheet]")
+    add("--condition", metavar="NAME", help="compare only this condition with the reference [every other]")
     add("--annotation", metavar="FILE", help="GTF or GFF3, to place MAJIQ's introns by their genes")
     add = parser.add_argument_group("what counts as a change").add_argument
     add("--fdr", type=fraction, default=0.05, metavar="F", help="largest false discovery rate of a change")
@@ -50,6 +51,7 @@ def make_parser():
 def main(argv):
     parser = make_parser()
     args = parser.parse_args(argv)
+    args.summary = args.summary or named_after(args.output, "differences", "differences.json")
     for path in (*args.tables, args.sample_sheet, args.annotation):
         if path is not None:
             require_file(path)
@@ -61,7 +63,9 @@ def main(argv):
 
     measured, others = read_tables(args)
     if measured is None:
-        refuse_without_effect(parser, args, ["sample_sheet", "reference"], "without tables of quantify_introns")
+        refuse_without_effect(
+            parser, args, ["sample_sheet", "reference", "condition"], "without tables of quantify_introns"
+        )
     elif args.sample_sheet is None:
         raise UsageError("tables of quantify_introns need the conditions of their samples; give --sample-sheet")
     comparisons = [] if measured is None else list(compared(args, measured, log))
@@ -130,7 +134,9 @@ def compared(args, measured, log):
     if reference not in samples or len(samples) < 2:
         raise UsageError(f"{args.sample_sheet}: conditions of the tables: {', '.join(samples) or 'none'}; "
                          "two are needed, one of them the reference (--reference)")  # fmt: skip
-    for condition in samples:
+    if args.condition is not None and args.condition not in set(samples) - {reference}:
+        raise UsageError(f"--condition {args.condition}: give one of the tables' that is not the reference {reference}")
+    for condition in [args.condition] if args.condition else samples:
         if condition != reference:
             if max(len(samples[reference]), len(samples[condition])) < 2:
                 log.warn(f"{condition}: no replicates; how much introns vary is assumed, not measured")

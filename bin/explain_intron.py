@@ -13,6 +13,8 @@ intron by its place in its own fold, one card per locus. Where the model's AUROC
 levels the rank correlation 0, nothing is ranked and no card is made. Neighbours are the introns whose standardised
 features differ least.
 
+With --sample-sheet each card shows the reads of its intron in every sample, as a sashimi plot.
+
 Output, a folder:
   cards.html   the cards with a waterfall of contributions each; one file that needs no other
   cards.tsv    the same as a table: name kind rank item value; kind is for, against, other or neighbour
@@ -23,9 +25,16 @@ Output, a folder:
 import json
 from pathlib import Path
 
-from intronaut.cli import add_output_folder, add_run_options, new_parser, positive_int, run
-from intronaut.core.errors import BadData
-from intronaut.core.files import whole_folder
+from intronaut.cli import (
+    add_output_folder,
+    add_run_options,
+    new_parser,
+    positive_int,
+    refuse_without_effect,
+    run,
+)
+from intronaut.core.errors import BadData, UsageError
+from intronaut.core.files import require_file, whole_folder
 from intronaut.core.json_files import read_record
 from intronaut.core.log import Log
 
@@ -52,13 +61,20 @@ def make_parser():
                       help="factor and class of Sei: curated, or the paper's names and three kinds")  # fmt: skip
     what.add_argument("--groups", type=positive_int, default=8, metavar="N", help="groups shown on either side")
     what.add_argument("--neighbours", type=positive_int, default=5, metavar="N", help="nearest introns shown")
+    reads = parser.add_argument_group("reads", "The first three together: coverage and junctions on each card.")
+    reads.add_argument("--sample-sheet", metavar="TSV", help="sheet of samples that quantify_introns measured")
+    reads.add_argument("--quantified", metavar="FOLDER", help="what it made of them")
+    reads.add_argument("--annotation", metavar="FILE", help="GTF or GFF3 that it read")
+    reads.add_argument("--fasta", metavar="FILE", help="genome, for CRAM")
     add_output_folder(parser)
     add_run_options(parser, threads=True)
     return parser
 
 
 def main(argv):
-    args = make_parser().parse_args(argv)
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    check_reads(parser, args)
     log = Log("explain_intron", args)
     import numpy as np
 
@@ -92,6 +108,19 @@ def main(argv):
     ]
     write(args, cards, unranked)
     log.note(f"{args.output}: {len(cards)} cards")
+
+
+def check_reads(parser, args):
+    """Refuse a part of what drawing reads needs, and files that are not there."""
+    needed = ("sample_sheet", "quantified", "annotation")
+    lacking = [f"--{name.replace('_', '-')}" for name in needed if not getattr(args, name)]
+    if lacking and len(lacking) < len(needed):
+        raise UsageError(f"to draw reads give {' and '.join(lacking)}, too")
+    if lacking:
+        refuse_without_effect(parser, args, ["fasta"], "without --sample-sheet")
+    for path in (args.sample_sheet, args.annotation, args.fasta):
+        if path is not None:
+            require_file(path)
 
 
 def chosen_introns(args, table, path):
@@ -214,7 +243,31 @@ def write(args, cards, unranked):
     with whole_folder(args.output) as folder:
         (folder / "cards.json").write_text(json.dumps(cards, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         write_table(folder / "cards.tsv", card_table(cards), for_people=True)
-        (folder / "cards.html").write_text(cards_page(cards, Path(args.model).name, unranked, levels), encoding="utf-8")
+        figures = drawn_reads(args, [card["name"] for card in cards]) if args.sample_sheet else {}
+        page = cards_page(cards, Path(args.model).name, unranked, levels, figures)
+        (folder / "cards.html").write_text(page, encoding="utf-8")
+
+
+def drawn_reads(args, names):
+    """``{name: svg}`` of the introns that the samples were measured in, with their coverage and junctions."""
+    import contextlib
+    import io
+
+    from intronaut.genome.annotation import read_annotation
+    from intronaut.labels.counted_samples import open_counted
+    from intronaut.labels.intron_bodies import distinct_exons
+    from intronaut.plots.sashimi import draw_intron
+
+    figures, exons = {}, distinct_exons(read_annotation(args.annotation))
+    with contextlib.ExitStack() as stack:
+        counted = open_counted(args.sample_sheet, args.quantified, args.annotation, stack, args.fasta)
+        known = set(counted[0].table["name"]) if counted else set()
+        for name in names:
+            if name in known:
+                buffer = io.StringIO()
+                draw_intron(buffer, exons, name, counted)
+                figures[name] = buffer.getvalue()[buffer.getvalue().index("<svg") :]
+    return figures
 
 
 def neighbours(model, features, rows, columns, chosen, args):
@@ -266,8 +319,9 @@ def card_table(cards):
     return table.astype({"rank": "Int64"}).astype({"rank": object})
 
 
-def cards_page(cards, model, unranked, levels):
-    """The page of all cards, or why there are none; ``levels``: whether the model predicts levels."""
+def cards_page(cards, model, unranked, levels, figures):
+    """The page of all cards, or why there are none; ``levels``: whether the model predicts levels; ``figures``: by
+    name, the reads of introns as SVG."""
     import io
 
     from intronaut.plots.svg import save_svg, waterfall
@@ -281,7 +335,7 @@ def cards_page(cards, model, unranked, levels):
         svg = buffer.getvalue()
         return svg[svg.index("<svg") :]
 
-    drawn = [card | {"figure": drawing(card)} for card in cards]
+    drawn = [card | {"figure": drawing(card), "reads": figures.get(card["name"])} for card in cards]
     return render("cards.html", cards=drawn, model=model, unranked=unranked, levels=levels)
 
 

@@ -34,6 +34,8 @@ from intronaut.core.log import Log
 from intronaut.io.crate import CRATE, CRATE_DIGEST, result_files
 
 TOOL = "record_run"
+# bytes of an input up to which a digest takes seconds: genomes have one
+MOST_DIGESTED = 8 * 2**30
 WORKFLOW, VERSIONS = "pipeline_info/main.nf", "pipeline_info/versions.tsv"
 PROFILES = (
     "https://w3id.org/ro/wfrun/process/0.5",
@@ -108,8 +110,13 @@ def text_entity(name, content):
 
 
 def input_entity(path, place):
-    """A file that the run read: the crate knows its digest but does not hold it."""
-    return file_entity(path, path.name) | {"@id": f"#input/{place}/{quote(path.name)}", "@type": "CreativeWork"}
+    """A file that the run read: the crate knows its size and digest but does not hold it. Of a large one, as alignments
+    are, the size alone."""
+    if path.stat().st_size > MOST_DIGESTED:
+        about = {"@type": "File", "name": path.name, "contentSize": str(path.stat().st_size)}
+    else:
+        about = file_entity(path, path.name)
+    return about | {"@id": f"#input/{place}/{quote(path.name)}", "@type": "CreativeWork"}
 
 
 def run_versions(settings):

@@ -66,7 +66,7 @@ def rules_of(name, rule):
         yield {"if": chosen(other, choice_schema(choice)), "then": {"required": [name]}}
     for value, others in rule.get("excludes", {}).items():
         for other, choice in others.items():
-            value_schema = choice_schema(value) if rule.get("commaList") else {"const": value}
+            value_schema = choice_schema(value) if rule.get("commaList") or value == "any" else {"const": value}
             yield {"if": chosen(name, value_schema), "then": {"not": chosen(other, choice_schema(choice))}}
 
 

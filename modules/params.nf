@@ -154,7 +154,8 @@ def wrongBeside(rule, text, items, given) {
     def needed = text == rule['default'].toString() ? [:] : (rule.needs ?: [:])
     def lacking = needed.findAll { name, choice -> !isChosen(name, choice, given) }
     def clashing = items.collectMany { item ->
-        def others = (rule.excludes?.get(item) ?: [:]).findAll { name, choice -> isChosen(name, choice, given) }
+        def excluded = (rule.excludes?.get(item) ?: [:]) + (rule.excludes?.any ?: [:])
+        def others = excluded.findAll { name, choice -> isChosen(name, choice, given) }
         others.collect { name, choice -> "--${rule.name} ${item} does not go with ${shown(name, choice)}" }
     }
     return lacking.collect { name, choice -> "--${rule.name} has no effect without ${shown(name, choice)}" } + clashing

@@ -16,6 +16,18 @@ def samplesOf(sheet) {
     return rows.groupBy { row -> row.replicate_of ?: row.sample }.collect { name, own -> sampleOf(name, own, sheet) }
 }
 
+// All samples of the sheet at once: [lines of a sheet with the files as they are staged, the files, shell lines for indexes].
+def sheetOf(sheet) {
+    return sampleOf('', rowsOf('alignments', sheet, ['sample']), sheet).drop(1)
+}
+
+// Each file that the sheet names with a folder of its own, as the crate lists what the run read.
+def readsOf(sheet) {
+    def rows = sheet ? rowsOf('alignments', sheet, ['sample']) : []
+    def paths = rows.collectMany { row -> filesOfRow(row, sheet).values() }
+    return paths.withIndex(1).collect { path, index -> ["inputs/reads${index}", path] }
+}
+
 // The conditions that the samples of --alignments have.
 def conditionsOf(sheet) {
     return rowsOf('alignments', sheet, ['sample']).collect { row -> row.condition }.findAll { condition -> condition }.unique()

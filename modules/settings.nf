@@ -84,7 +84,7 @@ def optionsOf(settings, step) {
     def read_by = [
         label_introns: [
             'ir_format', 'ir_value', 'ir_base', 'ir_threshold', 'ir_consensus', 'ir_exclude_flags', 'min_splice_sites', 'min_overlap',
-            'annotation_rule', 'min_length', 'paper_labels', 'folds', 'condition',
+            'annotation_rule', 'min_length', 'paper_labels', 'folds', 'condition', 'contrast',
         ],
         fetch_sequences: ['strand', 'shard_size'],
         embed_tracks: ['anchor', 'window'],

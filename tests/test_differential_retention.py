@@ -171,6 +171,15 @@ def test_each_condition_is_compared_with_the_reference():
     Path("sheet.tsv").write_text("sample\treads\tcondition\n" + "".join(lines))
     table = differ(*tables, "--sample-sheet", "sheet.tsv", "--reference", "b")
     assert table["comparison"].value_counts().to_dict() == {"a_vs_b": 100, "c_vs_b": 100}
+    options = ["--sample-sheet", "sheet.tsv", "--reference", "b", "--condition"]
+    alone = differ(*tables, *options, "c")
+    rows = table[table["comparison"] == "c_vs_b"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, rows)
+    for wrong in ("b", "d"):
+        with pytest.raises(
+            UsageError, match=f"--condition {wrong}: give one of the tables' that is not the reference b"
+        ):
+            differ(*tables, *options, wrong)
 
 
 def test_differences_of_other_programs():

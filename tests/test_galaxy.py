@@ -50,6 +50,10 @@ LEFT_OUT = {
         "c_values": "the default penalties span all that can be best; the path that was tried is in the model",
         "tolerance": "a numerical detail of convergence, which the model reports",
     },
+    "explain_intron": dict.fromkeys(
+        ("sample_sheet", "quantified", "annotation", "fasta"),
+        "Quantify introns draws introns with their reads in Galaxy, which gives no paths of alignments to a sheet",
+    ),
     "embed_splice": {"cache": "nothing is kept between two jobs of a server"},
     "label_introns": {"maxent_tables": "a folder of tables that no Galaxy data type holds"},
     "quantify_introns": {

@@ -174,9 +174,10 @@ def stubs(tmp_path_factory):
         path.touch()
     Path(f"{lanes[1]}.bai").touch()
     names = zip("abc", lanes, ["", "a", ""], strict=True)
-    sheet = [f"{name}\t{path.relative_to(folder)}\t{of}\tliver\n" for name, path, of in names]
+    cells = {"a": "liver", "b": "liver", "c": "kidney"}
+    sheet = [f"{name}\t{path.relative_to(folder)}\t{of}\t{cells[name]}\n" for name, path, of in names]
     (folder / "sheet.tsv").write_text("sample\treads\treplicate_of\tcondition\n" + "".join(sheet))
-    models += ["--alignments", folder / "sheet.tsv", "--condition", "liver"]
+    models += ["--alignments", folder / "sheet.tsv", "--condition", "liver", "--transfer"]
     return folder, nextflow(folder, "-profile", "demo", "-stub-run", "--outdir", folder / "out", *models)
 
 
@@ -206,15 +207,39 @@ def test_each_sample_of_the_sheet_is_one_task_with_its_lanes_and_indexes(stubs):
     folder, printed = stubs
     measured = sorted(task.split("(")[1].rstrip(")") for task in submitted(printed) if "QUANTIFY_INTRONS" in task)
     assert measured == ["a", "c"]
-    (task,) = {path.parents[1] for path in folder.glob("work/*/*/reads1/*") if path.resolve().parent.name == "one"}
+    tasks = {path.parents[1] for path in folder.glob("work/*/*/reads1/*") if path.resolve().parent.name == "one"}
+    # cards read the alignments, too
+    (task,) = (task for task in tasks if not (task / "quantified/a.introns.tsv.gz").is_symlink())
     staged = {path.relative_to(task).as_posix(): path.resolve() for path in task.glob("reads*/*")}
     assert staged == {
         "reads1/it's [1].bam": folder / "one" / "it's [1].bam",
         "reads2/it's [1].bam": folder / "two" / "it's [1].bam",
         "reads3/it's [1].bam.bai": folder / "two" / "it's [1].bam.bai",
     }
-    (labels,) = (path.parent for path in folder.glob("work/*/*/labels.tsv") if (path.parent / "ledger.tsv").exists())
-    assert len(list(labels.glob("calls*/*"))) == 4
+    labels = [path.parent for path in folder.glob("work/*/*/labels.tsv") if (path.parent / "ledger.tsv").exists()]
+    # the study has calls of the user, too, each of the two conditions by itself has not
+    assert sorted(len(list(task.glob("calls*/*"))) for task in labels) == [2, 2, 4]
+
+
+def test_each_condition_is_labelled_fitted_and_judged_in_the_others(stubs):
+    folder, printed = stubs
+    tasks = submitted(printed)
+    assert sum("DIFFERENTIAL_RETENTION" in task for task in tasks) == 1
+    models = {path.name for path in (folder / "out" / "fit").iterdir() if not path.name.startswith("network")}
+    for cell in ("liver", "kidney"):
+        assert {path.name for path in (folder / "out" / "cell_types" / cell).iterdir()} - models == {
+            "labels.tsv", "ledger.tsv", "counts.json"
+        }  # fmt: skip
+    assert {path.name for path in (folder / "out" / "cell_types" / "liver").glob("*_*")} == models
+    tables = {path.name for path in (folder / "out" / "cell_types").glob("*.tsv")}
+    assert tables == {f"transfer_{model}.tsv" for model in models}
+    (task,) = {
+        path.parent for path in folder.glob("work/*/*/.command.sh") if "transfer_motifs_logistic" in path.read_text()
+    }
+    command = (task / ".command.sh").read_text()
+    given = re.search(r"--models (\S+) (\S+) --labels (\S+) (\S+)", command).groups()
+    assert [word.split("=")[0] for word in given] == ["kidney", "liver"] * 2
+    assert all((task / word.split("=")[1]).exists() for word in given)
 
 
 def test_no_file_of_the_user_lies_where_a_tool_writes(stubs):

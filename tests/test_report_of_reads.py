@@ -3,15 +3,21 @@
 import contextlib
 import json
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import differential_retention
+import explain_intron
+import fit
 import label_introns
 import make_report
 import quantify_introns
 from conftest import ROOT
-from intronaut.core.errors import BadData
+from intronaut.core.errors import BadData, UsageError
+from intronaut.io.tables import read_labels, write_table
+from simulated_introns import write_features
 
 DATA = ROOT / "tests" / "data" / "quantify"
 ANNOTATION, GENOME = DATA / "annotation.chrZ.gtf.gz", DATA / "genome.chrZ.fa"
@@ -74,6 +80,30 @@ def test_every_sample_stands_in_the_page_and_for_multiqc(measured):
     )
     drawn = list((measured / "quantified" / "sashimi").glob("*.svg"))
     assert 1 <= len(drawn) <= 2 and page.count('<figure class="light-figure">') == len(drawn)
+
+
+def test_cards_show_the_reads_of_their_introns(measured, tmp_path):
+    labels = read_labels(measured / "labels.tsv")
+    rng = np.random.default_rng(0)
+    labels["label"] = rng.integers(0, 2, len(labels))
+    labels["group"] = labels["split"] = np.arange(len(labels)) % 5 + 1
+    with contextlib.chdir(tmp_path):
+        write_table("labels.tsv", labels)
+        write_features("f.h5ad", list(labels["name"]), rng.normal(size=(len(labels), 4)).astype(np.float32))
+        fit.main(
+            ["--features", "f.h5ad", "--labels", "labels.tsv", "-o", "m", "--c-values", "0.1", "--bootstrap", "100"]
+        )
+        drawn = [path.stem for path in (measured / "quantified" / "sashimi").iterdir()]
+        name = next(name for name in labels["name"] if name.replace(":", "_") in drawn)
+        given = ["--model", "m", "--features", "f.h5ad", "--labels", "labels.tsv", "--introns", name, "-o", "c"]
+        reads = ["--sample-sheet", measured / "sheet.tsv", "--quantified", measured / "quantified"]
+        explain_intron.main([*given, *map(str, reads), "--annotation", str(ANNOTATION), "--quiet"])
+        page = Path("c/cards.html").read_text()
+        svg = (measured / "quantified" / "sashimi" / f"{name.replace(':', '_')}.svg").read_text()
+        # the same figure that quantify_introns draws
+        assert "Its reads" in page and svg[svg.index("<svg") :].strip() in page
+        with pytest.raises(UsageError, match="to draw reads give --quantified and --annotation, too"):
+            explain_intron.main([*given, *map(str, reads[:2])])
 
 
 def test_levels_are_advised_where_only_they_can_be_fitted(measured, tmp_path):

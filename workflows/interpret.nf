@@ -6,6 +6,7 @@ include { ENRICH } from '../modules/enrich'
 include { COMPARE } from '../modules/compare'
 include { SCORE_VARIANTS } from '../modules/score_variants'
 include { inFolder } from '../modules/publishing'
+include { sheetOf } from '../modules/samples'
 include { embeddersOfWindows; filesOf; judgedMotifs; madeWith; optionalFile; optionsOf; wantsMotifs; windowOf } from '../modules/settings'
 
 // What moves the models: groups of features, bases, motifs, measured peaks, variants; and which model is better.
@@ -16,13 +17,16 @@ workflow INTERPRET {
     windows // FASTA that the networks read
     labels // those that the models were fitted on
     all_labels // also those without a match
+    quantified // what was measured from reads, or nothing
     inputs // gtf, fasta, aliases
     settings
 
     main:
     covariates = optionalFile(settings.covariates)
     EXPLAIN(fitted, labels, covariates, settings.seed)
-    EXPLAIN_INTRON(fitted, labels, settings.cards)
+    // introns are drawn with the reads of all samples
+    samples = settings.alignments ? sheetOf(settings.alignments) : [[], [], []]
+    EXPLAIN_INTRON(fitted, labels, samples, quantified, inputs.gtf, inputs.fasta, settings.cards)
     // explain/groups.tsv: the groups of every model in one table
     groups = EXPLAIN.out.groups.collectFile(name: 'groups.tsv', keepHeader: true, sort: { table -> table.parent.name })
     groups.subscribe { table -> table.copyTo("${settings.outdir}/explain/groups.tsv") }

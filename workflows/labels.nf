@@ -20,11 +20,14 @@ workflow LABELS {
     // two conditions or more are compared
     compared = settings.alignments && conditionsOf(settings.alignments).size() > 1
     measured = QUANTIFY_INTRONS.out.tables.toSortedList { one, other -> one.name <=> other.name }
-    DIFFERENTIAL_RETENTION(measured.filter { compared }, optionalFile(settings.alignments))
-    all_calls = measured.map { tables -> tables + filesOf(settings.ir_calls) }
+    DIFFERENTIAL_RETENTION(measured.filter { compared }, optionalFile(settings.alignments), settings.contrast ?: '')
+    // what is studied: which introns are retained, or which are retained more in one condition than in another
+    all_calls = settings.contrast
+        ? DIFFERENTIAL_RETENTION.out.differences.first().map { differences -> [differences] }
+        : measured.map { tables -> tables + filesOf(settings.ir_calls) }
     LABEL_INTRONS(
-        inputs.gtf, inputs.fasta, all_calls, optionalFile(settings.alignments), optionalFile(settings.peaks), inputs.aliases,
-        context, optionsOf(settings, 'label_introns'),
+        inputs.gtf, inputs.fasta, all_calls, settings.contrast ? [] : optionalFile(settings.alignments), optionalFile(settings.peaks),
+        inputs.aliases, context, optionsOf(settings, 'label_introns') + [folder: 'labels'],
     )
     several_callers = LABEL_INTRONS.out.calls
         .combine(LABEL_INTRONS.out.counts)
@@ -33,6 +36,8 @@ workflow LABELS {
     COMPARE_CALLERS(several_callers)
 
     emit:
+    measured = measured // tables of all samples
+    quantified = QUANTIFY_INTRONS.out.tables.mix(QUANTIFY_INTRONS.out.counts).toSortedList { one, other -> one.name <=> other.name }
     labels = LABEL_INTRONS.out.labels
     counts = LABEL_INTRONS.out.counts
     published = inFolder(

@@ -1,4 +1,5 @@
 include { codeOf } from '../code'
+include { quoted } from '../samples'
 include { featuresOf } from '../settings'
 
 process EXPLAIN_INTRON {
@@ -11,6 +12,11 @@ process EXPLAIN_INTRON {
     input:
     tuple val(wanted), path(features), path(model)
     path labels
+    // lines of a sheet of samples, their alignments, how indexes come beside them; or three empty lists
+    tuple val(lines), path(reads, stageAs: 'reads?/*'), val(links)
+    path quantified, stageAs: 'quantified/*'
+    path annotation, stageAs: 'annotation/*'
+    path fasta, stageAs: 'fasta/*'
     val top
 
     output:
@@ -18,9 +24,15 @@ process EXPLAIN_INTRON {
 
     script:
     def group_option = wanted.group_by ? "--group-by ${wanted.group_by}" : ''
+    def reads_options = lines
+        ? "--sample-sheet sheet.tsv --quantified quantified --annotation ${annotation} --fasta ${fasta}" : ''
     """
     # code ${task.ext.code}
-    explain_intron.py --model ${model} --features ${featuresOf(features, wanted)} --labels ${labels} ${group_option} --top ${top} \\
+    printf '%s\\n' ${lines.collect { line -> "'${quoted(line)}'" }.join(' ')} > sheet.tsv
+    ${links.join('\n    ')}
+    explain_intron.py --model ${model} --features ${featuresOf(features, wanted)} --labels ${labels} \\
+        ${group_option} --top ${top} \\
+        ${reads_options} \\
         --threads ${task.cpus} --output cards/${wanted.name}
     """
 

@@ -6,10 +6,12 @@ process FIT {
     label 'big'
     ext code: { codeOf('fit') }
     container "intronaut/core:${workflow.manifest.version}"
-    publishDir path: { "${task.ext.outdir}/fit" }, mode: 'copy', saveAs: { name -> name.endsWith('.h5ad') ? null : name - 'fitted/' }
+    publishDir path: { "${task.ext.outdir}/${wanted.folder ?: 'fit'}" }, mode: 'copy', saveAs: { name ->
+        name.endsWith('.h5ad') ? null : name - 'fitted/'
+    }
 
     input:
-    tuple val(wanted), path(features) // wanted: name, embedder, model, groups; one file or several
+    tuple val(wanted), path(features) // wanted: name, embedder, model, groups, folder; one file or several
     path labels
     path near_copies
     path covariates, stageAs: 'covariates/*' // of the user
@@ -21,7 +23,8 @@ process FIT {
     script:
     def covariates_option = covariates ? "--covariates ${covariates}" : ''
     // levels have no threshold, and no pairs that hold the same label twice
-    def label_options = options.target == 'label' ? "--threshold ${options.threshold} --near-copies ${near_copies}" : ''
+    def copies_option = near_copies ? "--near-copies ${near_copies}" : ''
+    def label_options = options.target == 'label' ? "--threshold ${options.threshold} ${copies_option}" : ''
     def repeats_option = options.repeats > 1 ? "--repeats ${options.repeats} --folds ${options.folds}" : ''
     def control_option = options.shuffle_control ? '--shuffle-control' : ''
     // features that are kept in memory; the rest is for what is computed from them

@@ -5,7 +5,10 @@ process LABEL_INTRONS {
     label 'small'
     ext code: { codeOf('label_introns') }
     container "intronaut/core:${workflow.manifest.version}"
-    publishDir path: { "${task.ext.outdir}/labels" }, mode: 'copy', pattern: '{ledger.tsv,counts.json,calls.tsv}'
+    // the labels of a study are published once they are split
+    publishDir path: { "${task.ext.outdir}/${options.folder}" }, mode: 'copy', saveAs: { name ->
+        name == 'labels.tsv' && options.folder == 'labels' ? null : name
+    }
 
     input:
     // a user's files, in folders of their own: none can have the name of an output
@@ -16,9 +19,10 @@ process LABEL_INTRONS {
     path peaks, stageAs: 'peaks/*'
     path aliases, stageAs: 'aliases/*'
     val context // bases about an intron that no two folds may share
-    val options // ir_..., min_splice_sites, min_overlap, annotation_rule, min_length, paper_labels, folds
+    val options // ir_..., min_splice_sites, min_overlap, annotation_rule, min_length, paper_labels, folds, condition, contrast, folder
 
     output:
+    tuple val(options), path('labels.tsv'), path('counts.json'), emit: study
     path 'labels.tsv', emit: labels
     path 'ledger.tsv', emit: ledger
     path 'counts.json', emit: counts
@@ -36,7 +40,7 @@ process LABEL_INTRONS {
     def paper_option = options.paper_labels ? '--paper' : ''
     def peaks_options = peaks ? "--peaks ${peaks} --min-overlap ${options.min_overlap} ${paper_option}" : ''
     // what reads can tell may be too little for models, which counts.json says and the study then does without
-    def empty_option = samples ? '--allow-empty' : ''
+    def empty_option = samples || options.contrast ? '--allow-empty' : ''
     def length_option = options.min_length ? "--min-length ${options.min_length}" : ''
     def alias_option = aliases ? "--chrom-aliases ${aliases}" : ''
     """

@@ -86,7 +86,8 @@ def sample_counts(sample, counts, table):
         "sample": sample.name, "library": counts.library, "strand_same": fragments.same,
         "strand_opposite": fragments.opposite, "strand_share": counts.share, "reads": counts.kind,
         "overhang": counts.overhang, "wobble": counts.wobble, **dict(sorted(numbers.items())), **count_calls(table),
-        "condition": sample.condition, "kept_duplicates": reads.duplicates,
+        "condition": sample.condition, "kept_duplicates": reads.duplicates, "min_mapq": counts.rules.min_mapq,
+        "keep_multimapped": counts.rules.keep_multimapped, "drop_duplicates": counts.rules.drop_duplicates,
     }  # fmt: skip
 
 
