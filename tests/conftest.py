@@ -19,10 +19,10 @@ DEMO = ROOT / "assets" / "demo"
 # whole pipelines, full-size or trained models, and tools started hundreds of times; `make test-fast` leaves them out
 SLOW = {
     "test_attribute", "test_audit_split", "test_embed_dnabert2", "test_embed_motifs", "test_embed_sei",
-    "test_embed_splice", "test_explain", "test_explain_intron", "test_faults", "test_fetch_sequences",
-    "test_fetch_weights", "test_find_motifs", "test_finetune", "test_fit", "test_full_disk", "test_galaxy",
-    "test_galaxy_tutorial", "test_hostile_names", "test_install", "test_label_introns", "test_label_permutation",
-    "test_make_report",
+    "test_embed_splice", "test_explain", "test_explain_intron", "test_fault_campaigns", "test_faults",
+    "test_fetch_sequences", "test_fetch_weights", "test_find_motifs", "test_finetune", "test_fit", "test_full_disk",
+    "test_galaxy", "test_galaxy_tutorial", "test_hostile_names", "test_install", "test_label_introns",
+    "test_label_permutation", "test_make_report",
     "test_malformed_inputs", "test_manners", "test_match_introns", "test_mutagenesis", "test_networks",
     "test_pipeline", "test_places", "test_quantify_introns", "test_real_world", "test_report_in_browser",
     "test_reproduce", "test_score_variants", "test_sei", "test_splice_network", "test_stability",

@@ -1,18 +1,29 @@
 #!/usr/bin/env python3
 """Mutate good inputs at random, run the reader on each, and print how many were refused, read, slow or broke it.
 
-    PYTHONPATH=bin python tests/faults/mutated_inputs.py [COUNT]
+    python tests/faults/mutated_inputs.py [COUNT]
 
 COUNT (2,000 by default) mutated files of each format. A file may be refused by a ToolError, or read; any other
-exception is a fault, and so is a file that takes more than 5 seconds. Exits with 1 after a fault.
+exception is a fault, and so is a file that takes more than 5 seconds of a processor, and a row that was read though an
+independent, plain reading of the same bytes does not find it. Exits with 1 after a fault.
 """
 
+import csv
+import itertools
 import random
+import re
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
+from urllib.parse import unquote
+
+import h5py
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "bin"))
 
 from intronaut.core.errors import ToolError
 from intronaut.genome.annotation import distinct_introns, doubtful_introns, read_annotation
@@ -27,7 +38,7 @@ from intronaut.motifs.motif_files import read_motifs
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 CASES, CALLERS = DATA / "real_world", DATA / "callers"
-SLOW_SECONDS = 5
+SLOW_SECONDS = 5  # of a processor: on a machine that others use, the clock says nothing
 MEME = "MEME version 4\n\nALPHABET= ACGT\n\nMOTIF M1 FOX\nletter-probability matrix: alength= 4 w= 2 nsites= 9\n"
 MEME += "0.5 0.5 0 0\n0 0 1 0\n\nMOTIF M2 JUN\nletter-probability matrix: alength= 4 w= 1\n0.1 0.2 0.3 0.4\n"
 WORDS = [
@@ -51,36 +62,149 @@ WORDS = [
 GENES = read_annotation(CALLERS / "annotation.gtf").genes
 
 
+# each reader returns rows; the finder of its format says which of them are nowhere in the file
 def annotation(path):
     found = read_annotation(path)
-    distinct_introns(found)
     doubtful_introns(found)
+    introns, _ = distinct_introns(found)
+    return set(introns[["chrom", "start", "end", "strand"]].itertuples(index=False, name=None))
 
 
 def features(path):
-    for _, block in open_features(path).row_blocks():
-        block.sum()
+    return np.concatenate([block for _, block in open_features(path).row_blocks()])
 
 
 def variants(path):
     read_header(path)
-    list(read_records(path))
+    return {(*record.fields[:5],) for record in read_records(path)}
 
 
 def calls(path):
-    read_calls(path, CallOptions(base=1, values=("psi",), retained=0.1), GENES)
+    found = read_calls(path, CallOptions(base=1, values=("psi",), retained=0.1), GENES)
+    table = found[0] if isinstance(found, tuple) else found
+    return set(table[["start", "end"]].itertuples(index=False, name=None))
 
 
+def peaks(path):
+    return set(read_peaks(path)[["chrom", "start", "end"]].itertuples(index=False, name=None))
+
+
+def windows(path):
+    return {(row.chrom, row.start, row.end) for row in read_rows(path)}
+
+
+def labels(path):
+    return set(read_labels(path)[["chrom", "start", "end", "name"]].itertuples(index=False, name=None))
+
+
+def motifs(path):
+    return {shares(row) for motif in read_motifs(path) for row in motif.counts}
+
+
+def lines_of(path):
+    """The lines of a file as fields between tabs, by plain Python."""
+    return [
+        line.split("\t")
+        for line in path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    ]
+
+
+def alien_introns(path, rows):
+    """Introns whose ends are not those of two parts of one transcript, on the chromosome and strand named."""
+    ends, starts = defaultdict(set), defaultdict(set)
+    for fields in lines_of(path):
+        if len(fields) == 9 and fields[3].isdigit() and fields[4].isdigit():
+            names = re.findall(r"transcript_id[ =]\"?([^\";]+)", fields[8])
+            names += [
+                unquote(name) for text in re.findall(r"(?:Parent|ID)=([^;]*)", fields[8]) for name in text.split(",")
+            ]
+            for name in names:
+                ends[fields[0], fields[6], int(fields[4])].add(name.strip())
+                starts[fields[0], fields[6], int(fields[3]) - 1].add(name.strip())
+    return {row for row in rows if not ends[row[0], row[3], row[1]] & starts[row[0], row[3], row[2]]}
+
+
+def alien_places(path, rows):
+    """Intervals that no line holds, counted from 0 or, in the tables of MACS, from 1."""
+    base = 1 if any(fields[:4] == ["chr", "start", "end", "length"] for fields in lines_of(path)) else 0
+    whole = re.compile(r"[0-9]+\Z")
+    told = {(f[0], int(f[1]) - base, int(f[2])) for f in lines_of(path)
+            if len(f) > 2 and whole.match(f[1]) and whole.match(f[2])}  # fmt: skip
+    return {row for row in rows if row[:3] not in told}
+
+
+def alien_labels(path, rows):
+    """Rows that pandas does not read."""
+    table = pd.read_csv(path, sep="\t", dtype=str, quoting=csv.QUOTE_NONE, keep_default_na=False, encoding="utf-8-sig")
+    columns = (table[name] for name in ("chrom", "start", "end", "name"))
+    told = {(chrom, int(start), int(end), name) for chrom, start, end, name in zip(*columns, strict=True)
+            if re.match(r"-?[0-9]+\Z", start) and re.match(r"-?[0-9]+\Z", end)}  # fmt: skip
+    return rows - told
+
+
+def alien_variants(path, rows):
+    """Records whose first five columns no line holds."""
+    return rows - {tuple(fields[:5]) for fields in lines_of(path)}
+
+
+def shares(row):
+    """Four numbers as parts of their sum; MEME's are shares, ours counts of sites."""
+    return tuple(round(float(number) / sum(map(float, row)), 4) for number in row)
+
+
+def alien_numbers(path, rows):
+    """Positions of motifs of which no line holds the shares."""
+    numbers = [" ".join(fields).split() for fields in lines_of(path)]
+    told = {shares(row) for row in numbers if len(row) == 4 and all(map(is_number, row)) and sum(map(float, row))}
+    return rows - told
+
+
+def is_number(word):
+    try:
+        return float(word) < float("inf")
+    except ValueError:
+        return False
+
+
+def alien_ends(path, rows):
+    """Called introns with an end that is no number of the file, give or take the base that formats count from."""
+    told = {int(float(word)) for word in re.findall(r"[0-9][0-9.]*(?:e\+?[0-9]+)?", path.read_text("utf-8-sig"))
+            if is_number(word) and float(word) < 1e18}  # fmt: skip
+    near = {number + step for number in told for step in (-1, 0, 1)}
+    return {row for row in rows if not set(map(int, row)) <= near}
+
+
+def alien_values(path, rows):
+    """Whether the matrix differs from what h5py holds."""
+    with h5py.File(path) as file:
+        x = file["X"]
+        if isinstance(x, h5py.Group):
+            dense = np.zeros(rows.shape, np.float32)
+            for row, (first, last) in enumerate(itertools.pairwise(x["indptr"][:])):
+                np.add.at(dense[row], x["indices"][first:last], x["data"][first:last])
+            return not np.array_equal(dense, rows, equal_nan=True)
+        return not np.array_equal(x[:].astype(np.float32), rows, equal_nan=True)
+
+
+ANNOTATIONS = {
+    "GTF": [CALLERS / "annotation.gtf", CASES / "01-braker-gtf" / "braker.gtf"],
+    "GFF3": [CASES / "05-gff3-escaped-comma-id" / "a.gff3", CASES / "36-gff-mixed-cds-only" / "mix.gff3"],
+}
+TABLES = sorted(path for path in CALLERS.iterdir() if path.suffix not in (".fa", ".gtf"))
+# format: its reader, what finds rows that are not in the file, and the files that are mutated
 READERS = {
-    "GTF": (annotation, [CALLERS / "annotation.gtf", CASES / "01-braker-gtf" / "braker.gtf"]),
-    "GFF3": (annotation, [CASES / "05-gff3-escaped-comma-id" / "a.gff3", CASES / "36-gff-mixed-cds-only" / "mix.gff3"]),
-    "calls": (calls, sorted(path for path in CALLERS.iterdir() if path.suffix not in (".fa", ".gtf"))),
-    "peaks": (read_peaks, [CASES / "17-macs-xls-peaks" / "x_peaks.xls", CALLERS / "introns.bed"]),
-    "windows": (read_rows, [CALLERS / "introns.bed", CASES / "base" / "labels.tsv"]),
-    "labels": (read_labels, [CASES / "base" / "labels.tsv"]),
-    "VCF": (variants, [CASES / "23-vcf-sv-ref-N" / "sv.vcf", CASES / "27-vcf-annotated-twice" / "in.vcf"]),
-    "motifs": (read_motifs, None),
-    "features": (features, [CASES / "base" / "k.h5ad", CASES / "29-h5ad-sparse-csr" / "f.h5ad"]),
+    **{name: (annotation, alien_introns, sources) for name, sources in ANNOTATIONS.items()},
+    "calls": (calls, alien_ends, TABLES),
+    "peaks": (peaks, alien_places, [CASES / "17-macs-xls-peaks" / "x_peaks.xls", CALLERS / "introns.bed"]),
+    "windows": (windows, alien_places, [CALLERS / "introns.bed", CASES / "base" / "labels.tsv"]),
+    "labels": (labels, alien_labels, [CASES / "base" / "labels.tsv"]),
+    "VCF": (
+        variants,
+        alien_variants,
+        [CASES / "23-vcf-sv-ref-N" / "sv.vcf", CASES / "27-vcf-annotated-twice" / "in.vcf"],
+    ),
+    "motifs": (motifs, alien_numbers, None),
+    "features": (features, alien_values, [CASES / "base" / "k.h5ad", CASES / "29-h5ad-sparse-csr" / "f.h5ad"]),
 }
 
 
@@ -99,22 +223,24 @@ def mutated(content, rng):
 
 
 def attack(name, count, folder, seed=1):
-    """Counter of ``read``, ``refused``, ``slow`` and the types of other exceptions over ``count`` mutated files."""
-    read, sources = READERS[name]
+    """Counter of what ``count`` mutated files came to: read, refused, slow, exceptions, rows that are not there."""
+    read, alien, sources = READERS[name]
     contents = [MEME.encode()] if sources is None else [source.read_bytes() for source in sources]
     rng, outcomes = random.Random(f"{name}{seed}"), Counter()
     path = Path(folder) / f"mutated.{name}"
     for _ in range(count):
         path.write_bytes(mutated(rng.choice(contents), rng))
-        started = time.monotonic()
+        started, rows = time.process_time(), None
         try:
-            read(path)
+            rows = read(path)
             outcomes["read"] += 1
         except ToolError:
             outcomes["refused"] += 1
         except Exception as problem:
             outcomes[f"{type(problem).__name__}: {problem}"[:150]] += 1
-        outcomes["slow"] += time.monotonic() - started > SLOW_SECONDS
+        outcomes["slow"] += time.process_time() - started > SLOW_SECONDS
+        if rows is not None and (found := alien(path, rows)):
+            outcomes[f"not in the file: {found}"[:150]] += 1
     return outcomes
 
 

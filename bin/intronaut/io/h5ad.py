@@ -285,7 +285,7 @@ def open_features(path):
         raise BadData(f"{path}: not a whole HDF5 file ({problem}); make the features again") from problem
     try:
         x, obs, var = file["X"], _read_frame(file["obs"]), _read_frame(file["var"])
-        x = x if isinstance(x, h5py.Dataset) else _dense(path, x)
+        x = x if isinstance(x, h5py.Dataset) else _dense(path, x, (len(obs), len(var)))
     except _BROKEN as problem:
         raise BadData(f"{path}: not a features file, or a broken one: {problem}") from problem
     if x.shape != (len(obs), len(var)):
@@ -320,10 +320,10 @@ def _check_tables(path, notes, obs, var, provenance):
         )
 
 
-def _dense(path, group):
-    """A sparse matrix of AnnData (CSR or CSC) as an array."""
+def _dense(path, group, wanted):
+    """A sparse matrix of AnnData (CSR or CSC) of this shape as an array."""
     kind, shape = group.attrs.get("encoding-type"), tuple(int(n) for n in group.attrs.get("shape", ()))
-    if kind not in ("csr_matrix", "csc_matrix") or len(shape) != 2:
+    if kind not in ("csr_matrix", "csc_matrix") or shape != wanted:
         raise BadData(f"{path}: X must be a matrix with one row a window and one column a feature")
     data, minor, starts = group["data"][:], group["indices"][:], group["indptr"][:]
     if shape[0] * shape[1] * data.dtype.itemsize > LARGEST_DENSE:

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Run every writing tool on file systems of few KiB; a full disk must end in code 73, one line, and nothing left.
+
+    python tests/faults/full_disk.py [TOOL …]
+
+Needs root, to mount. A run that the disk has room for must give the files of an unbroken run. Prints a line a tool:
+how many sizes were too small, how many had room, and what was wrong. Exits with 1 after a fault.
+"""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import at_work
+
+KIBIBYTES = (4, 8, 16, 32, 48, 64, 96, 128, 256, 384, 768, 2048)
+FULL = 73
+
+
+@contextlib.contextmanager
+def disk_of(kibibytes, folder):
+    """An empty file system of this size, mounted at ``folder``."""
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def unbroken(name, words, folder):
+    """The digests of what a tool writes with room to spare."""
+    out = folder / "room"
+    out.mkdir()
+    code = at_work.finish(at_work.start(name, words, out, folder / "said"))
+    assert code == 0, (folder / "said").read_text()
+    found = at_work.digests(out)
+    shutil.rmtree(out)
+    return found
+
+
+def attack(name, words, kibibytes, folder, wanted):
+    """``full`` or ``room``, or what was wrong when a tool wrote to a disk of this size."""
+    said = folder / "said"
+    with disk_of(kibibytes, folder / "disk") as disk:
+        code = at_work.finish(at_work.start(name, words, disk, said))
+        left = at_work.digests(disk)
+    if code == 0:
+        return "room" if left == wanted else f"{kibibytes} KiB: other files than with room: {sorted(left)}"
+    if code != FULL or left or said.read_text().count("\n") != 1:
+        return f"{kibibytes} KiB: code {code}, left {sorted(left)}, said {said.read_text()[-200:]!r}"
+    return "full"
+
+
+def main():
+    names = sys.argv[1:]
+    at_work.load_libraries()
+    broken = 0
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        at_work.make_study(folder)
+        for name, words in at_work.commands().items():
+            if names and name not in names:
+                continue
+            wanted = unbroken(name, words, folder)
+            found = [attack(name, words, size, folder, wanted) for size in KIBIBYTES]
+            faults = [one for one in found if one not in ("full", "room")]
+            told = "; ".join(faults) or "no fault"
+            print(f"{name}: {found.count('full')} full, {found.count('room')} with room; {told}", flush=True)
+            broken += len(faults)
+    sys.exit(broken > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Kill tools with SIGKILL at random moments, start the same command again, and compare every byte.
+
+    python tests/faults/killed_tools.py [COUNT [TOOL …]]
+
+COUNT (50 by default) kills of each. After a kill nothing may stand under a final name but what an unbroken run writes;
+after the second start the folder must hold exactly the files of an unbroken run, hidden ones too. Prints a line a
+tool. Exits with 1 after a fault.
+"""
+
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import at_work
+
+TOOLS = ("embed_kmers", "embed_motifs", "embed_sei", "embed_dnabert2", "merge_features", "fetch_sequences", "fit",
+         "make_report", "fetch_weights", "finetune")  # fmt: skip
+
+
+def attack(name, words, folder, count, draw):
+    """Counter of what ``count`` kills of one tool came to, and the faults."""
+    out, said = folder / "killed", folder / "said"
+    out.mkdir(exist_ok=True)
+    started = time.monotonic()
+    assert at_work.finish(at_work.start(name, words, out, said)) == 0, said.read_text()
+    seconds, wanted, killed, faults = time.monotonic() - started, at_work.digests(out), 0, []
+    for _ in range(count):
+        shutil.rmtree(out)
+        out.mkdir()
+        child = at_work.start(name, words, out, said)
+        time.sleep(draw.uniform(0, seconds))
+        os.kill(child, signal.SIGKILL)
+        killed += at_work.finish(child) == -signal.SIGKILL
+        early = [
+            path for path, digest in at_work.digests(out).items() if not hidden(path) and digest != wanted.get(path)
+        ]
+        code = at_work.finish(at_work.start(name, words, out, said))
+        found = at_work.digests(out)
+        if early or code or found != wanted:
+            other = sorted(path for path in found.keys() | wanted.keys() if found.get(path) != wanted.get(path))
+            faults.append(f"early {early}, code {code}, other {other}, said {said.read_text()[-200:]!r}")
+    return killed, faults
+
+
+def hidden(path):
+    """Whether a path lies in a hidden folder, or is a hidden file."""
+    return any(part.startswith(".") for part in Path(path).parts)
+
+
+def main():
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    at_work.load_libraries()
+    broken = 0
+    with tempfile.TemporaryDirectory() as place:
+        folder, draw = Path(place), random.Random(1)
+        at_work.make_study(folder)
+        commands = at_work.commands()
+        for name in sys.argv[2:] or TOOLS:
+            killed, faults = attack(name, commands[name], folder, count, draw)
+            print(f"{name}: {count} runs, {killed} killed, faults {faults or 'none'}", flush=True)
+            broken += len(faults)
+    sys.exit(broken > 0)
+
+
+if __name__ == "__main__":
+    main()
