@@ -340,3 +340,14 @@ def test_the_format_shows_in_the_first_line_that_tells_it(tmp_path):
     rows += [("mRNA", 1, 60, "+", "ID=U"), ("exon", 21, 60, "+", "Parent=U,T")]
     text = "##gff-version 3\n" + "".join(TRANS.format(*row) for row in rows) + ">chr1\nACGT\n"
     assert places(read(tmp_path, text)) == [(10, 20, "+")]
+
+
+def test_a_protein_beside_its_transcript_is_no_gene(tmp_path):
+    about = "##gff-version 3\n1\tt\tgene\t1\t90\t.\t+\t.\tID=G\n1\tt\tmRNA\t1\t90\t.\t+\t.\tID=G.1;Parent=G\n"
+    about += "1\tt\tprotein\t1\t90\t.\t+\t.\tID=G.1-Protein;Derives_from=G.1\n"
+    for start, end in ((1, 20), (41, 90)):
+        about += f"1\tt\texon\t{start}\t{end}\t.\t+\t.\tParent=G.1\n"
+        about += f"1\tt\tCDS\t{start}\t{end}\t.\t+\t0\tParent=G.1,G.1-Protein;\n"
+    (tmp_path / "a.gff3").write_text(about)
+    introns, _ = distinct_introns(read_annotation(tmp_path / "a.gff3"))
+    assert introns[["start", "end", "gene_id"]].to_numpy().tolist() == [[20, 40, "G"]]

@@ -262,3 +262,68 @@ def test_unknown_table_names_the_options_it_needs(tmp_path, monkeypatch):
 def test_format_that_does_not_fit_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ToolError, match="not a table of rmats: it lacks riExonStart_0base"):
         run(tmp_path, monkeypatch, "--calls", FOLDER / "suppa.psi", "--calls-format", "rmats")
+
+
+def headerless_irfinder_with_tabs():
+    text = (FOLDER / "irfinder_headerless.IRFinder-IR-nondir.txt").read_text()
+    return text.replace("\n", "\t\n")
+
+
+def changes_with_other_names():
+    header, rows = (FOLDER / "suppa.dpsi").read_text().split("\n", 1)
+    return f"{header.upper()}\n{rows}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        headerless_irfinder_with_tabs(),
+        changes_with_other_names(),
+        "chr1\t1100\t1300\t0.4\nchr1\t1400\t1600\t0.0\n",
+        "chr1\t1100\t1300\t0.4\t+\nchr1\t1400\t1600\t0\t+\n",
+        "chr1\t1100\t1300\t+\t0.4\nchr1\t1400\t1600\t+\t0\n",
+    ],
+    ids=["IRFinder without header, with tabs at line ends", "SUPPA2 changes", "bedGraph", "level", "strand"],
+)
+def test_levels_are_not_taken_for_a_list_of_retained_introns(text, tmp_path, monkeypatch):
+    (tmp_path / "calls").write_text(text)
+    with pytest.raises(UsageError, match="no caller's table that is known"):
+        run(tmp_path, monkeypatch, "--calls", "calls")
+
+
+def as_r_writes(text, sep, decimal="."):
+    """The table as R's write.csv or write.csv2 gives it, with row names."""
+    header, *lines = [line.split("\t") for line in text.rstrip("\n").split("\n")]
+    rows = [['""', *(f'"{name}"' for name in header)]]
+    for number, cells in enumerate(lines, 1):
+        cells = [cell.strip('"') for cell in cells]
+        numeric = [re.fullmatch(r"-?[0-9.]+(e-?[0-9]+)?", cell) for cell in cells]
+        rows.append(
+            [f'"{number}"', *(c.replace(".", decimal) if n else f'"{c}"' for c, n in zip(cells, numeric, strict=True))]
+        )
+    return "".join(sep.join(row) + "\n" for row in rows)
+
+
+@pytest.mark.parametrize("name", ["rmats.RI.MATS.JC.txt", "irfinder.IRFinder-IR-dir.txt", "whippet.psi"])
+def test_tables_through_r_are_read_or_refused_by_what_to_do(name, tmp_path, monkeypatch):
+    text = (FOLDER / name).read_text()
+    plain = run(tmp_path, monkeypatch, "--calls", FOLDER / name)
+    (tmp_path / name).write_text(as_r_writes(text, ","))
+    pd.testing.assert_frame_equal(
+        run(tmp_path, monkeypatch, "--calls", name)[["start", "label"]], plain[["start", "label"]]
+    )
+    (tmp_path / name).write_text(as_r_writes(text, ";", ","))
+    with pytest.raises(BadData, match="parted by semicolons.*write.table"):
+        run(tmp_path, monkeypatch, "--calls", name)
+    (tmp_path / name).write_text(as_r_writes(text, "\t", ","))
+    with pytest.raises(BadData, match="write decimals with a point"):
+        run(tmp_path, monkeypatch, "--calls", name)
+
+
+def test_events_of_suppa_through_write_csv_are_read(tmp_path, monkeypatch):
+    header, *lines = (FOLDER / "suppa.psi").read_text().rstrip("\n").split("\n")
+    rows = [",".join(['""', *(f'"{name}"' for name in header.split("\t"))])]
+    rows += [",".join([f'"{event}"', *levels]) for event, *levels in (line.split("\t") for line in lines)]
+    (tmp_path / "psi.csv").write_text("\n".join(rows) + "\n")
+    table = run(tmp_path, monkeypatch, "--calls", "psi.csv")
+    assert table["label"].equals(run(tmp_path, monkeypatch, "--calls", FOLDER / "suppa.psi")["label"])

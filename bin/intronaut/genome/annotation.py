@@ -47,7 +47,11 @@ def read_annotation(path, longest_intron=LONGEST_INTRON):
     """
     models = read_gene_models(path)
     if not models.transcripts:
-        raise BadData(f"{path}: no exon or CDS line in it; a GTF or GFF3 gene annotation was expected")
+        unread = models.left_out["cds_and_utr_lines_without_transcript"]
+        genes = f" but {unread:,} without Parent, as of bacteria, whose genes have no introns" if unread else ""
+        raise BadData(
+            f"{path}: no exon or CDS line of a transcript in it{genes}; a GTF or GFF3 gene annotation was expected"
+        )
     exons = exons_of(models)
     if not exons.keys:
         raise BadData(f"{path}: no transcript has an exon or CDS; a GTF or GFF3 gene annotation was expected")

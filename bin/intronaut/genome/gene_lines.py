@@ -168,7 +168,8 @@ def _transcript_of(columns):
 def _fault(columns):
     """What keeps the columns of a line from being a feature."""
     if len(columns) != _N_COLUMNS:
-        return f"{len(columns)} tab-separated columns; a GTF or GFF3 line has 9"
+        hint = "; convert BED12 and genePred with UCSC's bedToGenePred and genePredToGtf" if len(columns) > 9 else ""
+        return f"{len(columns)} tab-separated columns; a GTF or GFF3 line has 9{hint}"
     first, last, strand = columns[FIRST], columns[LAST], columns[STRAND]
     if not all(text.isascii() and text.isdecimal() for text in (first, last)):
         return f"coordinates {first!r} to {last!r} are not whole numbers from 1"

@@ -37,8 +37,8 @@ class GeneModels:
     is not read). ``spans`` holds for each transcript the ``(line, start, end)`` of its own lines, ``exceptions`` why
     its gaps may be no introns (TRANS_SPLICED, SLIPPAGE). ``about`` is, for each transcript, (transcript_id,
     gene_id, gene_name or None, whether its biotype is retained_intron). ``with_children`` holds the numbers of genes
-    whose transcripts have exons, so that a CDS beside these is not another transcript. ``left_out`` counts what was
-    not used.
+    whose transcripts have exons, and of proteins, so that a CDS of these is not another transcript. ``left_out``
+    counts what was not used.
     """
 
     transcripts: dict = field(default_factory=dict)

@@ -11,6 +11,8 @@ _KIND_COLUMN, _CHROM, _STRAND, _ATTRIBUTES = 2, 0, 6, 8
 _PARTS = dict.fromkeys(EXON_KINDS, EXON) | dict.fromkeys(CODING_KINDS, CODING)
 # features without children of interest: not read at all
 _SKIPPED = frozenset(["intron"])
+# named as a further parent of a CDS, as TAIR does; what is made of a transcript is none
+_PRODUCTS = frozenset(["protein", "polypeptide"])
 _PARENT = re.compile(r"(?:^|;)\s*Parent\s*=([^;]*)")
 _TRANSCRIPT = re.compile(r"RNA$|transcript$|^mRNA|_segment$")
 _EXCEPTIONS = {"trans-splicing": TRANS_SPLICED, "ribosomal slippage": SLIPPAGE}
@@ -125,7 +127,7 @@ def _describe(features, models):
         for *where, span in spans:
             if where == place:
                 models.add_span(number, *span)
-        if identifier in with_children:
+        if identifier in with_children or own.kind in _PRODUCTS:
             models.with_children.add(number)
     unused = [feature.kind for identifier, feature in features.items() if identifier not in used]
     models.left_out["transcripts_without_exons"] += sum(_TRANSCRIPT.search(kind) is not None for kind in unused)

@@ -1,5 +1,6 @@
 """Peaks of BED, narrowPeak and broadPeak files."""
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -15,15 +16,19 @@ _HEADERS = ("#", "track", "browser")
 class _Columns(NamedTuple):
     """The number of the first base in a file, and where its names and summits stand, None where it has none.
 
-    Summits count from the peak's start where ``base`` is 0 (BED), from the chromosome's where it is 1 (MACS).
+    Summits count from the peak's start, from ``base`` on, or from the chromosome's where ``absolute`` (MACS 2 and 3).
     """
 
     base: int
     name: int | None
     summit: int | None
+    absolute: bool = False
 
 
 _BED = _Columns(0, 3, 9)
+# the first columns of tables that count from 1: MACS's, and ranges of Bioconductor as a data frame
+_FROM_ONE = (["chr", "start", "end", "length"], ["seqnames", "start", "end", "width"])
+_NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?\Z", re.IGNORECASE)
 
 
 def read_peaks(path, own_names=True):
@@ -31,11 +36,11 @@ def read_peaks(path, own_names=True):
 
     Header lines (``#``, ``track``, ``browser``) and a first line of column names are skipped; order is kept. With
     ``own_names`` False, column four is kept as it is: several peaks may be of one factor. The table ``*_peaks.xls`` of
-    MACS, whose starts and summits count from 1, is known by its column names.
+    MACS and ranges of Bioconductor, whose starts count from 1, are known by their column names.
 
     Returns:
         DataFrame: chrom, start, end, name (None where column four is not a name of its own), strand (``.``), summit
-        (from narrowPeak's tenth column or MACS's abs_summit, else the middle).
+        (from narrowPeak's tenth column or MACS's own, else the middle).
 
     Raises:
         BadData: lists every line that is no interval; or there is no line.
@@ -71,9 +76,10 @@ def _columns(lines):
     """The layout of a file by the line of column names in its first block: BED's without one."""
     for row in np.flatnonzero((lines.n_columns >= 3) & (lines.initial != ord("#"))).tolist():
         names = lines.line(row).split("\t")
-        if names[:4] == ["chr", "start", "end", "length"]:
-            summit = names.index("abs_summit") if "abs_summit" in names else None
-            return _Columns(base=1, name=names.index("name") if "name" in names else None, summit=summit)
+        if names[:4] in _FROM_ONE:
+            place = {name: number for number, name in enumerate(names)}
+            absolute = "abs_summit" in place
+            return _Columns(1, place.get("name"), place.get("abs_summit", place.get("summit")), absolute)
         return _BED
     return _BED
 
@@ -93,7 +99,8 @@ def _sound_peaks(lines, columns):
         name[named] = np.array(lines.column(columns.name, rows[named]).words(), object)
     if columns.base and columns.summit is not None:
         with_summit = lines.n_columns[rows] > columns.summit
-        offset[with_summit] = lines.column(columns.summit, rows[with_summit]).numbers() - 1 - start[with_summit]
+        first = start[with_summit] if columns.absolute else 0
+        offset[with_summit] = lines.column(columns.summit, rows[with_summit]).numbers() - 1 - first
     elif not columns.base:
         narrow = lines.n_columns[rows] == columns.summit + 1
         offset[narrow] = lines.column(columns.summit, rows[narrow]).numbers()
@@ -108,8 +115,10 @@ def _fault(columns, known):
         return f"{len(columns)} tab-separated columns; BED has at least 3"
     chrom, start, end = columns[:3]
     if not all(text.isascii() and text.isdecimal() for text in (start, end)):
-        if not known and not any(text.isdecimal() for text in columns):
+        if not known and not any(_NUMBER.match(text) for text in columns):
             return None
+        if end.isdecimal() and columns[3:] and columns[3].isdecimal():
+            return "start and end stand in columns 3 and 4, as in HOMER's peak files; convert them with pos2bed.pl"
         return f"start {start!r} or end {end!r} is not a whole number from 0"
     if chrom or not int(start) < int(end) <= LARGEST_POSITION:
         return f"the end {end} is not after the start {start}"
@@ -117,6 +126,10 @@ def _fault(columns, known):
 
 
 def _own_names(names):
-    """The names when each is a word of its own and occurs once, else None for all: windows need unique names."""
+    """The names when each is a word of its own and occurs once, else None for all: windows need unique names.
+
+    Scores in the column of names, as SEACR, SICER and epic2 write them, are none.
+    """
     usable = len(set(names)) == len(names) and all(name and not any(c.isspace() for c in name) for name in names)
-    return names if usable else [None] * len(names)
+    scores = usable and all(_NUMBER.match(name) for name in names) and not all(name.isdecimal() for name in names)
+    return names if usable and not scores else [None] * len(names)

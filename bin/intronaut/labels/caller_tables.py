@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import re
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ SPAN = r"(?P<start>\d+)-(?P<end>\d+)"
 TUPLE = r"\(?\s*(?P<start>\d+)\s*,\s*(?P<end>\d+)\s*\)?"
 # chrom:start-end, as a genome browser takes it, with or without the strand behind it
 PLACE = r"(?P<chrom>.+):(?P<start>[\d,]+)(?:-|\.\.)(?P<end>[\d,]+)(?:[:(/]?(?P<strand>[-+*.])\)?)?"
+_DECIMAL_COMMA = re.compile(r"-?[0-9]*,[0-9]+(e-?[0-9]+)?\Z")
 MISSING_WORDS = ("", "NA", "NAold", "NaN", "nan", "na", "None", "-nan")
 
 
@@ -35,7 +37,7 @@ def text_table(path):
     head = list(itertools.islice(lines, 2))
     if not head:
         raise BadData(f"{path}: empty; a table was expected")
-    split = _splitter([line for _, line in head])
+    split = _splitter(path, [line for _, line in head])
     first, second = (split(line) for _, line in (head * 2)[:2])
     if len(first) >= 3 and first[1].isdecimal() and first[2].isdecimal():
         header = [f"column_{i + 1}" for i in range(len(first))]
@@ -60,15 +62,20 @@ def _is_comment(line):
     return not line.strip() or line.startswith(("##", "# ", "track", "browser"))
 
 
-def _splitter(lines):
+def _splitter(path, lines):
     """How lines split into cells, by the first two of them: at tabs, else at commas or spaces outside quotes."""
     header = lines[0]
     if any("\t" in line for line in lines):
         return lambda line: [_bare(cell) for cell in line.split("\t")]
     if header.startswith('"') and '" "' in header:
         return lambda line: [_bare(cell) for cell in next(csv.reader([line], delimiter=" "))]
-    if header.count(",") >= 3:
+    if header.count(",") >= 3 or header.startswith('"') and '","' in header:
         return lambda line: [_bare(cell) for cell in next(csv.reader([line]))]
+    if all(line.count(";") >= 3 for line in lines):
+        raise BadData(
+            f"{path}: cells are parted by semicolons, as of write.csv2 and some spreadsheets; save it with tabs, and "
+            "decimals with a point (R: write.table(x, sep = '\\t', row.names = FALSE))"
+        )
     return lambda line: [_bare(line)]
 
 
@@ -99,7 +106,8 @@ def numbers(texts, problems):
     texts = texts.mask(texts.isin(MISSING_WORDS))
     values = pd.to_numeric(texts, errors="coerce").astype(float)
     for line, text in texts[(values.isna() & texts.notna()) | np.isinf(values)].items():
-        problems.add(f"{texts.name} is {text!r}, not a number or NA", line)
+        hint = "; write decimals with a point" if _DECIMAL_COMMA.match(text) else ""
+        problems.add(f"{texts.name} is {text!r}, not a number or NA{hint}", line)
     return values
 
 

@@ -48,6 +48,12 @@ def _holds_suppa_events(table):
     return table["row"].astype(str).str.match(_SUPPA_EVENT).all()
 
 
+def _holds_suppa_levels(table):
+    # a table of changes whose columns somebody has renamed is none of levels
+    changes = [name for name in table if re.search(r"dpsi$|p.val", name, re.IGNORECASE)]
+    return not changes and _holds_suppa_events(table)
+
+
 RATIO = {"retained": 0.1, "spliced": 0.05}
 LISTED = {"retained": 1, "spliced": NEVER}
 IRFINDER = {"depth": 3, "coverage": 0.7, "splice_exact": 5, "spliced_splice_exact": 20, "require_clean": 0}
@@ -88,7 +94,7 @@ FORMATS = {
         event_callers.suppa_ioe, ("event_id", "alternative_transcripts|inclusion_transcripts"), LISTED
     ),
     "suppa_dpsi": Format(event_callers.suppa_dpsi, ("row", "*_dPSI"), SUPPA_CHANGE, fits=_holds_suppa_events),
-    "suppa": Format(event_callers.suppa_psi, ("row",), RATIO, fits=_holds_suppa_events),
+    "suppa": Format(event_callers.suppa_psi, ("row",), RATIO, fits=_holds_suppa_levels),
     "majiq_dpsi": Format(
         event_callers.majiq_dpsi, ("ir_coords", "mean_dpsi_per_lsv_junction"), MAJIQ_CHANGE,
         ("probability_changing", "strand|gene_id"),
@@ -138,7 +144,7 @@ FORMATS = {
         intron_callers.star, ("column_1", "column_9"), {"retained": NEVER, "spliced": 0, "reads": 20},
         fits=intron_callers.is_star,
     ),
-    "bed": Format(intron_callers.bed, ("column_1", "column_2", "column_3"), LISTED),
+    "bed": Format(intron_callers.bed, ("column_1", "column_2", "column_3"), LISTED, fits=intron_callers.is_bed),
 }
 # fmt: on
 

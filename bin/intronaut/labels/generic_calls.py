@@ -59,6 +59,7 @@ def _require_options(path, table, options):
         raise UsageError(
             f"{path}: no caller's table that is known ({', '.join(table.columns[:6])} …); for a table of your own give "
             + ", ".join(lacking)
+            + (", and a first line of column names" if "column_1" in table else "")
         )
     for role in options.names:
         if role not in _ROLES:

@@ -98,6 +98,20 @@ def bed(table, limits, genes, problems):
     return call_rows(table["column_1"], start, end, table.get("column_6", "."), 1.0, True, False)
 
 
+def is_bed(table):
+    """Whether a table without header is a BED of introns: at most 12 columns, the fourth a name.
+
+    A bedGraph has a value there, other tables a strand, and headerless tables of callers have more columns: read as a
+    list of retained introns they would all be retained.
+    """
+    if len(table.columns) > 12 or "column_4" not in table:
+        return len(table.columns) == 3
+    early = table[table.columns.intersection(["column_4", "column_5"])]
+    values = pd.to_numeric(table["column_4"], errors="coerce")
+    levels = values.notna().all() and (len(table.columns) == 4 or (values % 1 != 0).any())
+    return not early.isin(["+", "-"]).any(axis=None) and not levels
+
+
 def star(table, limits, genes, problems):
     """STAR ``SJ.out.tab``: junctions, 1-based closed; evidence that an intron is spliced, so value = 0.
 
