@@ -126,7 +126,8 @@ def alien_introns(path, rows):
 
 def alien_places(path, rows):
     """Intervals that no line holds, counted from 0 or, in the tables of MACS, from 1."""
-    base = 1 if any(fields[:4] == ["chr", "start", "end", "length"] for fields in lines_of(path)) else 0
+    names = [fields for fields in lines_of(path) if fields[:3] == ["chr", "start", "end"]]
+    base = 1 if any({"length", "abs_summit", "fold_enrichment"} & set(fields) for fields in names) else 0
     whole = re.compile(r"[0-9]+\Z")
     told = {(f[0], int(f[1]) - base, int(f[2])) for f in lines_of(path)
             if len(f) > 2 and whole.match(f[1]) and whole.match(f[2])}  # fmt: skip

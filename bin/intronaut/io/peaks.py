@@ -26,8 +26,9 @@ class _Columns(NamedTuple):
 
 
 _BED = _Columns(0, 3, 9)
-# the first columns of tables that count from 1: MACS's, and ranges of Bioconductor as a data frame
-_FROM_ONE = (["chr", "start", "end", "length"], ["seqnames", "start", "end", "width"])
+# tables that count from 1, by their first columns and any of the further ones: MACS's, and Bioconductor's ranges
+_FROM_ONE = (["chr", "start", "end"], ["seqnames", "start", "end"])
+_FURTHER = {"length", "width", "summit", "abs_summit", "fold_enrichment"}
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?\Z", re.IGNORECASE)
 
 
@@ -73,14 +74,15 @@ def read_peaks(path, own_names=True):
 
 
 def _columns(lines):
-    """The layout of a file by the line of column names in its first block: BED's without one."""
+    """The layout of a file by the line of column names before its first peak: BED's without one."""
     for row in np.flatnonzero((lines.n_columns >= 3) & (lines.initial != ord("#"))).tolist():
         names = lines.line(row).split("\t")
-        if names[:4] in _FROM_ONE:
+        if names[:3] in _FROM_ONE and not _FURTHER.isdisjoint(names[3:]):
             place = {name: number for number, name in enumerate(names)}
             absolute = "abs_summit" in place
             return _Columns(1, place.get("name"), place.get("abs_summit", place.get("summit")), absolute)
-        return _BED
+        if names[1].isdecimal() and names[2].isdecimal():
+            return _BED
     return _BED
 
 
