@@ -94,25 +94,30 @@ def main(argv):
     if (Path(args.output) / "model.json").exists():
         raise UsageError(f"--output {args.output}: a model folder, whose coefficients would be lost; name another")
     log = Log("explain", args)
+    import numpy as np
+
     from intronaut.features.open_model import open_on_features
     from intronaut.features.sei_targets import annotate
-    from intronaut.interpret.contributions import group_of
+    from intronaut.interpret.contributions import Contributions, group_of
     from intronaut.interpret.explanation import describe
-    from intronaut.interpret.held_out_evidence import Settings, Study, add_held_out_evidence
+    from intronaut.interpret.held_out_evidence import add_held_out_evidence
     from intronaut.models.design_matrix import every_locus
 
     model, features, columns = open_on_features(args.model, args.features, log)
-    labels = read_labels_of_model(args, model) if args.labels else None
+    study = study_of(args, model, features, columns, log) if args.labels else None
     var = features.var.iloc[columns]
     if {"target", "cell_type"} <= set(var.columns):
         var = annotate(var, args.grouping)
     group = group_of(var, args.group_by, features.path)
-    rows, _ = every_locus(features)
-    sample = sample_of(features, rows, columns, args)
+    rows, names = every_locus(features)
+    # of introns that are far from all that the model was fitted on, a single one may outdo all others
+    fitted = study.fitted(names) if study else np.ones(len(rows), bool)
+    sample = sample_of(features, rows[fitted], columns, args)
     if len(sample) < FEW_INTRONS:
         log.warn(f"clusters rest on correlations of {len(sample):,} introns, fewer than {FEW_INTRONS}")
     with whole_folder(args.output, FILES) as folder:
-        effects = write_contributions(folder, model, features, rows, columns, group, args)
+        contributions = Contributions(model, features, rows, columns, args.threads)
+        effects = write_contributions(folder, contributions, model, group, fitted, args)
         explanation = describe(model, var, group, effects, sample, args.cluster)
         explanation.by_group.insert(0, "model", Path(args.model).name)
         sizes = {
@@ -121,19 +126,7 @@ def main(argv):
             "groups": len(explanation.by_group),
         }
         summary = sizes | {"introns": len(rows), "cluster_correlation": args.cluster}
-        if args.labels:
-            settings = Settings(
-                args.pairs, args.threshold, args.max_false, args.memory * 2**30, args.threads, args.seed
-            )
-            study = Study(
-                model,
-                features,
-                columns,
-                labels,
-                args.labels,
-                settings,
-                lambda table: covariates_of(args, table, model, log),
-            )
+        if study:
             summary["warnings"] = study.warnings()
             for sentence in summary["warnings"]:
                 log.warn(sentence)
@@ -143,6 +136,18 @@ def main(argv):
         (folder / "explanation.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     log.note(f"{sizes['features']:,} features in {sizes['clusters']:,} clusters and {sizes['groups']:,} groups")
     log_selected(log, summary, explanation.by_group)
+
+
+def study_of(args, model, features, columns, log):
+    """The introns that the model was fitted on, for what holds on other introns."""
+    from intronaut.interpret.held_out_evidence import Settings, Study
+
+    labels = read_labels_of_model(args, model)
+    settings = Settings(args.pairs, args.threshold, args.max_false, args.memory * 2**30, args.threads, args.seed)
+    return Study(
+        model, features, columns, labels, args.labels, settings,
+        lambda table: covariates_of(args, table, model, log),
+    )  # fmt: skip
 
 
 def read_labels_of_model(args, model):
@@ -179,15 +184,18 @@ def sample_of(features, rows, columns, args):
     return Matrix(features, rows[np.sort(drawn)], columns, threads=args.threads).values()
 
 
-def write_contributions(folder, model, features, rows, columns, group, args):
-    """Write the contributions; returns the standard deviations over introns of every feature's and every group's."""
+def write_contributions(folder, contributions, model, group, fitted, args):
+    """Write the contributions to every intron's logit.
+
+    Returns the standard deviations of every feature's and every group's, over the introns ``fitted`` (bool).
+    """
     import numpy as np
     import pandas as pd
 
-    from intronaut.interpret.contributions import Contributions, Moments, held_out_places, membership, strongest
+    from intronaut.interpret.contributions import Moments, held_out_places, membership, strongest
     from intronaut.io.h5ad import FeatureWriter
 
-    contributions = Contributions(model, features, rows, columns, args.threads)
+    features, rows, columns = (getattr(contributions.matrix, name) for name in ("features", "rows", "columns"))
     obs, names = features.obs.iloc[rows[:, 0]], np.array(features.var.index[columns], object)
     member, labels = membership(group), np.asarray(group, object)
     group_var = pd.DataFrame({"n_features": np.bincount(group.codes)}, index=pd.Index(group.categories, name="name"))
@@ -211,7 +219,7 @@ def write_contributions(folder, model, features, rows, columns, group, args):
             if full:
                 full.write(place, parts)
             for moment, values in zip(moments, (parts, group_parts), strict=True):
-                moment.add(values)
+                moment.add(values[fitted[block]])
             logits = parts.sum(axis=1, dtype=float) + contributions.baseline
             for name, logit, own, order in zip(obs.index[block], logits, parts, top, strict=True):
                 held_out = place_of.get(name, "NA\tNA")

@@ -223,6 +223,17 @@ def test_sei_features_are_gathered_by_curated_factor_and_drawn_by_tissue(tmp_pat
     assert set(read(tmp_path / "e/groups.tsv")["group"]) == {"tf"}
 
 
+def test_introns_that_were_not_fitted_have_no_part_in_effects(tmp_path, fitted):
+    """One intron without a label, a million standard deviations away, as a motif's score in a repeat may be."""
+    explain.main([*EXPLAIN, "--labels", "labels.tsv", "--group-by", "family", "--pairs", "3", "-o", "before"])
+    table, values = pd.read_csv(tmp_path / "labels.tsv", sep="\t"), fitted
+    far = np.vstack([values, np.full((1, values.shape[1]), 1e6, values.dtype)])
+    write_features(tmp_path / "f.h5ad", [*table["name"], "far"], far)
+    explain.main([*EXPLAIN, "--labels", "labels.tsv", "--group-by", "family", "--pairs", "3", "-o", "after"])
+    before, after = (read(tmp_path / f"{name}/groups.tsv") for name in ("before", "after"))
+    pd.testing.assert_frame_equal(before, after)
+
+
 def test_few_retained_introns_and_few_groups_are_said(tool, tmp_path, fitted):
     """Twelve retained introns in twelve groups: enough for folds, too few for a sentence on factors."""
     table = pd.read_csv(tmp_path / "labels.tsv", sep="\t")

@@ -67,6 +67,10 @@ class Study:
         more = {"memory": self.settings.memory, "threads": self.settings.threads}
         return Matrix(self.features, self.rows, self.columns, **how, **more)
 
+    def fitted(self, names):
+        """Which of the loci ``names`` the model was fitted on, bool."""
+        return pd.Index(names).isin(self.table["name"][self.plan.known])
+
     def warnings(self):
         """Sentences where few introns are retained, or few leakage groups hold the rarer class; none of levels."""
         if self.model.notes.get("target", "label") != "label":
