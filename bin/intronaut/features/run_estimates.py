@@ -29,7 +29,7 @@ def estimates(introns, window, embedders, cpus):
     speed = product_seconds() / REFERENCE_PRODUCT
     scale = introns / REFERENCE_INTRONS
     steps = [
-        _step("LABEL_INTRONS", START + 1.0 * scale * speed, 0.15 + introns * 4e-6, introns * 2e-7),
+        _step("LABEL_INTRONS", START + 2.7 * scale * speed, 0.15 + introns * 4e-6, introns * 2e-7),
         _step("FETCH_SEQUENCES", START + 0.1 * scale, 0.06, introns * window * 3e-10),
         _step("SPLIT_INTRONS", START + 0.5 * scale * speed, 0.12 + introns * 1e-6, introns * 2e-7),
         _step("AUDIT_SPLIT", START + 5 * scale * (window / 600) * speed, 0.2 + introns * window * 6e-8, 1e-4),
@@ -42,7 +42,7 @@ def estimates(introns, window, embedders, cpus):
         steps += [
             _step(f"EMBED_{name.upper()}", 2 + introns * each / cpus, 0.15, size * 0.9),
             _step("MERGE_FEATURES", START + 0.2 * scale, 0.12, size * 0.9),
-            _step(f"FIT ({name})", START + 5 * work, 0.25 + 2 * size, introns * 5e-7),
+            _step(f"FIT ({name})", START + 7.5 * work, 0.25 + 2 * size, introns * 5e-7),
             _step(f"EXPLAIN_INTRON ({name})", START + 4 * work, 0.25 + size, 1e-3),
             _step(f"EXPLAIN ({name})", START + 26 * work, 0.4 + 3 * size, size * 0.6),
         ]

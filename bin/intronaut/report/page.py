@@ -1,5 +1,6 @@
 """The whole page: every section's values, the figures, and the methods, settings and files at its end."""
 
+import re
 from importlib import metadata
 
 from intronaut import __version__
@@ -93,7 +94,7 @@ def header(study, assembly):
     facts.append(("Run", run))
     if settings.get("command"):
         facts.append(("Command", settings["command"]))
-    where = text.file_names(settings["fasta"]).split(".")[0] if settings.get("fasta") else ""
+    where = re.sub(r"(\.(fa|fasta|fna|2bit))?(\.b?gz)?$", "", text.file_names(settings.get("fasta") or ""))
     return {"species": species, "where": where, "facts": facts}
 
 
