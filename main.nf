@@ -31,9 +31,8 @@ workflow STUDY {
     // without enough labels, or levels, the study ends with what was measured
     fits = LABELS.out.counts.map { counts -> canFit(counts, settings) }
     SPLIT(LABELS.out.labels, fits, windows, plan.context, settings)
-    fitted = fits.filter { fit -> fit }
-    shards = FETCH_SEQUENCES.out.shards.transpose().combine(fitted).map { cut, shard, _fit -> [cut, shard] }
-    described = LABELS.out.labels.combine(fitted).map { labels, _fit -> labels }.first()
+    shards = FETCH_SEQUENCES.out.shards.transpose().combine(fits.filter { fit -> fit }).map { cut, shard, _fit -> [cut, shard] }
+    described = LABELS.out.labels.combine(fits.filter { fit -> fit }).map { labels, _fit -> labels }.first()
     FEATURES(shards, plan.embedded, described, inputs, settings)
     MODELS(FEATURES.out.features, windows, SPLIT.out.labels, SPLIT.out.near_copies, settings)
     CELL_TYPES(FEATURES.out.features, LABELS.out.measured, inputs, plan.context, settings)
@@ -68,11 +67,10 @@ workflow {
     }
     else if (params.check) {
         checkParams(params)
-        def named = namedFiles(params)
         CHECK(
             plainFile(params.gtf), plainFile(params.fasta), optionalFile(params.chrom_aliases), filesOf(params.ir_calls),
-            optionalFile(params.peaks), filesOf(params.marks), optionalFile(params.vcf), named.values().toList(), named,
-            optionsOf(params, 'check'),
+            optionalFile(params.peaks), filesOf(params.marks), optionalFile(params.vcf),
+            namedFiles(params).values().toList(), namedFiles(params), optionsOf(params, 'check'),
         )
     }
     else {
