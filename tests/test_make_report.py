@@ -806,3 +806,24 @@ def test_what_happens_if_introns_stay_is_counted(tool, results):
     )
     assert f"in the 5′ UTR 0 (0%) {len(labels) - n_retained} (100%)" in words
     assert f"of those in the coding part: premature stop, decay expected {n_retained} (100%) –" in words
+
+
+def test_predicted_chromatin_stands_beside_measured(tool, results):
+    for name, embedder in (("sei_logistic", "embed_sei"), ("tracks_logistic", "embed_tracks")):
+        shutil.copytree(results / "fit/sim", results / "fit" / name)
+        change_json(results / "fit" / name / "model.json", features={"tool": embedder})
+        shutil.copytree(results / "explain/sim", results / "explain" / name)
+        groups = pd.read_table(results / "explain" / name / "groups.tsv").head(2)
+        sign = -1 if embedder == "embed_sei" else 1
+        effects = {"refit": [0.5, 0.2 * sign], "refit_low": [0.4, 0.1], "refit_high": [0.6, 0.3]}
+        groups = groups.assign(group=["H3K36me3", "CTCF"], **{f"adjusted_{key}": own for key, own in effects.items()})
+        groups.to_csv(results / "explain" / name / "groups.tsv", sep="\t", index=False, na_rep="NA")
+    given = ("--fit", "fit/sei_logistic", "fit/tracks_logistic", "--explain", "explain/sei_logistic")
+    report(tool, *given)
+    assert "signs cannot be compared" in words_of(results)
+    report(tool, *given, "explain/tracks_logistic")
+    words = words_of(results)
+    auroc = json.loads((results / "fit/sim/metrics.json").read_text())["metrics"]["auroc"]
+    assert f"measured (measured chromatin) {n.estimate(auroc)}" in words
+    assert "Their effects have the same sign for 1 of 2 factors that both have." in words
+    assert "H3K36me3 +0.50 (+0.40 to +0.60) +0.50 (+0.40 to +0.60) yes CTCF −0.20" in words

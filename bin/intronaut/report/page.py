@@ -9,6 +9,7 @@ from intronaut.report import (
     associations,
     blocks,
     browsers,
+    chromatin,
     consequences,
     flags,
     introns,
@@ -69,6 +70,7 @@ def of_models(study, assembly, quality, drawn):
         "prediction": prediction.section(study),
         "blocks": blocks.section(study.partition),
         "associations": associations.section(study, drawn),
+        "chromatin": chromatin.section(study),
         "introns": introns.section(study, assembly),
         "methods": methods(study),
     }
