@@ -14,7 +14,7 @@ import simulated_introns
 from conftest import run_tool
 from intronaut import __version__
 from intronaut.plots import page as figures
-from intronaut.report import browsers, flags, introns, multiqc, verdict
+from intronaut.report import associations, browsers, flags, introns, multiqc, verdict
 from intronaut.report import numbers as n
 from intronaut.report.associations import family_row
 from intronaut.report.study import AUROC, Study
@@ -396,6 +396,15 @@ def test_the_papers_motifs_are_refused_with_what_to_give(tool, results):
     done = report(tool, "--motifs", "motifs", code=65)
     assert "motifs: made by find_motifs --preset paper" in done.stderr and "without --preset" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_bin_of_one_window_makes_no_peak_of_a_profile():
+    bins = [(0, 20, 300, 0.02), (20, 40, 20, 0.05), (40, 60, 1, 1.0)]
+    rows = [("ZNF1", "donor", *bin_[:2], label, *bin_[2:]) for label in (0, 1) for bin_ in bins]
+    positions = pd.DataFrame(rows, columns=["family", "landmark", "start", "end", "label", "windows", "share"])
+    families = pd.DataFrame({"family": ["ZNF1"], "q": [0.01], "retained_hit": [50]})
+    ((name, svg),) = associations._profiles({"positions": positions}, families, "")
+    assert name == "position_1_donor" and "5.0%" in svg and "100.0%" not in svg
 
 
 def test_positions_of_variants_are_said_to_count_from_1(tool, results):

@@ -9,6 +9,9 @@ from intronaut.report import verdict
 FDR = 0.05
 SHOWN_FAMILIES, SHOWN_GROUPS, SHOWN_NAMES, SHOWN_BOXES = 10, 8, 4, 5
 FEWEST_FOR_PROFILE = 10
+# of fewer windows that cover a bin, one with a site is a peak of its profile
+FEWEST_IN_BIN = 20
+POSITION_COLUMNS = {"family", "landmark", "start", "end", "label", "windows", "share"}
 SHOWN_VARIANTS = 15
 
 
@@ -30,7 +33,8 @@ def figure_names(name, drawn):
     suffix = suffix_of(name)
     scatters = [f"motifs_gc_{key}{suffix}" for key in ("unadjusted", "adjusted")]
     profiles = [key for key in drawn if key.startswith("position_") and key.endswith(suffix or ("donor", "acceptor"))]
-    return {"scatters": [key for key in scatters if key in drawn], "profiles": profiles}
+    scatters = [key for key in scatters if key in drawn]
+    return {"scatters": scatters, "profiles": profiles, "fewest_in_bin": FEWEST_IN_BIN}
 
 
 def suffix_of(name):
@@ -361,12 +365,12 @@ def draw(study):
 def _profiles(motifs, families, suffix):
     positions = motifs["positions"]
     hits = families[(families["q"] <= FDR) & (families["retained_hit"] >= FEWEST_FOR_PROFILE)]
-    if positions is None or not {"family", "landmark", "start", "end", "label", "share"} <= set(positions.columns):
+    if positions is None or not set(positions.columns) >= POSITION_COLUMNS:
         return
     for number, family in enumerate(hits["family"].head(SHOWN_BOXES), 1):
         rows = positions[positions["family"] == family]
         for landmark, part in rows.groupby("landmark"):
-            bins = part.dropna(subset="share").to_dict("records")
+            bins = part[part["share"].notna() & (part["windows"] >= FEWEST_IN_BIN)].to_dict("records")
             if bins:
                 words = "Share of retained and spliced windows with a site."
                 yield f"position_{number}_{landmark}{suffix}", figures.position_profile(family, landmark, bins, words)
