@@ -225,7 +225,7 @@ def auroc_of(space, table, rows, seed):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-    from intronaut.stats.metrics import auroc_within_folds
+    from intronaut.stats.strata import auroc_within_folds
 
     space, table = space[rows], table[rows] if rows.dtype == bool else table.iloc[rows]
     label, split = table["label"].to_numpy(), table["split"].fillna("NA").to_numpy()

@@ -90,7 +90,7 @@ def judged(trained_in, judged_in, scores, labels, seed):
     import numpy as np
     import pandas as pd
 
-    from intronaut.stats.metrics import auroc_within_folds
+    from intronaut.stats.strata import auroc_within_folds
 
     target = labels[judged_in]
     rows = scores.join(target[["label", "group"]].dropna(subset="label"), how="inner")

@@ -7,7 +7,7 @@ from scipy.stats import norm, rankdata
 from sklearn import metrics as reference
 from sklearn.linear_model import LogisticRegression
 
-from intronaut.stats import bootstrap, jackknife, metrics, within_folds
+from intronaut.stats import bootstrap, jackknife, metrics, strata, within_folds
 from intronaut.stats.reliability import calibration_line
 
 
@@ -238,7 +238,7 @@ def test_leaving_out_groups_covers_where_leaving_out_rows_does_not():
     for _ in range(runs):
         groups, labels, scores = clustered_scores(rng)
         for kind, left_out in (("groups", groups), ("rows", np.arange(len(groups)))):
-            found = metrics.auroc_within_folds(labels, scores, np.zeros(len(labels)), left_out, 1)
+            found = strata.auroc_within_folds(labels, scores, np.zeros(len(labels)), left_out, 1)
             covered[kind] += found["low"] <= truth <= found["high"]
     # 200 runs: a true 95 % gives 92 to 98 % in 19 of 20 seeds
     assert 0.92 <= covered["groups"] / runs <= 0.985
@@ -252,7 +252,7 @@ def test_strata_are_compared_within_folds():
     groups = np.arange(120) // 2
     folds = groups % 3
     labels, logits = (rng.random(120) < 0.3).astype(int), rng.normal(size=120).round(1)
-    found, strata = metrics.stratified_auroc(predictions(labels, logits, folds), table, groups, seed=1)
+    found, by_bin = strata.stratified_auroc(predictions(labels, logits, folds), table, groups, seed=1)
     stratum = pd.qcut(table["gc"], 3, labels=False).to_numpy()
     w, m = pairs_within(labels, logits, folds * 10 + stratum, groups)
     assert found["value"] == pytest.approx(w / m, abs=1e-12) and found["pairs"] == m
@@ -260,16 +260,16 @@ def test_strata_are_compared_within_folds():
     for at in range(3):
         inside = stratum == at
         w, m = pairs_within(labels[inside], logits[inside], folds[inside], groups[inside])
-        assert strata["auroc"][at] == pytest.approx(w / m, abs=1e-12) and strata["n"][at] == inside.sum()
+        assert by_bin["auroc"][at] == pytest.approx(w / m, abs=1e-12) and by_bin["n"][at] == inside.sum()
 
 
 def test_strata_without_any_pair_have_no_auroc():
     table = pd.DataFrame({"gc": [0.1, 0.2, 0.8, 0.9]})
-    found, strata = metrics.stratified_auroc(
+    found, by_bin = strata.stratified_auroc(
         predictions(np.array([0, 0, 1, 1]), np.arange(4.0)), table, np.arange(4), seed=1, bins=2
     )
     assert found["value"] is None and found["low"] is None and found["pairs"] == 0
-    assert strata["auroc"].isna().all()
+    assert by_bin["auroc"].isna().all()
 
 
 def test_a_replicate_draws_as_many_groups_as_there_are():

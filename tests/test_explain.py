@@ -10,10 +10,11 @@ from sklearn.metrics import log_loss
 
 import explain
 import fit
+from intronaut.interpret.correlation import correlation_clusters
 from intronaut.interpret.explanation import GROUP_COLUMNS, cluster_labels, smallest_correlations
 from intronaut.interpret.held_out_evidence import status
 from intronaut.interpret.permutation import _jackknife_interval
-from intronaut.interpret.stability_selection import correlation_clusters, halves
+from intronaut.interpret.stability_selection import halves
 from intronaut.models import folder
 from intronaut.plots.svg import RETAINED, SPLICED
 from simulated_introns import FIT, write_features, write_labels

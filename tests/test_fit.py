@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 import fit
 from intronaut.models.folder import read_model
+from intronaut.stats import strata
 from reference_aurocs import auroc_between_groups
 from simulated_introns import FIT, draw_labels, introns, write_features, write_labels
 
@@ -293,7 +294,6 @@ def test_options_that_would_do_nothing_are_refused(tool, study, args, option):
 
 def test_refits_leave_out_a_second_fold_and_give_the_variance_of_training(tmp_path, study):
     """Each line of refits.tsv spelled out by scikit-learn; the variance of training by hand from their AUROCs."""
-    from intronaut.stats import metrics
 
     table, values = study
     table["split"] = (np.arange(600) // 3 % 3 + 1).astype(str)
@@ -315,7 +315,7 @@ def test_refits_leave_out_a_second_fold_and_give_the_variance_of_training(tmp_pa
     np.testing.assert_allclose(refits[["without_1", "without_2", "without_3"]].to_numpy().T, expected, atol=3e-4)
     null = [np.log(label[fold != k].mean() / (1 - label[fold != k].mean())) for k in fold]
     np.testing.assert_allclose(refits["null_logit"], null, atol=1e-5)
-    aurocs = [metrics.auroc_within_folds(label, line, fold, np.arange(600) // 3, 1)["value"] for line in expected]
+    aurocs = [strata.auroc_within_folds(label, line, fold, np.arange(600) // 3, 1)["value"] for line in expected]
     found = read(tmp_path / "m")["metrics"]["auroc"]
     assert found["se_train"] ** 2 == pytest.approx(2 / 3 * np.sum((aurocs - np.mean(aurocs)) ** 2), rel=1e-3)
     assert found["se"] ** 2 == pytest.approx(found["se_train"] ** 2 + found["se_test"] ** 2)

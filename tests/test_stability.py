@@ -6,6 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from intronaut.core.errors import BadData
 from intronaut.interpret import stability_selection
+from intronaut.interpret.correlation import correlation_clusters
 from intronaut.models.design_matrix import Matrix
 
 CAUSAL = 3
@@ -138,13 +139,13 @@ def test_clusters_hold_what_correlates_with_their_leader_and_nothing_chained():
     # b is near a and near c, but a and c are not near each other
     b, c = a + 0.45 * base[:, 1], a + 0.9 * base[:, 1]
     sample = np.column_stack([a, b, c, -b, base[:, 2], np.ones(n)]).astype(np.float32)
-    leader, sign = stability_selection.correlation_clusters(sample, 0.88)
+    leader, sign = correlation_clusters(sample, 0.88)
     correlation = np.corrcoef(sample[:, :5].T)
     assert abs(correlation[0, 2]) < 0.88
     assert leader.tolist() == [1, 1, 1, 1, 4, 5]
     assert sign.tolist() == [1, 1, 1, -1, 1, 1]
     assert (np.abs([correlation[j, leader[j]] for j in range(5)]) > 0.88).all()
-    tight, _ = stability_selection.correlation_clusters(sample, 0.96)
+    tight, _ = correlation_clusters(sample, 0.96)
     assert tight.tolist() == [0, 1, 2, 1, 4, 5]
 
 

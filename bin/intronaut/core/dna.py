@@ -11,16 +11,16 @@ for _code, _letters in enumerate(("Aa", "Cc", "Gg", "Tt")):
 _NUCLEOTIDES = b"ACGTUNRYSWKMBDHVXacgtunryswkmbdhvx*-"
 
 
-def is_nucleotides(text):
+def is_nucleotides(text: str) -> bool:
     """Whether every letter is an IUPAC nucleotide code, X, * or -, in either case."""
     return not text.encode().translate(None, _NUCLEOTIDES)
 
 
-def base_codes(sequence):
+def base_codes(sequence: str) -> np.ndarray:
     """The bases as uint8 of shape ``(length,)``: A, C, G, T in either case are 0–3, every other letter is 4."""
     return _CODE_OF[np.frombuffer(sequence.encode("ascii", "replace"), np.uint8)]
 
 
-def reverse_complement(sequence):
+def reverse_complement(sequence: str) -> str:
     """The other strand, 5'→3', IUPAC letters and case kept."""
     return sequence.translate(COMPLEMENT)[::-1]

@@ -1,6 +1,7 @@
 """Expected failures, their exit codes, and the list of all problems of one input."""
 
 import signal
+from pathlib import Path
 
 SHOWN_PROBLEMS = 20
 
@@ -44,7 +45,7 @@ class TryAgain(ToolError):
 class Terminated(BaseException):
     """SIGTERM or SIGHUP, raised as an exception so that half-written outputs are removed; ``signum`` is its number."""
 
-    def __init__(self, signum: int = signal.SIGTERM):
+    def __init__(self, signum: int = signal.SIGTERM) -> None:
         super().__init__(signum)
         self.signum = signum
 
@@ -52,13 +53,13 @@ class Terminated(BaseException):
 class Problems:
     """Collects every problem of one input, so that the user mends them in one go: of each line the first one."""
 
-    def __init__(self, where):
+    def __init__(self, where: Path | str) -> None:
         self.where = where
         self.lines = []
         self.count = 0
         self._faulty = set()
 
-    def add(self, what, line=None):
+    def add(self, what: object, line: int | None = None) -> None:
         """Record one problem; ``line`` is the 1-based line number in the input."""
         if line in self._faulty:
             return
@@ -68,7 +69,7 @@ class Problems:
         if len(self.lines) < SHOWN_PROBLEMS:
             self.lines.append(f"line {line}: {what}" if line is not None else what)
 
-    def raise_if_any(self):
+    def raise_if_any(self) -> None:
         """Raise BadData with the first 20 problems and the count."""
         if not self.count:
             return

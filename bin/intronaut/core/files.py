@@ -11,6 +11,7 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 from intronaut.core.errors import CannotWrite, MissingInput
 from intronaut.core.parts import Part
@@ -58,13 +59,13 @@ def _publish(part: Part) -> None:
         part.publish()
 
 
-def require_file(path: str | Path) -> str | Path:
+def require_file(path: Path | str) -> Path:
     """Return ``path`` as a Path when it is a readable file (or ``-``), else raise MissingInput."""
+    path = Path(path)
     if str(path) == "-":
         if sys.stdin is None:
             raise MissingInput("-: standard input is closed")
         return path
-    path = Path(path)
     try:
         status = path.stat()
     except OSError as problem:
@@ -97,7 +98,7 @@ def digest_file(path: str | Path) -> str:
 
 
 @contextlib.contextmanager
-def whole_file(path, mode="w"):
+def whole_file(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     """Open an output that appears under ``path`` only when it is complete.
 
     ``-`` is standard output; what is no regular file, such as a named pipe, is written as it is. A name that ends in
@@ -189,7 +190,7 @@ class _FolderPart(Part):
 
 
 @contextlib.contextmanager
-def whole_folder(path, stale=()):
+def whole_folder(path: Path | str, stale: Sequence[str] = ()) -> Iterator[Path]:
     """Yield a hidden folder whose content appears in ``path`` only when the block ends well. Raises CannotWrite.
 
     A folder that is already there keeps what else it holds, except what matches the patterns ``stale``: all that the

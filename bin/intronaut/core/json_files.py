@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file
@@ -10,11 +11,11 @@ from intronaut.core.files import require_file
 class Record(dict):
     """An object of a JSON file, at any depth: a key that it lacks is refused by its name, and the file's."""
 
-    def __init__(self, path: str | Path, pairs: list[tuple[str, object]]):
+    def __init__(self, path: str | Path, pairs: list[tuple[str, object]]) -> None:
         super().__init__(pairs)
         self.path = path
 
-    def __missing__(self, key: str):
+    def __missing__(self, key: str) -> Any:
         raise BadData(f"{self.path}: no {key!r} where it is needed; make the file again")
 
 
@@ -26,7 +27,7 @@ def read_record(path: str | Path) -> Record:
     return content
 
 
-def read_json(path: str | Path):
+def read_json(path: str | Path) -> Any:
     """The content of a JSON file, its objects as Records. Raises MissingInput, and BadData for what is no JSON."""
     try:
         text = Path(require_file(path)).read_text(encoding="utf-8")

@@ -1,7 +1,10 @@
 """Progress and notes on stderr."""
 
+from __future__ import annotations
+
 import sys
 import time
+from argparse import Namespace
 
 LOG_EVERY_SECONDS = 60
 
@@ -9,26 +12,26 @@ LOG_EVERY_SECONDS = 60
 class Log:
     """What a tool reports on stderr: notes, warnings, progress with rate and ETA."""
 
-    def __init__(self, prog, args):
+    def __init__(self, prog: str, args: Namespace | None) -> None:
         self.prog = prog
         self.quiet = getattr(args, "quiet", False)
         self.verbose = getattr(args, "verbose", False)
 
-    def note(self, text):
+    def note(self, text: str) -> None:
         """Report what was done."""
         if not self.quiet:
             print(f"{self.prog}: {text}", file=sys.stderr)
 
-    def detail(self, text):
+    def detail(self, text: str) -> None:
         """Report it only with --verbose."""
         if self.verbose:
             self.note(text)
 
-    def warn(self, text):
+    def warn(self, text: str) -> None:
         """Report what the user should look at."""
         self.note(f"warning: {text}")
 
-    def progress(self, total, unit):
+    def progress(self, total: int, unit: str) -> _Progress:
         """A context manager whose ``.add(n)`` counts finished units."""
         return _Progress(self, total, unit)
 
@@ -73,7 +76,7 @@ def _rich_bar(unit):
     return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
 
 
-def peak_bytes():
+def peak_bytes() -> int:
     """The largest resident memory that this process has had."""
     import resource
 

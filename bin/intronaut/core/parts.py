@@ -19,7 +19,7 @@ class Lock:
     Raises BlockingIOError where another run has it, and OSError where the file cannot be opened.
     """
 
-    def __init__(self, path: Path, *, needed: bool = False):
+    def __init__(self, path: Path, *, needed: bool = False) -> None:
         self.descriptor: int | None = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -51,7 +51,7 @@ class Part:
     Parts that killed runs left of the same output are removed when a new one is created.
     """
 
-    def __init__(self, final: Path):
+    def __init__(self, final: Path) -> None:
         self.final, self.path = final, _hidden(final)
         self.lock: Lock | None = None
 

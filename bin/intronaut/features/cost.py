@@ -13,7 +13,7 @@ class Stopwatch:
         n_parameters: of the model that computes the features; all of them are frozen.
     """
 
-    def __init__(self, device: str = "cpu", n_parameters: int = 0):
+    def __init__(self, device: str = "cpu", n_parameters: int = 0) -> None:
         self.device, self.n_parameters, self.started = device, n_parameters, time.monotonic()
 
     def cost(self, n_windows: int, n_computed: int, peak: int | None = None) -> dict:

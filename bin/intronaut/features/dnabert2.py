@@ -3,8 +3,13 @@
 ``options`` are those of embed_dnabert2: weights, tokenizer, config, pooling, strands, max_tokens, dtype and store.
 """
 
+from __future__ import annotations
+
 import itertools
+from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +20,11 @@ from intronaut.core.dna import reverse_complement
 from intronaut.core.files import digest_file
 from intronaut.features.embed import Embedder, by_total_length
 from intronaut.io.checkpoints import BackgroundDigest, open_checkpoint
-from intronaut.networks.dnabert2 import Tokenizer, config_of, load, pack, pool, read_config
+from intronaut.networks.dnabert2 import Config, Dnabert2, Tokenizer, config_of, load, pack, pool, read_config
+
+if TYPE_CHECKING:
+    from intronaut.core.log import Log
+    from intronaut.io.fasta import Window
 
 TOOL = "embed_dnabert2"
 # on a CPU larger batches are slower; on a GPU they are doubled from the second to the third while they fit
@@ -25,7 +34,9 @@ LEAST_TOKENS = 16
 MUCH_UNKNOWN = 0.05
 
 
-def open_embedder(options, device, log, tally):
+def open_embedder(
+    options: Namespace, device: torch.device, log: Log, tally: Tally
+) -> tuple[Embedder, pd.DataFrame, Callable]:
     """``(embedder, var, provenance)``: the Embedder, its feature table, and a function that gives its provenance.
 
     ``tally`` counts the tokens computed. Raises MissingInput, and BadData for files that are not those of DNABERT-2.
@@ -53,14 +64,14 @@ def open_embedder(options, device, log, tally):
     return embedder, var, lambda: provenance(options, digest, checkpoint.note)
 
 
-def provenance(options, digest, note):
+def provenance(options: Namespace, digest: BackgroundDigest, note: str) -> dict[str, Any]:
     """What the features depend on; a run with other values of these starts from the beginning."""
     names = ("pooling", "strands", "max_tokens", "dtype", "store")
     files = {"weights_sha256": digest.hex(), "tokenizer_sha256": digest_file(options.tokenizer)}
     return {"tool": TOOL, "version": __version__, "weights_note": note} | files | {n: vars(options)[n] for n in names}
 
 
-def tokens_of(window, tokenizer, strands, max_tokens, tally):
+def tokens_of(window: Window, tokenizer: Tokenizer, strands: str, max_tokens: int | None, tally: Tally) -> np.ndarray:
     """The token ids of a window, int32; of both strands, one after the other, unless only forward is read."""
     read = [tokenizer(sequence, max_tokens) for sequence in sequences_of(window, strands)]
     ids = np.array([token for tokens, _ in read for token in tokens], np.int32)
@@ -69,12 +80,12 @@ def tokens_of(window, tokenizer, strands, max_tokens, tally):
     return ids
 
 
-def sequences_of(window, strands):
+def sequences_of(window: Window, strands: str) -> list[str]:
     """What is read of a window: its sequence, and for all but ``forward`` the reverse complement too."""
     return [window.sequence] if strands == "forward" else [window.sequence, reverse_complement(window.sequence)]
 
 
-def truncation(window, tokenizer, strands, max_tokens):
+def truncation(window: Window, tokenizer: Tokenizer, strands: str, max_tokens: int | None) -> dict[str, Any]:
     """A column of ``obs`` that says whether ``max_tokens`` cuts the window, on either strand that is read."""
     if max_tokens is None:
         return {}
@@ -88,7 +99,7 @@ class Tally:
     tokens: int = 0
     unknown: int = 0
 
-    def tell(self, log):
+    def tell(self, log: Log) -> None:
         """Say the share of unknown tokens; as a warning when it is large."""
         if self.tokens:
             share = self.unknown / self.tokens
@@ -96,7 +107,7 @@ class Tally:
             say(f"{self.tokens:,} tokens computed, {share:.2%} of them unknown (letters other than A, C, G, T)")
 
 
-def features_of(batch, model, first, pooling, strands):
+def features_of(batch: list[np.ndarray], model: Dnabert2, first: int, pooling: str, strands: str) -> np.ndarray:
     """``(n, d)`` float32 features of ``n`` windows' token ids, in which each sequence begins with ``first``."""
     ids = np.concatenate(batch)
     sequences = np.split(ids, np.flatnonzero(ids == first)[1:])
@@ -114,7 +125,7 @@ def features_of(batch, model, first, pooling, strands):
     return features.reshape(len(batch), -1)
 
 
-def pool_states(model, ids, lengths, pooling):
+def pool_states(model: Dnabert2, ids: torch.Tensor, lengths: list[int], pooling: str) -> torch.Tensor:
     """One row a sequence of the packed ``ids``: the pooled last state, or the means of all states side by side."""
     if pooling != "layers":
         return pool(model(ids, lengths), lengths, pooling)
@@ -123,7 +134,7 @@ def pool_states(model, ids, lengths, pooling):
     return torch.cat(means, dim=1)
 
 
-def feature_table(config, pooling, strands):
+def feature_table(config: Config, pooling: str, strands: str) -> pd.DataFrame:
     """``var``: one row a feature, with its layer (0 is the embedding), its dimension, and the strand it reads."""
     layers = range(config.num_hidden_layers + 1) if pooling == "layers" else [config.num_hidden_layers]
     read = ("forward", "reverse") if strands == "both" else (strands,)

@@ -5,15 +5,20 @@ the number of windows. Identical sequences are computed once. Batches are a fixe
 batch size, and a batch is what a killed run loses at most; the next run computes the same batches, to the bit.
 """
 
+from __future__ import annotations
+
 import importlib.metadata
 import queue
 import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +30,11 @@ from intronaut.io.fasta import read_windows
 from intronaut.io.h5ad import FeatureWriter
 from intronaut.io.window_cut import obs_and_cut
 from intronaut.networks.device import compute_halving, device_name, peak_memory_bytes, unless_out_of_memory
+
+if TYPE_CHECKING:
+    import torch
+
+    from intronaut.core.log import Log
 
 READ_AHEAD = 512
 WRITTEN_ROWS = 256
@@ -48,15 +58,25 @@ class Embedder:
     cut: Callable
     size: Callable
     most: int
-    device: object
+    device: torch.device
     n_parameters: int = 0
     problem: Callable = lambda window: None
     describe: Callable = lambda window: {}
 
 
 def embed(
-    path, output, embedder, var, provenance, *, store="float32", batch_size="auto", record_cost=False, cache=None, log
-):
+    path: Path,
+    output: str,
+    embedder: Embedder,
+    var: pd.DataFrame,
+    provenance: dict[str, Any],
+    *,
+    store: str = "float32",
+    batch_size: int | str = "auto",
+    record_cost: bool = False,
+    cache: RowCache | None = None,
+    log: Log,
+) -> pd.DataFrame:
     """Embed the windows of a FASTA file into a features file; take up a run that was killed.
 
     ``var`` is the feature table, ``provenance`` a JSON-able dict that identifies the model and its options, ``store``
@@ -110,7 +130,9 @@ def embed(
     return obs
 
 
-def known_or_computed(compute, batch, digests, cache, log):
+def known_or_computed(
+    compute: Callable[[list[Any]], Any], batch: list[Any], digests: pd.Series, cache: RowCache | None, log: Log
+) -> np.ndarray:
     """``(n, d)`` features of a batch: from the cache those that it holds, the others by ``compute``, then kept."""
     if cache is None:
         return compute_halving(compute, batch, log)
@@ -124,7 +146,7 @@ def known_or_computed(compute, batch, digests, cache, log):
     return np.stack([values[digest] for digest in digests])
 
 
-def open_cache(args, provenance, var, device):
+def open_cache(args: Namespace, provenance: dict[str, Any], var: pd.DataFrame, device: torch.device) -> RowCache | None:
     """The RowCache of ``--cache``, or None. Raises CannotWrite."""
     if not args.cache:
         return None
@@ -138,7 +160,7 @@ def open_cache(args, provenance, var, device):
     return RowCache(args.cache, how, len(var), args.store, int(args.cache_gb * 1e9))
 
 
-def survey(path, embedder):
+def survey(path: Path, embedder: Embedder) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The ``obs`` table of every window in the input, and how they were cut, as provenance records it.
 
     Raises BadData that lists the windows the model cannot take.
@@ -163,13 +185,13 @@ def survey(path, embedder):
 class Work:
     """Which rows hold the same sequence, and the input in chunks of distinct sequences."""
 
-    def __init__(self, obs):
+    def __init__(self, obs: pd.DataFrame) -> None:
         self.number, distinct = pd.factorize(obs["digest"])
         self.n = len(distinct)
         self._by_number = np.argsort(self.number, kind="stable")
         self._starts = np.searchsorted(self.number[self._by_number], np.arange(self.n + 1))
 
-    def rows_of(self, numbers):
+    def rows_of(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """All rows that hold the sequences ``numbers``, increasing, and for each its place in ``numbers``."""
         rows = [self._by_number[self._starts[number] : self._starts[number + 1]] for number in numbers]
         source = np.repeat(np.arange(len(numbers)), [len(part) for part in rows])
@@ -177,7 +199,7 @@ class Work:
         order = np.argsort(rows)
         return rows[order], source[order]
 
-    def chunks(self, path, encode, pending):
+    def chunks(self, path: Path, encode: Callable, pending: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
         """Yield ``(first number, encoded sequences)`` of every chunk in which a row is pending."""
         needed = np.zeros(self.n // READ_AHEAD + 1, bool)
         needed[np.unique(self.number[pending] // READ_AHEAD)] = True
@@ -193,7 +215,7 @@ class Work:
                 encoded = []
 
 
-def ahead(items, depth):
+def ahead(items: Iterator, depth: int) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Iterate over ``items`` as another thread makes them, at most ``depth`` ahead; its exceptions are raised here."""
     waiting = queue.Queue(depth)
     end = object()
@@ -216,14 +238,14 @@ def ahead(items, depth):
         yield item
 
 
-def by_equal_length(lengths: Sequence[int], size: int):
+def by_equal_length(lengths: Sequence[int], size: int) -> list[list[int]]:
     """Batches of at most ``size`` places whose lengths are equal, short ones first."""
     order = np.argsort(lengths, kind="stable")
     edges = np.flatnonzero(np.diff(np.asarray(lengths)[order])) + 1
     return [list(group[i : i + size]) for group in np.split(order, edges) for i in range(0, len(group), size)]
 
 
-def by_total_length(lengths: Sequence[int], size: int):
+def by_total_length(lengths: Sequence[int], size: int) -> list[list[int]]:
     """Batches of neighbouring lengths that hold at most ``size`` elements together, or one place alone."""
     batches, total = [], 0
     for place in np.argsort(lengths, kind="stable"):
@@ -244,7 +266,7 @@ def _starting_size(embedder, obs, encoded, log):
     return found
 
 
-def largest_fitting(embedder, encoded, size):
+def largest_fitting(embedder: Embedder, encoded: list[np.ndarray], size: int) -> int:
     """The largest of ``size``, 2·size, … up to ``embedder.most`` whose largest batch fits into memory.
 
     Halved from ``size`` when not even that fits.
@@ -281,7 +303,9 @@ def _write(writer, rows, values, source, new):
     return new
 
 
-def estimate(path, embedder, d, *, store="float32", batch_size="auto", log):
+def estimate(
+    path: Path, embedder: Embedder, d: int, *, store: str = "float32", batch_size: str = "auto", log: Log
+) -> list[str]:
     """Time a few batches and return lines that say how long the whole input takes, its disk and memory."""
     obs, _ = survey(path, embedder)
     work = Work(obs)

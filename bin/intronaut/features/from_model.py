@@ -4,11 +4,14 @@
 class_names and motifs, each a path or None.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +21,14 @@ from intronaut.io.fasta import Window
 from intronaut.io.h5ad import Features
 from intronaut.models.folder import matching_columns
 from intronaut.networks.device import compute_halving
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from intronaut.core.log import Log
+    from intronaut.features.embed import Embedder
+    from intronaut.networks.finetuned import FinetunedNetwork
 
 NETWORK_WINDOWS = 16
 
@@ -39,7 +50,7 @@ class Source:
     for sequence classes is not their plain difference. ``problem(sequence)`` says why it cannot be read, or None.
     """
 
-    var: object
+    var: pd.DataFrame
     provenance: dict
     compute: Callable
     problem: Callable = lambda sequence: None
@@ -47,7 +58,9 @@ class Source:
     change: Callable = _plain_change
 
 
-def reopen(notes, files, *, threads, device, log):
+def reopen(
+    notes: dict[str, Any], files: Any, *, threads: int, device: torch.device, log: Log
+) -> tuple[Source, np.ndarray]:
     """``(source, columns)``: the Source of the features a model's ``notes`` tell of, and the columns the model reads.
 
     Raises UsageError for files that are lacking, BadData for others than the features were made with and for features
@@ -156,7 +169,7 @@ def _needed(files, name, made):
     return path
 
 
-def in_batches(embedder, log):
+def in_batches(embedder: Embedder, log: Log) -> Callable:
     """The function ``compute(sequences)`` → ``(n, d)`` float32 of an Embedder."""
 
     def compute(sequences):
@@ -175,7 +188,7 @@ def in_batches(embedder, log):
 _OPEN = {"embed_kmers": _kmers, "embed_motifs": _motifs, "embed_sei": _sei, "embed_dnabert2": _dnabert2}
 
 
-def source_of_network(model, log):
+def source_of_network(model: FinetunedNetwork, log: Log) -> Source:
     """The Source of a FinetunedNetwork; the one value of a window is its logit of retention."""
 
     def compute(sequences):

@@ -5,6 +5,7 @@ runs of 2,600 introns on two cores (docs/scale.md), by how fast this machine mul
 """
 
 import time
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -19,7 +20,7 @@ GIGABYTE = 1e9
 KMER_FEATURES = 2080
 
 
-def estimates(introns, window, embedders, cpus):
+def estimates(introns: int, window: int, embedders: list[str], cpus: int) -> list[dict[str, Any]]:
     """Dicts of step, seconds, memory_gb and disk_gb, in the order of the pipeline.
 
     Args:
@@ -61,26 +62,26 @@ def _step(name, seconds, memory, disk):
     return {"step": name, "seconds": round(seconds, 1), "memory_gb": round(memory, 2), "disk_gb": round(disk, 4)}
 
 
-def product_seconds(repeats=3):
+def product_seconds(repeats: int = 3) -> float:
     """CPU seconds of a product of two matrices, the best of a few."""
     matrix = np.random.default_rng(0).random((600, 600))
     with threadpool_limits(1):
         return min(_cpu_seconds(lambda: matrix @ matrix) for _ in range(repeats))
 
 
-def motif_features():
+def motif_features() -> int:
     """How many features the motifs of JASPAR have by default."""
     return 2 * len(_motifs())
 
 
-def motif_seconds(window):
+def motif_seconds(window: int) -> float:
     """CPU seconds of the motif scores of one window, from a trial of a few random ones."""
     from intronaut.motifs.trap import Scanner
 
     return _of_one(Scanner(_motifs(), 0.8, [0.25] * 4).scan, ["".join(part) for part in _random_windows(window)])
 
 
-def site_seconds(window):
+def site_seconds(window: int) -> float:
     """CPU seconds of the motif sites of one window, from a trial of a few random ones."""
     from intronaut.core.dna import base_codes
     from intronaut.motifs.sites import SiteScanner

@@ -4,6 +4,13 @@
 and store.
 """
 
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import torch
@@ -13,10 +20,14 @@ from intronaut.core.errors import Problems
 from intronaut.core.files import digest_file
 from intronaut.features.embed import Embedder, by_equal_length
 from intronaut.features.sei_targets import KINDS, class_scores, read_class_names, read_class_vectors, read_targets
-from intronaut.io.checkpoints import BackgroundDigest
+from intronaut.io.checkpoints import BackgroundDigest, Checkpoint
 from intronaut.io.text import numbered_lines
 from intronaut.networks.sei import SHORTEST, SPLINE_FUNCTIONS, WINDOW, encode, fit_to_window, open_sei
 from intronaut.networks.sei_inference import Head, Runner
+
+if TYPE_CHECKING:
+    from intronaut.core.log import Log
+    from intronaut.io.fasta import Window
 
 TOOL = "embed_sei"
 KEYWORDS = ("all", *KINDS, "logits", "seqclass", "spline", "trunk")
@@ -28,7 +39,7 @@ CPU_BASES, CPU_BASES_WITH_HEAD, CPU_WINDOWS, GPU_WINDOWS, MOST_WINDOWS = 2 * 409
 PADDED_TO = 32
 
 
-def open_embedder(options, device, log):
+def open_embedder(options: Namespace, device: torch.device, log: Log) -> tuple[Embedder, pd.DataFrame, Callable]:
     """``(embedder, var, provenance)``: the Embedder, its feature table, and a function that gives its provenance.
 
     Raises MissingInput, and BadData for files that are not those of Sei.
@@ -52,7 +63,9 @@ def open_embedder(options, device, log):
     return embedder, var, lambda: provenance(options, digest, checkpoint.note)
 
 
-def wanted_features(options, tensors):
+def wanted_features(
+    options: Namespace, tensors: dict[str, torch.Tensor]
+) -> tuple[pd.DataFrame, np.ndarray | list[int] | None, np.ndarray | None]:
     """``(var, rows, vectors)``: the feature table, places of the wanted profiles (None: all), class vectors or None."""
     channels, outputs = len(tensors["dconv5.1.bias"]), len(tensors["classifier.2.bias"])
     rows = vectors = None
@@ -78,7 +91,7 @@ def wanted_features(options, tensors):
     return read_on(var, options.strands), rows, vectors
 
 
-def named_rows(path, names, source):
+def named_rows(path: Path | str, names: pd.Index, source: str) -> list[int]:
     """The places of the profiles that the lines of a file name, increasing. Raises BadData for unknown names."""
     problems, rows = Problems(path), set()
     for number, line in numbered_lines(path):
@@ -92,7 +105,7 @@ def named_rows(path, names, source):
     return sorted(rows)
 
 
-def read_on(var, strands):
+def read_on(var: pd.DataFrame, strands: str) -> pd.DataFrame:
     """``var`` with the strand each feature reads; with both, every feature twice."""
     if strands != "both":
         return var.assign(strand=strands)
@@ -103,7 +116,16 @@ def read_on(var, strands):
 class Model:
     """Codes of windows in, the features asked for out."""
 
-    def __init__(self, options, checkpoint, tensors, rows, vectors, device, dtype):
+    def __init__(
+        self,
+        options: Namespace,
+        checkpoint: Checkpoint,
+        tensors: dict[str, torch.Tensor],
+        rows: np.ndarray | list[int] | None,
+        vectors: np.ndarray | None,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
         self.options, self.vectors, self.device = options, vectors, device
         checkpoint.require_finite({n: tensor for n, tensor in tensors.items() if not n.startswith("classifier")})
         self.runner = Runner(tensors, device, dtype)
@@ -112,7 +134,7 @@ class Model:
             self.head = Head(tensors, rows, device)
             checkpoint.require_finite(self.head.tensors())
 
-    def features_of(self, batch):
+    def features_of(self, batch: list[np.ndarray]) -> np.ndarray:
         """``(n, d)`` float32 features of a list of ``n`` arrays of codes of one length."""
         codes = torch.from_numpy(np.stack(batch))
         padding = 0
@@ -125,7 +147,7 @@ class Model:
         features = torch.cat(list(features), 1) if self.options.strands == "both" else features.mean(0)
         return features.float().cpu().numpy()
 
-    def on_strands(self, codes, strands, padding):
+    def on_strands(self, codes: torch.Tensor, strands: tuple[str, ...], padding: int) -> torch.Tensor:
         """``(strands · n, d)`` features."""
         trunk = self.runner.trunk(codes, strands, padding)
         if self.options.features == "trunk":
@@ -142,13 +164,13 @@ class Model:
         return torch.from_numpy(class_scores(profiles.cpu().double().numpy(), self.vectors))
 
 
-def pad_to_window(codes):
+def pad_to_window(codes: torch.Tensor) -> tuple[torch.Tensor, int]:
     """Codes between N up to Sei's window, and how many N there are at least on either side."""
     padded = np.stack([fit_to_window(row) for row in codes.numpy()])
     return torch.from_numpy(padded), (WINDOW - codes.shape[1]) // 2
 
 
-def codes_of(window, options):
+def codes_of(window: Window, options: Namespace) -> np.ndarray:
     """The codes of a window, uint8, cut or padded as --context says."""
     codes = encode(window.sequence, options.iupac == "expand")
     if options.context == "native":
@@ -156,7 +178,7 @@ def codes_of(window, options):
     return fit_to_window(codes, min(WINDOW, -(-len(codes) // PADDED_TO) * PADDED_TO))
 
 
-def problem_with(window, context):
+def problem_with(window: Window, context: str) -> str | None:
     """Why a window cannot be embedded, or None."""
     n = len(window.sequence)
     if context == "genome" and n < WINDOW:
@@ -168,13 +190,13 @@ def problem_with(window, context):
     return None
 
 
-def cpu_windows(lengths, with_head):
+def cpu_windows(lengths: np.ndarray, with_head: bool) -> int:
     """Windows in a batch on a CPU."""
     bases = CPU_BASES_WITH_HEAD if with_head else CPU_BASES
     return max(1, min(CPU_WINDOWS, bases // int(lengths.max())))
 
 
-def provenance(options, digest, note):
+def provenance(options: Namespace, digest: BackgroundDigest, note: str) -> dict[str, str]:
     """What the features depend on; a run with other values of these starts from the beginning."""
     names = ("context", "strands", "iupac", "dtype", "store")
     files = {"weights_sha256": digest.hex()}

@@ -7,6 +7,7 @@ class, sei_tissues.tsv the words of cell-type names that tell a tissue.
 import functools
 import re
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ CLASS_RULES = (
 TAGS = re.compile("eGFP-|HA-|FLAG-")
 
 
-def class_scores(profiles, vectors):
+def class_scores(profiles: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Sequence-class scores of profiles: ``(n, profiles)`` on ``(classes, profiles)`` → ``(n, classes)``.
 
     Projection on every vector, divided by the vector's length (sei-framework, raw sequence-class scores).
@@ -45,7 +46,9 @@ def class_scores(profiles, vectors):
     return profiles @ vectors.T / np.linalg.norm(vectors, axis=1)
 
 
-def variant_class_scores(reference, alternative, vectors, histone):
+def variant_class_scores(
+    reference: np.ndarray, alternative: np.ndarray, vectors: np.ndarray, histone: np.ndarray
+) -> np.ndarray:
     """How a variant changes the 40 sequence-class scores: ``(n, profiles)`` twice → ``(n, 40)``.
 
     The columns ``histone`` of either allele are first scaled so that both sum to the mean of the two sums
@@ -60,7 +63,7 @@ def variant_class_scores(reference, alternative, vectors, histone):
     return scores[1] - scores[0]
 
 
-def read_targets(path, outputs):
+def read_targets(path: Path | str, outputs: int) -> pd.DataFrame:
     """The feature table of a ``target.names`` file: index = its lines; columns target, cell_type, source, kind and
     those of :func:`annotate`.
 
@@ -86,14 +89,14 @@ def read_targets(path, outputs):
     return annotate(table)
 
 
-def target_kind(target):
+def target_kind(target: str) -> str:
     """tf, histone or access by the published grouping; DNase.hot and its like count as tf there."""
     if target.startswith(("CENPA", "H2A", "H2B", "H3", "H4")):
         return "histone"
     return "access" if target == "DNase" or target.startswith("ATAC") else "tf"
 
 
-def annotate(var, grouping="curated"):
+def annotate(var: pd.DataFrame, grouping: str = "curated") -> pd.DataFrame:
     """A feature table with columns target and cell_type, and what they stand for: factor, class and tissue.
 
     With the grouping ``paper`` the factor is the target's name as it is and the class its published kind.
@@ -107,14 +110,14 @@ def annotate(var, grouping="curated"):
 
 
 @functools.cache
-def target_factor(target):
+def target_factor(target: str) -> str:
     """The factor or mark that a target's name stands for: synonyms, antibodies and tags merged."""
     name = TAGS.sub("", target)
     return _curated().get(name, (name,))[0]
 
 
 @functools.cache
-def target_class(target):
+def target_class(target: str) -> str:
     """The curated class of a target, a key of CLASS_NAMES.
 
     What neither the table nor a rule knows is taken for a transcription factor, as most targets are.
@@ -128,7 +131,7 @@ def target_class(target):
 
 
 @functools.cache
-def cell_tissue(cell):
+def cell_tissue(cell: str) -> str:
     """The tissue of a cell type, by the words of its name; ``unknown`` where none tells.
 
     Names run from the cell line to the organ, so that the last word that tells counts, unless a word with a digit does:
@@ -156,7 +159,7 @@ def _packaged_table(name):
     return [line.split("\t") for line in lines[1:]]
 
 
-def read_class_vectors(path, outputs):
+def read_class_vectors(path: Path | str, outputs: int) -> np.ndarray:
     """The vectors of the 40 named sequence classes in a ``projvec_targets.npy``: float64 ``(40, outputs)``.
 
     The file holds further rows without a name. Raises BadData.
@@ -173,7 +176,7 @@ def read_class_vectors(path, outputs):
     return vectors
 
 
-def read_class_names(path, n):
+def read_class_names(path: Path | str | None, n: int) -> list[str]:
     """Names of the first ``n`` sequence classes, from a ``seqclass.names`` or, without one, class_01 …"""
     if not path:
         return [f"class_{place:02}" for place in range(1, n + 1)]

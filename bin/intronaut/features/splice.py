@@ -5,18 +5,26 @@ the value of a window that was cut out would be off by up to 0.98. Bases outside
 they are asked for. Positions are 0-based, on the forward strand, whatever the strand of the gene.
 """
 
+from __future__ import annotations
+
 import hashlib
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from intronaut.core.dna import reverse_complement
 from intronaut.core.files import whole_file
-from intronaut.genome.gene_spans import exon_bases
-from intronaut.networks.splice import ACCEPTOR, CHANNELS, CONTEXT, DONOR, one_hot
+from intronaut.genome.gene_spans import Gene, exon_bases
+from intronaut.networks.splice import ACCEPTOR, CHANNELS, CONTEXT, DONOR, SpliceNetworks, one_hot
+
+if TYPE_CHECKING:
+    from intronaut.genome.reference import Genome
+    from intronaut.genome.windows import Row
 
 CHUNK = 50_000
 # bases between two stretches that cost no more to compute than to begin anew
@@ -36,11 +44,11 @@ class Track:
     values: np.ndarray
 
     @property
-    def end(self):
+    def end(self) -> int:
         """The position behind the last."""
         return self.start + self.values.shape[2]
 
-    def part(self, start, end):
+    def part(self, start: int, end: int) -> np.ndarray:
         """The values of ``[start, end)``, which must lie inside."""
         return self.values[:, :, start - self.start : end - self.start]
 
@@ -54,11 +62,11 @@ class Tracks:
         cache: folder in which chunks are kept for later runs, or None.
     """
 
-    def __init__(self, networks, genome, cache=None):
+    def __init__(self, networks: SpliceNetworks, genome: Genome, cache: str | None = None) -> None:
         self.networks, self.genome = networks, genome
         self.cache = None if cache is None else Path(cache)
 
-    def bases(self, chrom, start, end, gene):
+    def bases(self, chrom: str, start: int, end: int, gene: Gene | None) -> str:
         """The bases of ``[start, end)`` on the forward strand; N beyond the chromosome and outside a given ``gene``."""
         first, last = max(start, 0), min(end, self.genome.lengths[chrom])
         if gene is not None:
@@ -67,13 +75,13 @@ class Tracks:
             return "N" * (end - start)
         return "N" * (first - start) + self.genome.fetch(chrom, first, last) + "N" * (end - last)
 
-    def compute(self, sequences, minus):
+    def compute(self, sequences: list[str], minus: bool) -> np.ndarray:
         """Tracks ``(b, nets, 2, n)`` of forward sequences of equal length with their flanks of 5,000 bases."""
         read = [reverse_complement(sequence) for sequence in sequences] if minus else sequences
         found = self.networks.probabilities(one_hot(read))[:, :, [ACCEPTOR, DONOR]].transpose(0, 1).numpy()
         return found[..., ::-1] if minus else found
 
-    def track(self, chrom, start, end, minus, gene=None):
+    def track(self, chrom: str, start: int, end: int, minus: bool, gene: Gene | None = None) -> Track:
         """The Track of ``[start, end)``, in chunks of CHUNK."""
         parts = []
         for first in range(start, end, CHUNK):
@@ -94,7 +102,7 @@ class Tracks:
         # what a later run will read, so that both write the same
         return values.astype(np.float16).astype(np.float32)
 
-    def hidden(self, chrom, positions, minus, gene=None):
+    def hidden(self, chrom: str, positions: list[int], minus: bool, gene: Gene | None = None) -> dict[int, np.ndarray]:
         """The sums before the last layer at some bases: a dict from position to ``(nets * 32,)``."""
         found = {}
         for start, end in joined([(position, position + 1) for position in positions]):
@@ -110,7 +118,7 @@ class Tracks:
         return found
 
 
-def joined(stretches, gap=JOINED_GAP):
+def joined(stretches: Iterable[tuple[int, int]], gap: int = JOINED_GAP) -> list[tuple[int, int]]:
     """Sorted ``(start, end)`` stretches, those less than ``gap`` apart joined."""
     found = []
     for start, end in sorted(stretches):
@@ -121,14 +129,14 @@ def joined(stretches, gap=JOINED_GAP):
     return found
 
 
-def stretches_of(row, reach):
+def stretches_of(row: Row, reach: int) -> list[tuple[int, int]]:
     """What is needed of an intron: its two exon bases with NEAR bases around, and ``reach`` bases from each end."""
     donor, acceptor = map(int, exon_bases(row.start, row.end, row.strand == "-"))
     near = [(site - NEAR, site + NEAR + 1) for site in (donor, acceptor)]
     return [*near, (row.start, min(row.start + reach, row.end)), (max(row.end - reach, row.start), row.end)]
 
 
-def feature_table(nets, layer):
+def feature_table(nets: int, layer: bool) -> pd.DataFrame:
     """The ``var`` table of what :func:`intron_features` gives, and with ``layer`` of the hidden sums."""
     rows = []
     for site in ("donor", "acceptor"):
@@ -144,13 +152,13 @@ def feature_table(nets, layer):
     return pd.DataFrame(rows, columns=["name", "site", "kind"]).set_index("name")
 
 
-def log_odds(p):
+def log_odds(p: float) -> float:
     """Logits of probabilities, which are kept SMALLEST away from 0 and 1."""
     p = np.clip(p, SMALLEST, 1 - SMALLEST)
     return np.log(p / (1 - p))
 
 
-def intron_features(row, tracks, reach):
+def intron_features(row: Row, tracks: list[Track], reach: int) -> list[float]:
     """The features of one intron, in the order of :func:`feature_table`.
 
     For donor, then acceptor: the logit of the mean probability at its exon base, the standard deviation of the

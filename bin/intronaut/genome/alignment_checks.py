@@ -1,12 +1,28 @@
 """Whether alignments are of the genome that the annotation and the FASTA describe."""
 
+from __future__ import annotations
+
 import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from intronaut.core.errors import BadData, Problems
-from intronaut.genome.chromosomes import resolve_chrom, resolve_chroms
+from intronaut.genome.chromosomes import Aliases, resolve_chrom, resolve_chroms
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from intronaut.genome.reference import Genome
+    from intronaut.io.alignments import Alignments
 
 
-def alignment_chroms(alignments, introns, aliases, annotation, genome=None):
+def alignment_chroms(
+    alignments: Alignments,
+    introns: pd.DataFrame,
+    aliases: Aliases | None,
+    annotation: Path | str,
+    genome: Genome | None = None,
+) -> dict[str, str | None]:
     """A dict from the annotation's chromosome names to those of the alignments, None where they lack one.
 
     Args:
@@ -35,7 +51,7 @@ def alignment_chroms(alignments, introns, aliases, annotation, genome=None):
     return names
 
 
-def check_cram_reference(alignments, genome):
+def check_cram_reference(alignments: Alignments, genome: Genome) -> None:
     """Raise BadData where a chromosome of a CRAM has another length or checksum (M5) in the genome."""
     problems = Problems(alignments.source)
     for entry in alignments.header["SQ"]:

@@ -5,6 +5,7 @@ Coordinates are 0-based, half-open, on the forward strand.
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ class Annotation:
     left_out: dict
 
 
-def read_annotation(path, longest_intron=LONGEST_INTRON):
+def read_annotation(path: Path | str, longest_intron: int = LONGEST_INTRON) -> Annotation:
     """Read a GTF or GFF3 file (plain, gzip, bgzf or ``-``) into an Annotation.
 
     Raises BadData as :func:`gene_lines.read_gene_models`, and for a file without any exon or CDS.
@@ -78,7 +79,7 @@ def _annotation(found, longest_intron, left_out):
     return Annotation(genes, transcripts[order], exons, exceptions, longest_intron, left_out)
 
 
-def distinct_introns(annotation):
+def distinct_introns(annotation: Annotation) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One row for each distinct (chrom, start, end, strand) intron, in genome order.
 
     Its rank and distances come from one transcript that stands for all that splice it: the one with the most introns,
@@ -138,7 +139,7 @@ def _joined(intron, names, n_introns):
     return of
 
 
-def chrom_order(chroms):
+def chrom_order(chroms: np.ndarray | pd.Series) -> np.ndarray:
     """Rank of each chromosome name with the numbers in it read as numbers: 1, 2, 10, X; chr2 before chr10."""
     codes, names = pd.factorize(chroms)
     keys = [[(not part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"(\d+)", name) if part]
@@ -148,7 +149,7 @@ def chrom_order(chroms):
     return ranks[codes]
 
 
-def transcript_introns(annotation):
+def transcript_introns(annotation: Annotation) -> pd.DataFrame:
     """The introns of every transcript, one row for each transcript that splices it.
 
     Exons of one transcript that overlap or touch leave no intron between them; nor do gaps that may be something else,
@@ -190,7 +191,7 @@ def _gaps(annotation):
     return transcript, start, end, doubt
 
 
-def doubtful_introns(annotation):
+def doubtful_introns(annotation: Annotation) -> pd.DataFrame:
     """The gaps between exons that no transcript shows to be an intron.
 
     Returns:

@@ -5,6 +5,8 @@ of transcription, uint8 codes, OTHER where unknown or before the intron. The dis
 of the intron, which has distance 0.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from intronaut.core.dna import OTHER, base_codes
@@ -25,12 +27,14 @@ U12_BRANCH, U12_BRANCH_MISMATCHES, U12_DISTANCES = "TTCCTTRAY", 2, range(7, 38)
 _LETTERS = {"R": "AG", "Y": "CT"}
 
 
-def reach(distances=DISTANCES):
+def reach(distances: Sequence[int] = DISTANCES) -> int:
     """How many bases of each intron's end the descriptions of this module look at."""
     return max(EXCLUSION_UP_TO + 2, distances[-1] + A_COLUMN + 1, U12_DISTANCES[-1] + len(U12_BRANCH))
 
 
-def describe(tail, head, *, distances=DISTANCES, seed=1):
+def describe(
+    tail: np.ndarray, head: np.ndarray, *, distances: Sequence[int] = DISTANCES, seed: int = 1
+) -> dict[str, np.ndarray]:
     """The columns ppt_y, bp_score, bp_distance, agez and u12 of every intron, a dict of ``(n,)`` arrays.
 
     ``ppt_y``: share of C and T among the bases 6 to 25 before the exon. ``bp_score``, ``bp_distance``: of the best
@@ -45,7 +49,7 @@ def describe(tail, head, *, distances=DISTANCES, seed=1):
     }  # fmt: skip
 
 
-def pyrimidine_share(tail):
+def pyrimidine_share(tail: np.ndarray) -> np.ndarray:
     """The share of C and T at the distances of TRACT."""
     window = tail[:, tail.shape[1] - TRACT[1] : tail.shape[1] - TRACT[0] + 1]
     known = (window < OTHER).sum(axis=1)
@@ -53,7 +57,7 @@ def pyrimidine_share(tail):
         return ((window == 1) | (window == 3)).sum(axis=1) / known
 
 
-def exclusion_zone(tail):
+def exclusion_zone(tail: np.ndarray) -> np.ndarray:
     """Distance from the acceptor's AG to the nearest AG upstream of EXCLUSION_FROM.
 
     Where none is within EXCLUSION_UP_TO, that many, or the whole of a shorter intron; NaN for introns shorter than
@@ -82,7 +86,9 @@ def _log_odds(tail, motif, background, distances):
     return sum(logs[column][_columns(tail, column, distances)] for column in range(WIDTH))
 
 
-def learn(tail, distances=DISTANCES, seed=1):
+def learn(
+    tail: np.ndarray, distances: Sequence[int] = DISTANCES, seed: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A branch-point motif and where it lies, by expectation maximisation from the introns themselves.
 
     One motif of 7 bases in every intron, whose sixth is the branch point with the base frequencies of Gao et al.; its
@@ -120,7 +126,9 @@ def learn(tail, distances=DISTANCES, seed=1):
     return motif, prior, background
 
 
-def best_branch_points(tail, motif, prior, background, distances=DISTANCES):
+def best_branch_points(
+    tail: np.ndarray, motif: np.ndarray, prior: np.ndarray, background: np.ndarray, distances: Sequence[int] = DISTANCES
+) -> tuple[np.ndarray, np.ndarray]:
     """``(score, distance)`` of every intron's best place: log2 odds of the motif plus log2 prior; NaN without one."""
     score = np.full(len(tail), np.nan)
     distance = np.full(len(tail), np.nan)
@@ -140,7 +148,7 @@ def _mismatches(bases, consensus):
     return sum(~np.isin(bases[:, column], letters) for column, letters in enumerate(allowed))
 
 
-def is_u12(head, tail):
+def is_u12(head: np.ndarray, tail: np.ndarray) -> np.ndarray:
     """1.0 where an intron has donor and branch point of the minor spliceosome, else 0.0."""
     width, donor = len(U12_BRANCH), _mismatches(head, U12_DONOR) <= U12_DONOR_MISMATCHES
     result = np.zeros(len(tail))

@@ -4,16 +4,19 @@ A line that is used (an exon; a CDS or UTR of a transcript without exons) must b
 is counted. Positions in the files are 1-based, both ends included.
 """
 
+from __future__ import annotations
+
 import itertools
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.genome import gff3, gtf
 from intronaut.genome.gene_models import CODING, CODING_KINDS, EXON, EXON_KINDS, OTHER, TRANSCRIPT, GeneModels
-from intronaut.io.delimited import LARGEST_POSITION, LONGEST_NUMBER, Lines, read_lines
+from intronaut.io.delimited import LARGEST_POSITION, LONGEST_NUMBER, Column, Lines, read_lines
 
 _STRANDS = "+-.?"
 _N_COLUMNS = 9
@@ -36,26 +39,26 @@ class Features:
     last: np.ndarray
     without_place: list = field(default_factory=list)
 
-    def __getitem__(self, chosen):
+    def __getitem__(self, chosen: np.ndarray | list[int]) -> Features:
         return Features(self.lines, self.rows[chosen], self.first[chosen], self.last[chosen])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def column(self, number):
+    def column(self, number: int) -> Column:
         """One column of the lines, see :class:`intronaut.io.delimited.Column`."""
         return self.lines.column(number, self.rows)
 
-    def spans(self):
+    def spans(self) -> tuple[list[int], list[int], list[int]]:
         """Where the source and the attributes begin and the line ends, in the bytes of the block: three lists."""
         attributes = self.column(ATTRIBUTES)
         return self.column(SOURCE).start.tolist(), attributes.start.tolist(), attributes.end.tolist()
 
-    def numbers(self):
+    def numbers(self) -> np.ndarray:
         """The number of every line in the file: int array."""
         return self.lines.first + self.rows
 
-    def kinds(self):
+    def kinds(self) -> np.ndarray:
         """EXON, CODING, TRANSCRIPT (of GTF) or OTHER of every line: int8 array."""
         column = self.column(KIND)
         kinds = np.full(len(self), OTHER, np.int8)
@@ -69,7 +72,7 @@ class Features:
         return kinds
 
 
-def read_gene_models(path):
+def read_gene_models(path: Path | str) -> GeneModels:
     """Read the lines of a GTF or GFF3 file (plain, gzip, bgzf or ``-``); the format shows in column nine.
 
     Returns:

@@ -5,10 +5,16 @@ name there (RefSeq places a transcript at two loci, StringTie writes one twice),
 its own. A transcript without an exon line has the union of its CDS, UTR and codons for exons.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from intronaut.genome.gene_lines import Features
 
 EXON, CODING, TRANSCRIPT, OTHER = range(4)
 EXON_KINDS = frozenset(["exon"])
@@ -49,22 +55,24 @@ class GeneModels:
     with_children: set = field(default_factory=set)
     left_out: Counter = field(default_factory=Counter)
 
-    def number(self, key):
+    def number(self, key: tuple[str, str, str, str]) -> int:
         """The number of a transcript; a new one gets the next."""
         return self.transcripts.setdefault(key, len(self.transcripts))
 
-    def add(self, kind, transcript, features, exon_number=None):
+    def add(
+        self, kind: int, transcript: np.ndarray | list[int], features: Features, exon_number: np.ndarray | None = None
+    ) -> None:
         """Add an exon or coding part (``kind``) for each of the ``features``, of the transcripts of these numbers."""
         exon_number = np.zeros(len(features), np.int32) if exon_number is None else exon_number
         values = transcript, features.first - 1, features.last, features.numbers(), exon_number
         for name, column in zip(_COLUMNS, values, strict=True):
             self.parts[kind][name].append(np.asarray(column, np.int32))
 
-    def add_span(self, transcript, line, start, end):
+    def add_span(self, transcript: int, line: int, start: int, end: int) -> None:
         """Add a line of the transcript itself."""
         self.spans.setdefault(transcript, []).append((line, start, end))
 
-    def keys_with_exons(self):
+    def keys_with_exons(self) -> list[tuple[str, str, str, str]]:
         """The keys of the transcripts that have an exon line."""
         keys = list(self.transcripts)
         return [keys[number] for number in np.unique(_joined(self.parts[EXON])["transcript"])]
@@ -83,7 +91,7 @@ class Exons:
     exceptions: list
 
 
-def exons_of(models):
+def exons_of(models: GeneModels) -> Exons:
     """The Exons of GeneModels; transcripts without any are counted in ``models.left_out``."""
     exons, coding = _joined(models.parts[EXON]), _joined(models.parts[CODING])
     n_transcripts = len(models.transcripts)

@@ -3,7 +3,9 @@
 Coordinates are 0-based, half-open, on the forward strand.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -33,11 +35,11 @@ class GeneSpans:
     donors: dict = field(default_factory=dict)
     acceptors: dict = field(default_factory=dict)
 
-    def at(self, chrom, start, end):
+    def at(self, chrom: str, start: int, end: int) -> list[Gene]:
         """The genes that hold a base of ``[start, end)``, or the gap at ``start`` where that is empty, by place."""
         return [gene for gene in self.genes.get(chrom, []) if gene.start < max(end, start + 1) and start < gene.end]
 
-    def of_intron(self, chrom, start, end, strand):
+    def of_intron(self, chrom: str, start: int, end: int, strand: str) -> Gene | None:
         """The longest gene on the strand that holds ``[start, end)``, or None."""
         holding = [
             gene for gene in self.genes.get(chrom, [])
@@ -46,12 +48,14 @@ class GeneSpans:
         return max(holding, key=lambda gene: (gene.end - gene.start, gene.gene_id), default=None)
 
 
-def exon_bases(start, end, minus):
+def exon_bases(
+    start: int | np.ndarray, end: int | np.ndarray, minus: bool | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """``(donor, acceptor)``: the exon bases before and behind an intron, in the direction of its strand."""
     return np.where(minus, end, start - 1), np.where(minus, start - 1, end)
 
 
-def read_gene_spans(path, chroms=None):
+def read_gene_spans(path: Path | str, chroms: Callable | None = None) -> GeneSpans:
     """The GeneSpans of a GTF or GFF3 file.
 
     Args:

@@ -1,11 +1,18 @@
 """GFF3 lines: the hierarchy of genes, transcripts and exons that they tell by ID and Parent in column nine."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from intronaut.genome.gene_models import CODING, CODING_KINDS, EXON, EXON_KINDS, SLIPPAGE, TRANS_SPLICED
+from intronaut.genome.gene_models import CODING, CODING_KINDS, EXON, EXON_KINDS, SLIPPAGE, TRANS_SPLICED, GeneModels
 from intronaut.genome.gtf import RETAINED_INTRON
+
+if TYPE_CHECKING:
+    from intronaut.genome.gene_lines import Features
 
 _KIND_COLUMN, _CHROM, _STRAND, _ATTRIBUTES = 2, 0, 6, 8
 _PARTS = dict.fromkeys(EXON_KINDS, EXON) | dict.fromkeys(CODING_KINDS, CODING)
@@ -29,7 +36,7 @@ class _Feature:
     exception: str | None = None
 
 
-def read(blocks, models, faults):
+def read(blocks: Iterable[Features], models: GeneModels, faults: list[tuple[int, str, Any]]) -> None:
     """Add the transcripts, exons and coding parts of the blocks of Features to ``models``.
 
     Exons may precede their transcripts and those their genes, so parents are sought last. An exon without a parent in
@@ -89,14 +96,14 @@ def _add_feature(features, kind, text, place=None):
     feature.exception = feature.exception or _EXCEPTIONS.get(found.get("exception"))
 
 
-def parents(text):
+def parents(text: str) -> list[str]:
     """The identifiers after ``Parent`` in column nine, percent escapes undone, those of no letter left out."""
     found = _PARENT.search(text) if "Parent" in text else None
     names = (name.strip() for name in found[1].split(",")) if found else ()
     return [unquote(name) for name in names if name]
 
 
-def attributes(text):
+def attributes(text: str) -> dict[str, str]:
     """Column nine of a GFF3 line as a dict, percent escapes undone."""
     pairs = (part.partition("=") for part in text.split(";") if "=" in part)
     found = {key.strip(): value.strip() for key, _, value in pairs}
@@ -148,6 +155,6 @@ def _chain(identifier, features):
     return chain
 
 
-def bare(identifier):
+def bare(identifier: str) -> str:
     """An ID without the kind that Ensembl (``gene:``), NCBI (``gene-``, ``rna-``) and others put before it."""
     return re.sub(r"^(?:gene|transcript|rna)[:-]", "", identifier, flags=re.IGNORECASE)

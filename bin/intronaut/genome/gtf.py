@@ -1,10 +1,17 @@
 """GTF lines: the transcripts that they name in column nine."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from intronaut.genome.gene_models import CODING, EXON, OTHER, SLIPPAGE, TRANS_SPLICED, TRANSCRIPT
+from intronaut.genome.gene_models import CODING, EXON, OTHER, SLIPPAGE, TRANS_SPLICED, TRANSCRIPT, GeneModels
+
+if TYPE_CHECKING:
+    from intronaut.genome.gene_lines import Features
 
 RETAINED_INTRON = "retained_intron"
 _RETAINED = RETAINED_INTRON.encode()
@@ -12,7 +19,7 @@ _CHROM, _STRAND = 0, 6
 _EXCEPTIONS = {b"trans-splicing": TRANS_SPLICED, b"ribosomal slippage": SLIPPAGE}
 
 
-def read(blocks, models, faults):
+def read(blocks: Iterable[Features], models: GeneModels, faults: list[tuple[int, str, Any]]) -> None:
     """Add the transcripts, exons and coding parts of the blocks of Features to ``models``.
 
     An exon without transcript_id is one of the ``faults``; any other line without it is counted.
@@ -151,7 +158,7 @@ def _says_retained(text, source, start, end):
     return biotype == RETAINED_INTRON or not biotype and text.startswith(_RETAINED + b"\t", source)
 
 
-def attribute(text, name, start, end):
+def attribute(text: bytes, name: bytes, start: int, end: int) -> str | None:
     """The value of one attribute, quoted or not, of the GTF line whose column nine is ``text[start:end]``.
 
     ``text`` and ``name`` are bytes, the value is a str; None when there is none.

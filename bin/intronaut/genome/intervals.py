@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 
-def overlapping_pairs(left, right):
+def overlapping_pairs(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
     """Every pair of a ``left`` and a ``right`` interval that share at least one base, strands ignored.
 
     Returns:
@@ -20,7 +20,7 @@ def overlapping_pairs(left, right):
     return pairs.sort_values(["left", "right"], ignore_index=True)
 
 
-def covered(pairs, left, right):
+def covered(pairs: pd.DataFrame, left: pd.DataFrame, right: pd.DataFrame) -> np.ndarray:
     """Bases of each ``left`` interval that lie under at least one of the ``right`` ones it is paired with.
 
     ``pairs`` are those of :func:`overlapping_pairs`, or some of them.
@@ -43,7 +43,7 @@ def _ranges(table):
     return pyranges.PyRanges(pd.DataFrame({name: np.asarray(column) for name, column in columns.items()}))
 
 
-def inside_any(inner, outer):
+def inside_any(inner: pd.DataFrame, outer: pd.DataFrame) -> np.ndarray:
     """Whether each ``inner`` interval lies inside an ``outer`` one of its key, with a base to spare at both ends.
 
     Args:

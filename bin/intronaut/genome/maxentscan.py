@@ -46,7 +46,7 @@ class Tables:
     MissingInput for a folder without tables, and BadData for tables of another size or with other than numbers above 0.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path | str) -> None:
         folder = Path(folder)
         self.unknown = []
         if (folder / DONOR_JSON).is_file() and (folder / ACCEPTOR_JSON).is_file():
@@ -68,12 +68,12 @@ class Tables:
             if len(table) != 4 ** (last - first):
                 raise BadData(f"{folder}: an acceptor table has {len(table):,} values, not {4 ** (last - first):,}")
 
-    def donor_scores(self, sites):
+    def donor_scores(self, sites: np.ndarray) -> np.ndarray:
         """log2 odds of donors ``(n, 9)``, three bases of exon and six of intron, as codes; NaN where one is unknown."""
         rest = np.delete(sites, [3, 4], axis=1)
         return _scores(sites, _pair_odds(sites[:, 3:5], DONOR_PAIR) + np.log2(self.donor[_word(rest)]))
 
-    def acceptor_scores(self, sites):
+    def acceptor_scores(self, sites: np.ndarray) -> np.ndarray:
         """log2 odds of acceptors ``(n, 23)``, twenty bases of intron and three of exon, as codes; NaN as above."""
         rest = np.delete(sites, [18, 19], axis=1)
         total = _pair_odds(sites[:, 18:20], ACCEPTOR_PAIR)

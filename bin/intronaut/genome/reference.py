@@ -3,6 +3,8 @@
 Coordinates are 0-based, half-open, on the forward strand.
 """
 
+from __future__ import annotations
+
 import bisect
 import codecs
 import contextlib
@@ -14,7 +16,9 @@ import shutil
 import struct
 import tempfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pysam
 from Bio import bgzf
@@ -24,6 +28,9 @@ from intronaut.core.errors import BadData, CannotWrite, UsageError
 from intronaut.core.files import require_file
 from intronaut.genome.chromosomes import read_aliases, resolve_chrom, resolve_chroms
 from intronaut.io.text import is_bgzf, numbered_lines, refuse_truncated_bgzf
+
+if TYPE_CHECKING:
+    pass
 
 
 class Genome:
@@ -37,7 +44,7 @@ class Genome:
     temporary folder is full.
     """
 
-    def __init__(self, path, aliases=None):
+    def __init__(self, path: Path | str, aliases: str | None = None) -> None:
         self.path = Path(require_file(path))
         if str(path) == "-":
             raise UsageError("the genome is read by coordinates and cannot come from standard input; give a file")
@@ -52,19 +59,19 @@ class Genome:
             self.close()
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> Genome:
         return self
 
-    def __exit__(self, *raised):
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Close the file and remove the temporary index, if there is one."""
         self._close()
         if self._temporary:
             self._temporary.cleanup()
 
-    def digest(self):
+    def digest(self) -> str:
         """12 hex digits that tell this genome from another: a sha256 over the sorted lengths of its chromosomes.
 
         Names have no part in it, which differ between sources of one assembly.
@@ -72,16 +79,16 @@ class Genome:
         lengths = ",".join(map(str, sorted(self.lengths.values())))
         return hashlib.sha256(lengths.encode()).hexdigest()[:12]
 
-    def resolve(self, chrom, length=None):
+    def resolve(self, chrom: str, length: int | None = None) -> str:
         """This genome's name for ``chrom``; raises BadData that shows both names when there is none."""
         own = resolve_chrom(chrom, self.lengths, self.aliases, length)
         return own if own is not None else self.resolve_all([chrom], "input")[chrom]
 
-    def resolve_all(self, chroms, source):
+    def resolve_all(self, chroms: Iterable[str], source: Path | str) -> dict[str, str]:
         """A dict from each of the names of ``source`` to this genome's; raises BadData that shows both sets."""
         return resolve_chroms(chroms, self.lengths, self.aliases, source=source, genome=self.path)
 
-    def fetch(self, chrom, start, end):
+    def fetch(self, chrom: str, start: int, end: int) -> str:
         """The bases of ``[start, end)`` on the forward strand, upper case, IUPAC letters kept.
 
         ``chrom`` is this genome's own name. Raises BadData outside the chromosome and for letters of no sequence.

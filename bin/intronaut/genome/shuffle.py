@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def dinucleotide_shuffle(sequence, rng):
+def dinucleotide_shuffle(sequence: str, rng: np.random.Generator) -> str | np.ndarray:
     """A random sequence with exactly the dinucleotide counts of ``sequence``, every such sequence as likely.
 
     ``sequence`` is a string, which gives a string, or integer codes ``(length,)``, which give an array of their dtype;

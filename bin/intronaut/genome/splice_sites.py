@@ -8,12 +8,20 @@ Markov model, which serves them as well and needs fewer sites. Genomes with few 
 Coordinates are 0-based, half-open, on the forward strand; bases are read in the direction of transcription.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from intronaut.core.dna import OTHER, base_codes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from intronaut.genome.reference import Genome
 
 # bases before and after the boundary of exon and intron, as in MaxEntScan
 DONOR, ACCEPTOR = (3, 6), (20, 3)
@@ -47,18 +55,18 @@ class Bases:
     pairs: np.ndarray
 
 
-def boundaries(introns):
+def boundaries(introns: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """The coordinates of the donor's and the acceptor's boundary of exon and intron, ``(n,)`` each."""
     start, end, minus = introns["start"].to_numpy(), introns["end"].to_numpy(), is_minus(introns)
     return np.where(minus, end, start), np.where(minus, start, end)
 
 
-def is_minus(table):
+def is_minus(table: pd.DataFrame) -> np.ndarray:
     """Whether each row lies on the minus strand, bool."""
     return (table["strand"] == "-").to_numpy()
 
 
-def around(codes, boundary, minus, before, after):
+def around(codes: np.ndarray, boundary: np.ndarray, minus: np.ndarray, before: int, after: int) -> np.ndarray:
     """The ``before`` bases before each boundary and the ``after`` behind it, in reading direction, ``(n, both)``.
 
     ``codes`` are the bases of the whole chromosome; beyond its ends they are OTHER.
@@ -71,7 +79,9 @@ def around(codes, boundary, minus, before, after):
     return np.where((minus[:, None]) & (bases < OTHER), 3 - bases, bases)
 
 
-def read_bases(genome, chroms, introns, genes, *, reach, seed):
+def read_bases(
+    genome: Genome, chroms: dict[str, str], introns: pd.DataFrame, genes: pd.DataFrame, *, reach: int, seed: int
+) -> Bases:
     """The Bases of ``introns``, and of decoys drawn from ``genes``.
 
     Args:
@@ -109,7 +119,7 @@ def read_bases(genome, chroms, introns, genes, *, reach, seed):
                  decoy_donors=decoy_donors, decoy_acceptors=decoy_acceptors, pairs=pairs)  # fmt: skip
 
 
-def draw_positions(genes, seed):
+def draw_positions(genes: pd.DataFrame, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Positions in gene bodies to look for decoys at: a dict from chromosome to ``(positions, whether minus)``.
 
     All of them where there are no more than DECOY_DRAWS, else so many drawn at random.
@@ -136,13 +146,13 @@ def _pair_codes(bases):
     return np.where((bases < OTHER).all(axis=1), bases[:, 0] * 4 + bases[:, 1], 16)
 
 
-def column_frequencies(codes, pseudo_count=PSEUDO_COUNT):
+def column_frequencies(codes: np.ndarray, pseudo_count: float = PSEUDO_COUNT) -> np.ndarray:
     """Base frequencies of each column of ``codes`` ``(n, w)``, ``(w, 4)``, with a quarter pseudo-count a base."""
     counts = np.stack([(codes == base).sum(axis=0) for base in range(4)], axis=1)
     return (counts + pseudo_count / 4) / (counts.sum(axis=1, keepdims=True) + pseudo_count)
 
 
-def pair_frequencies(codes, pseudo_count=PSEUDO_COUNT):
+def pair_frequencies(codes: np.ndarray, pseudo_count: float = PSEUDO_COUNT) -> dict[tuple[int, int], np.ndarray]:
     """Joint base frequencies of every two columns: a dict from ``(i, j)`` to ``(4, 4)``.
 
     Counts plus ``16 pseudo_count`` times the product of the two columns' frequencies, so that all pairs agree on the
@@ -156,7 +166,7 @@ def pair_frequencies(codes, pseudo_count=PSEUDO_COUNT):
     return tables
 
 
-def maximum_entropy(targets, width):
+def maximum_entropy(targets: dict[tuple[int, int], np.ndarray], width: int) -> np.ndarray:
     """The distribution of most entropy over ``4 ** width`` words whose pairs have the frequencies ``targets``.
 
     By iterative proportional fitting (Deming & Stephan 1940, Ann Math Stat 11:427) from the uniform distribution, until
@@ -176,13 +186,13 @@ def maximum_entropy(targets, width):
     return words
 
 
-def entropy_log2(codes, fitted_on):
+def entropy_log2(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
     """log2 probability of each word of ``codes`` ``(n, w)`` by the maximum entropy model of ``fitted_on``."""
     words = maximum_entropy(pair_frequencies(fitted_on), fitted_on.shape[1])
     return np.log2(words[tuple(codes.T)])
 
 
-def markov_log2(codes, fitted_on):
+def markov_log2(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
     """The same by a first-order Markov model with transitions of its own at every column."""
     tables = pair_frequencies(fitted_on)
     first = np.log2(tables[0, 1].sum(axis=1))
@@ -193,7 +203,7 @@ def markov_log2(codes, fitted_on):
     return total
 
 
-def matrix_log2(codes, fitted_on):
+def matrix_log2(codes: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
     """The same by a matrix of base frequencies, each column on its own."""
     logs = np.log2(column_frequencies(fitted_on))
     return logs[np.arange(codes.shape[1]), codes].sum(axis=1)
@@ -202,14 +212,16 @@ def matrix_log2(codes, fitted_on):
 LOG2_OF = {"maximum entropy": entropy_log2, "markov": markov_log2, "matrix": matrix_log2}
 
 
-def models_for(n_sites):
+def models_for(n_sites: int) -> list[str] | None:
     """The models that ``n_sites`` distinct sites can bear: of the donor and of the acceptor; None for too few."""
     if n_sites < LEAST_SITES:
         return None
     return next((models for least, *models in MODEL_OF_SITES if n_sites >= least), ["markov", "matrix"])
 
 
-def strengths(sites, places, decoys, pair_at, pair, pairs, model):
+def strengths(
+    sites: np.ndarray, places: np.ndarray, decoys: np.ndarray, pair_at: int, pair: int, pairs: np.ndarray, model: str
+) -> np.ndarray:
     """The log2 odds of every site, real over decoy, ``(n,)``; NaN where a base is unknown.
 
     Args:
@@ -233,13 +245,13 @@ def strengths(sites, places, decoys, pair_at, pair, pairs, model):
     return result
 
 
-def log2_shares(pairs):
+def log2_shares(pairs: np.ndarray) -> np.ndarray:
     """log2 of the share of each dinucleotide code among ``pairs``, a sixteenth of a count added to each, ``(16,)``."""
     counts = np.bincount(pairs, minlength=16)[:16] + 1 / 16
     return np.log2(counts / counts.sum())
 
 
-def site_strengths(bases):
+def site_strengths(bases: Bases) -> tuple[np.ndarray, np.ndarray, list[str] | None]:
     """``(donor, acceptor, models)``: log2 odds of every intron's sites, NaN with too few sites, and the models' names.
 
     ``models`` is a list of two names of LOG2_OF, or None.

@@ -3,19 +3,34 @@
 Coordinates are 0-based, half-open, on the forward strand.
 """
 
+from __future__ import annotations
+
 import re
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from intronaut.core.dna import reverse_complement
 from intronaut.core.errors import BadData, Problems
 from intronaut.io.fasta import Window
 from intronaut.io.text import numbered_lines
 
+if TYPE_CHECKING:
+    from intronaut.genome.reference import Genome
+
 ANCHORS = ("centre", "donor", "acceptor")
 EDGES = ("pad", "shift", "drop")
 # one feature over the origin of a circular chromosome is usual, a fifth of all are another assembly
 MOST_OUTSIDE = 0.2
 _NOT_DATA = re.compile(r"#|(track|browser)(\s|$)")
+
+
+class Bases(Protocol):
+    """What windows are cut from: a Genome, or one in which an allele is replaced."""
+
+    lengths: dict[str, int]
+
+    def fetch(self, chrom: str, start: int, end: int) -> str:
+        """The bases of ``[start, end)`` of a chromosome."""
 
 
 class NoWindow(Exception):
@@ -34,7 +49,7 @@ class Row(NamedTuple):
     unit: str = ""
 
 
-def read_rows(path):
+def read_rows(path: Path | str) -> list[Row]:
     """Read labels.tsv, or BED with three columns or more, into a list of Rows; ``-`` is standard input.
 
     A row without a name gets ``chrom:start-end:strand``. Raises BadData that lists every broken line, names that
@@ -64,7 +79,7 @@ def read_rows(path):
     return rows
 
 
-def refuse_rows_outside(rows, chroms, genome, source):
+def refuse_rows_outside(rows: list[Row], chroms: dict[str, str], genome: Genome, source: Path | str) -> None:
     """Many rows past their chromosomes' ends mean another assembly: raise BadData that lists them.
 
     A few do not: annotations write features over the origin of a circular chromosome with an end beyond it.
@@ -99,7 +114,7 @@ def _row(fields, unit_column):
     return Row(chrom, start, end, name, score, strand, unit)
 
 
-def window_start(row, anchor, length):
+def window_start(row: Row, anchor: str, length: int) -> int:
     """Where the window of ``length`` bases around a row's anchor starts on the forward strand; may be negative.
 
     With ``half = length // 2`` and positions counted in the reading direction of the row's strand (``.`` as ``+``):
@@ -118,7 +133,7 @@ def _forward_start(start, end, anchor, length):
     return start - length // 2 if anchor == "donor" else end - length + length // 2
 
 
-def cut_window(genome, row, chrom, *, anchor, length, edge, strand):
+def cut_window(genome: Bases, row: Row, chrom: str, *, anchor: str, length: int, edge: str, strand: str) -> Window:
     """The Window around ``row``, whose chromosome the genome calls ``chrom``.
 
     ``edge`` says what happens where it would leave the chromosome: ``pad`` fills with N and keeps the coordinates,

@@ -10,9 +10,13 @@ the logit minus the mean logit of the baselines. ``ism`` changes every base and 
 sequence can have (Majdandzic et al. 2023, Genome Biol 24:109).
 """
 
+from __future__ import annotations
+
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,6 +25,9 @@ from intronaut.core.dna import reverse_complement
 from intronaut.genome.shuffle import dinucleotide_shuffle
 from intronaut.interpret.ism import BASES, base_changes, sequence_changes
 from intronaut.networks import dnabert2, sei
+
+if TYPE_CHECKING:
+    from intronaut.networks.classifiers import Network, Reader
 
 METHODS = ("ig", "ism", "gradient")
 # bases that go through a network at once, unless the user says how many windows do
@@ -64,7 +71,7 @@ class Attribution:
     steps: int = 0
 
     @property
-    def logit(self):
+    def logit(self) -> float:
         return float(np.mean(list(self.logits.values())))
 
 
@@ -78,7 +85,7 @@ class _Strand:
     distances: np.ndarray | None = None
 
 
-def attribute(model, sequence, name, settings):
+def attribute(model: BaseModel | TokenModel, sequence: str, name: str, settings: Settings) -> Attribution:
     """The Attribution of one window by a BaseModel or a TokenModel; ``name`` and the seed draw its baselines."""
     if settings.method != "ig":
         return _joined({strand: model.read(sequence, strand, settings) for strand in model.strands})
@@ -115,12 +122,12 @@ def _at_once(length, device, settings):
     return settings.batch or max(1, AT_ONCE.get(device.type, AT_ONCE["cpu"]) // length)
 
 
-def read_strand(sequence, strand):
+def read_strand(sequence: str, strand: str) -> str:
     """The sequence as a strand reads it."""
     return sequence if strand == "+" else reverse_complement(sequence)
 
 
-def central(length, centre):
+def central(length: int, centre: int | None) -> tuple[int, int]:
     """The places ``(first, end)`` amid a window of ``length`` that ``centre`` bases take; all when it is None."""
     kept = length if centre is None else min(centre, length)
     first = (length - kept) // 2
@@ -134,23 +141,23 @@ class BaseModel:
     sei.channel_table, centred between N or cut where the network reads another length.
     """
 
-    def __init__(self, networks, encode, device):
+    def __init__(self, networks: dict[str, Any], encode: Callable, device: torch.device) -> None:
         self.networks, self.encode, self.device = networks, encode, device
         self.strands = tuple(networks)
         self.table = sei.channel_table().to(device)
         for network in networks.values():
             network.to(device).eval().requires_grad_(False)
 
-    def baselines(self, sequence, settings, rng):
+    def baselines(self, sequence: str, settings: Settings, rng: np.random.Generator) -> list[str]:
         """The baselines of ig as sequences. Flat is all N; in shuffles, letters but A, C, G and T stay in place."""
         if settings.baseline == "flat":
             return ["N" * len(sequence)]
         return [
-            re.sub("[ACGT]+", lambda run: dinucleotide_shuffle(run[0], rng), sequence)
+            re.sub("[ACGT]+", lambda run: str(dinucleotide_shuffle(run[0], rng)), sequence)
             for _ in range(settings.baselines)
         ]
 
-    def integrate(self, sequence, strand, baselines, steps, settings):
+    def integrate(self, sequence: str, strand: str, baselines: list[Any], steps: int, settings: Settings) -> _Strand:
         """One strand's integrated gradients."""
         from captum.attr import IntegratedGradients
 
@@ -168,7 +175,7 @@ class BaseModel:
             from_baselines = torch.cat([network(some) for some in others.split(size)]).double().cpu().numpy()
         return self._placed(sequence, strand, channels[0], hypothetical, logit, logit - from_baselines)
 
-    def read(self, sequence, strand, settings):
+    def read(self, sequence: str, strand: str, settings: Settings) -> _Strand:
         """One strand's mutagenesis, or gradient × input."""
         network, channels = self.networks[strand], self._channels([sequence], strand)
         if settings.method == "ism":
@@ -219,16 +226,16 @@ class TokenModel:
     Its baselines are the window's tokens in random order, or [MASK] in place of each.
     """
 
-    def __init__(self, network, reader, strands, device):
+    def __init__(self, network: Network, reader: Reader, strands: tuple[str, ...], device: torch.device) -> None:
         self.network = network.to(device).eval().requires_grad_(False)
         self.reader, self.tokenizer, self.strands, self.device = reader, reader.tokenizer, strands, device
         self.mask = self.tokenizer.reader.token_to_id("[MASK]")
 
-    def baselines(self, sequence, settings, rng):
+    def baselines(self, sequence: str, settings: Settings, rng: np.random.Generator) -> list[int]:
         """A seed for each baseline: a strand has tokens of its own to shuffle."""
         return [None] if settings.baseline == "flat" else rng.integers(2**62, size=settings.baselines).tolist()
 
-    def integrate(self, sequence, strand, baselines, steps, settings):
+    def integrate(self, sequence: str, strand: str, baselines: list[Any], steps: int, settings: Settings) -> _Strand:
         """One strand's integrated gradients of the embedded tokens."""
         from captum.attr import IntegratedGradients
 
@@ -248,7 +255,7 @@ class TokenModel:
         observed = self._spread(text, shares.double().mean(0).cpu().numpy())
         return _Strand(observed if strand == "+" else observed[::-1], None, logit, logit - from_baselines)
 
-    def read(self, sequence, strand, settings):
+    def read(self, sequence: str, strand: str, settings: Settings) -> _Strand:
         """One strand's mutagenesis: every mutant is cut into tokens anew."""
         text, (first, end) = read_strand(sequence, strand), central(len(sequence), settings.centre)
         if strand == "-":

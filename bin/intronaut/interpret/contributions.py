@@ -4,7 +4,11 @@ Linear models: ``w_j (x_j - mean_j) / sd_j``. Trees: SHAP values of TreeSHAP (Lu
 2:56) as LightGBM itself computes them. Both add up: baseline + sum of contributions = logit, before calibration.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,7 +17,12 @@ from scipy import sparse
 from intronaut.core.errors import UsageError
 from intronaut.io.tables import PREDICTION_COLUMNS, read_table
 from intronaut.models.design_matrix import Matrix, Scale
-from intronaut.models.folder import LinearModel
+from intronaut.models.folder import LinearModel, TreeModel
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from intronaut.io.h5ad import Features
 
 NO_GROUP = "(none)"
 
@@ -27,35 +36,43 @@ class Contributions:
         rows: ``(n, 2)`` feature rows of each intron, as :func:`intronaut.models.design_matrix.every_locus` finds them.
     """
 
-    def __init__(self, model, features, rows, columns, threads=1):
+    def __init__(
+        self,
+        model: LinearModel | TreeModel,
+        features: Features,
+        rows: np.ndarray,
+        columns: np.ndarray,
+        threads: int = 1,
+    ) -> None:
         self.model, self.linear = model, isinstance(model, LinearModel)
-        scale = Scale(model.mean, model.sd) if self.linear else Scale.identity(len(columns))
+        scale = Scale(model.mean, model.sd) if isinstance(model, LinearModel) else Scale.identity(len(columns))
         self.matrix = Matrix(features, rows, columns, scale=scale, memory=0, threads=threads)
-        if self.linear:
+        if isinstance(model, LinearModel):
             self.weights, self.baseline = model.weights.astype(np.float32), model.intercept
         else:
             # the last column is the mean prediction, the same for every row
-            mean = model.booster.predict(np.zeros((1, len(columns))), pred_contrib=True, num_threads=1)[0, -1]
-            self.baseline = float(mean) + model.offset
+            mean = model.booster.predict(np.zeros((1, len(columns))), pred_contrib=True, num_threads=1)
+            self.baseline = float(np.asarray(mean)[0, -1]) + model.offset
 
-    def of(self, values):
+    def of(self, values: np.ndarray) -> np.ndarray:
         """``(m, d)`` rows of ``self.matrix`` → their contributions ``(m, d)`` float32."""
-        if self.linear:
+        if isinstance(self.model, LinearModel):
             return values * self.weights
-        return self.model.booster.predict(values, pred_contrib=True, num_threads=1)[:, :-1].astype(np.float32)
+        shares = self.model.booster.predict(values, pred_contrib=True, num_threads=1)
+        return np.asarray(shares)[:, :-1].astype(np.float32)
 
-    def logits(self, values):
+    def logits(self, values: np.ndarray) -> np.ndarray:
         """``(m, d)`` rows of ``self.matrix`` → their logits ``(m,)`` float64, before calibration."""
         if self.linear:
             return (values @ self.weights).astype(float) + self.baseline
         return self.model.logits(values)
 
-    def blocks(self, work):
+    def blocks(self, work: Callable) -> Iterator:
         """Yield ``work(rows, contributions)`` for every block of introns, in order."""
         return self.matrix.map(lambda rows, values: work(rows, self.of(values)))
 
 
-def held_out_places(folder):
+def held_out_places(folder: Path | str) -> pd.DataFrame:
     """``held_out_rank`` and ``held_out_logit`` of every intron that a model of fit predicted held-out, by name.
 
     Rank 1 is the highest predicted retention. Models of different folds have no common scale, so that each intron
@@ -73,21 +90,21 @@ def held_out_places(folder):
 class Moments:
     """The standard deviation of ``d`` columns that come in blocks of rows."""
 
-    def __init__(self, d):
+    def __init__(self, d: int) -> None:
         self.n, self.sums, self.squares = 0, np.zeros(d), np.zeros(d)
 
-    def add(self, values):
+    def add(self, values: np.ndarray) -> None:
         """Count rows ``(m, d)`` in."""
         self.n += len(values)
         self.sums += values.sum(axis=0, dtype=float)
         self.squares += (values.astype(float) ** 2).sum(axis=0)
 
-    def sd(self):
+    def sd(self) -> np.ndarray:
         """``(d,)``, of all rows so far."""
         return np.sqrt(np.maximum(self.squares / self.n - (self.sums / self.n) ** 2, 0))
 
 
-def group_of(var, column, path):
+def group_of(var: pd.DataFrame, column: str | None, path: Path | str) -> pd.Categorical:
     """The group of each feature as a Categorical in order of first appearance; a missing value is its own group.
 
     Without a column every feature is its own group. Raises UsageError for a column that is not there.
@@ -102,18 +119,18 @@ def group_of(var, column, path):
     return pd.Categorical(names, categories=pd.unique(names))
 
 
-def membership(group):
+def membership(group: pd.Categorical) -> csr_array:
     """``(d, groups)`` float32 sparse matrix that sums features' contributions by group."""
     d, g = len(group), len(group.categories)
     return sparse.csr_array((np.ones(d, np.float32), (np.arange(d), group.codes)), shape=(d, g))
 
 
-def members_of(unit):
+def members_of(unit: pd.Categorical) -> list[np.ndarray]:
     """The column numbers of every category of a Categorical, increasing."""
     return np.split(np.argsort(unit.codes, kind="stable"), np.cumsum(np.bincount(unit.codes))[:-1])
 
 
-def unit_effects(sample, unit, weights):
+def unit_effects(sample: np.ndarray, unit: pd.Categorical, weights: np.ndarray) -> np.ndarray:
     """Standard deviation of every unit's contribution over a sample of introns.
 
     Args:
@@ -128,7 +145,7 @@ def unit_effects(sample, unit, weights):
     return np.stack([(sample[:, own] @ thin[own]).std(axis=0) for own in members_of(unit)])
 
 
-def strongest(parts, count):
+def strongest(parts: np.ndarray, count: int) -> np.ndarray:
     """Column numbers of the ``count`` largest absolute contributions of each row, largest first: ``(m, count)``."""
     count = min(count, parts.shape[1])
     size = np.abs(parts)

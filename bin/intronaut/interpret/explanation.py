@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from intronaut.interpret import stability_selection
 from intronaut.interpret.contributions import members_of, unit_effects
-from intronaut.models.folder import LinearModel
+from intronaut.interpret.correlation import correlation_clusters
+from intronaut.models.folder import LinearModel, TreeModel
 
 SELECTED = ("selection_probability", "selected", "selected_positive", "refit", "refit_low", "refit_high", "p", "fdr")
 # the same for every kind of model, so that tables of several models can be put together
@@ -28,7 +28,7 @@ class Explanation:
     cluster (1) or against it (-1), ``sample`` ``(m, d)`` float32 standardised features of some introns.
     """
 
-    model: object
+    model: LinearModel | TreeModel
     cluster: pd.Categorical
     group: pd.Categorical
     sign: np.ndarray
@@ -38,7 +38,14 @@ class Explanation:
     by_group: pd.DataFrame
 
 
-def describe(model, var, group, effects, sample, threshold):
+def describe(
+    model: LinearModel | TreeModel,
+    var: pd.DataFrame,
+    group: pd.Categorical,
+    effects: list[np.ndarray],
+    sample: np.ndarray,
+    threshold: float,
+) -> Explanation:
     """What the model itself says.
 
     Args:
@@ -46,7 +53,7 @@ def describe(model, var, group, effects, sample, threshold):
         effects: standard deviation of every feature's and every group's contribution over all introns.
         threshold: correlation from which on features are one cluster, called by the feature that leads it.
     """
-    leader, sign = stability_selection.correlation_clusters(sample, threshold)
+    leader, sign = correlation_clusters(sample, threshold)
     names = var.index[leader]
     cluster = pd.Categorical(names, categories=pd.unique(names))
     by_feature = feature_table(model, var, group, cluster, effects[0])
@@ -58,7 +65,13 @@ def describe(model, var, group, effects, sample, threshold):
     return Explanation(model, cluster, group, sign, sample, by_feature, by_cluster, by_group)
 
 
-def feature_table(model, var, group, cluster, effects):
+def feature_table(
+    model: LinearModel | TreeModel,
+    var: pd.DataFrame,
+    group: pd.Categorical,
+    cluster: pd.Categorical,
+    effects: np.ndarray,
+) -> pd.DataFrame:
     """One row per feature."""
     table = var.rename_axis("feature").reset_index().assign(group=group.astype(str), cluster=cluster.astype(str))
     if isinstance(model, LinearModel):
@@ -68,14 +81,16 @@ def feature_table(model, var, group, cluster, effects):
     return table.assign(effect=effects)
 
 
-def spread(sample, unit, by_feature):
+def spread(sample: np.ndarray, unit: pd.Categorical, by_feature: pd.DataFrame) -> np.ndarray:
     """The effect of every unit in the sample; of trees the sum of its features' effects, which it cannot pass."""
     if "coefficient" in by_feature:
         return unit_effects(sample, unit, by_feature["coefficient"].to_numpy()[:, None])[:, 0]
     return np.bincount(unit.codes, by_feature["effect"], len(unit.categories))
 
 
-def unit_table(what, unit, by_feature, other, sign=1):
+def unit_table(
+    what: str, unit: pd.Categorical, by_feature: pd.DataFrame, other: pd.Categorical, sign: int | np.ndarray = 1
+) -> pd.DataFrame:
     """One row per group or cluster, in the order of the categories of ``unit``; ``other`` is the other kind of unit.
 
     Coefficients are added up with the ``sign`` that each feature has in its cluster.
@@ -100,7 +115,7 @@ def unit_table(what, unit, by_feature, other, sign=1):
     return table
 
 
-def smallest_correlations(sample, leader, cluster):
+def smallest_correlations(sample: np.ndarray, leader: np.ndarray, cluster: pd.Categorical) -> np.ndarray:
     """The smallest absolute correlation of a member of each cluster with the feature that leads it; 1 for one alone."""
     z = sample - sample.mean(axis=0)
     length = np.sqrt(np.einsum("ij,ij->j", z, z))
@@ -114,7 +129,7 @@ def smallest_correlations(sample, leader, cluster):
     return smallest
 
 
-def cluster_labels(cluster, group, leader, most=4):
+def cluster_labels(cluster: pd.Categorical, group: pd.Categorical, leader: np.ndarray, most: int = 4) -> list[str]:
     """``A (with B, C: not told apart)``: the group of each cluster's leader, and the groups of its other features."""
     names = np.asarray(group, object)
     labels = []

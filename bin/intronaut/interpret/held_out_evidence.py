@@ -1,6 +1,11 @@
 """What of an explanation holds on other introns: selection on halves, refits, permuted labels, permuted features."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,10 +15,15 @@ from intronaut.interpret.contributions import unit_effects
 from intronaut.interpret.permutation import can_refit, permutation_costs, refit
 from intronaut.models.cross_validation import make_plan
 from intronaut.models.design_matrix import Matrix, Scale, covariates, join
-from intronaut.models.folder import LinearModel
+from intronaut.models.folder import LinearModel, TreeModel
 from intronaut.models.level import outcome_of_model, rows_of_model
 from intronaut.stats.label_permutation import permute_labels_by_group
 from intronaut.stats.small_samples import groups_of_rarer_class, small_sample_sentences
+
+if TYPE_CHECKING:
+    from intronaut.core.log import Log, _Progress
+    from intronaut.interpret.explanation import Explanation
+    from intronaut.io.h5ad import Features
 
 # of clusters and of groups, alone and besides the covariates
 SELECTIONS = 4
@@ -49,7 +59,16 @@ class Study:
         more: gives the user's covariates of the rows of a labels table, DataFrame of float64; None for none.
     """
 
-    def __init__(self, model, features, columns, labels, path, settings, more=None):
+    def __init__(
+        self,
+        model: LinearModel | TreeModel,
+        features: Features,
+        columns: np.ndarray,
+        labels: pd.DataFrame,
+        path: Path | str,
+        settings: Settings,
+        more: Callable | None = None,
+    ) -> None:
         self.model, self.settings = model, settings
         self.table, self.rows, _ = join(features, rows_of_model(labels, model.notes, path))
         self.plan = make_plan(self.table, model.notes["folds"])
@@ -67,32 +86,32 @@ class Study:
         more = {"memory": self.settings.memory, "threads": self.settings.threads}
         return Matrix(self.features, self.rows, self.columns, **how, **more)
 
-    def fitted(self, names):
+    def fitted(self, names: pd.Index) -> np.ndarray:
         """Which of the loci ``names`` the model was fitted on, bool."""
         return pd.Index(names).isin(self.table["name"][self.plan.known])
 
-    def warnings(self):
+    def warnings(self) -> list[str]:
         """Sentences where few introns are retained, or few leakage groups hold the rarer class; none of levels."""
         if self.model.notes.get("target", "label") != "label":
             return []
         label = self.table["label"].to_numpy()[self.plan.known]
         return list(small_sample_sentences(int(label.sum()), groups_of_rarer_class(label, self.groups)))
 
-    def matrix_of_the_model(self):
+    def matrix_of_the_model(self) -> Matrix:
         """What the model reads: standardised features for a linear one, raw ones for trees."""
         linear = isinstance(self.model, LinearModel)
         return self.matrix if linear else self._matrix(scale=Scale.identity(len(self.columns)))
 
 
-def standardised_covariates(table, known, more=None):
+def standardised_covariates(table: pd.DataFrame, known: np.ndarray, more: pd.DataFrame | None = None) -> pd.DataFrame:
     """Length, GC content and the other covariates of the rows that may train, as fit takes them, standardised."""
     columns = covariates(table, known, more)[known]
     return ((columns - columns.mean()) / columns.std(ddof=0)).loc[:, columns.nunique() > 1]
 
 
-def add_held_out_evidence(explanation, study, log):
+def add_held_out_evidence(explanation: Explanation, study: Study, log: Log) -> dict[str, Any]:
     """Add columns to the tables of an Explanation, in place; returns a dict of what was done, for people to read."""
-    summary = {"adjusted_for": [name.removeprefix("covariate:") for name in study.covariates.columns]}
+    summary: dict[str, Any] = {"adjusted_for": [name.removeprefix("covariate:") for name in study.covariates.columns]}
     steps = []
     if can_refit(study.model):
         steps += [add_refits, add_effects_by_chance]
@@ -110,7 +129,7 @@ def add_held_out_evidence(explanation, study, log):
     return summary
 
 
-def add_selection(explanation, study, progress):
+def add_selection(explanation: Explanation, study: Study, progress: _Progress) -> dict[str, dict[str, float]]:
     """Stability selection of clusters and groups, alone and besides the covariates: SELECTIONS of them."""
     summary, settings, known = {}, study.settings, study.plan.known
     tables = {
@@ -129,7 +148,7 @@ def add_selection(explanation, study, progress):
     return summary
 
 
-def add_refits(explanation, study):
+def add_refits(explanation: Explanation, study: Study) -> None:
     """Intervals of coefficients from refits on halves of the data."""
     weights = np.zeros((len(study.table), len(study.halves)))
     # a half counted twice differs from the whole as a bootstrap sample does, and its penalty stays what it was
@@ -146,13 +165,13 @@ def add_refits(explanation, study):
         add_interval(table, "coefficient_sum", np.stack(sums, axis=1))
 
 
-def add_interval(table, column, refitted):
+def add_interval(table: pd.DataFrame, column: str, refitted: np.ndarray) -> None:
     """Columns low, high and sign_consistency of ``(n, k)`` refitted values of a column."""
     table["low"], table["high"] = np.quantile(refitted, [0.025, 0.975], axis=1)
     table["sign_consistency"] = (np.sign(refitted) == np.sign(table[column].to_numpy())[:, None]).mean(axis=1)
 
 
-def add_effects_by_chance(explanation, study):
+def add_effects_by_chance(explanation: Explanation, study: Study) -> None:
     """The effect that every group has when whole leakage groups exchange their labels, or levels, within folds."""
     rng, known = np.random.default_rng(study.settings.seed), np.flatnonzero(study.plan.known)
     taken_from = np.repeat(np.arange(len(study.table))[:, None], PERMUTATIONS, axis=1)
@@ -167,7 +186,7 @@ def add_effects_by_chance(explanation, study):
     table["effect_p"] = (1 + as_large) / (1 + PERMUTATIONS)
 
 
-def add_permutation_costs(explanation, study):
+def add_permutation_costs(explanation: Explanation, study: Study) -> None:
     """What predictions of introns not seen lose when a group's features are permuted; selected groups come first."""
     table = explanation.by_group
     picked = table[["selection_probability", "adjusted_selection_probability"]].max(axis=1).to_numpy()
@@ -178,7 +197,7 @@ def add_permutation_costs(explanation, study):
     table[list(costs)] = costs
 
 
-def status(table):
+def status(table: pd.DataFrame) -> np.ndarray:
     """``selected``, ``selected alone`` or ``not selected`` of every group or cluster: what may be named and coloured.
 
     ``selected`` is what holds besides the covariates: on enough halves, at a false discovery rate below 5 %, and, for
@@ -190,7 +209,7 @@ def status(table):
     return np.select([holds, table["selected"] == 1], [SELECTED, ALONE], NOT_SELECTED)
 
 
-def direction(table):
+def direction(table: pd.DataFrame) -> pd.Series:
     """``+``, ``-`` or ``mixed``: the sign of the association besides the covariates, else alone.
 
     Missing where a unit was never picked. Mixed is a unit whose sign differs between more than a tenth of its picks, or

@@ -6,12 +6,19 @@ of positions that may differ. Convolutions, pools and what acts on each position
 network does (attention, flattening, dense layers) is given the mutants' whole activations.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 from torch.utils._pytree import tree_map
+
+if TYPE_CHECKING:
+    from intronaut.networks.classifiers import Network
 
 BASES = 4
 
@@ -19,10 +26,10 @@ BASES = 4
 class Memo:
     """What layers make of the window itself, kept from one batch of its mutants to the next."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.made, self.at = [], 0
 
-    def of(self, make):
+    def of(self, make: Callable) -> torch.Tensor:
         """The next thing a pass needs: made by ``make()`` in the first pass, the same in every later one."""
         if self.at == len(self.made):
             self.made.append(make())
@@ -38,12 +45,14 @@ class Changed:
     It passes through torch's functions and modules in place of a tensor.
     """
 
-    def __init__(self, reference, values, starts, memo):
+    def __init__(self, reference: torch.Tensor, values: torch.Tensor, starts: torch.Tensor, memo: Memo) -> None:
         self.reference, self.values, self.starts, self.memo = reference, values, starts, memo
         self.n, self.span = reference.shape[3], values.shape[3]
 
     @classmethod
-    def __torch_function__(cls, function, types, args=(), kwargs=None):
+    def __torch_function__(
+        cls, function: Callable, types: tuple[type, ...], args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Changed | torch.Tensor:
         handler = _HANDLERS.get(function)
         if handler and isinstance(args[0], Changed):
             answer = handler(*args, **kwargs or {})
@@ -51,24 +60,24 @@ class Changed:
                 return answer
         return function(*tree_map(_whole, args), **tree_map(_whole, kwargs or {}))
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Callable:
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.whole, name)
 
     @property
-    def shape(self):
+    def shape(self) -> torch.Size:
         return torch.Size((len(self.values), self.reference.shape[1], self.n))
 
-    def dim(self):
+    def dim(self) -> int:
         return 3
 
     @functools.cached_property
-    def whole(self):
+    def whole(self) -> torch.Tensor:
         """The activations as a tensor ``(m, c, n)``."""
         return self.read(torch.zeros_like(self.starts), self.n).squeeze(2)
 
-    def read(self, first, width, beyond=0.0):
+    def read(self, first: torch.Tensor, width: int, beyond: float = 0.0) -> torch.Tensor:
         """``(m, c, 1, width)`` activations from the positions ``first`` ``(m,)`` on; outside the window ``beyond``."""
         place = first[:, None] + torch.arange(width, device=first.device)
         own, mutant = place - self.starts[:, None], torch.arange(len(first), device=first.device)[:, None]
@@ -79,12 +88,12 @@ class Changed:
         table = torch.cat([_rows(self.reference), outside, _rows(self.values)])
         return table.index_select(0, index.flatten()).unflatten(0, (-1, 1, width)).permute(0, 3, 1, 2)
 
-    def each(self, function):
+    def each(self, function: Callable) -> Changed:
         """What a function of every position alone makes of it."""
         reference = self.memo.of(lambda: function(self.reference))
         return Changed(reference, function(self.values), self.starts, self.memo)
 
-    def slide(self, function, width, stride, padding, dilation, beyond):
+    def slide(self, function: Callable, width: int, stride: int, padding: int, dilation: int, beyond: float) -> Changed:
         """What a function of ``width`` positions at once makes of it; ``function(tensor)`` is that without padding."""
         ends = (padding, padding)
         reference = self.memo.of(lambda: function(F.pad(self.reference, ends, value=beyond)))
@@ -96,7 +105,7 @@ class Changed:
         values = function(self.read(first * stride - padding, (span - 1) * stride + reach + 1, beyond))
         return Changed(reference, values, first, self.memo)
 
-    def __add__(self, other):
+    def __add__(self, other: Changed) -> Changed:
         if not isinstance(other, Changed):
             return self.whole + other
         reference = self.memo.of(lambda: self.reference + other.reference)
@@ -105,10 +114,10 @@ class Changed:
         first = first.clamp(max=self.n - span)
         return Changed(reference, self.read(first, span) + other.read(first, span), first, self.memo)
 
-    def __mul__(self, other):
+    def __mul__(self, other: torch.Tensor) -> torch.Tensor:
         return self.whole * _whole(other)
 
-    def __matmul__(self, other):
+    def __matmul__(self, other: torch.Tensor) -> torch.Tensor:
         return self.whole @ other
 
 
@@ -189,7 +198,9 @@ _HANDLERS: dict = {
 
 
 @torch.no_grad()
-def base_changes(network, channels, places, batch):
+def base_changes(
+    network: Network | torch.nn.modules.container.Sequential, channels: torch.Tensor, places: list[int], batch: int
+) -> np.ndarray:
     """How each base at each of ``places`` changes the logit of one window: float32 ``(len(places), 4)``, 0 for its own.
 
     ``network`` turns channels ``(n, 4, length)`` into logits ``(n,)``, and is in eval mode. ``channels`` is the window,
@@ -212,7 +223,7 @@ def base_changes(network, channels, places, batch):
     return changes.numpy()
 
 
-def sequence_changes(logits_of, sequence, places, batch):
+def sequence_changes(logits_of: Callable, sequence: str, places: list[int], batch: int) -> np.ndarray:
     """The same of a network that reads text: ``logits_of(list of sequences)`` gives an array ``(n,)``."""
     own = [sequence[place] for place in places]
     mutants = [(row, base) for row in range(len(places)) for base in range(BASES) if "ACGT"[base] != own[row]]

@@ -4,7 +4,9 @@ Permutation importance (Breiman 2001, Mach. Learn. 45:5) of groups: all features
 introns of a fold, together, so that what they share is lost too; the other features stay as they are.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,9 +14,13 @@ from scipy.stats import t
 
 from intronaut.interpret.contributions import membership
 from intronaut.models import elastic_net, logistic
-from intronaut.models.cross_validation import balanced
-from intronaut.models.folder import LinearModel
+from intronaut.models.cross_validation import Plan, balanced
+from intronaut.models.folder import LinearModel, TreeModel
 from intronaut.stats.metrics import log_losses, rank_auroc
+
+if TYPE_CHECKING:
+    from intronaut.models.design_matrix import Matrix
+    from intronaut.models.level import Outcome
 
 SHUFFLES = 5
 # a linear model's groups are permuted at no cost, for each one of trees all of them must be asked again
@@ -22,15 +28,18 @@ MOST_GROUPS = {"linear": 500, "trees": 30}
 ROWS_AT_ONCE = 512
 
 
-def can_refit(model):
+def can_refit(model: LinearModel | TreeModel) -> bool:
     """Whether a linear model can be fitted again as it was: by the published recipe it cannot, its path is not kept."""
     return isinstance(model, LinearModel) and model.notes["preset"] != "paper"
 
 
-def refit(model, matrix, labels, row_weights, c=None):
+def refit(
+    model: Any, matrix: Matrix, labels: np.ndarray, row_weights: np.ndarray, c: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Refit a linear model: standardised coefficients ``(d, k)`` and intercepts ``(k,)`` of ``k`` problems.
 
     Args:
+        model: a LinearModel.
         matrix: standardised by the model's own mean and spread.
         labels: ``(n,)``, or ``(n, k)`` where every problem has its own.
         row_weights: ``(n, k)``, 0 for rows that a problem must not see.
@@ -66,7 +75,14 @@ class _FoldCosts(NamedTuple):
     n_pairs: int
 
 
-def permutation_costs(model, matrix, outcome, plan, group, order):
+def permutation_costs(
+    model: LinearModel | TreeModel,
+    matrix: Matrix,
+    outcome: Outcome,
+    plan: Plan,
+    group: pd.Categorical,
+    order: np.ndarray,
+) -> pd.DataFrame:
     """Permute groups of features among introns that the predicting model has not seen.
 
     With folds, each is predicted by a model fitted without it at its own settings; with test rows, these by the model
@@ -86,7 +102,7 @@ def permutation_costs(model, matrix, outcome, plan, group, order):
     most = MOST_GROUPS["linear" if isinstance(model, LinearModel) else "trees"]
     tried, rng = np.sort(order[:most]), np.random.default_rng(model.notes["seed"])
     shufflers = _shufflers(model, matrix, outcome, plan, group, tried)
-    folds = [_fold_costs(outcome, rows, *shuffler, len(tried), rng) for rows, *shuffler in shufflers]
+    folds = [_fold_costs(outcome, rows, logits, shuffled, len(tried), rng) for rows, logits, shuffled in shufflers]
     rise, rows = (np.concatenate([getattr(fold, part) for fold in folds]) for part in ("rise", "rows"))
     low, high = _jackknife_interval(rise, outcome.above[rows], plan.groups[rows])
     pairs = np.array([fold.n_pairs for fold in folds], float)

@@ -1,6 +1,11 @@
 """Models whose logit attributions explain: networks of finetune, linear models on Sei."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,8 +21,13 @@ from intronaut.models.folder import LinearModel, matching_columns
 from intronaut.networks import sei
 from intronaut.networks.finetuned import FinetunedNetwork
 
+if TYPE_CHECKING:
+    from intronaut.core.log import Log
 
-def differentiable(model, folder, files, device, log):
+
+def differentiable(
+    model: LinearModel | FinetunedNetwork, folder: Path | str, files: Any, device: torch.device, log: Log | None
+) -> tuple[BaseModel | TokenModel, Callable]:
     """``(model, problem)``: a model of open_model as a BaseModel or TokenModel, and why it cannot read a sequence.
 
     ``files`` has the paths weights, targets, projection and class_names, or None. Raises MissingInput; UsageError for
@@ -90,7 +100,15 @@ class LinearOnSei(sei.SeiTrunk):
     (None: all), ``vectors`` those of sequence classes, whose scores are linear in the profiles.
     """
 
-    def __init__(self, tensors, kind, rows, weights, intercept, vectors=None):
+    def __init__(
+        self,
+        tensors: dict[str, torch.Tensor],
+        kind: str,
+        rows: np.ndarray | None,
+        weights: np.ndarray,
+        intercept: float,
+        vectors: np.ndarray | None = None,
+    ) -> None:
         super().__init__(sei.widths(tensors)[0])
         self.kind, self.intercept = kind, float(intercept)
         trunk = {name: tensor.float() for name, tensor in tensors.items() if not name.startswith("classifier.")}
@@ -103,7 +121,7 @@ class LinearOnSei(sei.SeiTrunk):
             self.hidden = _dense(*(tensors[f"classifier.0.{part}"].float() for part in ("weight", "bias")))
             self.outputs = _dense(*(tensors[f"classifier.2.{part}"][rows].float() for part in ("weight", "bias")))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.kind == "trunk":
             features = self.trunk(x).mean(2)
         elif self.kind == "spline":

@@ -9,8 +9,11 @@ A unit is a set of features: a cluster of correlated ones, or a group such as al
 itself by few axes, and is selected by a test that knows how many, so that a factor with many tracks has no advantage.
 """
 
+from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,7 +25,9 @@ from threadpoolctl import threadpool_limits
 from intronaut.core.errors import BadData
 from intronaut.interpret.contributions import members_of
 
-CHUNK = 1024
+if TYPE_CHECKING:
+    from intronaut.models.design_matrix import Matrix
+
 # a group's tracks are mostly alike: their first axes hold what they share
 MOST_AXES, SHARE = 3, 0.9
 EXACT_AXES = 256
@@ -33,40 +38,6 @@ EVENTS_PER_UNIT = 5
 MOST_SELECTED = 50
 # standard deviations at which an axis is cut, so that no single intron decides, and units looked at closely in a step
 LARGEST, CANDIDATES = 3.0, 20
-
-
-def correlation_clusters(sample, threshold):
-    """Cluster columns so that each correlates with its cluster's leader by more than ``threshold``, in either sign.
-
-    The column with the most such neighbours leads the first cluster, and takes those of them that are still free; then
-    the free one with the most, and so on. Nothing is chained: alike is alike to the leader.
-
-    Args:
-        sample: ``(n, d)`` float32 rows to measure correlations on.
-
-    Returns:
-        ``(leader, sign)``, ``(d,)`` int64 each: the column number of each column's leader, and whether it correlates
-        with it positively (1) or negatively (-1).
-    """
-    n, d = sample.shape
-    z = sample - sample.mean(axis=0)
-    length = np.sqrt(np.einsum("ij,ij->j", z, z))
-    z /= np.where(length > 0, length, 1)
-    near, count = np.empty((d, -(-d // 8)), np.uint8), np.empty(d, np.int64)
-    for first in range(0, d, CHUNK):
-        some = slice(first, min(first + CHUNK, d))
-        found = np.abs(z[:, some].T @ z) > threshold
-        near[some], count[some] = np.packbits(found, axis=1), found.sum(axis=1)
-    leader = np.full(d, -1)
-    for column in np.argsort(-count, kind="stable"):
-        if leader[column] < 0:
-            own = np.unpackbits(near[column], count=d).astype(bool) & (leader < 0)
-            own[column] = True
-            leader[own] = column
-    sign = [
-        np.einsum("ij,ij->j", z[:, some], z[:, leader[some]]) for some in np.array_split(np.arange(d), 1 + d // CHUNK)
-    ]
-    return leader, np.where(np.concatenate(sign) < 0, -1, 1)
 
 
 @dataclass
@@ -82,16 +53,18 @@ class Units:
     first: np.ndarray
     size: np.ndarray
 
-    def axes_of(self, unit):
+    def axes_of(self, unit: int) -> np.ndarray:
         """The axes of a unit, as numbers of rows of ``z``."""
         return np.arange(self.first[unit], self.first[unit] + self.size[unit])
 
-    def values(self, unit, rows):
+    def values(self, unit: int, rows: np.ndarray) -> np.ndarray:
         """What represents a unit among some rows, ``(rows, axes of the unit)``."""
         return self.z[self.axes_of(unit)][:, rows].T
 
 
-def make_units(matrix, unit, sample, rows, most=MOST_AXES):
+def make_units(
+    matrix: Matrix, unit: pd.Categorical, sample: np.ndarray, rows: np.ndarray, most: int = MOST_AXES
+) -> Units:
     """Represent units of a matrix's columns by their first principal axes: those that hold 90 % of the variance.
 
     Args:
@@ -146,7 +119,7 @@ def _axes(values, most):
     return vectors * rising
 
 
-def halves(groups, labels, pairs, seed):
+def halves(groups: np.ndarray | pd.Series, labels: np.ndarray | pd.Series, pairs: int, seed: int) -> np.ndarray:
     """Split whole groups at random into two halves, ``pairs`` times: ``(2 · pairs, n)`` bool, complements side by side.
 
     Raises BadData where no split leaves both classes on either side.
@@ -166,7 +139,7 @@ def halves(groups, labels, pairs, seed):
     return np.array(made)
 
 
-def error_bound(q, p, threshold):
+def error_bound(q: int, p: int, threshold: float) -> float:
     """Expected number of falsely selected units, at most: q² / (p (2 threshold - 1)).
 
     ``q`` of ``p`` units are selected on every half. Holds without assumptions for units that are selected no more often
@@ -175,7 +148,7 @@ def error_bound(q, p, threshold):
     return q**2 / (p * (2 * threshold - 1))
 
 
-def number_to_select(p, threshold, most_false, events):
+def number_to_select(p: int, threshold: float, most_false: float, events: int) -> int:
     """The largest q whose bound is ``most_false``, and that ``events``, rows of the rarer class in a half, can bear.
 
     0 where even one unit of each half may let through more; else at least 1, however few the events.
@@ -184,7 +157,9 @@ def number_to_select(p, threshold, most_false, events):
     return min(q, max(1, events // EVENTS_PER_UNIT), MOST_SELECTED, p)
 
 
-def select_forward(units, labels, groups, inside, base, q, threads=1):
+def select_forward(
+    units: Units, labels: np.ndarray, groups: np.ndarray, inside: np.ndarray, base: np.ndarray, q: int, threads: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """On each half, the ``q`` units that a forward logistic regression takes in first.
 
     Every step takes the unit whose axes go best with what is left unexplained, then fits all that were taken anew
@@ -202,7 +177,7 @@ def select_forward(units, labels, groups, inside, base, q, threads=1):
         each one's first axis in the last model.
     """
     if not q:
-        return np.empty((2, len(inside), 0), np.int64)
+        return np.empty((len(inside), 0), np.int64), np.empty((len(inside), 0), np.int64)
     labels, group = np.asarray(labels, float), pd.factorize(np.asarray(groups))[0]
     fits = [_HalfFit(units, labels, group, rows, base) for rows in inside]
     with ThreadPoolExecutor(threads) as pool, threadpool_limits(1):
@@ -269,7 +244,7 @@ def _sums_by(group):
     return sparse.csr_array((np.ones(len(member)), (member, np.arange(len(member)))))
 
 
-def logistic(x, labels, point):
+def logistic(x: np.ndarray, labels: np.ndarray, point: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logistic regression by Newton's method with a ridge of RIDGE on all but the first column.
 
     Returns ``(coefficients (c,), probabilities (n,), Hessian (c, c))``.
@@ -287,7 +262,15 @@ def logistic(x, labels, point):
     return point, p, hessian
 
 
-def fit_held_out(units, labels, groups, inside, picked, base, threads=1):
+def fit_held_out(
+    units: Units,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    inside: np.ndarray,
+    picked: np.ndarray,
+    base: np.ndarray,
+    threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit the units picked on each half on the other half, which had no say in picking them.
 
     The covariance is robust to whole leakage groups (Liang & Zeger 1986, Biometrika 73:13) with the usual correction
@@ -325,12 +308,21 @@ def fit_held_out(units, labels, groups, inside, picked, base, threads=1):
     return p, estimate, error
 
 
-def combine_p(p):
+def combine_p(p: np.ndarray) -> np.ndarray:
     """One p-value a unit from those ``(k, u)`` of ``k`` splits: twice the median (Meinshausen et al. 2009, eq. 2.2)."""
     return np.minimum(1, 2 * np.median(p, axis=0))
 
 
-def select_stably(units, labels, groups, inside, base, threshold, most_false, threads=1):
+def select_stably(
+    units: Units,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    inside: np.ndarray,
+    base: np.ndarray,
+    threshold: float,
+    most_false: float,
+    threads: int = 1,
+) -> tuple[pd.DataFrame, dict[str, float]]:
     """Stability selection of units.
 
     Args:

@@ -3,10 +3,13 @@
 Nothing is written beside the input, and no reference sequence is fetched: counting needs places, not bases.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -37,7 +40,7 @@ class Alignments:
     BadData for what is no alignment file, a truncated one, one without header, or a CRAM of another reference.
     """
 
-    def __init__(self, path, fasta=None):
+    def __init__(self, path: Path | str, fasta: Path | str | None = None) -> None:
         self.source, self.fasta = str(path), fasta
         self._stack = contextlib.ExitStack()
         pysam.set_verbosity(0)  # what htslib says of a broken file, we say in one line
@@ -58,10 +61,10 @@ class Alignments:
             self._stack.close()
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> Alignments:
         return self
 
-    def __exit__(self, *raised):
+    def __exit__(self, *raised: object) -> None:
         self._stack.close()
 
     def _open(self):
@@ -110,7 +113,7 @@ class Alignments:
             raise BadData(f"{self.source}: cannot be sorted by coordinate: {reason}") from problem
         return target
 
-    def records(self, chrom=None):
+    def records(self, chrom: str | None = None) -> Iterator[pysam.AlignedSegment]:
         """Yield the pysam.AlignedSegment of a chromosome, of ``*`` for those without a place, of all for None.
 
         Raises BadData for a file that breaks off.
@@ -118,7 +121,7 @@ class Alignments:
         with self._open() as file, self._faults():
             yield from file.fetch(until_eof=True) if chrom is None else file.fetch(chrom)
 
-    def region(self, chrom, start, end):
+    def region(self, chrom: str, start: int, end: int) -> Iterator[pysam.AlignedSegment]:
         """Yield the pysam.AlignedSegment that overlap ``[start, end)``; without an index the whole file is read."""
         if self.index is not None:
             with self._open() as file, self._faults():
@@ -128,13 +131,13 @@ class Alignments:
             if record.reference_name == chrom and record.reference_start < end and (record.reference_end or 0) > start:
                 yield record
 
-    def parts(self):
+    def parts(self) -> list[str | None]:
         """What to ask :meth:`records` for: each chromosome, largest first, when there is an index; else None alone."""
         if self.index is None:
             return [None]
         return sorted(self.lengths, key=self.lengths.get, reverse=True) + [_NO_PLACE]
 
-    def check_count(self, chrom, n_records):
+    def check_count(self, chrom: str | None, n_records: int) -> None:
         """Raise BadData when the index says of another number of records than there are in a chromosome."""
         if chrom in (None, _NO_PLACE) or self.index.suffix == ".crai":
             return
@@ -144,14 +147,14 @@ class Alignments:
             contents = f"{indexed:,} records of {chrom}, but {self.source} has {n_records:,}"
             raise BadData(f"{self.index}: tells of {contents}; index it again")
 
-    def sample(self):
+    def sample(self) -> str:
         """The sample of the read groups when they name exactly one, else the file's name without its suffix."""
         names = {group["SM"] for group in self.header.get("RG", []) if group.get("SM")}
         if len(names) == 1:
             return names.pop()
         return "reads" if self.source == "-" else Path(self.source).name.removesuffix(Path(self.source).suffix)
 
-    def has_long_reads(self):
+    def has_long_reads(self) -> bool:
         """Whether header or read lengths say that these are long reads."""
         programs = [program.get("PN", program.get("ID", "")) for program in self.header.get("PG", [])]
         if any(_LONG_ALIGNERS.match(name) for name in programs):

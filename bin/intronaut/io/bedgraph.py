@@ -3,13 +3,22 @@
 Where windows overlap, a base has the mean of their values. Coordinates are 0-based, half-open.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from intronaut.core.errors import Problems
 from intronaut.io.text import numbered_lines
 
+if TYPE_CHECKING:
+    from intronaut.io.fasta import Window
 
-def forward_values(window, values):
+
+def forward_values(window: Window, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``(places, values)`` of the bases A, C, G, T of a window on the forward strand of the genome, increasing.
 
     ``values`` ``(length,)`` run as the window reads: a window of the minus strand is turned round.
@@ -22,7 +31,9 @@ def forward_values(window, values):
     return window.start + offsets, values[offsets]
 
 
-def merged_blocks(windows, values_of):
+def merged_blocks(
+    windows: list[Window], values_of: Callable[[int], np.ndarray]
+) -> Iterator[tuple[str, int, np.ndarray]]:
     """Yield ``(chrom, start, values)`` of runs of neighbouring bases, sorted by chromosome name and start.
 
     ``windows`` have coordinates; ``values_of(number)`` gives the values of a window, as it reads.
@@ -54,7 +65,7 @@ def _blocks(chrom, together):
         yield chrom, int(first + run[0]), sums[run] / counts[run]
 
 
-def bedgraph_rows(blocks):
+def bedgraph_rows(blocks: Iterable[tuple[str, int, np.ndarray]]) -> Iterator[tuple[str, int, int, str]]:
     """Yield ``(chrom, start, end, text of the value)``; neighbours of one value, to six digits, share a line."""
     for chrom, start, values in blocks:
         texts = [f"{value:.6g}" for value in values]
@@ -65,7 +76,7 @@ def bedgraph_rows(blocks):
                 first = place
 
 
-def read_chrom_sizes(path):
+def read_chrom_sizes(path: Path | str) -> dict[str, int]:
     """Name → length from the first two columns of a chrom.sizes or .fai file. Raises BadData."""
     sizes, problems = {}, Problems(path)
     for number, line in numbered_lines(path):
@@ -78,7 +89,7 @@ def read_chrom_sizes(path):
     return sizes
 
 
-def check_places(windows, sizes, path):
+def check_places(windows: list[Window], sizes: dict[str, int], path: Path | str) -> None:
     """Raise BadData that lists the windows with bases beyond the chromosome ``sizes`` of the file ``path``."""
     problems = Problems(path)
     for window in windows:
@@ -91,7 +102,7 @@ def check_places(windows, sizes, path):
     problems.raise_if_any()
 
 
-def write_bigwig(path, rows, sizes):
+def write_bigwig(path: Path, rows: Iterable[tuple[str, int, int, float]], sizes: dict[str, int]) -> None:
     """Write sorted ``(chrom, start, end, value)`` rows, at least one, as bigWig."""
     import pybigtools
 

@@ -4,6 +4,8 @@ Tensors are memory-mapped, so that what a run never touches is never read. A che
 missing, unexpected, of the wrong shape, or holds a value that is not finite; every such tensor is named.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import hashlib
@@ -13,11 +15,16 @@ import pickle
 import sys
 import threading
 import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.core.files import require_file
+
+if TYPE_CHECKING:
+    import torch
 
 WRAPPERS = ("module.", "model.")
 FINITE_BLOCK = 1 << 22
@@ -35,7 +42,9 @@ class Checkpoint:
     tensors: dict
     note: str = ""
 
-    def match(self, shapes, optional=(), unused=()):
+    def match(
+        self, shapes: Mapping[str, Sequence[int]], optional: Iterable[str] = (), unused: Iterable[str] = ()
+    ) -> dict[str, torch.Tensor]:
         """The tensors that ``shapes`` (name → shape) names, after checking that there are no others.
 
         Names in ``optional`` may be absent; names that start with one of ``unused`` are known and left aside. Raises
@@ -57,7 +66,7 @@ class Checkpoint:
         problems.raise_if_any()
         return {name: self.tensors[name] for name in wanted}
 
-    def require_finite(self, tensors):
+    def require_finite(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Raise BadData that lists every one of ``tensors`` (name → tensor) that no training can have left.
 
         These are tensors with a NaN or infinite value, and matrices and kernels whose values are all the same.
@@ -72,7 +81,7 @@ class Checkpoint:
         problems.raise_if_any()
 
 
-def let_go(tensor):
+def let_go(tensor: torch.Tensor) -> None:
     """Ask the system to drop the pages of a mapped tensor from memory; they are read again when needed.
 
     Harmless for any tensor on the CPU, and nothing at all where the system cannot.
@@ -90,12 +99,12 @@ def _times(shape):
     return "×".join(map(str, shape)) or "scalar"
 
 
-def is_finite(tensor):
+def is_finite(tensor: torch.Tensor) -> bool:
     """Whether a tensor holds neither NaN nor infinity."""
     return all(map(math.isfinite, extremes(tensor)))
 
 
-def extremes(tensor):
+def extremes(tensor: torch.Tensor) -> tuple[float, float]:
     """The lowest and the highest value of a tensor as floats, NaN where it holds one.
 
     It is read block by block, without a copy of its size.
@@ -109,7 +118,7 @@ def extremes(tensor):
     return float(lowest.min()), float(highest.max())
 
 
-def open_checkpoint(path):
+def open_checkpoint(path: Path | str) -> Checkpoint:
     """Open ``.pth``/``.bin``/``.pt`` (as PyTorch writes them) or ``.safetensors``, distinguished by their first bytes.
 
     A top-level ``state_dict`` entry is taken; the prefixes ``module.`` and ``model.`` that wrappers leave are removed.
@@ -187,7 +196,7 @@ def _plain_names(path, loaded):
     return tensors
 
 
-def plain_name(key):
+def plain_name(key: str) -> str:
     """A tensor's name without the prefixes of wrappers: ``module.model.conv1.0.weight`` → ``conv1.0.weight``."""
     while key.startswith(WRAPPERS):
         key = key.split(".", 1)[1]
@@ -197,7 +206,7 @@ def plain_name(key):
 class BackgroundDigest:
     """The sha256 of a file's bytes, taken on another thread while the run gets ready."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._failure = None
         self._thread = threading.Thread(target=self._take, daemon=True)
@@ -210,7 +219,7 @@ class BackgroundDigest:
         except OSError as problem:
             self._failure = problem
 
-    def hex(self):
+    def hex(self) -> str:
         """Wait for the digest and return it as hex."""
         self._thread.join()
         if self._failure:

@@ -39,14 +39,14 @@ class ShapeNumbers(dict):
     ``overhang`` is the least number of aligned bases on either side of a junction or of a crossed position.
     """
 
-    def __init__(self, overhang):
+    def __init__(self, overhang: int) -> None:
         super().__init__()
         self.overhang = overhang
         # offsets, first and second column of each part; 64-bit arrays grow in place and copy at once
         self._parts = {name: (array("q", [0]), array("q"), array("q")) for name in _PARTS}
         self._spliced = array("b")
 
-    def __missing__(self, cigar):
+    def __missing__(self, cigar: str) -> int:
         number = self[cigar] = self._parsed(cigar)
         return number
 
@@ -63,13 +63,13 @@ class ShapeNumbers(dict):
         self._spliced.append("N" in cigar)
         return len(self._spliced) - 1
 
-    def table(self):
+    def table(self) -> Shapes:
         """The Shapes of all numbers so far."""
         parts = {name: tuple(map(np.array, columns)) for name, columns in self._parts.items()}
         return Shapes(**parts, spliced=np.array(self._spliced, bool))
 
 
-def read_cigar(cigar, overhang):
+def read_cigar(cigar: str, overhang: int) -> tuple[list[tuple[int, int]], ...] | None:
     """``(blocks, crossings, junctions)`` of one CIGAR string, lists of pairs; None without an aligned base."""
     runs, blocks, cuts = [[]], [], []
     place = start = n_aligned = 0
@@ -109,7 +109,9 @@ def _after(run, n):
     raise AssertionError("the block has fewer aligned bases than asked for")
 
 
-def take(part, shapes, places):
+def take(
+    part: tuple[np.ndarray, np.ndarray, np.ndarray], shapes: np.ndarray, places: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The rows of a part of Shapes for alignments of these ``shapes`` that start at ``places``.
 
     Returns:

@@ -1,14 +1,20 @@
 """Covariates that users bring: columns of labels.tsv by name, or tables with one row per intron or gene."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData, Problems, UsageError
 from intronaut.io.tables import COVARIATES, LABEL_COLUMNS, read_table
+
+if TYPE_CHECKING:
+    from intronaut.core.log import Log
 
 # columns that are made from the reads that the label is made from: with them a model predicts the label from itself
 LABEL_SOURCES = (
@@ -33,7 +39,7 @@ class UserCovariates:
     ignored: list = field(default_factory=list)
 
 
-def user_covariates(table, sources, allow_missing=False):
+def user_covariates(table: pd.DataFrame, sources: list[str], allow_missing: bool = False) -> UserCovariates:
     """The covariates that ``--covariates`` names, for the rows of a labels table.
 
     Args:
@@ -67,7 +73,7 @@ def user_covariates(table, sources, allow_missing=False):
     return result
 
 
-def read_covariates(table, sources, allow_missing, log):
+def read_covariates(table: pd.DataFrame, sources: list[str], allow_missing: bool, log: Log) -> UserCovariates:
     """As :func:`user_covariates` for labelled rows; logs what is ignored, and what is missing more for one label."""
     user = user_covariates(table, sources, allow_missing)
     for column in user.ignored:
@@ -77,7 +83,7 @@ def read_covariates(table, sources, allow_missing, log):
     return user
 
 
-def with_missing_marks(values):
+def with_missing_marks(values: pd.DataFrame) -> pd.DataFrame:
     """The covariates with the median for what is missing, and a column NAME_missing (0 or 1) where anything is."""
     columns = {}
     for name, column in values.items():
@@ -87,7 +93,7 @@ def with_missing_marks(values):
     return pd.DataFrame(columns, index=values.index)
 
 
-def missing_by_label(values, labels):
+def missing_by_label(values: pd.DataFrame, labels: np.ndarray) -> dict[str, float]:
     """Columns whose missingness differs between retained and spliced rows: ``{column: SMD}`` where it exceeds 0.2.
 
     The standardised mean difference of a share is (p1 - p0) / sqrt((p1 q1 + p0 q0) / 2).

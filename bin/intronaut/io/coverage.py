@@ -3,6 +3,8 @@
 Coordinates are 0-based, half-open, on the forward strand.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -19,7 +21,7 @@ _SLACK, _MOST_SLACK, _SHARE_WHOLE = 0.01, 0.25, 0.99
 _BIGWIG = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
 
 
-def read_junctions(path, overhang):
+def read_junctions(path: Path | str, overhang: int) -> pd.DataFrame:
     """Read STAR's ``SJ.out.tab`` into a DataFrame chrom, start, end, strand, count.
 
     Counted are uniquely mapped reads (column 7) of junctions with a longest overhang (column 9) of at least
@@ -40,7 +42,7 @@ def read_junctions(path, overhang):
     return pd.DataFrame(rows, columns=["chrom", "start", "end", "strand", "count"])
 
 
-def read_coverage(path):
+def read_coverage(path: Path | str) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Read a bigWig or bedGraph (plain or gzip) file: dict from chromosome to (starts, ends, values) arrays.
 
     Values are absolute: tracks of the minus strand are often negative. Raises BadData.
@@ -89,7 +91,7 @@ def _read_bedgraph(path):
     return {chrom: tuple(map(np.concatenate, zip(*blocks, strict=True))) for chrom, blocks in parts.items()}
 
 
-def coverage_unit(values, source):
+def coverage_unit(values: np.ndarray, source: str) -> float:
     """What one read adds to the values of a coverage track: 1, or the unit of a track scaled to reads per million.
 
     Raises BadData when the values are no whole multiples of their smallest positive one.

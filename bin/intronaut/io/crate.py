@@ -10,7 +10,7 @@ CRATE_DIGEST = "ro-crate-metadata.json.sha256"
 NOT_RECORDED = ("pipeline_info",)
 
 
-def result_files(folder):
+def result_files(folder: Path) -> list[Path]:
     """The paths of all files below ``folder``, relative to it, sorted; links are followed, once where they form a loop.
 
     Without hidden files, the crate and its digest, and what Nextflow goes on writing.

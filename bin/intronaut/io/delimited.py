@@ -3,7 +3,11 @@
 Genome-wide annotations and peak files are read through this; what is wanted as text is decoded last, and once.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -24,31 +28,31 @@ class Column:
     start: np.ndarray
     end: np.ndarray
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: np.ndarray) -> Column:
         return Column(self.text, self.start[rows], self.end[rows])
 
-    def words(self):
+    def words(self) -> list[str]:
         """The text of every row, as a list of str."""
         text = self.text
         return [text[a:b].decode() for a, b in zip(self.start.tolist(), self.end.tolist(), strict=True)]
 
-    def repeated_words(self):
+    def repeated_words(self) -> list[str]:
         """As :meth:`words`, quickly where most rows are like the one before."""
         heads = np.flatnonzero(self.changes())
         words = np.array(self[heads].words(), object)
         return np.repeat(words, np.diff(heads, append=len(self.start))).tolist()
 
-    def is_empty(self):
+    def is_empty(self) -> np.ndarray:
         """Whether each row holds nothing: bool array."""
         return self.start == self.end
 
-    def is_letter(self, letters):
+    def is_letter(self, letters: str) -> np.ndarray:
         """Whether each row is exactly one of these letters, all ASCII: bool array."""
         wanted = np.zeros(256, bool)
         wanted[list(letters.encode())] = True
         return (self.end - self.start == 1) & wanted[np.frombuffer(self.text, np.uint8)[self.start]]
 
-    def equals(self, word):
+    def equals(self, word: bytes) -> np.ndarray:
         """Whether each row is exactly ``word`` (bytes): bool array."""
         same = self.end - self.start == len(word)
         letters = np.frombuffer(self.text, np.uint8)
@@ -56,7 +60,7 @@ class Column:
             same[same] = letters[self.start[same] + place] == letter
         return same
 
-    def changes(self):
+    def changes(self) -> np.ndarray:
         """Whether each row differs from the one before; the first one does: bool array."""
         length = self.end - self.start
         changed = np.ones(len(length), bool)
@@ -69,7 +73,7 @@ class Column:
             rows = rows[~differ]
         return changed
 
-    def numbers(self):
+    def numbers(self) -> np.ndarray:
         """Each row as a whole number without sign; -1 where it is none or has more than 18 digits: int64 array."""
         length = self.end - self.start
         sound = (length > 0) & (length <= LONGEST_NUMBER)
@@ -87,7 +91,7 @@ class Lines:
     ``first`` is the 1-based number of the first of them; ``n_columns`` the columns of each (int64 array).
     """
 
-    def __init__(self, first, text):
+    def __init__(self, first: int, text: bytes) -> None:
         self.first, self.text = first, text
         letters = np.frombuffer(text, np.uint8)
         cuts = np.flatnonzero(letters <= _NEWLINE)
@@ -102,17 +106,17 @@ class Lines:
         self.start, self.end = self._marks[self._before] + 1, cuts[ends]
         self.initial = letters[self.start]
 
-    def column(self, number, rows):
+    def column(self, number: int, rows: np.ndarray) -> Column:
         """Column ``number``, from 0, of the lines ``rows`` (int array), which must have it."""
         mark = self._before.take(rows) + number
         return Column(self.text, self._marks.take(mark) + 1, self._marks.take(mark + 1))
 
-    def line(self, row):
+    def line(self, row: int) -> str:
         """One line as str."""
         return self.text[self.start[row] : self.end[row]].decode()
 
 
-def read_lines(path):
+def read_lines(path: Path | str) -> Iterator[Lines]:
     """Yield the Lines of a text file block by block; raises as ``seqio.numbered_blocks``."""
     for first, text in numbered_blocks(path):
         yield Lines(first, text)

@@ -1,5 +1,7 @@
 """Downloads over HTTP that are tried again and go on where they broke off, and archives that may hold anything."""
 
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import hashlib
@@ -9,7 +11,9 @@ import sys
 import tarfile
 import time
 import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pooch
@@ -17,6 +21,9 @@ import requests
 
 from intronaut.core.errors import BadData, MissingInput, TryAgain, UsageError
 from intronaut.core.files import digest_file
+
+if TYPE_CHECKING:
+    from intronaut.core.log import Log
 
 TRIES = 6
 CONNECT_SECONDS, READ_SECONDS = 20, 60
@@ -27,13 +34,13 @@ PASSING = {403, 408, 425, 429, 500, 502, 503, 504}
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "intronaut"}
 
 
-def default_cache():
+def default_cache() -> Path:
     """The folder for downloads in the user's own cache."""
     return Path(pooch.os_cache("intronaut"))
 
 
 @contextlib.contextmanager
-def locked(folder):
+def locked(folder: Path) -> Iterator[None]:
     """Let one process at a time work on ``folder``."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f".{folder.name}.lock"), "w") as handle:
@@ -41,14 +48,14 @@ def locked(folder):
         yield
 
 
-def require_web_address(address):
+def require_web_address(address: str) -> None:
     """Raise UsageError for what is no address of a folder on the web."""
     parts = urlsplit(address)
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise UsageError(f"{address!r} is no address on the web; it starts with https://, a local copy is for --from")
 
 
-def download(base, name, folder, sha256, log, most):
+def download(base: str, name: str, folder: Path, sha256: str | None, log: Log, most: int) -> Path:
     """Fetch ``base/name``, of at most ``most`` bytes, into ``folder`` and return its path; ``sha256`` may be None.
 
     Pooch tries again after passing failures and gives the file its name when it is whole. Raises TryAgain when no try
@@ -64,7 +71,7 @@ def download(base, name, folder, sha256, log, most):
         raise TryAgain(f"{base.rstrip('/')}/{name}: {reason}; run the same command again to go on") from problem
 
 
-def download_package(requirement, folder):
+def download_package(requirement: str, folder: Path) -> None:
     """Let pip download the wheel of one Python package, as ``name==version``, into ``folder``, without what it needs.
 
     Raises TryAgain with pip's last line when it cannot.
@@ -80,10 +87,10 @@ def download_package(requirement, folder):
 class Resuming:
     """A downloader for pooch, which has none that asks only for the bytes that are still missing."""
 
-    def __init__(self, sha256, log, most):
+    def __init__(self, sha256: str | None, log: Log, most: int) -> None:
         self.sha256, self.log, self.most = sha256, log, most
 
-    def __call__(self, url, output, store):
+    def __call__(self, url: str, output: Path | str, store: pooch.Pooch) -> None:
         part = Path(store.abspath) / f".{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
         resumed = self._receive(url, part)
         if self.sha256 and (found := digest_file(part)) != self.sha256:
@@ -148,7 +155,7 @@ def _require_file(answer, url, part):
         raise BadData(f"{url}: led over an unprotected address, {unsafe[0]}; not followed")
 
 
-def unpack(archive, sizes, folder):
+def unpack(archive: Path | str, sizes: Mapping[str, int], folder: Path) -> None:
     """Write the files of a tar archive whose base names are in ``sizes`` (name → most bytes) into ``folder``.
 
     Wherever in the archive a file lies, it lands under its base name; links, devices and all else are passed over.

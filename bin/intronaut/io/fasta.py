@@ -1,7 +1,9 @@
 """Windows of DNA: FASTA records whose headers say where they lie."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from intronaut.core.dna import is_nucleotides
 from intronaut.core.errors import BadData, Problems
@@ -26,13 +28,13 @@ class Window:
     strand: str = "."
     fields: dict = field(default_factory=dict)
 
-    def header(self):
+    def header(self) -> str:
         """The FASTA header: ``name chrom:start-end(strand) key=value…``."""
         locus = [] if self.chrom is None else [f"{self.chrom}:{self.start}-{self.end}({self.strand})"]
         return " ".join([self.name, *locus, *(f"{key}={value}" for key, value in self.fields.items())])
 
 
-def read_windows(path):
+def read_windows(path: Path | str) -> Iterator[Window]:
     """Yield the Windows of a FASTA file one by one, in file order, upper-cased.
 
     Raises BadData that lists duplicate names, empty records and letters no nucleotide code has, and for a file
@@ -74,7 +76,7 @@ def _finished(header, parts, line, seen, problems):
         yield window
 
 
-def parse_header(text):
+def parse_header(text: str) -> Window:
     """A Window without sequence from the text after '>'; words that are neither locus nor key=value are ignored."""
     words = text.split()
     window = Window(words[0] if words else "", "")

@@ -3,15 +3,22 @@
 A fragment is the kept paired records of one name on one chromosome; any other kept record is a fragment of its own.
 """
 
+from __future__ import annotations
+
 from array import array
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from intronaut.core.errors import BadData
 from intronaut.io.cigars import NO_ALIGNMENT, ShapeNumbers, Shapes
+
+if TYPE_CHECKING:
+    import pysam
 
 # in the order in which they are asked; a record counts for the first that fits
 FLAG_REASONS = {"unmapped": 0x4, "secondary": 0x100, "supplementary": 0x800, "qc_fail": 0x200, "duplicate": 0x400}
@@ -71,7 +78,7 @@ class ReadTally:
     has_nh: bool = False
     qualities: set = field(default_factory=set)
 
-    def add(self, other):
+    def add(self, other: ReadTally) -> None:
         """Add what another part of the same sample has."""
         self.records += other.records
         self.kept += other.kept
@@ -81,13 +88,13 @@ class ReadTally:
         self.qualities |= other.qualities
 
 
-def flag_reason(flag, drop_duplicates):
+def flag_reason(flag: int, drop_duplicates: bool) -> str:
     """The first of FLAG_REASONS that fits the flag, or None."""
     reasons = FLAG_REASONS.items()
     return next((name for name, bit in reasons if flag & bit and (bit != DUPLICATE or drop_duplicates)), None)
 
 
-def strand_tag(record):
+def strand_tag(record: pysam.AlignedSegment) -> int:
     """The transcript's strand by XS:A (absolute) or ts:A (relative to the read): one of the TAG codes."""
     if record.has_tag("XS"):
         value = record.get_tag("XS")
@@ -102,7 +109,9 @@ def strand_tag(record):
     return NO_TAG
 
 
-def read_fragments(records, rules, tally, source):
+def read_fragments(
+    records: Iterable[pysam.AlignedSegment], rules: ReadRules, tally: ReadTally, source: str
+) -> Iterator[tuple[int, Fragments]]:
     """Yield ``(number of the chromosome, Fragments)``, batch by batch, from records sorted by coordinate.
 
     Mates wait for each other until every place where one of them can be has been passed.
@@ -131,7 +140,7 @@ def read_fragments(records, rules, tally, source):
             continue
         if record.has_tag("NH"):
             tally.has_nh = True
-            if not keep_multimapped and record.get_tag("NH") > 1:
+            if not keep_multimapped and record.get_tag("NH") > 1:  # type: ignore[operator]  # NH is a number
                 n_multimapped += 1
                 continue
         quality = record.mapping_quality

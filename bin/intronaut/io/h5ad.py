@@ -6,12 +6,16 @@ tools that finish rows one batch at a time, which rows are done. The layout foll
 specification 0.1.0, so ``anndata.read_h5ad`` opens the file.
 """
 
+from __future__ import annotations
+
 import hashlib
 import itertools
 import json
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -22,6 +26,9 @@ from intronaut.core.files import require_file
 from intronaut.core.parts import Lock, Part
 from intronaut.io.h5ad_layout import reserve_cost, row_checksums, tables_digest, write_layout
 from intronaut.io.reserved import SparseBytes, write_reserved
+
+if TYPE_CHECKING:
+    from intronaut.io.fasta import Window
 
 # what h5py and this module raise for a file whose bytes are not what they were
 _BROKEN = (KeyError, OSError, ValueError, TypeError, RuntimeError, IndexError, AttributeError, OverflowError)
@@ -46,13 +53,13 @@ class Features:
     provenance: dict
     checksums: np.ndarray | None = None
 
-    def row_blocks(self, rows=2048):
+    def row_blocks(self, rows: int = 2048) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield ``(slice, (rows, d) float32)`` over all rows in order."""
         for first in range(0, len(self.obs), rows):
             block = slice(first, min(first + rows, len(self.obs)))
             yield block, self.read(block).astype(np.float32)
 
-    def read(self, rows):
+    def read(self, rows: slice | np.ndarray) -> np.ndarray:
         """The ``(rows, d)`` values, in their stored dtype, of a slice or of increasing row numbers.
 
         Raises BadData where their bytes are not the ones that were written.
@@ -72,7 +79,7 @@ class Features:
         return values
 
 
-def window_obs(windows):
+def window_obs(windows: Iterable[Window]) -> pd.DataFrame:
     """The ``obs`` table of a list of Windows: coordinates, length, unknown bases, and a digest of each sequence."""
     rows = [
         (w.name, w.chrom or "", -1 if w.start is None else w.start, -1 if w.end is None else w.end, w.strand,
@@ -82,12 +89,12 @@ def window_obs(windows):
     return pd.DataFrame(rows, columns=["name", *OBS_COLUMNS]).set_index("name")
 
 
-def sequence_digest(sequence):
+def sequence_digest(sequence: str) -> str:
     """The first 16 hex digits of the sha256 of a sequence."""
     return hashlib.sha256(sequence.encode()).hexdigest()[:16]
 
 
-def input_digest(obs):
+def input_digest(obs: pd.DataFrame) -> str:
     """One sha256 over all names and sequence digests in row order: the same for any sharding of the same input.
 
     A user's own matrix has no digests; its names alone are told apart.
@@ -107,11 +114,22 @@ class FeatureWriter:
     Raises CannotWrite for a full or read-only disk and BadData for values that are not finite.
     """
 
-    def __init__(self, path, obs, var, dtype, provenance, *, resume=False, records_cost=False):
+    def __init__(
+        self,
+        path: Path | str,
+        obs: pd.DataFrame,
+        var: pd.DataFrame,
+        dtype: np.dtype | type | str,
+        provenance: dict[str, Any],
+        *,
+        resume: bool = False,
+        records_cost: bool = False,
+    ) -> None:
         self.path, self.resume, self.records_cost = Path(path), resume, records_cost
         self._private = Part(self.path)
         self.part = self.path.with_name(f".{self.path.name}.part") if resume else self._private.path
-        self._lock = self.file = None
+        self._lock: Lock | None = None
+        self.file = None
         self._lowest = self._highest = None
         provenance = provenance | {"input_sha256": input_digest(obs)}
         wanted = _identity(obs, var, dtype, provenance | ({"records_cost": True} if records_cost else {}))
@@ -188,25 +206,25 @@ class FeatureWriter:
         if self._lock:
             self._lock.release()
 
-    def __del__(self):
+    def __del__(self) -> None:
         # a signal may come before the with block that was to close it
         self._close()
 
-    def pending(self):
+    def pending(self) -> np.ndarray:
         """The rows still to do, int64, in order."""
         return np.flatnonzero(self.done[:] == 0)
 
     @property
-    def batch_size(self):
+    def batch_size(self) -> int:
         """The batch size the rows are computed with, 0 while it is not known: a run taken up must use the same."""
         return int(self._batch_size[()])
 
     @batch_size.setter
-    def batch_size(self, size):
+    def batch_size(self, size: int) -> None:
         self._batch_size[()] = size
         self.file.flush()
 
-    def write(self, rows, values):
+    def write(self, rows: Sequence[int] | np.ndarray, values: np.ndarray | Sequence[np.ndarray]) -> None:
         """Store ``(len(rows), d)`` values at increasing ``rows``, then mark them done; both are on disk on return."""
         with np.errstate(over="ignore"):
             values = np.asarray(values).astype(self.x.dtype)
@@ -225,18 +243,18 @@ class FeatureWriter:
         self.file.flush()
 
     @property
-    def n_constant(self):
+    def n_constant(self) -> int:
         """How many features had one value in all rows that this run has written."""
         return 0 if self._lowest is None else int((self._lowest == self._highest).sum())
 
-    def batches(self, windows, size):
+    def batches(self, windows: Iterable[Window], size: int) -> Iterator[tuple[list[int], list[Window]]]:
         """Yield ``(rows, [Window…])`` of at most ``size`` of the input's windows, in order, that are still to do."""
         done = self.done[:]
         pending = ((row, window) for row, window in enumerate(windows) if not done[row])
         while batch := list(itertools.islice(pending, size)):
             yield [row for row, _ in batch], [window for _, window in batch]
 
-    def finish(self, cost=None):
+    def finish(self, cost: dict[str, Any] | None = None) -> None:
         """Close, flush to disk and rename the part file to its final name.
 
         ``cost``, a JSON-able dict of what the features took to make, is kept beside the provenance where
@@ -253,10 +271,10 @@ class FeatureWriter:
             raise self._of_another_run()
         self.part.replace(self.path)
 
-    def __enter__(self):
+    def __enter__(self) -> FeatureWriter:
         return self
 
-    def __exit__(self, kind, *raised):
+    def __exit__(self, kind: object, *raised: object) -> None:
         self._close()
 
 
@@ -272,7 +290,7 @@ def _identity(obs, var, dtype, provenance):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def open_features(path):
+def open_features(path: Path | str) -> Features:
     """Open a features file made by any embedder, or a user's own .h5ad with a dense ``X``.
 
     Raises BadData for a file that is not HDF5, is truncated, lacks X/obs/var, is sparse, names two rows or two columns

@@ -1,17 +1,30 @@
 """The layout of a features file, whose every offset is fixed before the first value is written."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import zlib
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # bytes of what the features took to make, as JSON
 LONGEST_COST = 4096
 
 
-def write_layout(file, obs, var, dtype, provenance, identity):
+def write_layout(
+    file: h5py.File,
+    obs: pd.DataFrame,
+    var: pd.DataFrame,
+    dtype: np.dtype | type | str,
+    provenance: dict[str, Any],
+    identity: str,
+) -> None:
     """Write everything but the values of ``X``, for which there is room, into a new HDF5 file."""
     file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
     for name in ("layers", "obsm", "obsp", "uns", "varm", "varp"):
@@ -29,19 +42,19 @@ def write_layout(file, obs, var, dtype, provenance, identity):
     _early_dataset(file, "X", (len(obs), len(var)), dtype)
 
 
-def reserve_cost(notes):
+def reserve_cost(notes: h5py.Group) -> None:
     """A string of fixed length, which is filled in when all is done and the disk may be full."""
     _early_dataset(notes, "cost", (), f"S{LONGEST_COST}")
     notes["cost"].attrs.update({"encoding-type": "string", "encoding-version": "0.2.0"})
 
 
-def row_checksums(values):
+def row_checksums(values: np.ndarray) -> np.ndarray:
     """The CRC-32 of the bytes of each row as they are stored, uint32."""
     values = np.ascontiguousarray(values)
-    return np.array([zlib.crc32(row) for row in values.view(np.uint8).reshape(len(values), -1)], np.uint32)
+    return np.array([zlib.crc32(row.data) for row in values.view(np.uint8).reshape(len(values), -1)], np.uint32)
 
 
-def tables_digest(obs, var, provenance):
+def tables_digest(obs: pd.DataFrame, var: pd.DataFrame, provenance: dict[str, Any]) -> str:
     """One sha256 over the names and columns of both tables and the provenance."""
     digest = hashlib.sha256(json.dumps(provenance, sort_keys=True).encode())
     for frame in (obs, var):

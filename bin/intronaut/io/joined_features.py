@@ -18,16 +18,16 @@ BLOCK_OF_TOOL = {
 _NAMED = re.compile(r"([A-Za-z][\w.+-]*)=(.+)")
 
 
-def features_files(sources):
+def features_files(sources: list[str]) -> list[tuple[str | None, str]]:
     """``[(block or None, path)]`` of words like ``FILE`` or ``BLOCK=FILE``."""
     found = []
     for source in sources:
         named = None if Path(source).exists() else _NAMED.fullmatch(source)
-        found.append(named.groups() if named else (None, source))
+        found.append((named[1], named[2]) if named else (None, source))
     return found
 
 
-def open_joined(sources):
+def open_joined(sources: list[str]) -> Features:
     """Open one features file, or several as one.
 
     Args:
@@ -67,7 +67,7 @@ def open_joined(sources):
     return Features(path, values, parts[0].obs.loc[common], var, provenance)
 
 
-def block_name(features):
+def block_name(features: Features) -> str:
     """What the columns of a features file are called together: by the tool that made it, else by the file's name."""
     made = features.provenance
     if made.get("tool") == "embed_motifs" and made.get("strands") == 1:
@@ -89,16 +89,16 @@ class Columns:
     rows: list
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """``(rows, columns)``."""
         return len(self.rows[0]), sum(dataset.shape[1] for dataset in self.datasets)
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         """The widest dtype."""
         return np.result_type(*(dataset.dtype for dataset in self.datasets))
 
-    def __getitem__(self, wanted):
+    def __getitem__(self, wanted: np.ndarray | slice) -> np.ndarray:
         parts = []
         for dataset, rows in zip(self.datasets, self.rows, strict=True):
             # HDF5 reads increasing row numbers only

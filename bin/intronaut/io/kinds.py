@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import zlib
+from pathlib import Path
 
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file
@@ -24,7 +25,7 @@ _OTHER_KINDS = {
 }
 
 
-def refuse_other_kinds(path):
+def refuse_other_kinds(path: Path | str) -> None:
     """Raise BadData for a file that is no text and say which program reads it."""
     if str(path) == "-":
         return

@@ -4,6 +4,8 @@ Where a bigWig or bedGraph has no value, nothing is known: NaN, never 0. Peaks a
 are 0-based, half-open.
 """
 
+from __future__ import annotations
+
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +38,7 @@ class Entry:
     kind: str
 
 
-def read_sheet(path):
+def read_sheet(path: Path | str) -> list[Entry]:
     """The Entries of a table with the columns path, target, cell, kind; paths are relative to its folder.
 
     Raises BadData that lists empty cells, files that are not there and rows that say the same.
@@ -60,7 +62,7 @@ def read_sheet(path):
     return entries
 
 
-def open_track(path):
+def open_track(path: Path) -> BigWig | Intervals:
     """A track of ``path``, by its first bytes or its name: an object with ``chroms`` (name → length or None) and
     ``values(chrom, start, end)``, a float64 array."""
     require_file(path)
@@ -82,7 +84,7 @@ def open_track(path):
 class BigWig:
     """A bigWig file, read by coordinates."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         import pybigtools
 
         self.path = path
@@ -94,7 +96,7 @@ class BigWig:
                 raise
             raise BadData(f"{path}: not a whole bigWig ({problem}); copy it again") from problem
 
-    def values(self, chrom, start, end):
+    def values(self, chrom: str, start: int, end: int) -> np.ndarray:
         """The values of ``[start, end)``; NaN without one and beyond the chromosome."""
         found = np.full(end - start, np.nan)
         first, last = max(start, 0), min(end, self.chroms[chrom])
@@ -109,7 +111,14 @@ class BigWig:
 class Intervals:
     """Values of intervals in memory, ``outside`` elsewhere; where intervals overlap the largest value counts."""
 
-    def __init__(self, chrom, start, end, value, outside):
+    def __init__(
+        self,
+        chrom: np.ndarray | pd.Series,
+        start: np.ndarray | pd.Series,
+        end: np.ndarray | pd.Series,
+        value: np.ndarray,
+        outside: float,
+    ) -> None:
         table = pd.DataFrame({"chrom": chrom, "start": start, "end": end, "value": value})
         table = table.sort_values(["chrom", "start"], kind="stable")
         self.outside, self.chroms, self.parts = outside, {}, {}
@@ -118,7 +127,7 @@ class Intervals:
             self.parts[name] = starts, ends, values, np.maximum.accumulate(ends)
             self.chroms[name] = None
 
-    def values(self, chrom, start, end):
+    def values(self, chrom: str, start: int, end: int) -> np.ndarray:
         """The values of ``[start, end)``."""
         found = np.full(end - start, self.outside)
         starts, ends, values, reach = self.parts[chrom]
@@ -129,7 +138,7 @@ class Intervals:
         return found
 
 
-def read_bedgraph(path):
+def read_bedgraph(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """``(chrom, start, end, value)`` arrays of a bedGraph file. Raises BadData that lists every broken line."""
     chroms, starts, ends, values, problems = [], [], [], [], Problems(path)
     for number, line in numbered_lines(path):

@@ -1,6 +1,7 @@
 """Peaks of BED, narrowPeak and broadPeak files."""
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ _FURTHER = {"length", "width", "summit", "abs_summit", "fold_enrichment"}
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?\Z", re.IGNORECASE)
 
 
-def read_peaks(path, own_names=True):
+def read_peaks(path: Path | str, own_names: bool = True) -> pd.DataFrame:
     """Read a BED file (BED3 to BED12, narrowPeak, or a table whose first three columns are BED) into a DataFrame.
 
     Header lines (``#``, ``track``, ``browser``) and a first line of column names are skipped; order is kept. With
@@ -66,10 +67,10 @@ def read_peaks(path, own_names=True):
     problems.raise_if_any()
     if not blocks:
         raise BadData(f"{path}: no peak in it")
-    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    values = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     if own_names:
-        columns["name"] = _own_names(columns["name"].tolist())
-    peaks = pd.DataFrame({**columns, "strand": "."})
+        values["name"] = _own_names(values["name"].tolist())
+    peaks = pd.DataFrame({**values, "strand": "."})
     return peaks[["chrom", "start", "end", "name", "strand", "summit"]]
 
 

@@ -6,6 +6,8 @@ process.
 
 import io
 import os
+from pathlib import Path
+from typing import Any
 
 _PAGE = 1 << 16
 
@@ -13,30 +15,30 @@ _PAGE = 1 << 16
 class SparseBytes(io.RawIOBase):
     """A file in memory that holds only the pages that were written; the others read as zeros."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.pages, self.size, self.at = {}, 0, 0
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def writable(self):
+    def writable(self) -> bool:
         return True
 
-    def seekable(self):
+    def seekable(self) -> bool:
         return True
 
-    def seek(self, offset, whence=io.SEEK_SET):
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self.at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.size}[whence]
         return self.at
 
-    def tell(self):
+    def tell(self) -> int:
         return self.at
 
-    def truncate(self, size=None):
+    def truncate(self, size: int | None = None) -> int:
         self.size = self.at if size is None else size
         return self.size
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         wanted = min(len(buffer), max(self.size - self.at, 0))
         for where, page, inside, length in self._pieces(wanted):
             stored = self.pages.get(page)
@@ -44,7 +46,7 @@ class SparseBytes(io.RawIOBase):
         self.at += wanted
         return wanted
 
-    def write(self, data):
+    def write(self, data: Any) -> int:
         data = memoryview(data).cast("B")
         for where, page, inside, length in self._pieces(len(data)):
             stored = self.pages.setdefault(page, bytearray(_PAGE))
@@ -63,7 +65,7 @@ class SparseBytes(io.RawIOBase):
             done += piece
 
 
-def write_reserved(path, sparse):
+def write_reserved(path: Path, sparse: SparseBytes) -> None:
     """Write a SparseBytes to ``path``, all of whose space is claimed first. Raises OSError when there is no room."""
     with open(path, "wb") as handle:
         # where the system cannot claim space, a full disk is met later

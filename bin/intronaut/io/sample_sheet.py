@@ -32,7 +32,7 @@ class SheetRow:
     kind: str | None = None
 
 
-def read_sheet(path):
+def read_sheet(path: Path | str) -> list[SheetRow]:
     """Read a sheet of samples into a list of SheetRow; rows with ``replicate_of`` count for the sample that it names.
 
     Relative paths are relative to the sheet. Raises BadData that lists every fault: names that occur twice or hold
@@ -65,7 +65,7 @@ def read_sheet(path):
     return rows
 
 
-def read_conditions(path):
+def read_conditions(path: Path | str) -> dict[str, str | None]:
     """Sample → condition (None where there is none) of a sheet; its files need not be there.
 
     Raises BadData for a sheet without samples, and for a sample with two conditions.

@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -34,7 +36,7 @@ LEVELS = ("psi", "psi_n", "psi_weight")
 PREDICTION_COLUMNS = ("name", "label", "split", "fold", "p_retained", "logit")
 
 
-def read_table(path, required=(), whole_numbers=()):
+def read_table(path: Path | str, required: Iterable[str] = (), whole_numbers: Iterable[str] = ()) -> pd.DataFrame:
     """Read a TSV with one header line into a DataFrame of text; NA becomes missing.
 
     Columns named in ``whole_numbers`` become int64. Raises BadData that names every line with the wrong number of
@@ -74,7 +76,7 @@ def _fits_int64(digits):
     return len(digits) <= 20 and -(2**63) <= int(digits) < 2**63
 
 
-def read_labels(path):
+def read_labels(path: Path | str) -> pd.DataFrame:
     """Read labels.tsv: one row a window, ``label`` float64 (1, 0, NaN), covariates float64.
 
     Raises BadData for lacking columns, labels other than 0, 1 and NA, covariates that are no numbers, and names that
@@ -100,19 +102,19 @@ def read_labels(path):
     return table
 
 
-def read_labels_and_digest(path):
+def read_labels_and_digest(path: Path | str) -> tuple[pd.DataFrame, str]:
     """As :func:`read_labels`, with the sha256 of the file's bytes, which tells later whether it is the same."""
     with rereadable(path) as copy:
         return read_labels(copy), digest_file(copy)
 
 
-def read_labels_and_text(path):
+def read_labels_and_text(path: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """As :func:`read_labels`, with the same rows as text, to be written on as they were."""
     with rereadable(path) as copy:
         return read_labels(copy), read_table(copy)
 
 
-def write_table(path, table, *, for_people=False):
+def write_table(path: Path | str, table: pd.DataFrame, *, for_people: bool = False) -> None:
     """Write a DataFrame as TSV: one header line, NA for missing, six significant digits, whole or not at all.
 
     In a table ``for_people``, which no tool matches by name, text that a spreadsheet would run gets an apostrophe.

@@ -6,6 +6,7 @@ TensorProto.dtype 1, tensor_shape 2, tensor_content 4, float_val 5.
 """
 
 import struct
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +19,7 @@ FLOAT32 = 1
 class Graph:
     """The nodes of a frozen graph: ``values`` maps names of constants to arrays, ``inputs`` names to their inputs."""
 
-    def __init__(self, data, path):
+    def __init__(self, data: bytes, path: Path | str) -> None:
         self.path, self.values, self.inputs = path, {}, {}
         try:
             for number, value in _fields(memoryview(data)):
@@ -40,7 +41,7 @@ class Graph:
         if value is not None:
             self.values[name] = value
 
-    def constant(self, name):
+    def constant(self, name: str) -> np.ndarray:
         """The float32 array of a constant, through the nodes that only pass it on. Raises BadData without one."""
         for _ in range(10):
             if name in self.values:

@@ -11,7 +11,9 @@ import shutil
 import sys
 import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +27,7 @@ _BLOCK = 1 << 20
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
-def numbered_lines(path):
+def numbered_lines(path: Path | str) -> Iterator[tuple[int, str]]:
     """Yield ``(line number, line)`` of a text file: plain, gzip or bgzf by its first bytes, ``-`` is stdin.
 
     Line ends and a byte-order mark are removed. Raises MissingInput, and BadData for truncated or broken
@@ -35,7 +37,7 @@ def numbered_lines(path):
         yield from enumerate(block[:-1].decode().split("\n"), number)
 
 
-def numbered_blocks(path):
+def numbered_blocks(path: Path | str) -> Iterator[tuple[int, bytes]]:
     """Yield ``(number of the first line, lines)``: as :func:`numbered_lines`, in blocks of about 1 MB.
 
     The lines are bytes of UTF-8, and every one, the last of the file too, ends with a newline.
@@ -43,7 +45,7 @@ def numbered_blocks(path):
     require_file(path)
     number, block = 1, b""
     with contextlib.ExitStack() as stack:
-        raw = sys.stdin.buffer if str(path) == "-" else stack.enter_context(open(path, "rb"))
+        raw: Any = sys.stdin.buffer if str(path) == "-" else stack.enter_context(open(path, "rb"))
         try:
             packed = raw.peek(2)[:2] == b"\x1f\x8b"
             if packed:
@@ -112,7 +114,7 @@ class _End(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def rereadable(path):
+def rereadable(path: Path | str) -> Iterator[Path]:
     """Yield a path that can be read more than once: ``path`` itself, or for ``-`` a copy of standard input."""
     if str(path) != "-":
         yield require_file(path)
@@ -131,7 +133,7 @@ def rereadable(path):
             raise type(problem)(str(problem).replace(str(copy), "-")) from problem
 
 
-def refuse_truncated_bgzf(path):
+def refuse_truncated_bgzf(path: Path | str) -> None:
     """Raise BadData when a bgzf file lacks its closing empty block: gzip readers would not notice the cut."""
     if str(path) == "-":
         return
@@ -144,6 +146,6 @@ def refuse_truncated_bgzf(path):
             raise BadData(f"{path}: truncated bgzf ({size:,} bytes, no end-of-file block); copy the file again")
 
 
-def is_bgzf(head):
+def is_bgzf(head: bytes) -> bool:
     """Whether the first 16 bytes are those of a bgzf block."""
     return head[:4] == b"\x1f\x8b\x08\x04" and head[12:14] == b"BC"

@@ -1,16 +1,24 @@
 """Tracks of a genome browser: BED and bigBed of features, bigWig of numbers, a session of IGV that opens them."""
 
+from __future__ import annotations
+
 import heapq
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from intronaut.core.files import whole_file
 from intronaut.io.bedgraph import write_bigwig
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # readers of the binary formats expect names without spaces and shorter than a C buffer
 LONGEST_NAME = 255
 
 
-def bed_rows(table):
+def bed_rows(table: pd.DataFrame) -> Iterator[tuple[str, int, int, str]]:
     """Rows of BED9 sorted by place, of a table with chrom, start, end, name, score (0–1000), strand and colour
     (``r,g,b``): ``(chrom, start, end, the other six as one text)``."""
     ordered = table.sort_values(["chrom", "start", "end"], kind="stable")
@@ -21,14 +29,14 @@ def bed_rows(table):
         yield row.chrom, int(row.start), int(row.end), "\t".join(map(str, rest))
 
 
-def write_bed(path, table, title):
+def write_bed(path: Path, table: pd.DataFrame, title: str) -> None:
     """BED9 with a track line that gives the title and asks for the colours."""
     with whole_file(path) as out:
         out.write(f'track name="{title}" itemRgb="On"\n')
         out.writelines("\t".join(map(str, row)) + "\n" for row in bed_rows(table))
 
 
-def write_bigbed(path, table, sizes):
+def write_bigbed(path: Path, table: pd.DataFrame, sizes: dict[str, int]) -> None:
     """The same rows as bigBed; ``sizes`` maps chromosome names to lengths. A table without rows is not written."""
     import pybigtools
 
@@ -37,14 +45,14 @@ def write_bigbed(path, table, sizes):
         pybigtools.open(str(path), "w").write({chrom: sizes[chrom] for chrom in sorted(sizes)}, bed_rows(table))
 
 
-def write_highest(path, table, column, sizes):
+def write_highest(path: Path, table: pd.DataFrame, column: str, sizes: dict[str, int]) -> None:
     """A bigWig of the highest value of ``column`` over each base; bases without a row have none."""
     rows = [row for row in highest(table, column) if row[1] < row[2]]
     if rows:
         write_bigwig(path, rows, {chrom: sizes[chrom] for chrom in sorted(sizes)})
 
 
-def highest(table, column):
+def highest(table: pd.DataFrame, column: str) -> Iterator[tuple[str, int, int, float]]:
     """``(chrom, start, end, value)`` of the highest value over every stretch that rows of the table cover."""
     kept = table[table[column].notna()]
     for chrom, part in kept.groupby("chrom", sort=True):
@@ -70,7 +78,7 @@ def highest(table, column):
             yield chrom, *stretch
 
 
-def write_session(path, tracks, genome, locus):
+def write_session(path: Path, tracks: list[tuple[str, str, str]], genome: str | None, locus: str) -> None:
     """An IGV session beside the tracks, whose paths are relative to it.
 
     Args:

@@ -4,6 +4,8 @@ Coordinates are 0-based, half-open, on the forward strand; POS of a VCF is 1-bas
 """
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from intronaut.core.errors import BadData, Problems
@@ -25,22 +27,22 @@ class Record(NamedTuple):
     fields: list
 
     @property
-    def start(self):
+    def start(self) -> int:
         """Where REF starts."""
         return int(self.fields[1]) - 1
 
     @property
-    def ref(self):
+    def ref(self) -> str:
         """The reference allele, upper case."""
         return self.fields[3].upper()
 
     @property
-    def alts(self):
+    def alts(self) -> list[str]:
         """The alternative alleles as written."""
         return self.fields[4].split(",")
 
 
-def read_header(path):
+def read_header(path: Path) -> list[str]:
     """The header lines of a VCF, through the one of column names. Raises BadData for what is no VCF."""
     lines = []
     for number, line in numbered_lines(path):
@@ -58,13 +60,13 @@ def read_header(path):
     raise BadData(f"{path}: no line of column names (#CHROM POS …); is it whole?")
 
 
-def contig_lengths(header):
+def contig_lengths(header: list[str]) -> dict[str, int]:
     """A dict from each contig that the header names with its length to that length."""
     found = [(_CONTIG.match(line), _LENGTH.match(line)) for line in header]
     return {name[1]: int(length[1]) for name, length in found if name and length}
 
 
-def read_records(path):
+def read_records(path: Path | str) -> Iterator[Record]:
     """Yield the Records of a VCF in file order. Raises BadData that lists every broken line, after the last."""
     problems, columns = Problems(path), 0
     for number, line in numbered_lines(path):
@@ -92,7 +94,7 @@ def _fault(fields, columns):
     return None if all(alt.split(",")) else f"ALT is {alt[:40]!r}, with an empty allele"
 
 
-def left_out(alt):
+def left_out(alt: str) -> str | None:
     """Why an alternative allele cannot be scored, or None."""
     if alt == ".":
         return "no alternative allele"
@@ -105,6 +107,6 @@ def left_out(alt):
     return None if _BASES.match(alt) else "letters other than A, C, G, T and N"
 
 
-def encoded(text):
+def encoded(text: str) -> str:
     """Text as a value within INFO."""
     return text.translate(_ENCODED)

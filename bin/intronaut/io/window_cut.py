@@ -5,8 +5,19 @@ differ. The ``genome`` that they come from is a digest of its chromosome lengths
 other cut, but worth a warning.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from intronaut.core.errors import BadData, UsageError
 from intronaut.io.h5ad import window_obs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from intronaut.io.fasta import Window
 
 CUT_KEYS = ("anchor", "length", "strand", "edge")
 NOT_RECORDED = "does not record how its windows were cut (anchor, length, strand, edge): make sure that they are alike"
@@ -15,37 +26,37 @@ NOT_RECORDED = "does not record how its windows were cut (anchor, length, strand
 class CutRecord:
     """How windows were cut, noted while others read them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.values = {key: set() for key in (*CUT_KEYS, "genome")}
 
-    def watch(self, windows):
+    def watch(self, windows: Iterable[Window]) -> Iterator[Window]:
         """Yield the windows and note the fields of their headers."""
         for window in windows:
             for key in self.values.keys() & window.fields.keys():
                 self.values[key].add(_number_or_text(window.fields[key]))
             yield window
 
-    def add(self, provenance):
+    def add(self, provenance: dict[str, Any]) -> None:
         """Note what the provenance of other windows records."""
         recorded = provenance.get("window", {}) | {"genome": provenance.get("genome")}
         for key, values in self.values.items():
             values |= _as_set(recorded.get(key))
 
-    def provenance(self):
+    def provenance(self) -> dict[str, Any]:
         """``{"window": cut, "genome": digest}``, less what no header holds."""
         cut = {key: _one_or_list(values) for key, values in self.values.items() if values}
         genome = {"genome": cut.pop("genome")} if "genome" in cut else {}
         return ({"window": cut} if cut else {}) | genome
 
 
-def obs_and_cut(windows):
+def obs_and_cut(windows: Iterable[Window]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """``obs`` of :func:`intronaut.io.h5ad.window_obs` of an iterable of Windows, and its CutRecord's provenance."""
     record = CutRecord()
     obs = window_obs(record.watch(windows))
     return obs, record.provenance()
 
 
-def joined_cut(provenances):
+def joined_cut(provenances: list[dict[str, Any]]) -> dict[str, Any]:
     """The provenance of a CutRecord of all windows from those of the parts of an input."""
     record = CutRecord()
     for provenance in provenances:
@@ -53,7 +64,7 @@ def joined_cut(provenances):
     return record.provenance()
 
 
-def different_cut(model, windows):
+def different_cut(model: dict[str, Any], windows: dict[str, Any]) -> list[str]:
     """``KEY was …, is …`` for every key that both cuts have, but the windows otherwise than those of the model."""
     return [
         f"window {key} was {model[key]!r}, is {windows[key]!r}"
@@ -62,7 +73,7 @@ def different_cut(model, windows):
     ]
 
 
-def refuse_different_cut(features, windows, path):
+def refuse_different_cut(features: dict[str, Any], windows: dict[str, Any], path: Path | str) -> list[str]:
     """Refuse windows that were cut otherwise than those that a model learnt from.
 
     Args:
@@ -88,7 +99,7 @@ def refuse_different_cut(features, windows, path):
     return []
 
 
-def refuse_different_options(features, options):
+def refuse_different_options(features: dict[str, Any], options: dict[str, Any]) -> None:
     """Raise UsageError where options that cut windows differ from the cut that a model's features record.
 
     ``options`` is a dict with some of CUT_KEYS; a list in the model's cut allows each of its values.

@@ -3,12 +3,19 @@
 A label is 1.0 (retained), 0.0 (spliced) or NaN; every NaN has a reason, one of MEANING.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from intronaut.core.dna import base_codes
 from intronaut.genome.annotation import Annotation, chrom_order
 from intronaut.genome.intervals import inside_any
+
+if TYPE_CHECKING:
+    from intronaut.genome.reference import Genome
 
 # why an intron or peak has no label, or is not in labels.tsv at all
 MEANING = {
@@ -56,7 +63,9 @@ USED_OTHERWISE = {
 }
 
 
-def label_by_annotation(annotation, introns, genes, rule):
+def label_by_annotation(
+    annotation: Annotation, introns: pd.DataFrame, genes: pd.DataFrame, rule: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Label introns by the exons that contain them, of the same gene and strand, longer than the intron at both ends.
 
     ``retained_intron``: 1 when such an exon belongs to a transcript of biotype retained_intron and another transcript
@@ -99,7 +108,7 @@ def introns_by_annotation(
     return introns.assign(label=label, label_reason=reason, evidence=evidence, ir_value=np.nan)
 
 
-def base_content(genome, chroms, table):
+def base_content(genome: Genome, chroms: dict[str, str], table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """GC fraction and observed/expected CpG of every interval, both NaN where it holds no A, C, G or T.
 
     CpG o/e = n(CG) · n(ACGT) / (n(C) · n(G)), as Gardiner-Garden & Frommer 1987, J Mol Biol 196:261.
@@ -134,7 +143,9 @@ def _counts(flags, start, end):
     return upto[np.searchsorted(cuts, end)] - upto[np.searchsorted(cuts, start)]
 
 
-def why_unusable(introns, chroms, min_length, outside=None):
+def why_unusable(
+    introns: pd.DataFrame, chroms: dict[str, str] | None, min_length: int, outside: pd.Series | None = None
+) -> pd.Series:
     """The ledger's reason for every intron, None for the ones that can be labelled.
 
     ``chroms`` holds the chromosomes that the FASTA has, ``outside`` whether an intron ends beyond its own; None
@@ -149,19 +160,19 @@ def why_unusable(introns, chroms, min_length, outside=None):
     return pd.Series(np.select(*zip(*reasons, strict=True), None), introns.index, dtype=object)
 
 
-def count_labels(table):
+def count_labels(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     """How many rows have each label, and why the others have none."""
     label = table["label"]
     labels = {"1": int((label == 1).sum()), "0": int((label == 0).sum()), "NA": int(label.isna().sum())}
     return {"labels": labels, "unlabelled": table["label_reason"].value_counts().to_dict()}
 
 
-def loci(table):
+def loci(table: pd.DataFrame) -> pd.Series:
     """``chrom:start-end`` of every row."""
     return table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
 
 
-def ledger_table(ledger, unit):
+def ledger_table(ledger: pd.DataFrame, unit: str) -> pd.DataFrame:
     """The ledger in its columns and in genome order: BED6, unit, source and reason."""
     name = ledger["name"].fillna(loci(ledger)) if "name" in ledger else loci(ledger)
     ledger = ledger.assign(order=chrom_order(ledger["chrom"]), name=name, score=0, unit=unit)

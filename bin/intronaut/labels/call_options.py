@@ -1,6 +1,7 @@
 """What the options of label_introns say of callers' tables."""
 
 import re
+from argparse import Namespace
 from dataclasses import dataclass, field
 
 from intronaut.core.errors import UsageError
@@ -29,7 +30,7 @@ class CallOptions:
     rows: dict = field(default_factory=dict)
 
 
-def call_options(args):
+def call_options(args: Namespace) -> CallOptions:
     """The CallOptions of the parsed options of label_introns; raises UsageError for what they cannot mean."""
     if args.calls_format not in ("auto", "generic", *FORMATS):
         raise UsageError(f"--calls-format {args.calls_format} is none of auto, generic, {', '.join(FORMATS)}")
@@ -50,7 +51,7 @@ def call_options(args):
     )
 
 
-def limits(text):
+def limits(text: str) -> dict[str, float]:
     """``--calls-limits`` as a dict from ``caller.limit`` to its number."""
     known = [f"{kind}.{name}" for kind, known in FORMATS.items() for name in known.limits]
     found = {}
@@ -61,7 +62,7 @@ def limits(text):
     return found
 
 
-def evidence(text):
+def evidence(text: str) -> dict[str, float]:
     """``--calls-evidence`` as a dict from a column to the fewest reads in it that decide."""
     found = {}
     for word in filter(None, text.split(",")):
@@ -72,7 +73,7 @@ def evidence(text):
     return found
 
 
-def pairs(option, text):
+def pairs(option: str, text: str) -> list[tuple[str, str]]:
     """The ``(key, value)`` pairs of ``key=value,…``."""
     words = [word.partition("=") for word in text.split(",") if word]
     if not all(key and equals and value for key, equals, value in words):

@@ -3,6 +3,8 @@
 import csv
 import itertools
 import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,7 @@ _DECIMAL_COMMA = re.compile(r"-?[0-9]*,[0-9]+(e-?[0-9]+)?\Z")
 MISSING_WORDS = ("", "NA", "NAold", "NaN", "nan", "na", "None", "-nan")
 
 
-def text_table(path):
+def text_table(path: Path | str) -> pd.DataFrame:
     """Read a tab-separated table, or one by commas or quoted and by spaces as R writes it, as text.
 
     The index is the line number.
@@ -53,7 +55,7 @@ def text_table(path):
         else:
             problems.add(f"{len(cells)} columns, the header has {len(header)}", number)
     problems.raise_if_any()
-    columns = [np.array(column, object) for column in zip(*rows, strict=True)] or [[] for _ in header]
+    columns: list[Any] = [np.array(column, object) for column in zip(*rows, strict=True)] or [[] for _ in header]
     table = pd.DataFrame(dict(zip(_unique(header), columns, strict=True)), index=numbers_, dtype=object)
     return table.mask(table.isin(MISSING_WORDS))
 
@@ -91,7 +93,7 @@ def _unique(names):
         yield name if seen[name] == 1 else f"{name}.{seen[name]}"
 
 
-def whole_numbers(texts, problems):
+def whole_numbers(texts: pd.Series, problems: Problems) -> pd.Series:
     """A column of text as int64; what is no whole number goes to ``problems`` and becomes 0."""
     values = pd.to_numeric(texts, errors="coerce")
     bad = values.isna() | (values % 1 != 0) | (values.abs() > LARGEST_POSITION)
@@ -101,7 +103,7 @@ def whole_numbers(texts, problems):
     return values.mask(bad, 0).astype("int64")
 
 
-def numbers(texts, problems):
+def numbers(texts: pd.Series, problems: Problems) -> pd.Series:
     """A column of text as float64, words for a missing value as missing; what is no number goes to ``problems``."""
     texts = texts.mask(texts.isin(MISSING_WORDS))
     values = pd.to_numeric(texts, errors="coerce").astype(float)
@@ -111,7 +113,7 @@ def numbers(texts, problems):
     return values
 
 
-def parts(texts, pattern, what, problems):
+def parts(texts: pd.Series, pattern: str, what: str, problems: Problems) -> pd.DataFrame:
     """The named groups of ``pattern`` in a column of text, as text columns; what does not fit goes to ``problems``."""
     found = texts.str.extract(f"^{pattern}$", expand=True)
     for line, text in texts[found.isna().all(axis=1)].items():
@@ -119,7 +121,7 @@ def parts(texts, pattern, what, problems):
     return found
 
 
-def places(texts, base, problems):
+def places(texts: pd.Series, base: int, problems: Problems) -> tuple[pd.Series, pd.Series, pd.Series, pd.Series]:
     """The chrom, start (0-based), end and strand (``.`` where there is none) of a column of ``chrom:start-end``.
 
     ``base`` is the number of the first base of a chromosome, 0 or 1. What is no such place goes to ``problems``.
@@ -129,7 +131,7 @@ def places(texts, base, problems):
     return found["chrom"].fillna("."), start - base, end, found["strand"].fillna(".")
 
 
-def column_of(table, problems, *names):
+def column_of(table: pd.DataFrame, problems: Problems, *names: str) -> str:
     """The first of the ``names`` that is a column; raises BadData when the table lacks them all."""
     found = next((name for name in names if name in table), None)
     if found is None:
@@ -137,7 +139,7 @@ def column_of(table, problems, *names):
     return found
 
 
-def check_places(rows, problems):
+def check_places(rows: pd.DataFrame, problems: Problems) -> None:
     """Add to ``problems`` every row whose chromosome, interval or strand cannot be."""
     for line, row in rows[(rows["start"] < 0) | (rows["start"] >= rows["end"])].iterrows():
         problems.add(f"{row['start']} to {row['end']} (0-based, half-open) is no interval", line)

@@ -15,15 +15,21 @@ returns a DataFrame on the table's index (the line number):
 Thresholds are the ones that the callers' authors and users recommend; docs/labels.md says where each comes from.
 """
 
+from __future__ import annotations
+
 import fnmatch
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from intronaut.labels import event_callers, intron_callers
 from intronaut.labels.pooled import CALLER
 from intronaut.labels.retention import LIMITS
 from intronaut.labels.rows import NEVER
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SUPPA_EVENT = re.compile(r"[^;]+;[A-Z0-9]{2}:")
 
@@ -149,7 +155,7 @@ FORMATS = {
 # fmt: on
 
 
-def recognised(table):
+def recognised(table: pd.DataFrame) -> str:
     """The name of the format that the columns tell, ``generic`` when they tell none."""
     for kind, known in FORMATS.items():
         if not _lacking(known.known_by, table) and known.fits(table):
@@ -157,7 +163,7 @@ def recognised(table):
     return "generic"
 
 
-def lacking_columns(kind, table):
+def lacking_columns(kind: str, table: pd.DataFrame) -> list[str]:
     """The columns of the format that the table has not."""
     return _lacking((*FORMATS[kind].known_by, *FORMATS[kind].needs), table)
 
@@ -169,7 +175,7 @@ def _lacking(wanted, table):
     ]  # fmt: skip
 
 
-def with_own_names(table):
+def with_own_names(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the callers' names of columns that R has changed: ``IR.coords`` for ``IR coords`` and so on."""
     expected = {
         name for known in FORMATS.values() for names in (*known.known_by, *known.needs) for name in names.split("|")

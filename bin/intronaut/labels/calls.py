@@ -3,6 +3,11 @@
 A label is 1.0 (retained), 0.0 (spliced) or NaN; coordinates are 0-based, half-open, on the forward strand.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -12,6 +17,9 @@ from intronaut.labels.callers import FORMATS, lacking_columns, recognised, with_
 from intronaut.labels.generic_calls import read_generic
 from intronaut.labels.intron_callers import IRFINDER_COLUMNS
 from intronaut.labels.pooled import EVIDENCE
+
+if TYPE_CHECKING:
+    from intronaut.labels.call_options import CallOptions
 
 CALL_COLUMNS = (
     "chrom", "start", "end", "strand", "caller", "sample", "value", "can_retain", "can_splice", "retained", "spliced",
@@ -23,7 +31,7 @@ REASONS_OF_CALLERS = ("grey_zone", "low_evidence", "flagged", "uneven", "body_co
 OPTIONAL_COLUMNS = pd.Index(["why", "flags", *EVIDENCE])
 
 
-def read_calls(path, options, genes):
+def read_calls(path: Path | str, options: CallOptions, genes: pd.DataFrame) -> pd.DataFrame:
     """Read one file of calls.
 
     Args:
@@ -72,14 +80,16 @@ def _read_known(path, kind, table, options, genes, problems):
     return rows.assign(caller=kind.removesuffix("_v1").removesuffix("_v3"))
 
 
-def caller_limits(kind, options):
+def caller_limits(kind: str, options: CallOptions) -> dict[str, float]:
     """The thresholds of one format, the user's before the defaults."""
     limits = dict(FORMATS[kind].limits)
     limits |= {name: getattr(options, name) for name in ("retained", "spliced") if getattr(options, name) is not None}
     return limits | {name: options.limits[f"{kind}.{name}"] for name in limits if f"{kind}.{name}" in options.limits}
 
 
-def match_calls(calls, introns, chrom_names, doubtful=None):
+def match_calls(
+    calls: pd.DataFrame, introns: pd.DataFrame, chrom_names: dict[str, str | None], doubtful: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Find the annotated intron of every call by its coordinates, and by its strand where the caller tells one.
 
     Args:
@@ -112,7 +122,7 @@ def match_calls(calls, introns, chrom_names, doubtful=None):
     return matched[["intron", *columns]], lost[["chrom", "start", "end", "strand", "caller", "reason"]]
 
 
-def classify(calls):
+def classify(calls: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Label (float64) and reason of every call: 1 from its threshold ``retained`` up, 0 from ``spliced`` down.
 
     Either needs its evidence, ``can_retain`` or ``can_splice``; the reason is None where there is a label.
@@ -126,7 +136,7 @@ def classify(calls):
     return label, reason
 
 
-def collapse(calls, rule):
+def collapse(calls: pd.DataFrame, rule: str) -> pd.DataFrame:
     """One row for each intron of each caller from its samples.
 
     Args:
@@ -167,7 +177,7 @@ def collapse(calls, rule):
     return merged
 
 
-def consensus(said, n_introns, at_least):
+def consensus(said: pd.DataFrame, n_introns: int, at_least: int) -> tuple[np.ndarray, np.ndarray]:
     """One label an intron: retained when ``at_least`` callers say so, spliced when that many do and none says retained.
 
     With ``at_least`` 1, one caller that calls the intron retained is enough and outvotes any number that do not: most
@@ -193,7 +203,7 @@ def consensus(said, n_introns, at_least):
     return result, why
 
 
-def calls_table(said, introns):
+def calls_table(said: pd.DataFrame, introns: pd.DataFrame) -> pd.DataFrame:
     """What every caller says of every intron: the intron's BED columns, caller, value, label, label_reason."""
     about = introns.iloc[said["intron"]].reset_index(drop=True)
     about = about.assign(name=about["intron_id"], score=0).drop(columns=["label", "label_reason"])
@@ -210,13 +220,13 @@ def count_by_caller(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     }
 
 
-def evidence_text(calls, n_introns):
+def evidence_text(calls: pd.DataFrame, n_introns: int) -> pd.Series:
     """``caller=value`` of every caller that has a row for the intron, joined by ``;``; None where none has."""
     texts = calls["caller"] + "=" + calls["value"].map("{:.6g}".format)
     return texts.groupby(calls["intron"]).agg(";".join).reindex(range(n_introns)).replace(np.nan, None)
 
 
-def retention_level(calls, n_introns):
+def retention_level(calls: pd.DataFrame, n_introns: int) -> pd.Series:
     """The level of retention from 0 to 1: the mean over the callers that measure a ratio; a lone caller's own value.
 
     A caller measures a ratio when all its values lie from 0 to 1 and it has thresholds for retained and for spliced.

@@ -4,8 +4,13 @@ An intron is put into the coding transcript that splices it, the one with most i
 by name. Coordinates are 0-based, half-open, on the forward strand.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -14,6 +19,10 @@ import pandas as pd
 from intronaut.core.dna import reverse_complement
 from intronaut.io.tables import CONSEQUENCES
 from intronaut.io.text import numbered_lines
+
+if TYPE_CHECKING:
+    from intronaut.genome.annotation import Annotation
+    from intronaut.genome.reference import Genome
 
 REGIONS = ("utr5", "cds", "utr3", "noncoding")
 # a stop this far before the last junction of exons marks the messenger for decay (Nagy & Maquat 1998, Trends Biochem
@@ -36,7 +45,7 @@ class Coding:
     end: int
 
 
-def read_coding_spans(path):
+def read_coding_spans(path: Path | str) -> dict[str, tuple[int, int]]:
     """``{transcript_id: (start, end)}``, from the first to the last base of the CDS lines of a GTF or GFF3 file."""
     spans = {}
     for _, line in numbered_lines(path):
@@ -60,7 +69,9 @@ def _transcripts_of(attributes):
     return [_PREFIX.sub("", unquote(parent)) for parent in found[1].split(",")] if found else []
 
 
-def coding_transcripts(annotation, spans):
+def coding_transcripts(
+    annotation: Annotation, spans: dict[str, tuple[int, int]]
+) -> dict[tuple[str, int, int, str], Coding | None]:
     """``{(chrom, start, end, strand): Coding or None}`` of every intron; None where no coding transcript splices it."""
     about, exons = annotation.transcripts, annotation.exons
     members = exons.groupby("transcript").indices
@@ -93,7 +104,9 @@ def _merged(exons):
     return merged
 
 
-def consequence(coding, start, end, bases):
+def consequence(
+    coding: Coding, start: int, end: int, bases: Callable | None
+) -> tuple[str, int | None, int | None, int | None]:
     """``(region, frame, premature_stop, nmd)`` of keeping the intron ``[start, end)`` in a Coding transcript.
 
     Args:
@@ -144,7 +157,13 @@ def _read(coding, part, bases):
     return reverse_complement(bases(-part[1], -part[0])) if coding.minus else bases(*part)
 
 
-def consequence_columns(introns, annotation, path, genome, chroms):
+def consequence_columns(
+    introns: pd.DataFrame,
+    annotation: Annotation,
+    path: Path | str,
+    genome: Genome | None,
+    chroms: dict[str, str] | None,
+) -> dict[str, Any]:
     """The columns CONSEQUENCES of every intron, as a dict of ``(n,)`` arrays; missing where they cannot be known.
 
     Without a genome, or with an annotation from standard input, which cannot be read again, all are missing.
@@ -167,7 +186,7 @@ def consequence_columns(introns, annotation, path, genome, chroms):
     return {name: pd.array(values, "Int64") if name != "region" else values for name, values in columns.items()}
 
 
-def in_words(region, frame, premature_stop, nmd):
+def in_words(region: Any, frame: Any, premature_stop: Any, nmd: Any) -> str | None:
     """What happens if the intron stays, as a clause; None where that is not known.
 
     Args:

@@ -1,5 +1,6 @@
 """Samples that quantify_introns has counted, opened again to draw single introns with their reads."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from intronaut.core.json_files import read_record
@@ -12,7 +13,9 @@ from intronaut.labels.read_counts import ReadSample
 from intronaut.labels.sashimi_data import CountedSample
 
 
-def open_counted(sheet, folder, annotation, stack, fasta=None):
+def open_counted(
+    sheet: Path | str, folder: Path | str, annotation: Path | str, stack: ExitStack, fasta: Path | str | None = None
+) -> list[CountedSample]:
     """The CountedSample of each sample of a sheet that has alignments, in its order.
 
     Args:

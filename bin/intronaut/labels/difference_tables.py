@@ -4,6 +4,8 @@ Rows have chrom, start, end, strand (0-based, half-open), comparison (``level_vs
 (level - reference), p, fdr; what a program does not say is NaN.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -16,7 +18,7 @@ from intronaut.labels.rows import events_of
 COLUMNS = ("chrom", "start", "end", "strand", "comparison", "reference", "level", "delta", "p", "fdr")
 
 
-def read_differences(path, genes):
+def read_differences(path: Path | str, genes: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Read one table of differences: its rows (see the module), and the program's name.
 
     Args:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from intronaut.core.errors import BadData
+from intronaut.core.errors import BadData, Problems
 from intronaut.labels.caller_tables import SPAN, TUPLE, column_of, numbers, parts, places, whole_numbers
 from intronaut.labels.rows import call_rows, events_of, placed_by_gene, stacked
 
@@ -14,7 +14,7 @@ _SUPPA_EVENTS = (
 )
 
 
-def rmats(table, limits, genes, problems):
+def rmats(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """rMATS ``RI.MATS.JC.txt``, ``JCEC.txt``: the intron lies between upstreamEE and downstreamES; value = IncLevel.
 
     Every replicate of both groups is a sample. With the limits fdr and delta an intron is retained only where the
@@ -39,17 +39,19 @@ def rmats(table, limits, genes, problems):
     return stacked(rows, problems)
 
 
-def rmats_events(table, limits, genes, problems):
+def rmats_events(
+    table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems
+) -> pd.DataFrame:
     """rMATS ``fromGTF.RI.txt``: introns that some annotated or novel transcript retains; no reads, so value = 1."""
     return call_rows(*rmats_place(table, problems), 1.0, True, False)
 
 
-def rmats_place(table, problems):
+def rmats_place(table: pd.DataFrame, problems: Problems) -> tuple[pd.Series, pd.Series, pd.Series, pd.Series]:
     start, end = (whole_numbers(table[name], problems) for name in ("upstreamEE", "downstreamES"))
     return table["chr"], start, end, table["strand"]
 
 
-def suppa_psi(table, limits, genes, problems):
+def suppa_psi(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """SUPPA2 ``.psi``: event ``gene;RI:chrom:s1:e1-s2:e2:strand``, 1-based closed exons; a column a sample."""
     events, place = suppa_events(table["row"], problems)
     return stacked(
@@ -61,13 +63,13 @@ def suppa_psi(table, limits, genes, problems):
     )
 
 
-def suppa_ioe(table, limits, genes, problems):
+def suppa_ioe(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """SUPPA2 ``.ioe``: the annotated retention events; no expression, so value = 1."""
     _, place = suppa_events(table["event_id"], problems)
     return call_rows(*place, 1.0, True, False)
 
 
-def suppa_dpsi(table, limits, genes, problems):
+def suppa_dpsi(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """SUPPA2 ``.dpsi``: value = |ΔPSI|, trusted up to the limit p; the lack of a change shows nothing."""
     events, place = suppa_events(table["row"], problems)
     rows = []
@@ -79,7 +81,9 @@ def suppa_dpsi(table, limits, genes, problems):
     return stacked(rows, problems)
 
 
-def suppa_events(texts, problems):
+def suppa_events(
+    texts: pd.Series, problems: Problems
+) -> tuple[pd.Series, tuple[pd.Series, pd.Series, pd.Series, pd.Series]]:
     """The identifiers of the retention events among ``texts``, and their places."""
     events = texts[texts.str.contains(";RI:", regex=False, na=False)]
     if events.empty:
@@ -94,24 +98,26 @@ def suppa_events(texts, problems):
                     place["strand"])  # fmt: skip
 
 
-def majiq(table, limits, genes, problems):
+def majiq(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """MAJIQ/voila 2 tsv: ir_coords is the intron, 1-based closed; its PSI is the last of the junctions'."""
     return majiq_rows(table, "ir_coords", "mean_psi_per_lsv_junction", 1, 0, genes, problems)
 
 
-def majiq_v1(table, limits, genes, problems):
+def majiq_v1(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """MAJIQ/voila 1 tsv: IR coords are the last base of the exon before and the first base of the one after."""
     return majiq_rows(table, "IR coords", "E(PSI) per LSV junction", 0, 1, genes, problems)
 
 
-def majiq_dpsi(table, limits, genes, problems):
+def majiq_dpsi(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """MAJIQ/voila 2 deltapsi tsv: value = |ΔPSI|, trusted from the limit probability of a change up."""
     rows = majiq_rows(table, "ir_coords", "mean_dpsi_per_lsv_junction", 1, 0, genes, problems)
     changing = last_item(table.loc[rows.index, "probability_changing"], problems).to_numpy()
     return rows.assign(value=rows["value"].abs(), can_retain=changing >= limits["probability"], can_splice=False)
 
 
-def majiq_rows(table, coords, psi, first, last, genes, problems):
+def majiq_rows(
+    table: pd.DataFrame, coords: str, psi: str, first: int, last: int, genes: pd.DataFrame, problems: Problems
+) -> pd.DataFrame:
     table = table[table[coords].notna()]
     span = parts(table[coords], SPAN, "start-end", problems).fillna("0")
     start, end = (whole_numbers(span[name], problems) for name in ("start", "end"))
@@ -124,11 +130,11 @@ def majiq_rows(table, coords, psi, first, last, genes, problems):
     return placed_by_gene(gene, start, end, genes, value=value, can_retain=True, can_splice=True)
 
 
-def last_item(texts, problems):
+def last_item(texts: pd.Series, problems: Problems) -> pd.Series:
     return numbers(texts.str.split(";").str[-1].rename(texts.name), problems)
 
 
-def vast(table, limits, genes, problems):
+def vast(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """vast-tools ``INCLUSION_LEVELS_FULL-*.tab``: COORD is the intron, 1-based closed; value = PIR / 100.
 
     The quality column of a sample must say OK or SOK for its reads; its fifth score is the p of the test that reads at
@@ -149,7 +155,9 @@ def vast(table, limits, genes, problems):
     return stacked(rows, problems)
 
 
-def splicegrapher(table, limits, genes, problems):
+def splicegrapher(
+    table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems
+) -> pd.DataFrame:
     """SpliceGrapher/chromir events: the intron between two 1-based closed exons; a catalogue, so value = 1."""
     spans = (parts(table[name], TUPLE, "(start, end)", problems).fillna("0") for name in ("Pre_Exon", "Post_Exon"))
     pre, post = (span.apply(whole_numbers, problems=problems) for span in spans)
@@ -157,7 +165,7 @@ def splicegrapher(table, limits, genes, problems):
     return call_rows(table["Chromosome"], start, end, table["Strand"], 1.0, True, False)
 
 
-def shiba(table, limits, genes, problems):
+def shiba(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """Shiba ``PSI_RI.txt``: intron_a names the last base of the exon before and the first of the one after, 1-based.
 
     value = PSI of each group; its reads, where the table has them, are those over the junction and over both ends of
@@ -174,7 +182,7 @@ def shiba(table, limits, genes, problems):
     return stacked(rows, problems)
 
 
-def whippet(table, limits, genes, problems):
+def whippet(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """Whippet ``.psi``: the nodes of type RI are introns, 1-based closed; value = Psi."""
     table = table[table["Type"] == "RI"]
     if table.empty:
@@ -184,7 +192,7 @@ def whippet(table, limits, genes, problems):
     return call_rows(chrom, start, end, table["Strand"], numbers(table["Psi"], problems), enough, enough)
 
 
-def majiq_v3(table, limits, genes, problems):
+def majiq_v3(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """MAJIQ 3 tsv: the connections that are introns, 1-based closed; value = the mean PSI of every experiment or group.
 
     An intron is a connection of the event before and of the one after it, which count once, see ``collapse``.
@@ -208,7 +216,7 @@ def majiq_v3(table, limits, genes, problems):
     )
 
 
-def fraser(table, limits, genes, problems):
+def fraser(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """FRASER 2 results: introns of type jaccard, 1-based closed; value = the share of reads that are not split."""
     table = table[table["type"] == "jaccard"]
     if table.empty:

@@ -5,11 +5,18 @@ that a block crosses, the first and last measured base that it covers), and the 
 sums. The events of the classes (strand of read 1, strand tag) stay apart until the library is known.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from intronaut.io.cigars import take
+
+if TYPE_CHECKING:
+    from intronaut.io.fragments import Fragments
+    from intronaut.labels.intron_bodies import ChromIntrons
 
 # 3 · (read 1 shows the minus strand) + the code of the strand tag
 N_CLASSES = 6
@@ -19,7 +26,7 @@ LIBRARIES = ("forward", "reverse", "unstranded")
 PLUS, MINUS, ANY = 0, 1, 2
 
 
-def strands_of_classes(library):
+def strands_of_classes(library: str) -> np.ndarray:
     """The strand of the fragments of each class in a library: PLUS, MINUS or ANY (compatible with both)."""
     if library == "unstranded":
         return np.array([ANY, PLUS, MINUS] * 2)
@@ -29,10 +36,10 @@ def strands_of_classes(library):
 class SparseCounts:
     """Whole numbers summed by key (int64), held as sorted runs that are merged when two are of a size."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._runs, self._pending, self._n_pending = [], [], 0
 
-    def add(self, keys, counts):
+    def add(self, keys: np.ndarray, counts: int) -> None:
         """Add the counts (int64 array, or one number for all) to their keys."""
         if not len(keys):
             return
@@ -48,12 +55,12 @@ class SparseCounts:
         while len(self._runs) > 1 and len(self._runs[-2][0]) < 2 * len(self._runs[-1][0]):
             self._runs.append(_summed([self._runs.pop(), self._runs.pop()]))
 
-    def merge(self, other):
+    def merge(self, other: SparseCounts) -> None:
         """Add the counts of another SparseCounts."""
         for keys, counts in [*other._runs, *other._pending]:
             self.add(keys, counts)
 
-    def total(self):
+    def total(self) -> tuple[np.ndarray, np.ndarray]:
         """The keys, sorted, and their counts other than 0: two arrays, int64 and int32."""
         self._compact()
         if len(self._runs) > 1:
@@ -84,7 +91,7 @@ class FragmentTally:
     same: int = 0
     opposite: int = 0
 
-    def add(self, other):
+    def add(self, other: FragmentTally) -> None:
         """Add what another part of the same sample has."""
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
@@ -101,7 +108,7 @@ class ChromCounts:
     measurable bases by ``position << 3 | class``.
     """
 
-    def __init__(self, n_points):
+    def __init__(self, n_points: int) -> None:
         self.crossed = np.zeros((N_CLASSES, n_points + 1), np.int64)
         points = ("spliced_left", "spliced_right", "kept_left", "kept_right")
         for name in points:
@@ -109,7 +116,7 @@ class ChromCounts:
         self.junctions, self.inside, self.skip, self.depth = (SparseCounts() for _ in range(4))
         self.tally = FragmentTally()
 
-    def merge(self, other):
+    def merge(self, other: ChromCounts) -> None:
         """Add the events of another file of the same sample and chromosome."""
         for name in ("crossed", "spliced_left", "spliced_right", "kept_left", "kept_right"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -118,12 +125,12 @@ class ChromCounts:
         self.tally.add(other.tally)
 
 
-def junction_keys(start, end, kind):
+def junction_keys(start: np.ndarray, end: np.ndarray, kind: np.ndarray) -> np.ndarray:
     """One number for a junction of a class, which sorts by start, then end."""
     return (start << (LENGTH_BITS + CLASS_BITS)) + ((end - start) << CLASS_BITS) + kind
 
 
-def read_keys(keys):
+def read_keys(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The ``start, end, class`` of :func:`junction_keys`."""
     start, length = keys >> (LENGTH_BITS + CLASS_BITS), (keys >> CLASS_BITS) & ((1 << LENGTH_BITS) - 1)
     return start, start + length, keys & ((1 << CLASS_BITS) - 1)
@@ -138,14 +145,14 @@ class ChromCounter:
         library: one of LIBRARIES; needed with ``wobble``, which asks for the strand of a fragment.
     """
 
-    def __init__(self, introns, wobble=0, library=None):
+    def __init__(self, introns: ChromIntrons, wobble: int = 0, library: str | None = None) -> None:
         self.introns, self.wobble = introns, wobble
         self.points = introns.points if introns else np.empty(0, np.int64)
         self.measurable = introns.measurable() if introns else (np.empty(0, np.int64),) * 2
         self.strand_of = strands_of_classes(library) if wobble else None
         self.counts = ChromCounts(len(self.points))
 
-    def add(self, fragments):
+    def add(self, fragments: Fragments) -> None:
         """Count some Fragments."""
         n, tally = len(fragments.reverse), self.counts.tally
         kind = 3 * fragments.reverse.astype(np.int64) + fragments.tag
@@ -290,7 +297,7 @@ class ChromCounter:
         return start, end
 
 
-def next_measurable(measurable, place):
+def next_measurable(measurable: tuple[np.ndarray, np.ndarray], place: np.ndarray) -> np.ndarray:
     """The first base from each place on that is in one of the ``measurable`` (starts, ends), merged and sorted.
 
     Depth is kept where it is measured only: a change of it counts from the next such base on.
@@ -310,7 +317,9 @@ def _inner(span, spans):
     return any(a <= span[0] and span[1] <= b and row != span[2] for a, b, row in spans)
 
 
-def union_of_fragments(fragment, start, end, several):
+def union_of_fragments(
+    fragment: np.ndarray, start: np.ndarray, end: np.ndarray, several: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The intervals with those of one fragment merged where they touch; only ``several`` have more than one record.
 
     Returns fragment, start, end, sorted by fragment, then start.

@@ -1,13 +1,20 @@
 """A table of no known caller, described by the user: which columns are places, values and reads."""
 
+from __future__ import annotations
+
 import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from intronaut.core.errors import BadData, UsageError
+from intronaut.core.errors import BadData, Problems, UsageError
 from intronaut.labels.caller_tables import PLACE, numbers, places, whole_numbers
 from intronaut.labels.rows import call_rows
+
+if TYPE_CHECKING:
+    from intronaut.labels.call_options import CallOptions
 
 PLACE_NAMES = {
     "chrom": ("chrom", "chr", "chromosome", "seqname", "seqnames", "seqid"),
@@ -18,7 +25,7 @@ PLACE_NAMES = {
 _ROLES = (*PLACE_NAMES, "place")
 
 
-def read_generic(path, table, options, problems):
+def read_generic(path: Path | str, table: pd.DataFrame, options: CallOptions, problems: Problems) -> pd.DataFrame:
     """The rows of the table, see :mod:`intronaut.labels.callers`: every value column is a caller.
 
     A missing value is no measurement. Where the columns of ``options.evidence`` hold fewer reads than asked for, the
@@ -30,7 +37,7 @@ def read_generic(path, table, options, problems):
     """
     _require_options(path, table, options)
     table = _chosen_rows(path, table, options.rows)
-    place = _places(path, table, options, problems)
+    chrom, start, end, strand = _places(path, table, options, problems)
     enough = pd.Series(True, table.index)
     for name, least in options.evidence.items():
         enough &= numbers(table[_present(path, table, name)], problems) >= least
@@ -38,7 +45,7 @@ def read_generic(path, table, options, problems):
     spliced = np.nextafter(options.retained, -np.inf) if options.spliced is None else options.spliced
     values = {caller: name for pattern in options.values for caller, name in _matching(path, table, pattern)}
     return pd.concat(
-        call_rows(*place, numbers(table[name], problems), enough, enough).assign(
+        call_rows(chrom, start, end, strand, numbers(table[name], problems), enough, enough).assign(
             caller=caller, retained=options.retained, spliced=spliced
         )
         for caller, name in values.items()

@@ -3,7 +3,11 @@
 Coordinates are 0-based, half-open, on the forward strand.
 """
 
+from __future__ import annotations
+
 from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -11,6 +15,9 @@ from intronaut.core.dna import reverse_complement
 from intronaut.core.errors import BadData
 from intronaut.genome.chromosomes import resolve_chrom
 from intronaut.genome.windows import MOST_OUTSIDE
+
+if TYPE_CHECKING:
+    from intronaut.genome.reference import Genome
 
 # donor and acceptor dinucleotides of the introns that either spliceosome takes
 SPLICE_SITES = frozenset(["GTAG", "GCAG", "ATAC"])
@@ -22,7 +29,9 @@ FEWEST_TO_JUDGE = 5
 _AS_INTRONS_DO = "introns start and end as introns do (GT-AG, GC-AG or AT-AC)"
 
 
-def check_splice_sites(path, calls, genome, least, shift):
+def check_splice_sites(
+    path: Path | str, calls: pd.DataFrame, genome: Genome, least: float, shift: tuple[int, int]
+) -> None:
     """Refuse calls whose introns do not start and end as introns do, and name the shift of one base that would mend it.
 
     Up to 10,000 introns spread over the file are looked at, on the chromosomes that the genome has.
@@ -45,7 +54,9 @@ def check_splice_sites(path, calls, genome, least, shift):
         _refuse_shifted(path, share, share[0, 0] < least, lambda best: share[best] >= least, what, shift)
 
 
-def check_annotated_introns(path, introns, genome, chroms, least=LEAST_OF_ANNOTATION):
+def check_annotated_introns(
+    path: Path | str, introns: pd.DataFrame, genome: Genome, chroms: dict[str, str], least: float = LEAST_OF_ANNOTATION
+) -> dict[str, Any]:
     """Refuse an annotation whose introns do not start and end as introns do in the genome.
 
     Args:
@@ -105,7 +116,13 @@ def _kind(ends, strand):
     return ends if strand != "+" and ends in SPLICE_SITES else "other"
 
 
-def check_against_annotation(path, calls, introns, chrom_names, shift):
+def check_against_annotation(
+    path: Path | str,
+    calls: pd.DataFrame,
+    introns: pd.DataFrame,
+    chrom_names: dict[str, str | None],
+    shift: tuple[int, int],
+) -> None:
     """Refuse calls that match the annotated introns much better one base further; where there is no genome to look at.
 
     ``shift`` is that of :func:`check_splice_sites`.
@@ -140,12 +157,12 @@ def _refuse_shifted(path, share, wrong, mends, what, shift):
     raise BadData(f"{path}: only {share[0, 0]:.1%} {what}; {advice}")
 
 
-def ends_outside(table, genome, chroms):
+def ends_outside(table: pd.DataFrame, genome: Genome, chroms: dict[str, str]) -> pd.Series:
     """Whether each row ends beyond its chromosome in the genome: bool Series; not where the genome lacks it."""
     return table["end"] > table["chrom"].map(chroms).map(genome.lengths)
 
 
-def refuse_many_outside(path, outside, unit, genome):
+def refuse_many_outside(path: Path | str, outside: pd.Series, unit: str, genome: Genome) -> None:
     """Raise BadData when so many of the rows end beyond their chromosome that the genome must be another one."""
     if outside.mean() > MOST_OUTSIDE:
         raise BadData(

@@ -3,12 +3,19 @@
 Coordinates are 0-based, half-open, on the forward strand; ``left`` is the end with the lower coordinate.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from intronaut.genome.intervals import overlapping_pairs
+
+if TYPE_CHECKING:
+    from intronaut.genome.annotation import Annotation
 
 # bases beside an exon that are not measured
 PADDING = 5
@@ -43,7 +50,15 @@ class ChromIntrons:
         overhang: least aligned bases on either side of a crossed position.
     """
 
-    def __init__(self, introns, genes, exons, spans, excluded, overhang):
+    def __init__(
+        self,
+        introns: pd.DataFrame,
+        genes: pd.DataFrame,
+        exons: pd.DataFrame,
+        spans: dict[str, tuple[np.ndarray, np.ndarray]],
+        excluded: pd.DataFrame,
+        overhang: int,
+    ) -> None:
         self.start, self.end = introns["start"].to_numpy(np.int64), introns["end"].to_numpy(np.int64)
         self.minus = (introns["strand"] == "-").to_numpy()
         self.points = np.unique(np.concatenate([self.start, self.end]))
@@ -78,7 +93,7 @@ class ChromIntrons:
         self.other_gene = np.bincount(intron[beside & same & ~same_gene], minlength=n) > 0
         self._masking = tuple(column[~shows] for column in (intron, a, b, same))
 
-    def bodies(self, unstranded):
+    def bodies(self, unstranded: bool) -> Bodies:
         """The Bodies where exons of the intron's own strand mask, or where those of all strands do."""
         intron, a, b, same = self._masking
         if not unstranded:
@@ -89,12 +104,11 @@ class ChromIntrons:
             covered = (a <= at - self._overhang) & (at + self._overhang <= b)
             masked.append(np.bincount(intron[covered], minlength=len(self.start)) > 0)
         hidden = zip((intron, a - PADDING, b + PADDING), self._excluded, strict=True)
-        parts = _gaps(self.start, self.end, *(np.concatenate(columns) for columns in hidden))
-        row, start, end = parts
+        row, start, end = _gaps(self.start, self.end, *(np.concatenate(columns) for columns in hidden))
         measured = np.bincount(row, end - start, minlength=len(self.start)).astype(np.int64)
-        return Bodies(*parts, measured, *masked)
+        return Bodies(row, start, end, measured, *masked)
 
-    def measurable(self):
+    def measurable(self) -> tuple[np.ndarray, np.ndarray]:
         """The (starts, ends) of all bases that are in the body of some intron, whatever the library: merged, sorted."""
         bodies = self.bodies(unstranded=False)
         return merged_spans(bodies.start, bodies.end)
@@ -114,7 +128,7 @@ def _gaps(start, end, row, a, b):
     return row[is_gap], before[is_gap] & (2**32 - 1), a[is_gap]
 
 
-def merged_spans(start, end):
+def merged_spans(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The (starts, ends) of the union of intervals, sorted; intervals that touch become one."""
     order = np.argsort(start, kind="stable")
     start, reach = start[order], np.maximum.accumulate(end[order])
@@ -122,7 +136,7 @@ def merged_spans(start, end):
     return start[first], reach[np.append(first[1:], len(start))[: len(first)] - 1]
 
 
-def distinct_exons(annotation):
+def distinct_exons(annotation: Annotation) -> pd.DataFrame:
     """The distinct exons of every gene: chrom, start, end, strand, gene (row), and whether either edge is loose.
 
     An edge is loose where a ``retained_intron`` transcript begins or ends: its model is a fragment, and its edge no
@@ -135,7 +149,7 @@ def distinct_exons(annotation):
     return exons.drop_duplicates().sort_values(["chrom", "start", "end"], kind="stable", ignore_index=True)
 
 
-def gene_spans(annotation):
+def gene_spans(annotation: Annotation) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
     """Per chromosome, a dict from strand (``+``, ``-``, and ``.`` for any other) to merged (starts, ends) of genes."""
     genes = annotation.genes.assign(
         strand=annotation.genes["strand"].where(annotation.genes["strand"].isin([*STRANDS]), ".")
@@ -147,7 +161,9 @@ def gene_spans(annotation):
     return spans
 
 
-def chrom_introns(annotation, introns, genes, excluded, overhang):
+def chrom_introns(
+    annotation: Annotation, introns: pd.DataFrame, genes: pd.DataFrame, excluded: pd.DataFrame, overhang: int
+) -> Iterator[tuple[str, np.ndarray, ChromIntrons]]:
     """Yield ``(chrom, rows of introns, ChromIntrons)`` for every chromosome, in the order of ``introns``.
 
     Args:

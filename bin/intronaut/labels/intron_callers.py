@@ -1,5 +1,9 @@
 """Readers of callers whose rows are introns; each as :mod:`intronaut.labels.callers` says."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +11,9 @@ from intronaut.labels.caller_tables import SPAN, TUPLE, column_of, numbers, part
 from intronaut.labels.irfinder_flags import flags_of
 from intronaut.labels.pooled import EVIDENCE, measured_rows
 from intronaut.labels.rows import NEVER, call_rows, placed_by_gene
+
+if TYPE_CHECKING:
+    from intronaut.core.errors import Problems
 
 # fmt: off
 IRFINDER_COLUMNS = [
@@ -18,7 +25,7 @@ IRFINDER_COLUMNS = [
 # fmt: on
 
 
-def intronaut(table, limits, genes, problems):
+def intronaut(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """Intronaut's ``SAMPLE.introns.tsv.gz`` of quantify_introns: BED, value = psi, the call by its own thresholds."""
     start, end = whole_numbers(table["start"], problems), whole_numbers(table["end"], problems)
     rows = measured_rows(table, limits, problems)
@@ -28,7 +35,9 @@ def intronaut(table, limits, genes, problems):
     return place.join(rows[["sample", "why", *EVIDENCE]])
 
 
-def intronaut_differences(table, limits, genes, problems):
+def intronaut_differences(
+    table: pd.DataFrame, limits: dict[str, int], genes: pd.DataFrame, problems: Problems
+) -> pd.DataFrame:
     """``differences.tsv`` of differential_retention: BED, value = ΔPSI; ``more`` is retained, ``unchanged`` spliced."""
     start, end = whole_numbers(table["start"], problems), whole_numbers(table["end"], problems)
     change = table["change"]
@@ -38,7 +47,7 @@ def intronaut_differences(table, limits, genes, problems):
     return place.assign(sample=table["comparison"], why=why)
 
 
-def irfinder(table, limits, genes, problems):
+def irfinder(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """IRFinder and IRFinder-S ``IRFinder-IR-dir.txt``, ``-nondir.txt``, ``-val.txt``: BED, value = IRratio.
 
     With the limit require_clean, introns whose name has a flag (known-exon, anti-over, anti-near) have no label.
@@ -56,7 +65,7 @@ def irfinder(table, limits, genes, problems):
     return rows.assign(flags=flags, why=np.where(clean, None, "flagged"))
 
 
-def iread(table, limits, genes, problems):
+def iread(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """iREAD ``*.ir.txt``: intron_id = chrom-start-end-gene-length with BED coordinates; value = FPKM.
 
     It lists reads in introns only, so that an intron with few of them may be spliced or not expressed: never spliced.
@@ -72,7 +81,7 @@ def iread(table, limits, genes, problems):
     return call_rows(place["chrom"], start, end, ".", numbers(table["fpkm"], problems), enough, False)
 
 
-def idiffir(table, limits, genes, problems):
+def idiffir(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """iDiffIR ``lists/allIntrons.txt``: (first base of the intron, first base after it), 1-based; place by gene.
 
     value = IRR ratio of each condition where it is told; else |log2 fold change|, trusted below the limit p.
@@ -92,13 +101,13 @@ def idiffir(table, limits, genes, problems):
     return placed_by_gene(*place, value=change, can_retain=trusted, can_splice=False, **limits)
 
 
-def bed(table, limits, genes, problems):
+def bed(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """BED of retained introns: value = 1."""
     start, end = (whole_numbers(table[name], problems) for name in ("column_2", "column_3"))
     return call_rows(table["column_1"], start, end, table.get("column_6", "."), 1.0, True, False)
 
 
-def is_bed(table):
+def is_bed(table: pd.DataFrame) -> bool:
     """Whether a table without header is a BED of introns: at most 12 columns, the fourth a name.
 
     A bedGraph has a value there, other tables a strand, and headerless tables of callers have more columns: read as a
@@ -112,7 +121,7 @@ def is_bed(table):
     return not early.isin(["+", "-"]).any(axis=None) and not levels
 
 
-def star(table, limits, genes, problems):
+def star(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """STAR ``SJ.out.tab``: junctions, 1-based closed; evidence that an intron is spliced, so value = 0.
 
     Strands are 0 (unknown), 1 (+) and 2 (-). Only reads that map to one place count.
@@ -123,7 +132,7 @@ def star(table, limits, genes, problems):
     return call_rows(table["column_1"], start - 1, end, strand, 0.0, False, reads >= limits["reads"])
 
 
-def is_star(table):
+def is_star(table: pd.DataFrame) -> bool:
     """Whether a table without header is a ``SJ.out.tab``: nine columns of which six can only be junctions'."""
     if len(table.columns) != 9 or table.empty:
         return False
@@ -134,7 +143,7 @@ def is_star(table):
     )
 
 
-def sirfinder(table, limits, genes, problems):
+def sirfinder(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """SIRFindeR ``SIRratio.txt``, ``ResultsByIntron.txt``: introns, 1-based closed; value = SIRratio.
 
     It writes 0 where no read was seen, so that reads over the junction or in the intron are asked for.
@@ -146,7 +155,7 @@ def sirfinder(table, limits, genes, problems):
     return call_rows(table["seqnames"], start - 1, end, table["strand"], value, enough, enough)
 
 
-def interest(table, limits, genes, problems):
+def interest(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """IntEREst results of one sample: rows of ``intron``, 1-based closed; value = FPKM of the intron.
 
     It counts reads in introns only, so that an intron with few of them may be spliced or not expressed: never spliced.
@@ -158,7 +167,7 @@ def interest(table, limits, genes, problems):
     return call_rows(table["chr"], start - 1, end, table["strand"], value, enough, False)
 
 
-def kma(table, limits, genes, problems):
+def kma(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """Keep Me Around's table ``flat``: intron as chrom:start-end of BED; value = retention.
 
     ``denominator`` is the expression of the gene in TPM; ``unique_counts``, where the table has it, the reads that map
@@ -171,7 +180,9 @@ def kma(table, limits, genes, problems):
     return rows.assign(sample=table["sample"])
 
 
-def superintronic(table, limits, genes, problems):
+def superintronic(
+    table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems
+) -> pd.DataFrame:
     """superintronic's coverage joined to the parts of genes: ranges of one depth, 1-based closed.
 
     The ranges of one gene, sample and intron (``feature_type``, ``feature_rank``) are put together; value = mean depth

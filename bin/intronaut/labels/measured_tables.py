@@ -1,6 +1,7 @@
 """``SAMPLE.introns.tsv.gz`` of quantify_introns as numbers."""
 
 import itertools
+from pathlib import Path
 
 import pandas as pd
 
@@ -12,13 +13,13 @@ KNOWN_BY = frozenset(["psi", "ei_left", "sj_exact"])
 _NUMBERS = ("psi", "n", "retained", "spliced")
 
 
-def is_measured_table(path):
+def is_measured_table(path: Path | str) -> bool:
     """Whether the first line of a file is that of a table of quantify_introns."""
     first = next(itertools.islice(numbered_lines(path), 1), (1, ""))[1]
     return set(first.split("\t")) >= KNOWN_BY
 
 
-def read_measured(path):
+def read_measured(path: Path | str) -> pd.DataFrame:
     """The places, gene_id, sample, psi, n, retained and spliced of a table; raises BadData."""
     wanted = ("chrom", "start", "end", "name", "strand", "sample", "gene_id", *_NUMBERS)
     table, problems = read_table(path, wanted, ("start", "end")), Problems(path)

@@ -1,5 +1,8 @@
 """Counts of introns without alignments: from junctions and coverage, or from a table of counts."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +10,7 @@ from intronaut.core.errors import BadData, Problems
 from intronaut.io.coverage import coverage_unit, read_coverage, read_junctions
 from intronaut.labels.caller_tables import check_places, numbers, text_table, whole_numbers
 from intronaut.labels.fragment_counts import CLASS_BITS, ChromCounts, junction_keys, next_measurable
-from intronaut.labels.read_counts import OVERHANG, SHORT, SampleCounts
+from intronaut.labels.read_counts import OVERHANG, SHORT, Introns, SampleCounts
 from intronaut.labels.retention import BODY, COUNTS, LEVELS, add_levels
 
 COVERAGE = "coverage"
@@ -18,7 +21,9 @@ _STRANDED = {"+": (0,), "-": (3,), ".": (0, 3)}
 _UNSTRANDED = {"+": (1,), "-": (2,), ".": (0,)}
 
 
-def coverage_counts(files, introns, overhang, scale, names_of):
+def coverage_counts(
+    files: dict[str, str], introns: Introns, overhang: int | None, scale: float | None, names_of: Callable
+) -> tuple[SampleCounts, float]:
     """The SampleCounts of junctions and coverage, and the unit of the coverage.
 
     Args:
@@ -71,7 +76,7 @@ def _add_coverage(counts, about, start, end, depth, kind):
         counts.depth.add((next_measurable(measurable, place) << CLASS_BITS) + kind, change)
 
 
-def read_count_table(path, sample, base, columns):
+def read_count_table(path: Path | str, sample: str, base: int, columns: dict[str, str]) -> pd.DataFrame:
     """The rows of a sample in a table of counts: chrom, start, end, strand, retained, spliced.
 
     Args:
@@ -111,7 +116,7 @@ def read_count_table(path, sample, base, columns):
     return rows
 
 
-def match_count_table(introns, rows):
+def match_count_table(introns: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Retained, spliced and levels of every intron from a table of counts, and the rows that are no annotated intron.
 
     Args:

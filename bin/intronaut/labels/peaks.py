@@ -14,6 +14,7 @@ from intronaut.genome.intervals import covered, overlapping_pairs
 from intronaut.labels.genome_checks import ends_outside
 
 if TYPE_CHECKING:
+    from intronaut.genome.annotation import Annotation
     from intronaut.genome.reference import Genome
 
 
@@ -33,7 +34,7 @@ def why_unusable(
     return reason, outside
 
 
-def peak_rows(peaks, introns, found):
+def peak_rows(peaks: pd.DataFrame, introns: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """The labelled ``peaks`` with gene and covariates of the intron under them that overlaps most, missing without one.
 
     ``length``, ``rank`` and so on describe that intron; ``dist_tss`` and ``dist_tes`` run from the peak's middle.
@@ -60,7 +61,7 @@ def _joined_over(under, column):
     return [",".join(dict.fromkeys(word for row in rows for word in cells[row])) or None for rows in under]
 
 
-def flanking_exons(annotation, introns):
+def flanking_exons(annotation: Annotation, introns: pd.DataFrame) -> pd.DataFrame:
     """The exons next to the given introns in any transcript: DataFrame chrom, start, end."""
     exons = annotation.exons.join(annotation.transcripts[["chrom", "strand"]], on="transcript")
     before = exons.merge(introns[["chrom", "strand", "start"]].rename(columns={"start": "end"}).drop_duplicates())
@@ -68,14 +69,16 @@ def flanking_exons(annotation, introns):
     return pd.concat([before, after])[["chrom", "start", "end"]].drop_duplicates(ignore_index=True)
 
 
-def touching(peaks, others):
+def touching(peaks: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     """Whether each peak shares a base with one of ``others``: bool array."""
     touched = np.zeros(len(peaks), bool)
     touched[overlapping_pairs(peaks, others)["left"]] = True
     return touched
 
 
-def label_peaks(peaks, introns, label, least, summit=False):
+def label_peaks(
+    peaks: pd.DataFrame, introns: pd.DataFrame, label: np.ndarray, least: float, summit: bool = False
+) -> pd.DataFrame:
     """Label peaks by the introns under them, or with ``summit`` by those under the base at their summit.
 
     1 when retained introns cover at least the fraction ``least`` of the peak; 0 when spliced ones do and no retained

@@ -6,7 +6,7 @@ Each row is one intron of one sample, with the columns EVIDENCE beside those of 
 import numpy as np
 import pandas as pd
 
-from intronaut.core.errors import BadData, UsageError
+from intronaut.core.errors import BadData, Problems, UsageError
 from intronaut.io.sample_sheet import read_conditions
 from intronaut.labels.caller_tables import numbers
 from intronaut.labels.retention import COUNTS, LIMITS, add_levels, balance, decide
@@ -22,7 +22,7 @@ FEWEST, LOW, HIGH = 20, 0.05, 0.95
 POOLED = "pooled"
 
 
-def measured_rows(table, limits, problems):
+def measured_rows(table: pd.DataFrame, limits: dict[str, float], problems: Problems) -> pd.DataFrame:
     """The rows of a caller, as ``callers`` describes them, from a table of quantify_introns: value = psi.
 
     ``why`` is the reason for no label where the evidence does not suffice.
@@ -43,7 +43,7 @@ def _evidence(rows, limits):
     return {"can_retain": call == 1, "can_splice": call == 0, "why": reason}
 
 
-def of_condition(calls, sheet, condition):
+def of_condition(calls: pd.DataFrame, sheet: str, condition: str) -> pd.DataFrame:
     """The calls of the samples of one condition of a sheet; other callers' calls stay.
 
     Raises:
@@ -65,7 +65,7 @@ def of_condition(calls, sheet, condition):
     return calls[~measured | chosen]
 
 
-def pool(calls, limits=LIMITS):
+def pool(calls: pd.DataFrame, limits: dict[str, float] = LIMITS) -> pd.DataFrame:
     """The calls with the samples of each intron that quantify_introns measured summed into one, sample ``pooled``.
 
     Depths are summed too (the trimmed mean of a sum is about the sum of the trimmed means); the covered share is the
@@ -100,7 +100,7 @@ def _balance(rows):
     return balance([level.to_numpy(float) for level in levels])
 
 
-def level_columns(calls, n_introns):
+def level_columns(calls: pd.DataFrame, n_introns: int) -> tuple[dict[str, np.ndarray], float]:
     """psi, psi_n and psi_weight of every intron, to fit levels to, and the overdispersion ρ that the weights know.
 
     psi is that of the summed counts, psi_n their number; the weight of a sample is n / (1 + (n - 1) ρ), that of a
@@ -123,7 +123,7 @@ def level_columns(calls, n_introns):
     return {"psi": psi, "psi_n": sums["n"].to_numpy(), "psi_weight": weight}, rho
 
 
-def overdispersion(rows):
+def overdispersion(rows: pd.DataFrame) -> float:
     """ρ by moments from replicates: rows with intron, n_retained, n; USUAL_RHO where no intron has two samples.
 
     Over introns with at least 20 fragments in each of m samples, Σ n_j (p_j - p)² / (p (1 - p)) has the expectation

@@ -1,15 +1,24 @@
 """The counts of whole samples: files opened, library inferred, chromosomes counted side by side, parts summed."""
 
+from __future__ import annotations
+
 import multiprocessing
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from intronaut.core.errors import BadData, TryAgain
 from intronaut.io.fragments import ReadRules, ReadTally, read_fragments
-from intronaut.labels.fragment_counts import ChromCounter, FragmentTally
+from intronaut.labels.fragment_counts import ChromCounter, ChromCounts, FragmentTally
 from intronaut.labels.intron_bodies import chrom_introns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from intronaut.genome.annotation import Annotation
 
 SHORT, LONG = "short", "long"
 OVERHANG, WOBBLE = {SHORT: 5, LONG: 20}, {SHORT: 0, LONG: 5}
@@ -70,11 +79,13 @@ class Introns:
     ``table`` and ``genes`` are those of ``annotation.distinct_introns``, ``excluded`` a DataFrame chrom, start, end.
     """
 
-    def __init__(self, annotation, table, genes, excluded):
+    def __init__(
+        self, annotation: Annotation, table: pd.DataFrame, genes: pd.DataFrame, excluded: pd.DataFrame
+    ) -> None:
         self.annotation, self.table, self.genes, self.excluded = annotation, table, genes, excluded
         self._by_overhang = {}
 
-    def chroms(self, overhang):
+    def chroms(self, overhang: int) -> dict[str, Any]:
         """A dict from chromosome to (rows of ``table``, ChromIntrons), in the order of the table."""
         if overhang not in self._by_overhang:
             about = chrom_introns(self.annotation, self.table, self.genes, self.excluded, overhang)
@@ -82,7 +93,9 @@ class Introns:
         return self._by_overhang[overhang]
 
 
-def count_samples(samples, introns, options, threads=1):
+def count_samples(
+    samples: list[ReadSample], introns: Introns, options: CountOptions, threads: int = 1
+) -> Iterator[tuple[ReadSample, SampleCounts]]:
     """Yield ``(ReadSample, SampleCounts)`` in order; the counts are the same for any number of threads.
 
     Args:
@@ -175,7 +188,9 @@ def _counted_task(task):
     return count_part(_SHARED["plans"][number], *part)
 
 
-def count_part(plan, place, part, library):
+def count_part(
+    plan: _Plan, place: int, part: str | None, library: str | None
+) -> tuple[ReadTally, dict[tuple[bool, str], ChromCounts]]:
     """Count one file of a plan, or one chromosome of it: the ReadTally and a dict from (known, name) to ChromCounts.
 
     ``known`` is whether the annotation has the chromosome; the name is then the annotation's.
@@ -216,7 +231,7 @@ def _summed(plan, parts, library):
     return SampleCounts(*numbers, reads, fragments, chroms[True], chroms[False], plan.rules)
 
 
-def library_of(fragments, strand="auto"):
+def library_of(fragments: FragmentTally, strand: str = "auto") -> tuple[str, float | None]:
     """``(library, share)`` of a FragmentTally: by the share of fragments whose read 1 shows the gene's strand."""
     n = fragments.same + fragments.opposite
     share = fragments.same / n if n else None

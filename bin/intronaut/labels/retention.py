@@ -4,7 +4,10 @@ psi is retained / (retained + spliced) by the fragments at the two ends of an in
 off, a fair trial with a binomial error. The depth of the body is a witness: it says whether the whole intron is there.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +15,10 @@ from scipy.special import betaincinv
 from scipy.stats import binom
 
 from intronaut.io.tables import BED_COLUMNS
-from intronaut.labels.fragment_counts import ANY, CLASS_BITS, MINUS, PLUS, read_keys, strands_of_classes
+from intronaut.labels.fragment_counts import ANY, CLASS_BITS, MINUS, PLUS, ChromCounts, read_keys, strands_of_classes
+
+if TYPE_CHECKING:
+    from intronaut.labels.intron_bodies import Bodies, ChromIntrons
 
 COUNTS = ("ei_left", "ei_right", "sj_left", "sj_right", "sj_exact", "sj_skip", "sj_inside")
 BODY = ("depth", "depth_mean", "coverage", "ir_ratio")
@@ -41,7 +47,7 @@ class SparseDepth:
     depth: np.ndarray
 
 
-def counts_of_introns(introns, counts, library):
+def counts_of_introns(introns: ChromIntrons, counts: ChromCounts, library: str) -> dict[str, np.ndarray]:
     """The COUNTS of every intron of a chromosome, as a dict of int64 arrays.
 
     Args:
@@ -121,7 +127,7 @@ def _portions(size):
     return np.split(rows, np.flatnonzero(np.diff(portion)) + 1) if len(rows) else []
 
 
-def depth_of_strand(counts, library, strand):
+def depth_of_strand(counts: ChromCounts, library: str, strand: int) -> SparseDepth:
     """The SparseDepth of the measurable bases for introns of a strand, from ChromCounts."""
     strands = strands_of_classes(library)
     keys, change = counts.depth.total()
@@ -130,7 +136,7 @@ def depth_of_strand(counts, library, strand):
     return SparseDepth(keys[wanted] >> CLASS_BITS, np.cumsum(change[wanted], dtype=np.int64))
 
 
-def body_depth(bodies, depth, chosen):
+def body_depth(bodies: Bodies, depth: SparseDepth, chosen: np.ndarray) -> np.ndarray:
     """Depth over the bodies of introns: trimmed mean, mean and share of covered bases; NaN without a body.
 
     The trimmed mean is that of the central 40 % of the bases: 30 % of them, rounded down, are left out at either end.
@@ -180,7 +186,7 @@ def _summary(intron, depth, length, rows, measured):
     return total / (measured - 2 * skip), mean, covered
 
 
-def retention(counts, bodies, depths):
+def retention(counts: dict[str, np.ndarray], bodies: Bodies, depths: np.ndarray) -> pd.DataFrame:
     """The columns from ``method`` to ``balance`` of the introns of a chromosome.
 
     Args:
@@ -212,7 +218,7 @@ def retention(counts, bodies, depths):
     return table
 
 
-def add_levels(table):
+def add_levels(table: pd.DataFrame) -> None:
     """Add n, psi and its Jeffreys interval to a table with ``retained`` and ``spliced``."""
     table["n"] = table["retained"] + table["spliced"]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -220,7 +226,7 @@ def add_levels(table):
     table["psi_low"], table["psi_high"] = jeffreys(table["retained"].to_numpy(float), table["spliced"].to_numpy(float))
 
 
-def jeffreys(retained, spliced):
+def jeffreys(retained: np.ndarray, spliced: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Jeffreys' 95 % interval, quantiles of Beta(r + ½, s + ½): low is 0 when r is, high is 1 when s is 0; NaN for 0/0.
 
     Brown, Cai & DasGupta 2001, Stat Sci 16:101.
@@ -235,23 +241,23 @@ def jeffreys(retained, spliced):
     return low[inverse], high[inverse]
 
 
-def balance(levels):
+def balance(levels: list[np.ndarray]) -> np.ndarray:
     """P(X ≤ min) with X ~ Bin(min + max, 1/3.5) of each row's least and largest level, rounded half to even.
 
     vast-tools tests so whether both ends and the middle of an intron are read evenly. 1 where both are 0, NaN where
     there is no level. ``levels``: arrays with NaN where a level is not used.
     """
-    levels = np.vstack(levels)
-    known = ~np.isnan(levels).all(axis=0)
-    low = np.rint(np.where(np.isnan(levels), np.inf, levels).min(axis=0, initial=np.inf))[known]
-    high = np.rint(np.where(np.isnan(levels), -np.inf, levels).max(axis=0, initial=-np.inf))[known]
+    rows = np.vstack(levels)
+    known = ~np.isnan(rows).all(axis=0)
+    low = np.rint(np.where(np.isnan(rows), np.inf, rows).min(axis=0, initial=np.inf))[known]
+    high = np.rint(np.where(np.isnan(rows), -np.inf, rows).max(axis=0, initial=-np.inf))[known]
     result = np.full(len(known), np.nan)
     pairs, inverse = np.unique(np.column_stack([low, high]), axis=0, return_inverse=True)
     result[known] = binom.cdf(pairs[:, 0], pairs.sum(axis=1), BALANCE_SHARE)[inverse.reshape(-1)]
     return result
 
 
-def decide(table, limits=LIMITS):
+def decide(table: pd.DataFrame, limits: dict[str, float] = LIMITS) -> tuple[np.ndarray, np.ndarray]:
     """The call (1.0 retained, 0.0 spliced, NaN) and its reason (None where there is a call), one an intron.
 
     Args:
@@ -283,12 +289,12 @@ def decide(table, limits=LIMITS):
     return np.select(fits, calls, np.nan), reason
 
 
-def exact_junctions(table):
+def exact_junctions(table: pd.DataFrame) -> np.ndarray:
     """sj_exact as float64; what a table of counts calls spliced stands for it."""
     return np.where(table["method"] == "counts", table["spliced"].astype(float), table["sj_exact"].astype(float))
 
 
-def flags(table, introns):
+def flags(table: pd.DataFrame, introns: ChromIntrons) -> np.ndarray:
     """What to look at in every intron: names, sorted and joined by ``,``, or ``.``.
 
     Args:
@@ -313,7 +319,7 @@ def flags(table, introns):
     return joined_flags(marks, len(table))
 
 
-def joined_flags(marks, n):
+def joined_flags(marks: dict[str, Any], n: int) -> np.ndarray:
     """The names of the ``marks`` (dict of bool arrays, in the order of names) that each of ``n`` rows has."""
     code = sum(np.asarray(mark, np.int64) << place for place, mark in enumerate(marks.values()))
     codes, inverse = np.unique(np.broadcast_to(code, n), return_inverse=True)
@@ -323,7 +329,7 @@ def joined_flags(marks, n):
     return np.array(texts, object)[inverse]
 
 
-def unmeasured(introns, bodies):
+def unmeasured(introns: ChromIntrons, bodies: Bodies) -> pd.DataFrame:
     """The columns of a chromosome that the alignments do not have: nothing is measured, and nothing is 0."""
     table = pd.DataFrame({"measured": bodies.measured, "method": "none"})
     left, right = ~bodies.left, ~bodies.right
@@ -336,7 +342,7 @@ def unmeasured(introns, bodies):
     return table.assign(flags=joined_flags(marks, len(table)))
 
 
-def finished_table(introns, table, sample):
+def finished_table(introns: pd.DataFrame, table: pd.DataFrame, sample: str) -> pd.DataFrame:
     """The whole table of a sample in COLUMNS: ``introns`` (distinct_introns with a strand) beside ``table``.
 
     ``table`` has the columns of :func:`retention` and ``flags``, in the same order. The call is made here.

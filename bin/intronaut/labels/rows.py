@@ -1,13 +1,23 @@
 """The rows that every reader of a caller's table makes of it, and the places of the genes that callers name."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
-from intronaut.core.errors import BadData
+from intronaut.core.errors import BadData, Problems
 
 NEVER = float("nan")
 
 
-def call_rows(chrom, start, end, strand, value, can_retain, can_splice):
+def call_rows(
+    chrom: pd.Series,
+    start: pd.Series,
+    end: pd.Series,
+    strand: pd.Series | str,
+    value: float | pd.Series,
+    can_retain: bool | pd.Series,
+    can_splice: bool | pd.Series,
+) -> pd.DataFrame:
     """The rows of a reader from its columns; single values count for every row."""
     columns = {"chrom": chrom, "start": start, "end": end, "strand": strand, "value": value}
     rows = pd.DataFrame(columns | {"can_retain": can_retain, "can_splice": can_splice}, index=start.index)
@@ -16,7 +26,7 @@ def call_rows(chrom, start, end, strand, value, can_retain, can_splice):
     return rows
 
 
-def stacked(rows, problems):
+def stacked(rows: Iterable[pd.DataFrame], problems: Problems) -> pd.DataFrame:
     """The rows of all samples under each other; raises BadData when there is no sample."""
     rows = list(rows)
     if not rows:
@@ -25,7 +35,9 @@ def stacked(rows, problems):
     return pd.concat(rows)
 
 
-def placed_by_gene(gene, start, end, genes, **columns):
+def placed_by_gene(
+    gene: pd.Series, start: pd.Series, end: pd.Series, genes: pd.DataFrame, **columns: float | str
+) -> pd.DataFrame:
     """Rows for a caller that names the gene but no chromosome: one for every place of the gene in the annotation."""
     names = genes["gene_id"]
     if not names.isin(gene).any():
@@ -36,6 +48,6 @@ def placed_by_gene(gene, start, end, genes, **columns):
     return rows.drop(columns="gene").fillna({"chrom": ".", "strand": "."})
 
 
-def events_of(column, events):
+def events_of(column: pd.Series, events: pd.Series) -> pd.Series:
     """The cells of ``column`` on the lines of ``events``."""
     return column.loc[events.index]

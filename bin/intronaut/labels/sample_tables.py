@@ -1,6 +1,8 @@
 """The table of a sample, what there is to say of its reads, its novel junctions and its track."""
 
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,9 +10,9 @@ import pandas as pd
 from intronaut.genome.annotation import chrom_order
 from intronaut.io.fragments import REASONS
 from intronaut.labels.fragment_counts import ANY, MINUS, PLUS, ChromCounts, read_keys, strands_of_classes
-from intronaut.labels.intron_bodies import STRANDS
+from intronaut.labels.intron_bodies import STRANDS, Bodies, ChromIntrons
 from intronaut.labels.other_counts import COVERAGE, match_count_table
-from intronaut.labels.read_counts import OVERHANG, SHORT
+from intronaut.labels.read_counts import OVERHANG, SHORT, Introns, ReadSample, SampleCounts
 from intronaut.labels.retention import (
     LIMITS,
     body_depth,
@@ -29,7 +31,7 @@ FEWEST_SPLICED, MOST_DROPPED, MOST_UNSPLICED_DEPTH, MIXED = 0.05, 0.5, 0.3, (0.2
 UNIQUE_OR_UNKNOWN = 255
 
 
-def measured_table(introns, counts, present, sample):
+def measured_table(introns: Introns, counts: SampleCounts, present: dict[str, int], sample: str) -> pd.DataFrame:
     """The table of one sample (``retention.COLUMNS``), in the order of the introns.
 
     Args:
@@ -51,7 +53,7 @@ def measured_table(introns, counts, present, sample):
     return finished_table(introns.table.iloc[np.concatenate(rows)], pd.concat(tables), sample)
 
 
-def counted_table(introns, rows, sample):
+def counted_table(introns: Introns, rows: pd.DataFrame, sample: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The table of a sample from a table of counts (as from ``read_count_table``), and the rows that it leaves out."""
     levels, lost = match_count_table(introns.table, rows)
     order, tables = [], []
@@ -62,7 +64,9 @@ def counted_table(introns, rows, sample):
     return finished_table(introns.table.iloc[np.concatenate(order)], pd.concat(tables), sample), lost
 
 
-def with_depth(about, bodies, columns, counts, library):
+def with_depth(
+    about: ChromIntrons, bodies: Bodies, columns: dict[str, np.ndarray], counts: ChromCounts, library: str
+) -> pd.DataFrame:
     """The columns of a chromosome from its counts: levels, body, balance and flags."""
     depths = np.full((3, len(about.start)), np.nan)
     for strand in (PLUS, MINUS):
@@ -73,7 +77,7 @@ def with_depth(about, bodies, columns, counts, library):
     return table.assign(flags=flags(table, about))
 
 
-def sample_counts(sample, counts, table):
+def sample_counts(sample: ReadSample, counts: SampleCounts, table: pd.DataFrame) -> dict[str, Any]:
     """What goes to ``counts.json`` of a sample: reads left out by reason, fragments, library, calls."""
     reads, fragments = counts.reads, counts.fragments
     numbers = {f"dropped_{name}": reads.dropped[name] for name in REASONS if reads.dropped[name]}
@@ -91,13 +95,13 @@ def sample_counts(sample, counts, table):
     }  # fmt: skip
 
 
-def other_counts(name, condition, kind, table, **about):
+def other_counts(name: str, condition: str | None, kind: str, table: pd.DataFrame, **about: bool) -> dict[str, Any]:
     """What goes to ``counts.json`` of a sample without alignments; ``kind`` is ``coverage`` or ``counts``."""
     numbers = {"sample": name, "library": "NA", "reads": kind, **about, "introns": len(table)}
     return numbers | count_calls(table) | {"condition": condition, "warnings": []}
 
 
-def count_calls(table):
+def count_calls(table: pd.DataFrame) -> dict[str, Any]:
     """How many introns have each call, each reason for none, and fragments enough; the median psi of these."""
     known = table.loc[table["n"] >= LIMITS["n"], "psi"]
     calls = table["call"].map({1: "1", 0: "0"}).fillna("NA")
@@ -108,7 +112,7 @@ def count_calls(table):
     }  # fmt: skip
 
 
-def warnings(about, counts, table, strand_given):
+def warnings(about: dict[str, Any], counts: SampleCounts, table: pd.DataFrame, strand_given: bool) -> list[str]:
     """What the user should look at in a sample, a list of texts.
 
     Args:
@@ -133,7 +137,7 @@ def warnings(about, counts, table, strand_given):
     return texts
 
 
-def unspliced_depth(table):
+def unspliced_depth(table: pd.DataFrame) -> float:
     """The share of the introns' depth that lies in genes of which no intron has a junction."""
     depth = table["depth_mean"].fillna(0) * table["measured"]
     spliced = (table["sj_left"].fillna(0) + table["sj_right"].fillna(0)).astype(float)
@@ -141,7 +145,7 @@ def unspliced_depth(table):
     return float(depth[of_gene == 0].sum() / depth.sum()) if depth.sum() > 0 else 0.0
 
 
-def novel_junctions(introns, counts, sample):
+def novel_junctions(introns: Introns, counts: SampleCounts, sample: str) -> pd.DataFrame:
     """The junctions with at least five fragments at which no intron is annotated: DataFrame of NOVEL_COLUMNS.
 
     ``known_ends`` says which of the ends are those of annotated introns; ``inside`` is the shortest annotated intron of
@@ -187,7 +191,7 @@ def _novel(about, chrom, start, end, strand, fragments):
     return chrom, start, end, strand, fragments, ends, inside
 
 
-def retention_track(table):
+def retention_track(table: pd.DataFrame) -> Iterator[tuple[str, int, int, float]]:
     """psi along the genome, of introns with enough reads: ``(chrom, start, end, psi)``, sorted, without overlaps.
 
     Where introns overlap, a base has the psi of the shortest one: the most particular that is measured there.
@@ -204,7 +208,7 @@ def retention_track(table):
             yield chrom, int(cuts[place]), int(cuts[place + 1]), float(level[place])
 
 
-def multiqc_tables(samples):
+def multiqc_tables(samples: list[dict[str, Any]]) -> dict[str, str]:
     """The two MultiQC custom-content tables, texts: what was measured of each sample, and the records left out.
 
     ``samples``: a dict as from :func:`sample_counts` of each.

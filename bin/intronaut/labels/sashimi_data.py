@@ -1,15 +1,22 @@
 """Coverage and junctions about one intron, as a sashimi plot shows them, by the rules by which introns are counted."""
 
+from __future__ import annotations
+
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from intronaut.io.cigars import take
-from intronaut.io.fragments import ReadTally, read_fragments
+from intronaut.io.fragments import ReadRules, ReadTally, read_fragments
 from intronaut.labels.fragment_counts import ANY, MINUS, PLUS, strands_of_classes, union_of_fragments
 from intronaut.labels.retention import LIMITS
+
+if TYPE_CHECKING:
+    from intronaut.io.alignments import Alignments
+    from intronaut.labels.read_counts import ReadSample
 
 FLANK_SHARE, LEAST_FLANK, MOST_FLANK = 0.5, 100, 2000
 
@@ -30,12 +37,12 @@ class RegionReads:
 class CountedSample:
     """A ReadSample and how it was counted: its ReadRules and library, and its table of introns."""
 
-    sample: object
-    rules: object
+    sample: ReadSample
+    rules: ReadRules
     library: str
     table: pd.DataFrame
 
-    def track(self, name):
+    def track(self, name: str) -> tuple[str, int, np.ndarray, Counter]:
         """What a sashimi plot shows of an intron: a title, the first base, coverage and junctions."""
         row = self.table[self.table["name"] == name].iloc[0]
         place = (row["chrom"], *region_of(row["start"], row["end"]), row["strand"])
@@ -45,7 +52,7 @@ class CountedSample:
         return f"{self.sample.name}{condition}: {psi}", reads.start, reads.coverage, reads.junctions
 
 
-def most_retained(counted, n):
+def most_retained(counted: list[CountedSample], n: int) -> list[str]:
     """Names of the ``n`` introns of each CountedSample that are retained most for sure: called so, then by psi_low."""
     names = []
     for one in counted if n else ():
@@ -55,13 +62,15 @@ def most_retained(counted, n):
     return names
 
 
-def region_of(start, end):
+def region_of(start: int, end: int) -> tuple[int, int]:
     """The region to draw of an intron: half its length on both sides, at least 100 and at most 2,000 bases."""
     flank = int(min(max((end - start) * FLANK_SHARE, LEAST_FLANK), MOST_FLANK))
     return max(0, start - flank), end + flank
 
 
-def region_reads(files, rules, library, place):
+def region_reads(
+    files: list[tuple[Alignments, dict[str, str]]], rules: ReadRules, library: str, place: tuple[str, int, int, str]
+) -> RegionReads:
     """The RegionReads of a sample.
 
     Args:

@@ -1,12 +1,29 @@
 """The splice-site covariates of introns, the columns SPLICE_SITES of labels.tsv."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from intronaut.genome import branch_points, splice_sites
 from intronaut.io.tables import SPLICE_SITES
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def splice_site_columns(introns, genes, genome, chroms, tables, seed):
+    from intronaut.genome.maxentscan import Tables
+    from intronaut.genome.reference import Genome
+
+
+def splice_site_columns(
+    introns: pd.DataFrame,
+    genes: pd.DataFrame,
+    genome: Genome | None,
+    chroms: dict[str, str] | None,
+    tables: Tables | None,
+    seed: int,
+) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
     """The columns SPLICE_SITES of every intron, and what counts.json says of them.
 
     Args:

@@ -1,6 +1,9 @@
 """Introns between the labels, measured but neither high nor low in retention: scored held-out, a third set."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,12 +13,16 @@ from intronaut.core.log import Log
 from intronaut.io.tables import write_table
 from intronaut.models import lightgbm
 from intronaut.models.calibration import apply_calibration
-from intronaut.models.design_matrix import Matrix, locus_rows
+from intronaut.models.design_matrix import Matrix, Scale, locus_rows
+
+if TYPE_CHECKING:
+    from intronaut.io.h5ad import Features
+    from intronaut.models.cross_validation import CrossFit, Plan
 
 FILE = "ambiguous.tsv"
 
 
-def ambiguous_rows(labels):
+def ambiguous_rows(labels: pd.DataFrame) -> np.ndarray:
     """The rows of a labels table without a label that a caller has measured, bool ``(n,)``.
 
     Without a column ``evidence`` nobody knows which those are, and all rows without a label are.
@@ -24,7 +31,17 @@ def ambiguous_rows(labels):
     return (labels["label"].isna() & measured).to_numpy()
 
 
-def score_ambiguous(features, labels, plan, found, maps, *, columns, scale, threads):
+def score_ambiguous(
+    features: Features,
+    labels: pd.DataFrame,
+    plan: Plan,
+    found: CrossFit,
+    maps: dict[int | None, dict[str, Any] | None],
+    *,
+    columns: np.ndarray,
+    scale: Scale,
+    threads: int,
+) -> tuple[pd.DataFrame, int]:
     """Predictions of the ambiguous introns that have features, each by a model that has not seen its leakage group.
 
     An intron whose group lies in a judged fold is predicted by the model of that fold; one whose group no training row

@@ -5,13 +5,14 @@ strong that the block is left out (van de Wiel, van Nee & Rauschenberger 2021, J
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from intronaut.models import logistic
-from intronaut.models.cross_validation import PATIENCE, left_out_sets
+from intronaut.models.cross_validation import PATIENCE, Plan, left_out_sets
 from intronaut.models.design_matrix import Matrix, Scale
 from intronaut.stats.metrics import log_losses
 
@@ -41,12 +42,12 @@ class Block:
     width: int
 
     @property
-    def penalties(self):
+    def penalties(self) -> tuple[float, ...]:
         """The penalties to choose from, without OFF, from strong to weak."""
         return NARROW_PENALTIES if self.width <= NARROW else PENALTIES
 
 
-def block_of(name, values):
+def block_of(name: str, values: np.ndarray) -> Block:
     """A Block of standardised columns ``(n, d)``; one far wider than it is long becomes its ``n`` principal axes.
 
     A ridge penalty does not see the rotation: coefficients lie in the span of the rows, so that logits are the same.
@@ -70,7 +71,15 @@ class Fits:
     of each block, OFF where it is left out. What was fitted once is remembered, up to KEPT_LOGITS bytes of it.
     """
 
-    def __init__(self, blocks, labels, plan, *, weights=None, threads=1):
+    def __init__(
+        self,
+        blocks: list[Block],
+        labels: np.ndarray,
+        plan: Plan,
+        *,
+        weights: np.ndarray | None = None,
+        threads: int = 1,
+    ) -> None:
         self.blocks, self.labels, self.plan, self.threads = blocks, labels, plan, threads
         self.sets = left_out_sets(plan)
         self.place = {folds: at for at, folds in enumerate(self.sets)}
@@ -80,7 +89,7 @@ class Fits:
         self.weights = np.ones(len(labels)) if weights is None else weights
         self._logits, self._losses, self._matrices, self._last = OrderedDict(), {}, OrderedDict(), {}
 
-    def logits(self, setting):
+    def logits(self, setting: tuple[float, ...]) -> np.ndarray:
         """The logits ``(n, sets)`` at a setting."""
         if setting not in self._logits:
             logits = self._fit(setting)
@@ -93,7 +102,7 @@ class Fits:
         self._logits.move_to_end(setting)
         return self._logits[setting]
 
-    def inner_loss(self, setting, outer):
+    def inner_loss(self, setting: tuple[float, ...], outer: int | None) -> float:
         """Mean log loss of the training rows of ``outer`` by models that saw neither their fold nor ``outer``."""
         if (setting, outer) not in self._losses:
             self.logits(setting)
@@ -139,7 +148,7 @@ def _without(*folds):
     return frozenset(fold for fold in folds if fold is not None)
 
 
-def choose(fits, members, outer):
+def choose(fits: Fits, members: Iterable[int], outer: int | None) -> tuple[float, ...]:
     """The penalties of the blocks ``members`` (places) with the least inner log loss; OFF for all others.
 
     Coordinate descent from all OFF, in the blocks' order, until no block gains, ROUNDS rounds at most.
@@ -174,7 +183,7 @@ def _along_path(fits, setting, loss, at, outer):
     return setting, loss
 
 
-def held_out_logits(fits, members):
+def held_out_logits(fits: Fits, members: Iterable[int]) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[float, ...]]]:
     """What the blocks ``members`` (places) predict.
 
     Returns:

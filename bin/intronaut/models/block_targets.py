@@ -1,17 +1,27 @@
 """What a partition predicts, labels or measured levels, and the models of sets of blocks that predict it."""
 
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from intronaut.models import block_penalties, held_out, lightgbm
 from intronaut.models.design_matrix import Matrix, Scale
-from intronaut.models.level import FIRST_RHO, overdispersion, read_levels, read_weights
+from intronaut.models.level import FIRST_RHO, Levels, overdispersion, read_levels, read_weights
+
+if TYPE_CHECKING:
+    from intronaut.io.h5ad import Features
+    from intronaut.models.cross_validation import Plan
+    from intronaut.models.held_out import Evaluation
 
 
-def target_of(args, table, plan, predictor_of):
+def target_of(args: Namespace, table: pd.DataFrame, plan: Plan, predictor_of: Callable) -> Target:
     """The Target of --target: labels, or levels with the weights that their reads call for."""
     if args.target == "label":
         labels = table["label"].to_numpy()
@@ -31,10 +41,18 @@ def target_of(args, table, plan, predictor_of):
 class Target:
     """What is predicted: ``y`` ``(n,)``, labels or levels; how sets of blocks predict it and are evaluated."""
 
-    def __init__(self, args, table, plan, y, levels, predict):
+    def __init__(
+        self,
+        args: Namespace,
+        table: pd.DataFrame,
+        plan: Plan,
+        y: np.ndarray,
+        levels: tuple[Levels, np.ndarray] | None,
+        predict: Predictor,
+    ) -> None:
         self.args, self.table, self.plan, self.y, self.levels, self.predict = args, table, plan, y, levels, predict
 
-    def null_logits(self):
+    def null_logits(self) -> np.ndarray:
         """The log odds of the mean where each held-out row's model was trained; NaN elsewhere."""
         if self.levels is None:
             return np.where(self.plan.judged, self.plan.prevalence_logits(self.y), np.nan)
@@ -45,26 +63,34 @@ class Target:
             logits[self.plan.judged_by(outer)] = np.log(mean / (1 - mean))
         return logits
 
-    def evaluate(self, logits, refitted):
+    def evaluate(self, logits: np.ndarray, refitted: np.ndarray) -> Evaluation:
         """The Evaluation of held-out logits ``(n,)`` and refits ``(K, n)`` or None."""
         if self.levels is None:
             how = {"replicates": 2, "seed": self.args.seed}
             return held_out.evaluate_held_out(self.table, self.plan, logits, refitted, **how)
-        found = SimpleNamespace(logits=logits, refitted=refitted)
+        found: Any = SimpleNamespace(logits=logits, refitted=refitted)
         return held_out.evaluate_held_out_levels(self.table, self.plan, found, *self.levels, self.args.seed)
 
 
 class Predictor:
     """A function from places of blocks to ``(logits, refitted, penalties of each fold)``."""
 
-    def __init__(self, work, n_blocks):
+    def __init__(self, work: Callable, n_blocks: int) -> None:
         self.work, self.n_blocks = work, n_blocks
 
-    def __call__(self, members):
+    def __call__(self, members: list[int]) -> tuple[np.ndarray, np.ndarray, dict[int, tuple[float, ...]]]:
         return self.work(members)
 
 
-def predictor(columns, features, rows, plan, args, y, weights):
+def predictor(
+    columns: dict[str, Any],
+    features: Features | None,
+    rows: np.ndarray | None,
+    plan: Plan,
+    args: Namespace,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+) -> Predictor:
     """The Predictor of ``y`` with the weights of rows, or None for 1 each."""
 
     def values_of(own):
@@ -80,7 +106,9 @@ def predictor(columns, features, rows, plan, args, y, weights):
     return Predictor(partial(block_penalties.held_out_logits, fits), len(values))
 
 
-def predict_by_trees(values, y, weights, plan, args, members):
+def predict_by_trees(
+    values: list[np.ndarray], y: np.ndarray, weights: np.ndarray | None, plan: Plan, args: Namespace, members: list[int]
+) -> tuple[np.ndarray, np.ndarray, dict[int | None, Any]]:
     """As :func:`predictor`, by boosted trees, which need no penalties."""
     together = pd.DataFrame(np.hstack([values[at] for at in members]), copy=False)
     matrix = Matrix(extra=together, scale=Scale.identity(together.shape[1]), threads=args.threads)

@@ -1,6 +1,7 @@
 """Columns by what kind of information they are: the blocks of covariates and of features."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ BASELINE_ORDER = {"architecture": "architecture", "composition": "+ composition"
                   EXPRESSION: "+ expression", OTHER: "+ other covariates"}  # fmt: skip
 
 
-def covariate_blocks(values, further=()):
+def covariate_blocks(values: pd.DataFrame, further: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
     """The columns of a covariates table in blocks, in the order of BASELINE_ORDER, then the further ones.
 
     Args:
@@ -57,14 +58,14 @@ def _block_words(word):
     return name, [column for column in columns.split(",") if column]
 
 
-def covariate_of(column):
+def covariate_of(column: str) -> str:
     """The covariate of a column like ``covariate:gc``, ``covariate:gc_missing`` or ``covariate:sex=male``."""
     name = column.removeprefix(PREFIX)
     name = name.removesuffix(MISSING_MARK)
     return name.partition("=")[0]
 
 
-def usual_block(covariate):
+def usual_block(covariate: str) -> str:
     """The block that a covariate belongs to unless stated otherwise."""
     for block, names in COVARIATE_BLOCKS.items():
         if covariate in names:
@@ -72,7 +73,7 @@ def usual_block(covariate):
     return EXPRESSION if _EXPRESSED.search(covariate) else OTHER
 
 
-def feature_blocks(var, column):
+def feature_blocks(var: pd.DataFrame, column: str) -> dict[str, np.ndarray]:
     """``{block: places of its features}`` of a feature table, by one of its columns; ``other`` where that is empty."""
     if column not in var:
         raise BadData(f"--blocks {column}: the feature table has no such column; it has {', '.join(var) or 'none'}")
@@ -80,7 +81,7 @@ def feature_blocks(var, column):
     return {name: np.flatnonzero((block == name).to_numpy()) for name in block.unique()}
 
 
-def nested_baselines(values):
+def nested_baselines(values: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The covariates taken in block by block: ``{name of the row: DataFrame of all columns so far}``."""
     rows, columns = {}, []
     for block, own in covariate_blocks(values).items():

@@ -1,14 +1,22 @@
 """Probabilities from logits: Platt and isotonic calibration."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+if TYPE_CHECKING:
+    from intronaut.models.cross_validation import CrossFit, Plan
 
-def calibrate(found, labels, plan, method):
+
+def calibrate(
+    found: CrossFit, labels: np.ndarray, plan: Plan, method: str
+) -> tuple[CrossFit, dict[int | None, dict[str, Any] | None]]:
     """Calibrate held-out logits by what their own inner folds teach.
 
     Returns ``(found, maps)``: the CrossFit with calibrated ``logits``, ``inner`` and ``refitted``, and a dict from
@@ -27,7 +35,7 @@ def calibrate(found, labels, plan, method):
     return replace(found, logits=logits, inner=inner, refitted=refitted), maps
 
 
-def learn_calibration(logits, labels, method):
+def learn_calibration(logits: np.ndarray, labels: np.ndarray, method: str) -> dict[str, Any]:
     """A map from logits to calibrated logits as a dict that JSON can hold, learnt on rows with finite logits.
 
     No map falls: where the labels fall with the logits, which they do by chance when a model knows nothing, all logits
@@ -47,12 +55,12 @@ def learn_calibration(logits, labels, method):
     return {"method": "isotonic", "logit": fitted.X_thresholds_.tolist(), "calibrated": logit(p).tolist()}
 
 
-def is_flat(learnt):
+def is_flat(learnt: dict[str, Any] | None) -> bool:
     """Whether a map of :func:`learn_calibration` gives every logit the same calibrated one."""
     return learnt is not None and bool(np.ptp(apply_calibration(learnt, np.array([-1e9, 1e9]))) == 0)
 
 
-def apply_calibration(learnt, logits):
+def apply_calibration(learnt: dict[str, Any] | None, logits: float | np.ndarray) -> float | np.ndarray:
     """Calibrated logits; unchanged where nothing was learnt."""
     if learnt is None:
         return logits

@@ -1,5 +1,7 @@
 """Prediction sets that hold the label of an intron of a new gene at a given rate, for each class by itself."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -10,7 +12,7 @@ FILE = "conformal.tsv"
 CLASSES = {0: "spliced", 1: "retained"}
 
 
-def conformal_scores(labels, logits, groups):
+def conformal_scores(labels: np.ndarray, logits: np.ndarray, groups: np.ndarray | list[str]) -> pd.DataFrame:
     """Out-of-fold nonconformity of the rows with finite logits, as write_scores writes them.
 
     Of a retained row minus its logit, of a spliced row its logit. Rows of one group and class share a weight of 1:
@@ -25,7 +27,7 @@ def conformal_scores(labels, logits, groups):
     return table[["label", "score", "weight"]].sort_values(["label", "score"], kind="stable")
 
 
-def limits(scores, level):
+def limits(scores: pd.DataFrame, level: float) -> dict[int, float]:
     """``{label: largest score that its set holds}`` of a table of :func:`conformal_scores` at a coverage ``level``.
 
     Class-wise (Mondrian: Vovk, Gammerman & Shafer 2005; Sadinle, Lei & Wasserman 2019, J Am Stat Assoc 114:223)
@@ -48,18 +50,18 @@ def limits(scores, level):
     return result
 
 
-def sets(logits, scores, level):
+def sets(logits: np.ndarray, scores: pd.DataFrame, level: float) -> dict[str, np.ndarray]:
     """``{"set_spliced": (n,), "set_retained": (n,)}``, 1 where the class is in the set of a row."""
     limit = limits(scores, level)
     return {"set_spliced": (logits <= limit[0]).astype(int), "set_retained": (-logits <= limit[1]).astype(int)}
 
 
-def write_scores(folder, scores):
+def write_scores(folder: Path, scores: pd.DataFrame) -> None:
     """Write the scores into a model folder."""
     write_table(folder / FILE, scores)
 
 
-def read_scores(folder):
+def read_scores(folder: Path) -> pd.DataFrame:
     """The scores of a model folder; raises MissingInput or BadData where there are none."""
     table = read_table(folder / FILE, ("label", "score", "weight"))
     try:

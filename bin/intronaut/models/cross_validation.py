@@ -1,7 +1,11 @@
 """Who trains and who is held out: outer folds by leakage group, inner folds to choose by, out-of-fold logits."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +16,9 @@ from intronaut.models.standardisation import Standardisation
 from intronaut.splits.folds import grouped_folds
 from intronaut.stats.matches import linked_groups
 from intronaut.stats.metrics import log_losses, rank_auroc, require_both_classes
+
+if TYPE_CHECKING:
+    from intronaut.models.design_matrix import Matrix
 
 DEFAULT_FOLDS = 5
 TEST, UNUSED = 0, -1
@@ -35,35 +42,35 @@ class Plan:
     groups: np.ndarray
 
     @property
-    def known(self):
+    def known(self) -> np.ndarray:
         """Rows that may train, bool."""
         return self.fold > TEST
 
     @property
-    def outers(self):
+    def outers(self) -> tuple[int | None, ...]:
         """What to fit for: None, the final model, then each judged fold."""
         return (None, *self.held_out) if self.nested else (None,)
 
     @property
-    def judged(self):
+    def judged(self) -> np.ndarray:
         """Rows that predictions.tsv holds, bool."""
         return self.known if self.nested else self.fold == TEST
 
-    def judged_by(self, outer):
+    def judged_by(self, outer: int | None) -> np.ndarray:
         """Rows judged by the model trained without fold ``outer``; the final model (None) judges test rows only."""
         return self.fold == (TEST if outer is None else outer)
 
-    def trains(self, left_out):
+    def trains(self, left_out: Collection[int | None]) -> np.ndarray:
         """Rows that train when the folds ``left_out`` are left out, bool."""
         return self.known & ~np.isin(self.fold, list(left_out))
 
-    def training_and_validation(self, outer):
+    def training_and_validation(self, outer: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Rows that train without fold ``outer``; those of the next held-out fold, whose loss ends training; bool."""
         following = [fold for fold in self.held_out if outer is None or fold > outer]
         valid = self.fold == (following or self.held_out)[0]
         return self.trains({outer}) & ~valid, valid
 
-    def prevalence_logits(self, labels):
+    def prevalence_logits(self, labels: np.ndarray) -> np.ndarray:
         """The log odds of retention (``labels`` may be shares) where the model of each row was trained, ``(n,)``."""
         logits = np.full(len(self.fold), np.nan)
         for outer in self.outers:
@@ -71,17 +78,17 @@ class Plan:
             logits[self.judged_by(outer)] = np.log(share / (1 - share))
         return logits
 
-    def torn_groups(self):
+    def torn_groups(self) -> int:
         """How many leakage groups lie in more than one fold."""
         used = self.fold > UNUSED
         return int((pd.Series(self.fold[used]).groupby(self.groups[used]).nunique() > 1).sum())
 
-    def fold_names(self):
+    def fold_names(self) -> float | np.ndarray:
         """The fold of each row as predictions.tsv shows it: a number, NA for test rows."""
         return pd.array(np.where(self.known, self.fold, 0), "Int64").astype(object) if self.nested else np.nan
 
 
-def make_plan(table, n_folds, seed=None):
+def make_plan(table: pd.DataFrame, n_folds: int | None, seed: int | None = None) -> Plan:
     """Decide who trains among the rows of a labels table.
 
     With ``n_folds``, or where column ``split`` is empty, whole groups are assigned to folds. Otherwise ``split`` holds
@@ -166,18 +173,18 @@ class CrossFit:
     warnings: list = field(default_factory=list)
     models: dict = field(default_factory=dict)
 
-    def out_of_fold(self, plan):
+    def out_of_fold(self, plan: Plan) -> np.ndarray:
         """The logits ``(n,)`` of training rows by models that have not seen their fold; NaN elsewhere."""
         return np.where(plan.judged, self.logits, np.nan) if plan.nested else self.inner[None]
 
 
-def left_out_sets(plan):
+def left_out_sets(plan: Plan) -> list[frozenset[int]]:
     """The sets of folds to train without: none, each held-out one, and pairs where a held-out one must not be seen."""
     sets = [frozenset()] + [frozenset([fold]) for fold in plan.held_out]
     return sets + [frozenset(pair) for pair in combinations(plan.held_out, 2)] if plan.nested else sets
 
 
-def balanced(weights, labels):
+def balanced(weights: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Row weights ``(n, k)`` with which both classes count equally, and the logit offsets ``(k,)`` that this calls for.
 
     A model of balanced classes thinks half of all introns retained; the offset turns its logits back to the prevalence
@@ -188,7 +195,16 @@ def balanced(weights, labels):
     return weights * total / (2 * share), np.log(retained / (total - retained))
 
 
-def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False, weights=None):
+def cross_fit(
+    matrix: Matrix,
+    labels: np.ndarray,
+    plan: Plan,
+    c_values: Sequence[float],
+    solve: Callable,
+    *,
+    balance: bool = False,
+    weights: np.ndarray | None = None,
+) -> CrossFit:
     """Fit a path of penalties on every set of folds that nested cross-validation needs, all side by side.
 
     The model that judges fold k is trained without k, at the C with the least log loss when each other fold j is
@@ -205,12 +221,8 @@ def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False, weights=N
     sets = left_out_sets(plan)
     at = {folds: place for place, folds in enumerate(sets)}
     trains = np.stack([plan.trains(folds) for folds in sets], axis=1)
-    row_weights, offsets = trains.astype(float), np.zeros(len(sets))
+    row_weights, offsets = _training_weights(trains, labels, weights, balance)
     standardisation = Standardisation.measure(matrix, trains)
-    if weights is not None:
-        row_weights *= weights.reshape(len(labels), -1)
-    if balance:
-        row_weights, offsets = balanced(row_weights, labels)
     outers, loss_weights = plan.outers, None if weights is None else weights.reshape(len(labels), -1)[:, 0]
     solution, models, inner, own, refitted, path = None, {}, {}, {}, {}, []
     for c in sorted(c_values):
@@ -241,6 +253,14 @@ def cross_fit(matrix, labels, plan, c_values, solve, *, balance=False, weights=N
         judged, chosen, models[best[None], None], *settings, path, again if len(again) > 1 else None,
         _path_warnings(path, c_values), {outer: models[best[outer], outer] for outer in outers},
     )  # fmt: skip
+
+
+def _training_weights(trains, labels, weights, balance):
+    """The weights ``(n, sets)`` of rows in training, and what balancing the classes shifts logits by, ``(sets,)``."""
+    row_weights = trains.astype(float)
+    if weights is not None:
+        row_weights *= weights.reshape(len(labels), -1)
+    return balanced(row_weights, labels) if balance else (row_weights, np.zeros(trains.shape[1]))
 
 
 def _left_out(*folds):
@@ -283,13 +303,13 @@ def _inner_score(logits, labels, plan, weights=None):
     }
 
 
-def mean_auroc(labels, logits, folds):
+def mean_auroc(labels: np.ndarray, logits: np.ndarray, folds: list[np.ndarray]) -> float:
     """The mean AUROC over the ``folds`` (bool arrays) that hold both classes; NaN for labels that are shares."""
     if not np.isin(labels, (0, 1)).all():
         return np.nan
     aurocs = [rank_auroc(labels[rows], logits[rows]) for rows in folds]
     known = [auroc for auroc in aurocs if np.isfinite(auroc)]
-    return np.mean(known) if known else np.nan
+    return float(np.mean(known)) if known else np.nan
 
 
 def _past_best(path, per_c):

@@ -4,16 +4,23 @@ Every model of Intronaut reads its inputs through :class:`Matrix`: standardised 
 matrix fits under the caller's cap and from disk when it does not.
 """
 
+from __future__ import annotations
+
 import copy
 import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData
 from intronaut.io.tables import COVARIATES
+
+if TYPE_CHECKING:
+    from intronaut.io.h5ad import Features
 
 # a row whose name is another row's name and one of these holds the reverse complement of the same locus
 REVERSE_SUFFIXES = ("_rc", "_r")
@@ -23,12 +30,12 @@ BLOCK_BYTES = 32 << 20
 BELOW_ALL = float(np.finfo(np.float32).min)
 
 
-def names_digest(names):
+def names_digest(names: pd.Index) -> str:
     """One sha256 over feature names in their order: what tells whether a model fits a features file."""
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
-def locus_rows(names):
+def locus_rows(names: pd.Index) -> dict[str, list[int]]:
     """Find the rows of each locus among feature row names.
 
     Returns a dict from locus name to its row numbers: one, or two where the reverse complement is a row of its own.
@@ -45,13 +52,13 @@ def _forward_name(name):
     return next((name.removesuffix(end) for end in REVERSE_SUFFIXES if name.endswith(end)), None)
 
 
-def every_locus(features):
+def every_locus(features: Features) -> tuple[np.ndarray, list[str]]:
     """The ``(n, 2)`` feature rows of every locus of a features file, in its order, and the loci's names."""
     loci = locus_rows(features.obs.index)
     return np.array([[found[0], found[-1]] for found in loci.values()], np.int64).reshape(-1, 2), list(loci)
 
 
-def join(features, labels):
+def join(features: Features, labels: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, dict[str, int]]:
     """Match labelled windows to feature rows by name.
 
     Returns:
@@ -83,7 +90,9 @@ def join(features, labels):
     return table, rows, counts
 
 
-def covariates(table, known, more=None, fill=None):
+def covariates(
+    table: pd.DataFrame, known: np.ndarray, more: pd.DataFrame | None = None, fill: float | None = None
+) -> pd.DataFrame:
     """What a window's place and base content tell without any model, and covariates of the user, as numbers to fit.
 
     Lengths, distances and ranks are taken as log(1 + x). A missing value becomes the median of the ``known`` rows
@@ -121,7 +130,7 @@ class Scale:
     sd: np.ndarray
 
     @classmethod
-    def identity(cls, d):
+    def identity(cls, d: int) -> Scale:
         """The scale that leaves ``d`` columns as they are."""
         return cls(np.zeros(d), np.ones(d))
 
@@ -136,8 +145,17 @@ class Matrix:
     """
 
     def __init__(
-        self, features=None, rows=None, columns=None, extra=None, *, known=None, scale=None, memory=8 << 30, threads=1
-    ):
+        self,
+        features: Features | None = None,
+        rows: np.ndarray | None = None,
+        columns: np.ndarray | None = None,
+        extra: pd.DataFrame | None = None,
+        *,
+        known: np.ndarray | None = None,
+        scale: Scale | None = None,
+        memory: int = 8 << 30,
+        threads: int = 1,
+    ) -> None:
         self.features, self.rows, self.extra = features, rows, extra
         self.columns = columns if columns is not None or features is None else np.arange(len(features.var))
         self.names = [] if features is None else list(features.var.index[self.columns])
@@ -212,16 +230,16 @@ class Matrix:
         values *= self.shrink
         return values
 
-    def block(self, rows):
+    def block(self, rows: slice) -> np.ndarray:
         """The standardised float32 rows of one of ``self.blocks``; not to be written to."""
         return self.rows_at(rows)
 
-    def rows_at(self, rows):
+    def rows_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """The standardised float32 rows of any row numbers."""
         values = self.kept[rows] if self.kept is not None else self._standardise(self._stored(rows))
         return values[:, : self.d]
 
-    def map(self, work, blocks=None):
+    def map(self, work: Callable[..., Any], blocks: Sequence[slice] | None = None) -> Iterator[Any]:
         """Yield ``work(rows, values)`` for every block, or some ``blocks``, in order, by ``self.threads`` threads."""
         blocks = self.blocks if blocks is None else blocks
         # a bounded window of blocks, so that a slow reader never fills the memory
@@ -229,13 +247,13 @@ class Matrix:
             some = blocks[first : first + 4 * self.threads]
             yield from self.pool.map(lambda rows: work(rows, self.block(rows)), some)
 
-    def leading(self, d):
+    def leading(self, d: int) -> Matrix:
         """The first ``d`` columns as a Matrix over the same memory."""
         made = copy.copy(self)
         made.d, made.names = d, self.names[:d]
         made.scale = Scale(self.scale.mean[:d], self.scale.sd[:d])
         return made
 
-    def values(self):
+    def values(self) -> np.ndarray:
         """All rows at once, standardised, ``(n, d)`` float32."""
         return np.vstack([self.block(rows) for rows in self.blocks])

@@ -1,6 +1,10 @@
 """Whether a window is like those that a model was trained on: distances along and across their principal axes."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError
@@ -9,6 +13,9 @@ from sklearn.utils.extmath import randomized_svd
 
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file
+
+if TYPE_CHECKING:
+    from intronaut.models.design_matrix import Matrix
 
 FILE = "domain.safetensors"
 # axes hold this share of the variance, but are never more than MOST_AXES or one for ROWS_PER_AXIS training rows
@@ -32,13 +39,13 @@ class Domain:
     limit_t2: float
     limit_q: float
 
-    def ratios(self, values):
+    def ratios(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(t2, q)`` of raw feature rows ``(n, d)``, as ratios to the limits; above 1 is outside."""
         t2, q = distances((values - self.mean) / self.sd, self.axes, self.variances)
         return t2 / self.limit_t2, q / self.limit_q
 
 
-def learn_domain(matrix, fold):
+def learn_domain(matrix: Matrix, fold: np.ndarray) -> Domain:
     """The Domain of the training rows of a Matrix.
 
     T² = Σ z²/λ along the axes and Q, the squared distance from them (Jackson & Mudholkar 1979, Technometrics 21:341).
@@ -70,7 +77,7 @@ def learn_domain(matrix, fold):
     return Domain(mean * scale.sd + scale.mean, sd * scale.sd, axes, variances, *limits)
 
 
-def principal_axes(values, most, share=VARIANCE):
+def principal_axes(values: np.ndarray, most: int, share: int = VARIANCE) -> tuple[np.ndarray, np.ndarray]:
     """The axes ``(d, r)`` that hold a ``share`` of the variance of standardised rows ``(n, d)``, ``most`` at most, and
     the variances ``(r,)`` along them."""
     n, d = values.shape
@@ -85,13 +92,13 @@ def principal_axes(values, most, share=VARIANCE):
     return axes[:r].T, np.maximum(variances[:r], SMALLEST_VARIANCE)
 
 
-def distances(values, axes, variances):
+def distances(values: np.ndarray, axes: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``(T², Q)`` of standardised rows, ``(n,)`` each."""
     along = values @ axes
     return (along**2 / variances).sum(axis=1), np.maximum((values**2).sum(axis=1) - (along**2).sum(axis=1), 0)
 
 
-def write_domain(folder, domain):
+def write_domain(folder: Path, domain: Domain) -> None:
     """Write domain.safetensors into a model folder."""
     arrays = {"mean": domain.mean, "sd": domain.sd, "variances": domain.variances}
     arrays |= {"limits": np.array([domain.limit_t2, domain.limit_q])}
@@ -99,7 +106,7 @@ def write_domain(folder, domain):
     save_file(arrays | {"axes": np.ascontiguousarray(domain.axes, np.float32)}, folder / FILE)
 
 
-def read_domain(folder):
+def read_domain(folder: Path) -> Domain:
     """The Domain of a model folder; raises MissingInput or BadData."""
     path = require_file(folder / FILE)
     try:

@@ -5,18 +5,37 @@ whose gradient exceeds the penalty, proximal Newton steps solve the problems on 
 rest (working sets as in Massias, Gramfort & Salmon 2018, celer).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from intronaut.models.logistic import Objective, Solution, base_rates
 
+if TYPE_CHECKING:
+    from intronaut.models.design_matrix import Matrix
+    from intronaut.models.standardisation import Standardisation
+
 NEWTON_STEPS = 50
 INNER_STEPS = 2000
 PASSES = 50
 
 
-def fit(matrix, labels, row_weights, c, l1_ratio, *, ridge=None, start=None, tolerance=1e-5, standardisation=None):
+def fit(
+    matrix: Matrix,
+    labels: np.ndarray,
+    row_weights: np.ndarray,
+    c: float,
+    l1_ratio: float,
+    *,
+    ridge: np.ndarray | None = None,
+    start: Solution | None = None,
+    tolerance: float = 1e-5,
+    standardisation: Standardisation | None = None,
+) -> Solution:
     """Minimise ``sum_i s_i log-loss_i / sum(s) + sum_j ridge_j (r |w_j| + (1 - r) w_j^2 / 2) / (c sum(s))``.
 
     r is ``l1_ratio``. The conventions are those of :func:`intronaut.models.logistic.fit` and of scikit-learn. A problem

@@ -1,11 +1,22 @@
 """One set of columns fitted under every plan of folds and evaluated held out: to labels, or to measured levels."""
 
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from intronaut.models import held_out
 from intronaut.models.calibration import calibrate, is_flat
-from intronaut.models.cross_validation import CrossFit
-from intronaut.models.level import fit_levels
+from intronaut.models.cross_validation import CrossFit, Plan
+from intronaut.models.level import Levels, fit_levels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from intronaut.core.log import Log
+    from intronaut.models.design_matrix import Matrix
 
 
 @dataclass
@@ -16,10 +27,12 @@ class Fitted:
     found: CrossFit
     maps: dict
     evaluation: held_out.Evaluation
-    rho: dict | None = None
+    rho: dict[str, float] | None = None
 
 
-def fit_labels(name, matrix, table, plans, learn, args, log):
+def fit_labels(
+    name: str, matrix: Matrix, table: pd.DataFrame, plans: list[Plan], learn: Callable, args: Namespace, log: Log
+) -> Fitted:
     """Fit, calibrate and evaluate one set of columns by every plan; returns a Fitted.
 
     Args:
@@ -47,18 +60,27 @@ def fit_labels(name, matrix, table, plans, learn, args, log):
     return Fitted(*first, evaluation)
 
 
-def fit_to_levels(name, matrix, table, plan, levels, learn, args, log):
+def fit_to_levels(
+    name: str,
+    matrix: Matrix,
+    table: pd.DataFrame,
+    plan: Plan,
+    levels: Levels,
+    learn: Callable,
+    args: Namespace,
+    log: Log,
+) -> Fitted:
     """Fit one set of columns to the Levels of its rows and evaluate it by them; returns a Fitted."""
     found, weights, rho = fit_levels(levels, plan, lambda y, weights: learn(name, matrix, y, plan, weights))
     report_fit(name, found, log)
     evaluation = held_out.evaluate_held_out_levels(table, plan, found, levels, weights, args.seed)
-    rho = {"final" if outer is None else str(outer): value for outer, value in rho.items()}
-    evaluation.summary |= {"model": args.model, "columns": name, "target": args.target, "rho": rho or None}
+    rho_of = {"final" if outer is None else str(outer): value for outer, value in rho.items()}
+    evaluation.summary |= {"model": args.model, "columns": name, "target": args.target, "rho": rho_of or None}
     held_out.log_evaluation(name, evaluation, log)
-    return Fitted(found, dict.fromkeys(plan.outers), evaluation, rho or None)
+    return Fitted(found, dict.fromkeys(plan.outers), evaluation, rho_of or None)
 
 
-def report_fit(name, found, log):
+def report_fit(name: str, found: CrossFit, log: Log) -> None:
     """Log what the fits show of themselves."""
     if "converged" in found.path and not found.path["converged"].all():
         log.warn(f"{name}: {(~found.path['converged']).sum()} fits stopped before --tolerance; see path.tsv")

@@ -1,8 +1,10 @@
 """The model folder of fit: model.json, and weights.safetensors or lightgbm.txt. Never a pickle."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,12 @@ from intronaut.io.tables import read_table, write_table
 from intronaut.io.window_cut import refuse_different_cut
 from intronaut.models import LAYOUT
 from intronaut.models.design_matrix import Scale, names_digest
+
+if TYPE_CHECKING:
+    import lightgbm
+
+    from intronaut.core.log import Log
+    from intronaut.io.h5ad import Features
 
 # everything that fit or finetune may write, as patterns
 MODEL_FILES = (
@@ -36,12 +44,12 @@ class LinearModel:
     mean: np.ndarray
     sd: np.ndarray
 
-    def per_unit(self):
+    def per_unit(self) -> tuple[np.ndarray, float]:
         """``(weights (d,), intercept)`` on the raw scale: ``logit = intercept + w·x``."""
         weights = self.weights / self.sd
         return weights, self.intercept - weights @ self.mean
 
-    def logits(self, values):
+    def logits(self, values: np.ndarray) -> np.ndarray:
         """``(n, d)`` raw feature values → ``(n,)`` float64 logits, before calibration."""
         weights, intercept = self.per_unit()
         return values @ weights + intercept
@@ -52,15 +60,15 @@ class TreeModel:
     """Boosted trees: the logit is the booster's raw score plus ``offset``."""
 
     notes: dict
-    booster: object
+    booster: lightgbm.Booster
     offset: float
 
-    def logits(self, values):
+    def logits(self, values: np.ndarray) -> np.ndarray:
         """``(n, d)`` raw feature values → ``(n,)`` float64 logits, before calibration."""
-        return self.booster.predict(values, raw_score=True, num_threads=1) + self.offset
+        return np.asarray(self.booster.predict(values, raw_score=True, num_threads=1)) + self.offset
 
 
-def write_linear(folder, model, var):
+def write_linear(folder: Path | str, model: LinearModel, var: pd.DataFrame) -> None:
     """Write a fitted LinearModel; ``var`` is the features' table of names and group columns, in column order."""
     folder = Path(folder)
     more = {"intercept": float(model.intercept), "n_parameters": len(var) + 1}
@@ -73,7 +81,9 @@ def write_linear(folder, model, var):
     save_file(arrays, folder / "weights.safetensors")
 
 
-def write_trees(folder, notes, booster, offset, var):
+def write_trees(
+    folder: Path | str, notes: dict[str, Any], booster: lightgbm.Booster, offset: float, var: pd.DataFrame
+) -> None:
     """Write fitted trees, in LightGBM's own text format."""
     folder = Path(folder)
     leaves = int(sum(tree["num_leaves"] for tree in booster.dump_model()["tree_info"]))
@@ -110,7 +120,7 @@ def _write_notes(folder, notes, var):
     write_json(folder / "model.json", notes)
 
 
-def read_model(folder):
+def read_model(folder: Path | str) -> LinearModel | TreeModel:
     """Read a model folder of fit back: a LinearModel or a TreeModel.
 
     Raises MissingInput or BadData for one that is not there, broken or made by another tool.
@@ -149,7 +159,7 @@ def _read_trees(folder, notes):
     return TreeModel(notes, booster, notes["offset"])
 
 
-def read_notes(folder):
+def read_notes(folder: Path | str) -> dict[str, Any]:
     """The contents of a folder's model.json."""
     path = Path(folder) / "model.json"
     notes = read_record(path)
@@ -162,7 +172,9 @@ def read_notes(folder):
 NOT_MEANING = ("input_sha256", "version", "store", "dtype", "window", "genome", "cost")
 
 
-def matching_columns(notes, features, log=None, folder=None):
+def matching_columns(
+    notes: dict[str, Any], features: Features, log: Log | None = None, folder: Path | str | None = None
+) -> np.ndarray:
     """The columns of a features file that a model was fitted on, in the model's order.
 
     A model of a feature group finds its columns in the file that holds all groups. Columns in another order are found
@@ -194,7 +206,7 @@ def matching_columns(notes, features, log=None, folder=None):
     )
 
 
-def refuse_other_making(model, features):
+def refuse_other_making(model: dict[str, Any], features: Features) -> list[str]:
     """Raise BadData for features made otherwise than the model's, or of windows that were cut otherwise.
 
     Features of several files are compared block by block. Returns warnings, as
@@ -227,14 +239,14 @@ def _by_block(provenance):
     }
 
 
-def fitted_names(folder):
+def fitted_names(folder: Path | str) -> np.ndarray:
     """The names of the features of a model folder of fit, in their order."""
     paths = [Path(folder) / name for name in ("coefficients.tsv", "importance.tsv")]
     path = next((path for path in paths if path.exists()), paths[0])
     return read_table(path, ("feature",))["feature"].to_numpy(object)
 
 
-def refuse_other_lengths(notes, features):
+def refuse_other_lengths(notes: dict[str, Any], features: Features) -> None:
     """Raise BadData for a window of another length than all that the model learnt from had, where these had one."""
     shortest, longest = notes.get("window_lengths") or (None, None)
     if shortest is None or shortest != longest or features.obs is None or "length" not in features.obs:
@@ -248,7 +260,7 @@ def refuse_other_lengths(notes, features):
         )
 
 
-def group_columns(features, group):
+def group_columns(features: Features, group: str) -> np.ndarray:
     """Column numbers of a feature group of the features' ``var`` table.
 
     ``all``, ``COLUMN=VALUE[,VALUE…]``, or ``VALUE[,VALUE…]`` of the column ``kind``, such as tf, histone or access.

@@ -1,14 +1,18 @@
 """What fit and finetune both do with held-out predictions: count rows, evaluate, compare with the baseline, write."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData
 from intronaut.io.tables import read_table, write_table
-from intronaut.models.cross_validation import UNUSED
-from intronaut.stats.jackknife import mean_of
+from intronaut.models.cross_validation import UNUSED, CrossFit, Plan
+from intronaut.stats.jackknife import Resampled, mean_of
 from intronaut.stats.level_metrics import evaluate_levels
 from intronaut.stats.matches import auroc_within_matches
 from intronaut.stats.metrics import (
@@ -16,10 +20,14 @@ from intronaut.stats.metrics import (
     evaluate,
     gain,
     prediction_table,
-    stratified_auroc,
     summary_of_metrics,
     write_evaluation,
 )
+from intronaut.stats.strata import stratified_auroc
+
+if TYPE_CHECKING:
+    from intronaut.core.log import Log
+    from intronaut.models.level import Levels
 
 # leaks of audit_split by which a held-out window is a copy, or nearly one, of a window elsewhere
 COPIES = ("twin", "homology")
@@ -36,16 +44,16 @@ class Evaluation:
     predictions: pd.DataFrame
     summary: dict
     point: pd.Series
-    resampled: object
+    resampled: Resampled
     inputs: dict
     repeats: tuple = ()
 
     @property
-    def scores(self):
+    def scores(self) -> tuple[pd.Series, Resampled]:
         """What :func:`intronaut.stats.metrics.gain` takes."""
         return self.point, self.resampled
 
-    def only(self, kept):
+    def only(self, kept: np.ndarray) -> Evaluation:
         """The Evaluation of some of the rows (bool), by the same models."""
         if self.repeats:
             return average([one.only(kept) for one in (replace(self, repeats=()), *self.repeats)])
@@ -58,7 +66,9 @@ class Evaluation:
         return Evaluation(predictions, *evaluate(predictions, **inputs), inputs)
 
 
-def report_rows(table, plan, counts, log, unit="features"):
+def report_rows(
+    table: pd.DataFrame, plan: Plan, counts: dict[str, int], log: Log, unit: str = "features"
+) -> dict[str, int]:
     """Log which rows are left out and why; returns the counts that the plan adds. ``unit`` is what a row lacks."""
     added = {
         "rows_trained": int(plan.known.sum()),
@@ -83,7 +93,16 @@ def report_rows(table, plan, counts, log, unit="features"):
     return added
 
 
-def evaluate_held_out(table, plan, logits, refitted, *, labels=None, replicates, seed):
+def evaluate_held_out(
+    table: pd.DataFrame,
+    plan: Plan,
+    logits: np.ndarray,
+    refitted: np.ndarray | None,
+    *,
+    labels: np.ndarray | None = None,
+    replicates: int,
+    seed: int,
+) -> Evaluation:
     """The Evaluation of the held-out rows of a labels table.
 
     Args:
@@ -104,7 +123,9 @@ def evaluate_held_out(table, plan, logits, refitted, *, labels=None, replicates,
     return evaluation
 
 
-def evaluate_held_out_levels(table, plan, found, levels, weights, seed):
+def evaluate_held_out_levels(
+    table: pd.DataFrame, plan: Plan, found: CrossFit, levels: Levels, weights: np.ndarray, seed: int
+) -> Evaluation:
     """The Evaluation of the held-out rows by their measured levels, whose predictions also hold psi and weight.
 
     Args:
@@ -139,7 +160,7 @@ def _known(weights, levels):
     return np.where(np.isfinite(weights), weights, reads)
 
 
-def average(evaluations):
+def average(evaluations: list[Evaluation]) -> Evaluation:
     """The Evaluation of repeated cross-validation: metrics and what is left out averaged over the repeats.
 
     The predictions are those of the first; the variance of training is the mean over repeats, not divided by them,
@@ -157,7 +178,7 @@ def average(evaluations):
     return Evaluation(first.predictions, summary, point, resampled, first.inputs, tuple(evaluations[1:]))
 
 
-def log_evaluation(name, evaluation, log):
+def log_evaluation(name: str, evaluation: Evaluation, log: Log) -> None:
     """One line with AUROC and average precision, and the warnings of the evaluation."""
     metrics = evaluation.summary["metrics"]
     if "auroc" not in metrics:
@@ -173,7 +194,7 @@ def log_evaluation(name, evaluation, log):
         log.warn(f"{name}: {sentence}")
 
 
-def interval_words(metric, sign=""):
+def interval_words(metric: dict[str, float | None], sign: str = "") -> str:
     """``0.712 (0.690–0.733)``, or the value alone where a metric has no interval."""
     if metric["value"] is None:
         return "undefined"
@@ -182,13 +203,15 @@ def interval_words(metric, sign=""):
     return f"{metric['value']:{sign}.3f} ({metric['low']:{sign}.3f}–{metric['high']:{sign}.3f})"
 
 
-def gains(evaluations, base="covariates"):
+def gains(
+    evaluations: dict[str, Evaluation], base: str = "covariates"
+) -> dict[str, dict[str, dict[str, float | None]]]:
     """``{NAME_minus_BASE: differences}`` of the models combined and features over the ``base``."""
     base_scores = evaluations[base].scores
     return {f"{name}_minus_{base}": gain(evaluations[name].scores, base_scores) for name in ("combined", "features")}
 
 
-def baseline_table(evaluations, columns):
+def baseline_table(evaluations: dict[str, Evaluation], columns: dict[str, int]) -> pd.DataFrame:
     """A row per Evaluation: its columns, metrics with intervals, and their gain over the row above.
 
     Args:
@@ -210,7 +233,7 @@ def baseline_table(evaluations, columns):
     return pd.DataFrame(rows)
 
 
-def read_copies(path, names):
+def read_copies(path: Path | str, names: pd.Series) -> np.ndarray:
     """Which of the windows ``names`` audit_split found a copy or homolog of in another part, bool ``(n,)``."""
     pairs = read_table(path, ("leak", "name_1", "name_2"))
     pairs = pairs[pairs["leak"].isin(COPIES)]
@@ -220,25 +243,28 @@ def read_copies(path, names):
     return copied
 
 
-def without_copies(evaluations, path, log):
+def without_copies(evaluations: dict[str, Evaluation], path: Path | str, log: Log) -> dict[str, Any]:
     """Metrics and gains of the held-out windows that have no near-copy elsewhere, for metrics.json; logs them."""
     copied = read_copies(path, evaluations["features"].predictions["name"])
     if copied.all():
         raise BadData(f"{path}: every held-out window has a near-copy in another part")
-    result, told = {"left_out": int(copied.sum()), "of": len(copied)}, ""
+    result: dict[str, Any] = {"left_out": int(copied.sum()), "of": len(copied)}
+    without = ""
     if copied.any():
         names = [name for name in ("features", "covariates", "combined") if name in evaluations]
-        kept = {name: evaluations[name].only(~copied) for name in names}
+        kept: dict[str, Evaluation] = {name: evaluations[name].only(~copied) for name in names}
         result["metrics"] = {name: one.summary["metrics"] for name, one in kept.items()}
-        told = f"; without them AUROC {interval_words(result['metrics']['features']['auroc'])}"
+        without = f"; without them AUROC {interval_words(result['metrics']['features']['auroc'])}"
         if "covariates" in kept:
             result["gain"] = gains(kept)
-            told += f", gain {interval_words(result['gain']['combined_minus_covariates']['auroc'], '+')}"
-    log.note(f"{result['left_out']:,} of {result['of']:,} held-out windows have a near-copy in another part{told}")
+            without += f", gain {interval_words(result['gain']['combined_minus_covariates']['auroc'], '+')}"
+    log.note(f"{result['left_out']:,} of {result['of']:,} held-out windows have a near-copy in another part{without}")
     return result
 
 
-def write_evaluations(folder, table, plan, evaluations, more):
+def write_evaluations(
+    folder: Path, table: pd.DataFrame, plan: Plan, evaluations: dict[str, Evaluation], more: dict[str, dict[str, Any]]
+) -> None:
     """predictions.tsv, metrics.json, strata.tsv and repeats.tsv of ``features``; a folder for each other evaluation.
 
     Args:
@@ -274,7 +300,7 @@ def write_evaluations(folder, table, plan, evaluations, more):
     write_evaluation(folder, main.predictions, summary | more)
 
 
-def write_refits(folder, evaluation):
+def write_refits(folder: Path, evaluation: Evaluation) -> None:
     """refits.tsv: of each held-out row the log odds of retention where its model was trained, and its logits by the
     models without_1, without_2 … that were also trained without that fold. Nothing where there are none."""
     refitted = evaluation.inputs["refitted"]

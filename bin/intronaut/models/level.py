@@ -1,6 +1,9 @@
 """Fits to the level of retention itself: shares of reads, weighted by how much their counts can tell."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +11,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from intronaut.core.errors import BadData
-from intronaut.models.cross_validation import left_out_sets
+from intronaut.models.cross_validation import CrossFit, Plan, left_out_sets
 
 FIRST_RHO = 0.1
 SMALLEST_RHO, LARGEST_RHO = 1e-4, 0.9
@@ -27,7 +30,7 @@ class Levels:
     counted: bool
 
 
-def read_levels(labels, target, path):
+def read_levels(labels: pd.DataFrame, target: str, path: Path | str) -> Levels:
     """The Levels of a labels table.
 
     ``counts`` reads ``ir_reads`` of ``ir_total``; ``level`` reads ``psi`` with ``psi_n`` and ``psi_weight``, or ``psi``
@@ -66,14 +69,14 @@ class Outcome:
     above: np.ndarray
 
 
-def rows_of_model(labels, notes, path):
+def rows_of_model(labels: pd.DataFrame, notes: dict[str, Any], path: Path | str) -> pd.DataFrame:
     """The labels table as a model of fit read it: unchanged, or for a model of levels parted by them."""
     if notes.get("target", "label") == "label":
         return labels
     return level_rows(labels, read_levels(labels, notes["target"], path), notes["min_reads"])[0]
 
 
-def outcome_of_model(table, notes, path):
+def outcome_of_model(table: pd.DataFrame, notes: dict[str, Any], path: Path | str) -> Outcome:
     """The Outcome of rows of :func:`rows_of_model`, with the weights that the final model gave them."""
     label = table["label"].to_numpy()
     if notes.get("target", "label") == "label":
@@ -86,7 +89,7 @@ def outcome_of_model(table, notes, path):
     return Outcome(levels.y, weights, label == 1)
 
 
-def level_rows(labels, levels, min_reads):
+def level_rows(labels: pd.DataFrame, levels: Levels, min_reads: int) -> tuple[pd.DataFrame, int]:
     """A labels table whose ``label`` parts introns by their level, so that folds come out even; for fits to levels.
 
     ``label`` is 1 above the median level, else 0, and NaN without a level or with fewer than ``min_reads`` reads;
@@ -103,7 +106,7 @@ def level_rows(labels, levels, min_reads):
     return labels.assign(label=label, **{"class": labels["label"]}), int(low.sum())
 
 
-def overdispersion(y, n, p):
+def overdispersion(y: np.ndarray, n: np.ndarray, p: np.ndarray) -> float:
     """Williams's (1982, Appl Stat 31:144) ρ by moments: the excess variance of read shares around ``p``.
 
     Solves Σ v (z - 1) = ρ Σ v (n - 1) with z = (k - n p)² / (n p (1 - p)) and v = 1 / (1 + ρ (n - 1)), k = n y; clipped
@@ -120,12 +123,12 @@ def overdispersion(y, n, p):
     return float(brentq(excess, SMALLEST_RHO, LARGEST_RHO)) if excess(LARGEST_RHO) < 0 else LARGEST_RHO
 
 
-def read_weights(n, rho):
+def read_weights(n: np.ndarray, rho: float) -> np.ndarray:
     """n / (1 + ρ (n - 1)): no intron counts for more than 1/ρ reads."""
     return n / (1 + rho * (n - 1))
 
 
-def fit_levels(levels, plan, learn):
+def fit_levels(levels: Levels, plan: Plan, learn: Callable) -> tuple[CrossFit, np.ndarray, dict[int | None, float]]:
     """Fit levels with weights that know their overdispersion, estimated where each model is trained.
 
     Args:

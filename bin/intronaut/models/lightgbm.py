@@ -1,14 +1,21 @@
 """Gradient-boosted trees (LightGBM) under the same plan of folds as the linear models."""
 
+from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
 import optuna
 import pandas as pd
 
-from intronaut.models.cross_validation import CrossFit, mean_auroc
+from intronaut.models.cross_validation import CrossFit, Plan, mean_auroc
 from intronaut.stats.metrics import log_losses
+
+if TYPE_CHECKING:
+    from intronaut.core.log import _Progress
+    from intronaut.models.design_matrix import Matrix
 
 # one thread a booster: folds are trained side by side, which scales better and gives the same trees for any number
 COMMON = {
@@ -49,8 +56,18 @@ class _Rows(lightgbm.Sequence):
 
 
 def cross_fit(
-    matrix, labels, plan, *, preset="default", balance=False, weights=None, trials=0, threads=1, seed=1, progress=None
-):
+    matrix: Matrix,
+    labels: np.ndarray,
+    plan: Plan,
+    *,
+    preset: str = "default",
+    balance: bool = False,
+    weights: np.ndarray | None = None,
+    trials: int = 0,
+    threads: int = 1,
+    seed: int = 1,
+    progress: _Progress | None = None,
+) -> CrossFit:
     """Fit trees for every held-out fold and on all known rows; the number of trees is found on inner folds.
 
     Without ``trials`` the settings are fixed. With them, optuna's tree-structured Parzen estimator (Bergstra et al.
@@ -99,23 +116,24 @@ def cross_fit(
     )  # fmt: skip
 
 
-def leaf_size(n_train):
+def leaf_size(n_train: int) -> int:
     """The least rows of a leaf for ``n_train`` training rows."""
     return int(max(SMALLEST_LEAF, min(LARGEST_LEAF, n_train // LEAF_SHARE)))
 
 
-def predict(booster, matrix, rows=None, trees=None):
+def predict(
+    booster: lightgbm.Booster, matrix: Matrix, rows: np.ndarray | None = None, trees: int | None = None
+) -> np.ndarray:
     """Raw scores (logits) ``(n,)`` of a booster's first ``trees``, or its best ones, on the rows (bool) of a matrix."""
     parts = []
     for block in matrix.blocks:
-        some = slice(None) if rows is None else rows[block]
-        if rows is None or some.any():
-            values = matrix.block(block)[some]
+        if rows is None or rows[block].any():
+            values = matrix.block(block) if rows is None else matrix.block(block)[rows[block]]
             parts.append(booster.predict(values, raw_score=True, num_threads=1, num_iteration=trees))
     return np.concatenate(parts)
 
 
-def balance_offset(labels, settings):
+def balance_offset(labels: np.ndarray, settings: dict[str, Any]) -> float:
     """What turns a logit of balanced training back to the training prevalence."""
     return np.log(labels.mean() / (1 - labels.mean())) if settings.get("is_unbalance") else 0.0
 

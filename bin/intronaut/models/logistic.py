@@ -5,13 +5,20 @@ side by side turns their matrix-vector products into one matrix-matrix product, 
 serves all of them.
 """
 
+from __future__ import annotations
+
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import lapack
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
+
+if TYPE_CHECKING:
+    from intronaut.models.design_matrix import Matrix
+    from intronaut.models.standardisation import Standardisation
 
 HISTORY = 10
 ARMIJO = 1e-4
@@ -39,7 +46,7 @@ class Solution:
     converged: np.ndarray
 
 
-def spectrum(matrix):
+def spectrum(matrix: Matrix) -> tuple[np.ndarray, np.ndarray] | None:
     """The leading eigenvectors ``(d, r)`` float32 and eigenvalues ``(r,)`` of the columns' correlation matrix.
 
     By randomised subspace iteration (Halko, Martinsson & Tropp 2011, SIAM Rev. 53:217): three passes over the rows, or
@@ -59,17 +66,26 @@ def spectrum(matrix):
         return (last @ vectors).astype(np.float32), np.maximum(values, 0)
 
 
-def gram(matrix):
+def gram(matrix: Matrix) -> np.ndarray:
     """The mean product ``(d, d)`` float32 of every two columns of a matrix."""
     with threadpool_limits(1):
         return sum(matrix.map(lambda rows, values: values.T @ values)) / np.float32(matrix.n)
 
 
 def fit(
-    matrix, labels, row_weights, c, *, ridge=None, start=None, tolerance=1e-5, max_iterations=500, spectrum=None,
-    gram=None,
-    standardisation=None,
-):  # fmt: skip
+    matrix: Matrix,
+    labels: np.ndarray,
+    row_weights: np.ndarray,
+    c: float,
+    *,
+    ridge: np.ndarray | None = None,
+    start: Solution | None = None,
+    tolerance: float = 1e-5,
+    max_iterations: int = 500,
+    spectrum: tuple[np.ndarray, np.ndarray] | None = None,
+    gram: np.ndarray | None = None,
+    standardisation: Standardisation | None = None,
+) -> Solution:
     """Minimise ``sum_i s_i log-loss_i / sum(s) + sum_j ridge_j w_j^2 / (2 c sum(s))`` for each column of row weights.
 
     ``c`` is scikit-learn's C. L-BFGS (Nocedal & Wright, Numerical Optimization 2006, algorithm 7.4) with backtracking,
@@ -105,7 +121,7 @@ def fit(
     return Solution(weights, point[-1], loss, largest, iterations, largest <= tolerance)
 
 
-def base_rates(labels, row_weights):
+def base_rates(labels: np.ndarray, row_weights: np.ndarray) -> np.ndarray:
     """The intercept ``(k,)`` of each problem when every coefficient is 0."""
     share = np.clip(_retained(labels, row_weights) / row_weights.sum(axis=0), 1e-6, 1 - 1e-6)
     return np.log(share / (1 - share))
@@ -117,13 +133,13 @@ def _retained(labels, row_weights):
     return labels @ row_weights if labels.ndim == 1 else (labels * row_weights).sum(axis=0)
 
 
-def repeated(weights, intercept, k):
+def repeated(weights: np.ndarray, intercept: float, k: int) -> Solution:
     """One fitted model ``(d,)`` as the starting point of ``k`` problems."""
     unknown = np.full(k, np.nan)
     return Solution(np.repeat(weights[:, None], k, axis=1), np.full(k, float(intercept)), *[unknown] * 4)
 
 
-def logits(matrix, solution):
+def logits(matrix: Matrix, solution: Solution) -> np.ndarray:
     """Predicted logits of every row by every problem's solution, ``(n, k)`` float64."""
     slope = solution.weights.astype(np.float32)
     with threadpool_limits(1):
@@ -134,7 +150,15 @@ def logits(matrix, solution):
 class Objective:
     """Penalised mean loss and gradient of ``k`` problems; the last row of a point is the intercept."""
 
-    def __init__(self, matrix, labels, row_weights, c, ridge, standardisation=None):
+    def __init__(
+        self,
+        matrix: Matrix,
+        labels: np.ndarray,
+        row_weights: np.ndarray,
+        c: float,
+        ridge: np.ndarray | None,
+        standardisation: Standardisation | None = None,
+    ) -> None:
         self.matrix, self.standardisation = matrix, standardisation
         self.labels = np.asarray(labels, float).reshape(len(row_weights), -1)
         self.row_weights = row_weights
@@ -142,7 +166,7 @@ class Objective:
         ridge = np.ones(matrix.d) if ridge is None else ridge
         self.ridge = np.append(ridge, 0.0)[:, None] / (c * self.total)
 
-    def __call__(self, point, which):
+    def __call__(self, point: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(loss (k,), gradient (d + 1, k))`` of the problems ``which`` at ``point`` ``(d + 1, k)``."""
         own = self.standardisation
         slope = point[:-1] if own is None else own.to_matrix(point[:-1], which)

@@ -1,6 +1,9 @@
 """The probability from which an intron is called retained, chosen where the model was not evaluated."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +11,9 @@ from scipy.special import expit
 
 from intronaut.core.errors import UsageError
 from intronaut.stats.jackknife import Resampled, leave_out_blocks
+
+if TYPE_CHECKING:
+    from intronaut.models.cross_validation import CrossFit, Plan
 
 MEASURES = ("sensitivity", "specificity", "precision", "f1")
 
@@ -20,7 +26,7 @@ class Rule:
     numbers: tuple = ()
 
     @classmethod
-    def parse(cls, text):
+    def parse(cls, text: str) -> Rule:
         """``cost:FN,FP``, ``f1``, ``recall:R`` or ``precision:P``; UsageError for anything else."""
         kind, _, rest = text.partition(":")
         try:
@@ -37,7 +43,7 @@ class Rule:
             )
         return cls(kind, numbers)
 
-    def choose(self, labels, probabilities):
+    def choose(self, labels: np.ndarray, probabilities: np.ndarray) -> float:
         """The threshold on these rows; NaN where the rule cannot be met."""
         if self.kind == "cost":
             # calling costs less from this probability on (Elkan 2001, IJCAI 17:973)
@@ -57,7 +63,7 @@ class Rule:
         return float(p[reached[-1]]) if len(reached) else np.nan
 
 
-def choose_thresholds(rule, found, labels, plan):
+def choose_thresholds(rule: Rule, found: CrossFit, labels: np.ndarray, plan: Plan) -> tuple[float, dict[int, float]]:
     """Thresholds of a calibrated CrossFit: ``(final, {judged fold: threshold})``.
 
     That of a judged fold comes from the inner out-of-fold probabilities of its training rows; that of the final model
@@ -73,7 +79,9 @@ def _chosen(rule, logits, labels):
     return rule.choose(labels[known], expit(logits[known]))
 
 
-def held_out_measures(labels, called, groups, seed):
+def held_out_measures(
+    labels: np.ndarray, called: np.ndarray, groups: np.ndarray, seed: int
+) -> dict[str, dict[str, float | None]]:
     """Sensitivity, specificity, precision and F1 of held-out calls (bool), each with its jackknife interval."""
     blocks = leave_out_blocks(groups, seed)
     columns = [labels * called, (1 - labels) * called, labels, 1 - labels]
@@ -96,7 +104,7 @@ def _measures(hits, false_calls, retained, spliced):
         }
 
 
-def summarise(rule_text, found, labels, plan, seed):
+def summarise(rule_text: str, found: CrossFit, labels: np.ndarray, plan: Plan, seed: int) -> dict[str, Any]:
     """What threshold.json holds: the rule, its thresholds, the rows that chose them, and held-out measures."""
     rule = Rule.parse(rule_text)
     final, by_fold = choose_thresholds(rule, found, labels, plan)

@@ -3,6 +3,7 @@
 import io
 import re
 import string
+from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +16,7 @@ USUAL_SITES = 20
 _CONSENSUS = set(string.ascii_letters)
 
 
-def read_motifs(path, left_out=None):
+def read_motifs(path: Path | str, left_out: list[str] | None = None) -> list[Motif]:
     """Read motifs in MEME minimal, JASPAR or HOMER format, in file order.
 
     Args:

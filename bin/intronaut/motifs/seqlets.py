@@ -5,7 +5,11 @@ logit of retention, ``hypothetical`` (n, 4, length) float32, what each of A, C, 
 ``length`` is followed by zeros.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -14,6 +18,9 @@ import pandas as pd
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file
 from intronaut.motifs.pwm import Motif, one_hot
+
+if TYPE_CHECKING:
+    from intronaut.io.fasta import Window
 
 WIDTH = 21
 BLOCK = 256
@@ -30,7 +37,7 @@ class Attributions:
     row_of: dict
 
 
-def open_attributions(path):
+def open_attributions(path: Path | str) -> Attributions:
     """Open an attributions file. Raises BadData for one that is cut, lacks a dataset or does not fit together."""
     require_file(path)
     try:
@@ -54,7 +61,7 @@ def open_attributions(path):
     return Attributions(path, observed, hypothetical, row_of)
 
 
-def read_rows(attributions, windows):
+def read_rows(attributions: Attributions, windows: list[Window]) -> np.ndarray:
     """The rows of the windows (name, sequence): int64. Raises BadData for windows without one, and longer ones."""
     names = [window.name for window in windows]
     lacking = [name for name in names if name not in attributions.row_of]
@@ -72,7 +79,7 @@ def read_rows(attributions, windows):
     return np.array([attributions.row_of[name] for name in names], np.int64)
 
 
-def find_seqlets(observed, lengths, fdr, rng):
+def find_seqlets(observed: np.ndarray, lengths: np.ndarray, fdr: float, rng: np.random.Generator) -> pd.DataFrame:
     """Stretches of 21 bases whose attributions add up to more than chance would have it.
 
     The null are the same attributions, shuffled within each window; a threshold for each sign is the least sum at which
@@ -118,7 +125,7 @@ def _strongest(sums, passing):
     return sorted(taken)
 
 
-def masks_of(seqlets, n, length, sign=0):
+def masks_of(seqlets: pd.DataFrame, n: int, length: int, sign: int = 0) -> np.ndarray:
     """``(n, length)`` bool: which bases lie in a seqlet; with ``sign`` 1 or -1 only in one of that sign."""
     masks = np.zeros((n, length), bool)
     for row in seqlets.itertuples():
@@ -130,11 +137,11 @@ def masks_of(seqlets, n, length, sign=0):
 class WindowAttributions:
     """The attributions of given windows, in their order, and the rows they have in the file."""
 
-    def __init__(self, path, windows):
+    def __init__(self, path: Path | str, windows: list[Window]) -> None:
         self.file = open_attributions(path)
         self.rows = read_rows(self.file, windows)
 
-    def observed(self):
+    def observed(self) -> np.ndarray:
         """``(n, length)`` float32. Raises BadData for numbers that are not finite."""
         made = np.empty((len(self.rows), self.file.observed.shape[1]), np.float32)
         for block, rows in self._blocks():
@@ -143,7 +150,7 @@ class WindowAttributions:
             raise BadData(f"{self.file.path}: attributions that are not finite")
         return made
 
-    def hypothetical(self):
+    def hypothetical(self) -> np.ndarray:
         """``(n, 4, length)`` float32. Raises BadData when the file has none."""
         if self.file.hypothetical is None:
             raise BadData(f"{self.file.path}: no dataset hypothetical; run attribute again")
@@ -160,7 +167,7 @@ class WindowAttributions:
             yield block, self.rows[block]
 
 
-def discover(windows, hypothetical, path):
+def discover(windows: list[np.ndarray], hypothetical: np.ndarray, path: Path) -> list[Motif]:
     """Motifs made of the seqlets by TF-MoDISco (Shrikumar et al. 2018, arXiv:1811.00416), written to ``path`` as well.
 
     Those returned lack the flanks that contribute little, as TF-MoDISco trims them before it compares motifs itself.

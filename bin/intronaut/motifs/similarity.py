@@ -1,6 +1,15 @@
 """Which motifs are similar: families of matrices, and the known motifs that a new one resembles."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from intronaut.motifs.pwm import Motif
 
 # the pair of limits by which RSAT matrix-clustering (Castro-Mondragon et al. 2017, NAR 45:e119) calls matrices alike
 LEAST_CORRELATION, LEAST_NORMALISED = 0.6, 0.4
@@ -8,12 +17,12 @@ SMALLEST = np.float32(1e-9)
 NEUTRAL = 0.25
 
 
-def frequencies(motif):
+def frequencies(motif: Motif) -> np.ndarray:
     """A motif's base frequencies, ``(width, 4)`` float64."""
     return motif.counts / motif.counts.sum(axis=1, keepdims=True)
 
 
-def normalised_correlations(motifs):
+def normalised_correlations(motifs: list[Motif]) -> np.ndarray:
     """How similar every two motifs are, at their best alignment on either strand: ``(m, m)`` float32.
 
     Pearson's correlation of the aligned frequencies times the aligned share of all columns that the two cover (RSAT's
@@ -52,7 +61,7 @@ def _best_alignment(motifs, others, widths):
     return best
 
 
-def families(motifs):
+def families(motifs: list[Motif]) -> np.ndarray:
     """The family of each motif, int64 from 0 in order of first appearance.
 
     Versions of one JASPAR matrix (``MA0139.1``, ``MA0139.2``) are one; so are matrices joined by average linkage at a
@@ -74,7 +83,7 @@ def families(motifs):
     return pd.factorize(sparse.csgraph.connected_components(both)[1][joined - 1])[0].astype(np.int64)
 
 
-def nearest_known(motifs, known, n):
+def nearest_known(motifs: list[Motif], known: list[Motif], n: int) -> pd.DataFrame:
     """The ``n`` known motifs most like each motif, by Tomtom (Gupta et al. 2007, Genome Biol 8:R24) as memelite has it.
 
     Returns:

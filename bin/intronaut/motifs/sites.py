@@ -5,35 +5,42 @@ programming, and the windows are scanned with the very same numbers, so that a s
 chance that a site of background bases scores as high or higher. Bases are in the order A, C, G, T.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from intronaut.core.dna import OTHER
-from intronaut.motifs.pwm import log_odds, one_hot, sites_as_columns, strand_rows
+from intronaut.motifs.pwm import Motif, log_odds, one_hot, sites_as_columns, strand_rows
+
+if TYPE_CHECKING:
+    from intronaut.core.log import _Progress
 
 STEPS_PER_BIT = 128
 NEVER = np.float32(np.inf)
 
 
-def strand_symmetric(background):
+def strand_symmetric(background: np.ndarray | list[float]) -> np.ndarray:
     """Base frequencies in which A is as common as T and C as G: a motif and its other strand then have one null."""
     background = np.asarray(background, float)
     return (background + background[::-1]) / 2 / background.sum()
 
 
-def base_frequencies(windows, strands=2):
+def base_frequencies(windows: list[np.ndarray], strands: int = 2) -> np.ndarray:
     """Frequencies of A, C, G, T among the known bases of code arrays, float64, strand-symmetric for both strands."""
-    counts = sum(np.bincount(codes, minlength=OTHER + 1)[:OTHER] for codes in windows)
+    counts = np.sum([np.bincount(codes, minlength=OTHER + 1)[:OTHER] for codes in windows], axis=0)
     return strand_symmetric(counts) if strands == 2 else counts / counts.sum()
 
 
-def score_steps(motif, pseudocount, background):
+def score_steps(motif: Motif, pseudocount: float, background: np.ndarray) -> np.ndarray:
     """A motif's log-odds in whole steps of 1/128 bit, ``(width, 4)`` int64."""
     return np.rint(log_odds(motif, pseudocount, background) * STEPS_PER_BIT).astype(np.int64)
 
 
-def survival(steps, background):
+def survival(steps: np.ndarray, background: np.ndarray) -> tuple[int, np.ndarray]:
     """The null distribution of a matrix of whole numbers, by dynamic programming over its positions.
 
     Args:
@@ -65,7 +72,7 @@ class Sites:
     bits: np.ndarray
     p: np.ndarray
 
-    def of_motif(self):
+    def of_motif(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield for each motif that has sites ``(motif, the places of its sites)``."""
         order = np.argsort(self.motif, kind="stable")
         for places in np.split(order, np.flatnonzero(np.diff(self.motif[order])) + 1):
@@ -80,7 +87,14 @@ class SiteScanner:
     possible site has such a p-value at all; that of a short motif may not.
     """
 
-    def __init__(self, motifs, pseudocount, background, threshold, strands=2):
+    def __init__(
+        self,
+        motifs: list[Motif],
+        pseudocount: float,
+        background: np.ndarray | list[float],
+        threshold: float,
+        strands: int = 2,
+    ) -> None:
         self.strands, background = strands, np.asarray(background, float)
         background = strand_symmetric(background) if strands == 2 else background / background.sum()
         self.background = background
@@ -101,7 +115,7 @@ class SiteScanner:
             np.tile(least[places], self.strands),
         )
 
-    def scan(self, codes, keep=None):
+    def scan(self, codes: np.ndarray, keep: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Scan one window.
 
         Args:
@@ -142,7 +156,14 @@ class SiteScanner:
             found.append(np.stack([places[motif], rows[column], strand, held[row, column]]).astype(np.int32))
         return np.concatenate(found, axis=1), best, tested
 
-    def scan_all(self, windows, keeps=None, *, threads=1, progress=None):
+    def scan_all(
+        self,
+        windows: list[np.ndarray],
+        keeps: list[np.ndarray] | None = None,
+        *,
+        threads: int = 1,
+        progress: _Progress | None = None,
+    ) -> tuple[Sites, np.ndarray, np.ndarray]:
         """Scan code arrays in order: ``(Sites, best (n, motifs) float32, tested (motifs,) int64)``.
 
         The sites are in order of window, motif, start and strand, and the same for any number of threads.
@@ -183,7 +204,7 @@ def _tail(steps, background, threshold):
     return lowest + first, p[first:]
 
 
-def site_q_values(sites, tested):
+def site_q_values(sites: Sites, tested: np.ndarray) -> np.ndarray:
     """Benjamini-Hochberg q-values of each motif's sites among all that were looked at, float64.
 
     Only the sites at hand are ranked, those below the p-value threshold; a q-value can be too high by that, not too

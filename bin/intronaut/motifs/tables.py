@@ -1,20 +1,36 @@
 """The tables of find_motifs: motifs and families with their tests, sites, and sites around the splice sites."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from intronaut.core.files import whole_file
 from intronaut.motifs.similarity import frequencies
-from intronaut.motifs.sites import site_q_values
-from intronaut.motifs.windows import landmarks, on_genome
-from intronaut.stats.association import effect_columns, residual_ranks, spearman
+from intronaut.motifs.sites import Sites, site_q_values
+from intronaut.motifs.windows import Study, landmarks, on_genome
+from intronaut.stats.association import AdjustedTest, effect_columns, residual_ranks, spearman
+
+if TYPE_CHECKING:
+    from intronaut.motifs.pwm import Motif
 
 ALPHA = 0.05
 BIN = 20
 SITE_COLUMNS = ("chrom", "start", "end", "name", "score", "strand", "window", "window_start", "tf", "p", "q")
 
 
-def motif_table(about, tests, study, hit, shuffled, reachable, least):
+def motif_table(
+    about: pd.DataFrame,
+    tests: tuple[AdjustedTest, AdjustedTest],
+    study: Study,
+    hit: np.ndarray,
+    shuffled: np.ndarray | None,
+    reachable: np.ndarray,
+    least: int,
+) -> pd.DataFrame:
     """motifs.tsv or families.tsv by whether a window has a site: the smallest p first.
 
     Args:
@@ -28,7 +44,14 @@ def motif_table(about, tests, study, hit, shuffled, reachable, least):
     return _table(about, study.label, hit, status, adjusted, unadjusted, control)
 
 
-def best_score_table(about, tests, study, hit, best, shuffled_best):
+def best_score_table(
+    about: pd.DataFrame,
+    tests: tuple[AdjustedTest, AdjustedTest],
+    study: Study,
+    hit: np.ndarray,
+    best: np.ndarray,
+    shuffled_best: np.ndarray | None,
+) -> pd.DataFrame:
     """motifs.tsv by the windows' best scores ``(n, m)``: odds ratios are for one standard deviation more."""
     status = np.where(np.isnan(best).any(axis=0), "too_few", "tested").astype(object)
     adjusted, unadjusted = (_effects(test, _standardised(best), status) for test in tests)
@@ -70,7 +93,7 @@ def _table(about, label, hit, status, adjusted, unadjusted, control):
     return table.sort_values(["p", "p_unadjusted"], kind="stable", ignore_index=True)
 
 
-def describe_motifs(motifs, family):
+def describe_motifs(motifs: list[Motif], family: np.ndarray) -> pd.DataFrame:
     """What is known of the motifs before any test, a line each; ``family`` is the number of each one's family."""
     shares = [frequencies(motif) for motif in motifs]
     return pd.DataFrame(
@@ -87,7 +110,7 @@ def describe_motifs(motifs, family):
     )
 
 
-def describe_families(motifs, family, by_motif):
+def describe_families(motifs: list[Motif], family: np.ndarray, by_motif: pd.DataFrame) -> pd.DataFrame:
     """What is known of the families, a line each, and the motif of each with the smallest p in ``by_motif``."""
     members = [np.flatnonzero(family == k) for k in range(family.max() + 1)]
     place = {name: k for k, name in enumerate(by_motif["motif_id"])}
@@ -104,7 +127,7 @@ def describe_families(motifs, family, by_motif):
     )
 
 
-def family_names(motifs, family):
+def family_names(motifs: list[Motif], family: np.ndarray) -> np.ndarray:
     """A name for each family: the factor of its first motif, and how many more motifs there are."""
     members = [np.flatnonzero(family == k) for k in range(family.max() + 1)]
     names = [motifs[rows[0]].tf + (f" +{len(rows) - 1}" if len(rows) > 1 else "") for rows in members]
@@ -116,19 +139,19 @@ def family_names(motifs, family):
     return np.array([name + more for name, more in zip(names, twice, strict=True)], object)
 
 
-def windows_hit(sites, n, m):
+def windows_hit(sites: Sites, n: int, m: int) -> np.ndarray:
     """Which windows hold a site of which motif: ``(n, m)`` bool."""
     hit = np.zeros((n, m), bool)
     hit[sites.window, sites.motif] = True
     return hit
 
 
-def any_of_family(columns, family):
+def any_of_family(columns: np.ndarray, family: np.ndarray) -> np.ndarray:
     """``(n, families)`` bool: whether any column of the family is true."""
     return np.column_stack([columns[..., family == k].any(axis=-1) for k in range(family.max() + 1)])
 
 
-def gc_correlations(table):
+def gc_correlations(table: pd.DataFrame) -> dict[str, float]:
     """Spearman's correlation of motif GC with the log odds ratio, for each test of the table."""
     gc = table["motif_gc"].to_numpy(float)
     with np.errstate(divide="ignore"):
@@ -137,7 +160,7 @@ def gc_correlations(table):
         }
 
 
-def significant(table):
+def significant(table: pd.DataFrame) -> dict[str, int]:
     """The number of lines with q of at most 0.05, for each test of the table."""
     return {name: int((table[column] <= ALPHA).sum()) for name, column in _tests(table, "q")}
 
@@ -147,7 +170,9 @@ def _tests(table, column):
     return [(name, column + suffix) for name, suffix in kinds.items() if column + suffix in table]
 
 
-def write_sites(path, study, motifs, sites, tested, observed=None):
+def write_sites(
+    path: Path, study: Study, motifs: list[Motif], sites: Sites, tested: np.ndarray, observed: np.ndarray | None = None
+) -> np.ndarray | None:
     """Write sites as BED6 and more, in order of window, motif and start.
 
     ``observed`` is ``(n, length)`` attributions or None. Returns the mean attribution of each motif's sites, NaN
@@ -174,7 +199,7 @@ def write_sites(path, study, motifs, sites, tested, observed=None):
     return np.divide(total, count, out=np.full(len(motifs), np.nan), where=count > 0)
 
 
-def seqlet_table(study, seqlets):
+def seqlet_table(study: Study, seqlets: pd.DataFrame) -> pd.DataFrame:
     """seqlets.tsv: BED6 on the genome (name: the window, score: the attribution), place in the window, bases."""
     rows = []
     for row in seqlets.itertuples():
@@ -186,7 +211,7 @@ def seqlet_table(study, seqlets):
     return pd.DataFrame(rows, columns=columns)
 
 
-def position_table(study, sites, widths, members):
+def position_table(study: Study, sites: Sites, widths: np.ndarray, members: dict[str, np.ndarray]) -> pd.DataFrame:
     """How often sites lie how far from the splice sites.
 
     Args:

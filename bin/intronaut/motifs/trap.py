@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.dna import base_codes
-from intronaut.motifs.pwm import log_odds, one_hot, sites_as_columns, strand_rows
+from intronaut.motifs.pwm import Motif, log_odds, one_hot, sites_as_columns, strand_rows
 
 # Roider et al. 2007 (Bioinformatics 23:134), with the fit of R0 to motif width in the authors' R package tRap
 TRAP_LAMBDA = 0.7
@@ -21,7 +21,7 @@ MEASURES = ("best", "occupancy")
 FLOAT32_BITS = 24
 
 
-def feature_table(motifs):
+def feature_table(motifs: list[Motif]) -> pd.DataFrame:
     """``var``: one row a motif and measure, indexed by name."""
     rows = [
         (f"{motif.motif_id}_{motif.tf}_{measure}", motif.motif_id, motif.tf, motif.family, motif.tf_class, measure)
@@ -39,7 +39,7 @@ class Scanner:
     order it is summed; and a window is scored alone, so that nothing depends on its neighbours or on threads.
     """
 
-    def __init__(self, motifs, pseudocount, background, strands=2):
+    def __init__(self, motifs: list[Motif], pseudocount: float, background: list[float], strands: int = 2) -> None:
         self.n, self.strands = len(motifs), strands
         matrices = [log_odds(motif, pseudocount, np.asarray(background, float)) for motif in motifs]
         widths = np.array([len(matrix) for matrix in matrices])
@@ -50,7 +50,7 @@ class Scanner:
             for places in [np.flatnonzero(widths == width)]
         ]
 
-    def scan(self, sequence):
+    def scan(self, sequence: str) -> np.ndarray:
         """``(2, motifs)`` float32: the best log-odds site in bits, and the expected number of bound sites.
 
         The occupancy is the sum of 1 / (1 + exp(-x)) over all sites of both strands. A base other than A, C, G and T

@@ -1,13 +1,15 @@
 """Labelled windows in which motifs are looked for, and where they lie in the genome and around the splice sites."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from intronaut.core.dna import OTHER, base_codes
 from intronaut.core.errors import BadData, UsageError
-from intronaut.io.fasta import read_windows
+from intronaut.io.fasta import Window, read_windows
 from intronaut.io.tables import read_labels
 
 GC = "gc"
@@ -31,7 +33,7 @@ class Study:
     of_the_user: tuple = ()
 
 
-def read_study(fasta, labels, names, more=None):
+def read_study(fasta: Path, labels: Path | str, names: list[str], more: Callable | None = None) -> Study:
     """Read windows and labels; ``names`` are the covariates: ``gc`` is the window's own, others are columns of labels.
 
     ``more`` gives further covariates of the labels table, a DataFrame of float64 without missing values.
@@ -69,13 +71,13 @@ def read_study(fasta, labels, names, more=None):
     )  # fmt: skip
 
 
-def gc_content(codes):
+def gc_content(codes: np.ndarray) -> float:
     """The share of G and C among the known bases of base codes; NaN without any."""
     counts = np.bincount(codes, minlength=OTHER)[:OTHER]
     return (counts[1] + counts[2]) / counts.sum() if counts.any() else np.nan
 
 
-def on_genome(window, start, end, minus):
+def on_genome(window: Window, start: int, end: int, minus: bool) -> tuple[str, int, int, str]:
     """``(chrom, start, end, strand)`` of a stretch of a window; in the window itself when its header has no place."""
     if window.chrom is None:
         return window.name, start, end, "-" if minus else "+"
@@ -84,7 +86,7 @@ def on_genome(window, start, end, minus):
     return window.chrom, window.start + start, window.start + end, "-" if minus else "+"
 
 
-def landmarks(study):
+def landmarks(study: Study) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Where the first base of each intron (donor), its last (acceptor) and the window's middle (centre) lie.
 
     Returns:

@@ -6,11 +6,14 @@ Biol 21:e1012755). A *spec* is a dict that JSON can hold and that says which net
 what else the shapes of its tensors depend on.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -37,6 +40,10 @@ from intronaut.networks.layers import (
     add_lora,
 )
 
+if TYPE_CHECKING:
+    from intronaut.core.log import Log
+    from intronaut.networks.dnabert2 import Config, Tokenizer
+
 PRETRAINED = ("sei", "dnabert2")
 # bases that leave at least one position, for Sei two, after the last pool
 SHORTEST = {"sei": sei.SHORTEST, "basset": 6, "basenji": 168, "attentionconv": 14}
@@ -46,15 +53,23 @@ HEAD_CHANNELS = 520
 class Network(nn.Module):
     """A trunk and a head; ``forward`` gives the logits of retention, float32 ``(n,)``, of a batch."""
 
-    def __init__(self, spec, trunk, head):
+    def __init__(
+        self,
+        spec: dict[str, Any],
+        trunk: Dnabert2Features
+        | SeiFeatures
+        | torch.nn.modules.container.Sequential
+        | torch.nn.modules.linear.Identity,
+        head: torch.nn.modules.container.Sequential,
+    ) -> None:
         super().__init__()
         self.spec, self.trunk, self.head = spec, trunk, head
 
-    def forward(self, batch):
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
         spliced, retained = self.head(self.trunk(batch)).float().unbind(1)
         return retained - spliced
 
-    def on_features(self):
+    def on_features(self) -> Network:
         """The same head as a Network of its own, whose batches are features ``(n, …)`` that the trunk has made."""
         return Network(self.spec, nn.Identity(), self.head)
 
@@ -62,11 +77,11 @@ class Network(nn.Module):
 class SeiFeatures(sei.SeiTrunk):
     """Sei up to its spline, ``(n, c, 16)``; the dropout that the published network has between them is left out."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: list[int] | tuple[int, int, int]) -> None:
         super().__init__(channels)
         self.one_hot = OneHot()
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.spline(self.one_hot(x)).unflatten(1, (-1, sei.SPLINE_FUNCTIONS))
 
 
@@ -78,7 +93,7 @@ class Tokens:
     lengths: list
     place: torch.Tensor
 
-    def to(self, device):
+    def to(self, device: torch.device) -> Tokens:
         """The same on a device."""
         return Tokens(self.ids.to(device), self.lengths, self.place.to(device))
 
@@ -86,11 +101,11 @@ class Tokens:
 class Dnabert2Features(dnabert2.Dnabert2):
     """One pooled hidden state a sequence, ``(n, width)``: the first token's, or the mean of all tokens."""
 
-    def __init__(self, config, pooling):
+    def __init__(self, config: Config, pooling: str) -> None:
         super().__init__(config)
         self.pooling = pooling
 
-    def forward(self, tokens):
+    def forward(self, tokens: Tokens) -> torch.Tensor:  # type: ignore[override]  # tokens and lengths in one
         hidden = super().forward(tokens.ids, tokens.lengths)
         return dnabert2.pool(hidden, tokens.lengths, self.pooling)[tokens.place.argsort()]
 
@@ -156,12 +171,19 @@ def _attentionconv(spec):
 _PARTS = {"sei": _sei, "dnabert2": _dnabert2, "basset": _basset, "basenji": _basenji, "attentionconv": _attentionconv}
 
 
-def build(spec):
+def build(spec: dict[str, Any]) -> Network:
     """The Network that ``spec`` says, its weights drawn from torch's current seed."""
     return Network(spec, *_PARTS[spec["network"]](spec))
 
 
-def start(spec, pretrained, seed, *, frozen=False, lora=None):
+def start(
+    spec: dict[str, Any],
+    pretrained: Pretrained | None,
+    seed: list[int],
+    *,
+    frozen: bool = False,
+    lora: int | None = None,
+) -> Network:
     """A network before training: the trunk as published where there is one, the rest drawn from the seed.
 
     ``seed`` is a list of whole numbers; ``frozen`` leaves the trunk as it is, ``lora`` is the rank of its changes.
@@ -177,7 +199,7 @@ def start(spec, pretrained, seed, *, frozen=False, lora=None):
     return network
 
 
-def n_parameters(module):
+def n_parameters(module: Network) -> int:
     """How many numbers of a module training may change."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
@@ -191,13 +213,13 @@ class Pretrained:
     note: str
 
 
-def open_pretrained(network, path):
+def open_pretrained(network: str, path: Path | str) -> Pretrained:
     """Open the checkpoint of Sei or DNABERT-2. Raises MissingInput, and BadData that names every tensor amiss."""
     if network == "sei":
         checkpoint, tensors = sei.open_sei(path)
         channels, _ = sei.widths(tensors)
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("classifier.")}
-        spec = {"channels": list(channels)}
+        spec: dict[str, Any] = {"channels": list(channels)}
     else:
         checkpoint = open_checkpoint(path)
         config = dnabert2.config_of(checkpoint.tensors)
@@ -219,14 +241,14 @@ class Reader:
     tokenizer: dnabert2.Tokenizer | None = None
 
 
-def base_reader(length):
+def base_reader(length: int) -> Reader:
     """Base codes, each sequence centred between N or cut to its centre: uint8 ``(length,)``, ``(n, length)``."""
     return Reader(
         lambda sequence: sei.fit_to_window(sei.encode(sequence), length), lambda rows: torch.from_numpy(np.stack(rows))
     )
 
 
-def token_reader(tokenizer, max_tokens=None):
+def token_reader(tokenizer: Tokenizer | None, max_tokens: int | None = None) -> Reader:
     """Token ids, int32, and Tokens of several sequences; ``max_tokens`` cuts the right end of a long one."""
 
     def pack(rows):
@@ -237,7 +259,7 @@ def token_reader(tokenizer, max_tokens=None):
     return Reader(lambda sequence: np.array(tokenizer(sequence, max_tokens)[0], np.int32), pack, tokenizer)
 
 
-def reader_of(notes, folder):
+def reader_of(notes: dict[str, Any], folder: Path | str) -> Reader:
     """The Reader of a network as it was trained: what model.json says, and tokenizer.json of its folder."""
     if notes["spec"]["network"] != "dnabert2":
         return base_reader(notes["spec"]["length"])
@@ -245,7 +267,7 @@ def reader_of(notes, folder):
     return token_reader(tokenizer, notes["max_tokens"])
 
 
-def length_problem(notes, length):
+def length_problem(notes: dict[str, Any], length: int) -> str | None:
     """Why a network cannot judge a window of so many bases, or None: it was trained on windows of other lengths."""
     shortest, longest = notes["window_lengths"]
     if notes["padded_or_cut_to"] or shortest <= length <= longest:
@@ -254,12 +276,14 @@ def length_problem(notes, length):
     return f"has {length:,} bases; the network was trained on windows of {trained}"
 
 
-def precision(device, dtype):
+def precision(device: torch.device, dtype: str) -> AbstractContextManager:
     """A context in which matrix products and convolutions run in ``dtype``, the rest in float32."""
     return nullcontext() if dtype == "float32" else torch.autocast(device.type, getattr(torch, dtype))
 
 
-def predict(network, collate, strands, *, size, dtype="float32", log):
+def predict(
+    network: Network, collate: Callable, strands: list[list[np.ndarray]], *, size: int, dtype: str = "float32", log: Log
+) -> np.ndarray:
     """Logits of retention, float64 ``(n,)``: of each window the mean over the strands that are read.
 
     ``strands`` holds a list of ``n`` encoded windows for each strand; ``size`` of them are computed at once, fewer
@@ -279,7 +303,7 @@ def predict(network, collate, strands, *, size, dtype="float32", log):
     return np.mean([along(rows) for rows in strands], axis=0)
 
 
-def write_network(folder, notes, network):
+def write_network(folder: Path, notes: dict[str, Any], network: Network) -> None:
     """Write model.json, which holds ``notes`` and the spec, and weights.safetensors into a folder."""
     notes = notes | {"layout": LAYOUT, "tool": "finetune", "classes": ["spliced", "retained"], "spec": network.spec}
     with whole_file(Path(folder) / "model.json") as out:
@@ -294,7 +318,7 @@ def _trained(network):
     return {name: tensor.cpu() for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
 
 
-def read_network(folder):
+def read_network(folder: Path | str) -> tuple[Network, dict[str, Any]]:
     """``(network, notes)`` of a model folder of finetune, ready to predict.
 
     Raises MissingInput, and BadData for a folder of another tool or weights that are not those of model.json.

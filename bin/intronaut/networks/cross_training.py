@@ -3,9 +3,12 @@
 Written as fit writes its own: the same files, with the same names in them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -19,6 +22,9 @@ from intronaut.models.design_matrix import Matrix, covariates
 from intronaut.networks import classifiers, training
 from intronaut.stats import metrics
 from intronaut.stats.jackknife import over_seeds
+
+if TYPE_CHECKING:
+    import torch
 
 # trainings from fewer seeds say nothing firm of their variance
 ENOUGH_SEEDS = 3
@@ -43,7 +49,7 @@ class Study:
     frozen: bool
     settings: training.Settings
     at_once: int | None
-    device: object
+    device: torch.device
     bootstrap: int
     seed: int
     log: Log
@@ -51,7 +57,7 @@ class Study:
     covariates: pd.DataFrame | None = None
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray:
         """0 and 1 of every row."""
         return self.table["label"].to_numpy()
 
@@ -73,7 +79,7 @@ class Result:
     network: classifiers.Network | None = None
 
 
-def train_all(study, seed, keep):
+def train_all(study: Study, seed: int, keep: bool) -> Result:
     """Train a network for every held-out fold, and with ``keep`` the one that is kept; returns their Result."""
     logits, valid, states, path, kept = np.full(len(study.table), np.nan), {}, {}, [], None
     for outer in study.plan.outers:
@@ -92,7 +98,7 @@ def train_all(study, seed, keep):
     return result
 
 
-def estimate(study, seeds):
+def estimate(study: Study, seeds: int) -> list[str]:
     """Train for a few seconds; returns lines that say how long the whole run takes, and its memory."""
     network, (train, _) = study.new_network([study.seed]).to(study.device), study.plan.training_and_validation(None)
     rows, outers, settings = np.flatnonzero(train), study.plan.outers, study.settings
@@ -139,7 +145,7 @@ def _train_without(study, outer, seed):
     return network, state, logits
 
 
-def evaluated(study, logits, refitted, columns):
+def evaluated(study: Study, logits: np.ndarray, refitted: np.ndarray | None, columns: str) -> Result:
     """The Result of logits ``(n,)``; ``columns`` says what the model read: features, covariates or combined."""
     of_network = columns == "features"
     evaluation = held_out.evaluate_held_out(
@@ -150,7 +156,7 @@ def evaluated(study, logits, refitted, columns):
     return Result(logits, evaluation)
 
 
-def linear_models(study, result, threads):
+def linear_models(study: Study, result: Result, threads: int) -> dict[str, Result]:
     """Beside the network: a linear model of the covariates alone, and one of that model's logit and the network's.
 
     The second is learnt on the validation rows, on which neither was trained. Empty where no covariate varies.
@@ -179,7 +185,9 @@ def linear_models(study, result, threads):
     }
 
 
-def write_evaluations(folder, study, results, beside, counts):
+def write_evaluations(
+    folder: Path, study: Study, results: list[Result], beside: dict[str, Result], counts: dict[str, int]
+) -> None:
     """The tables and metrics.json of the first seed; folders of the other seeds and of the models ``beside``."""
     evaluations = {name: result.evaluation for name, result in beside.items()}
     first = results[0].evaluation

@@ -1,17 +1,24 @@
 """Where a network computes, and what to do when its memory runs out."""
 
+from __future__ import annotations
+
 import ctypes
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from intronaut.core.errors import TryAgain, UsageError
-from intronaut.core.log import peak_bytes
+from intronaut.core.log import Log, peak_bytes
+
+if TYPE_CHECKING:
+    import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
-def pick_device(name):
+def pick_device(name: str) -> torch.device:
     """The torch device of ``--device``; ``auto`` is a CUDA GPU if there is one, else the CPU. Raises UsageError."""
     import torch
 
@@ -25,7 +32,7 @@ def pick_device(name):
     return device
 
 
-def prepare_torch(threads):
+def prepare_torch(threads: int) -> None:
     """Set CPU threads, true float32 on GPUs (cuDNN would take TF32 by default), and keep freed memory for reuse."""
     import torch
 
@@ -35,7 +42,7 @@ def prepare_torch(threads):
     keep_heap()
 
 
-def keep_heap():
+def keep_heap() -> None:
     """Let glibc keep big freed blocks: giving each layer's memory back to the kernel can cost a tenth of the time."""
     if sys.platform.startswith("linux"):
         try:
@@ -46,7 +53,7 @@ def keep_heap():
             pass  # another C library: slower, not wrong
 
 
-def compute_halving(compute, batch, log):
+def compute_halving(compute: Callable[[list[Any]], Any], batch: list[Any], log: Log) -> Any:
     """The features of a batch; out of memory, those of its halves. Raises TryAgain when one window does not fit."""
     if (values := unless_out_of_memory(compute, batch)) is not None:
         return values
@@ -57,7 +64,7 @@ def compute_halving(compute, batch, log):
     return np.concatenate([compute_halving(compute, half, log) for half in (batch[:middle], batch[middle:])])
 
 
-def unless_out_of_memory(compute, batch):
+def unless_out_of_memory(compute: Callable, batch: np.ndarray | list[np.ndarray]) -> np.ndarray | torch.Tensor:
     """``compute(batch)``, or None when memory does not hold it."""
     import torch
 
@@ -74,14 +81,14 @@ def unless_out_of_memory(compute, batch):
     return None
 
 
-def device_name(device) -> str:
+def device_name(device: torch.device) -> str:
     """What a cost record calls a device: the model of a GPU, else its type."""
     import torch
 
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def peak_memory_bytes(device) -> int:
+def peak_memory_bytes(device: torch.device) -> int:
     """The most memory that this process held on a device, in bytes."""
     import torch
 

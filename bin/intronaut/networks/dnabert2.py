@@ -6,9 +6,13 @@ state dict. Sequences are packed, end to end and without padding, in one ``(toke
 runs on it at once, attention once for every run of sequences of equal length.
 """
 
+from __future__ import annotations
+
 import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +21,7 @@ from torch import nn
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file
 from intronaut.core.json_files import read_record
-from intronaut.io.checkpoints import let_go
+from intronaut.io.checkpoints import Checkpoint, let_go
 
 PARAMETERS = 117_074_176
 SPECIALS = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
@@ -44,7 +48,7 @@ class Config:
     hidden_dropout_prob: float = 0.1
 
 
-def read_config(path):
+def read_config(path: Path | str) -> Config:
     """The Config of a published config.json. Raises BadData for a model of another kind."""
     told = read_record(path)
     lacking = [name for name in Config.__annotations__ if name not in told]
@@ -59,7 +63,7 @@ def read_config(path):
     return config
 
 
-def config_of(tensors):
+def config_of(tensors: dict[str, torch.Tensor]) -> Config:
     """The Config that the shapes of named tensors say, with heads 64 wide as in DNABERT-2-117M."""
     try:
         vocabulary, width = tensors["bert.embeddings.word_embeddings.weight"].shape
@@ -73,7 +77,7 @@ def config_of(tensors):
 class Dnabert2(nn.Module):
     """The encoder: packed token ids and the lengths of the sequences in, hidden states out."""
 
-    def __init__(self, config=Config()):
+    def __init__(self, config: Config = Config()) -> None:
         super().__init__()
         self.config = config
         width = config.hidden_size
@@ -88,14 +92,14 @@ class Dnabert2(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self._bias = None
 
-    def embed(self, ids):
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
         """The input of the first layer, ``(tokens, width)`` float32, of packed token ids ``(tokens,)`` int64."""
         parts = self.bert["embeddings"]
         # every token is of type 0, whose row is part of the trained embedding
         embedded = parts["word_embeddings"](ids) + parts["token_type_embeddings"].weight[0]
         return self.dropout(parts["LayerNorm"](embedded))
 
-    def states(self, hidden, lengths):
+    def states(self, hidden: torch.Tensor, lengths: list[int]) -> Iterator[torch.Tensor]:
         """Yield ``(tokens, width)`` float32 after each layer, from the embedded tokens of sequences of ``lengths``."""
         runs = [(length, len(list(equal))) for length, equal in itertools.groupby(lengths)]
         bias = self._alibi(max(lengths), hidden.device)
@@ -103,17 +107,17 @@ class Dnabert2(nn.Module):
             hidden = layer(hidden, runs, bias)
             yield hidden
 
-    def forward(self, ids, lengths):
+    def forward(self, ids: torch.Tensor, lengths: list[int]) -> torch.Tensor:
         """The last hidden states, ``(tokens, width)`` float32, of packed ids ``(tokens,)`` int64."""
         *_, last = self.states(self.embed(ids), lengths)
         return last
 
     @property
-    def device(self):
+    def device(self) -> torch.device:
         """Where the parameters are."""
         return self.bert["embeddings"]["word_embeddings"].weight.device
 
-    def compute_in(self, dtype):
+    def compute_in(self, dtype: torch.dtype) -> Dnabert2:
         """Let the matrix products run in ``dtype``; the residual stream, the norms and the softmax stay float32."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -130,7 +134,7 @@ class Dnabert2(nn.Module):
 class Layer(nn.Module):
     """One MosaicBERT layer: attention, gated MLP, each followed by residual and LayerNorm."""
 
-    def __init__(self, config):
+    def __init__(self, config: Config) -> None:
         super().__init__()
         width, inner, eps = config.hidden_size, config.intermediate_size, config.layer_norm_eps
         self.heads = config.num_attention_heads
@@ -145,7 +149,7 @@ class Layer(nn.Module):
         })  # fmt: skip
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
-    def forward(self, hidden, runs, bias):
+    def forward(self, hidden: torch.Tensor, runs: list[tuple[int, int]], bias: torch.Tensor) -> torch.Tensor:
         wqkv, output = self.attention["self"]["Wqkv"], self.attention["output"]
         attended = self._attend(wqkv(hidden.to(wqkv.weight.dtype)), runs, bias)
         hidden = output["LayerNorm"](self.dropout(output["dense"](attended)).to(hidden.dtype) + hidden)
@@ -177,17 +181,17 @@ class PackedLinear(nn.Module):
     anew for every call in bfloat16. The weights' layout is made for ``ROWS`` rows at a time and serves any number.
     """
 
-    def __init__(self, linear):
+    def __init__(self, linear: torch.nn.modules.linear.Linear) -> None:
         super().__init__()
         self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), ROWS)
         self.bias = linear.bias
 
-    def forward(self, rows):
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
         padded = F.pad(rows, (0, 0, 0, -len(rows) % ROWS_PADDED_TO))
         return torch.ops.mkldnn._linear_pointwise(padded, self.weight, self.bias, "none", [], "")[: len(rows)]
 
 
-def pack(model):
+def pack(model: Dnabert2) -> Dnabert2:
     """The model with every linear layer that oneDNN can compute here a PackedLinear; it cannot be trained then."""
     computed = {torch.float32} if hasattr(torch.ops.mkldnn, "_linear_pointwise") else set()
     if computed and torch.ops.mkldnn._is_mkldnn_bf16_supported():
@@ -205,7 +209,7 @@ def _embedding(rows, width):
     return nn.Embedding(rows, width, _weight=torch.zeros(rows, width))
 
 
-def alibi_slopes(heads):
+def alibi_slopes(heads: int) -> torch.Tensor:
     """One slope a head, float64 ``(heads,)``, by Press et al. 2022: for 12 heads, those of 8 and every other of 16."""
     power = 2 ** math.floor(math.log2(heads))
     slopes = 2.0 ** (-8 / power * torch.arange(1, power + 1, dtype=torch.float64))
@@ -214,7 +218,7 @@ def alibi_slopes(heads):
     return torch.cat([slopes, alibi_slopes(2 * power)[0::2][: heads - power]])
 
 
-def alibi_rows(heads, reach):
+def alibi_rows(heads: int, reach: int) -> torch.Tensor:
     """ALiBi biases, float32 ``(heads, ROWS, 2 * reach)``: ``-slope · |column − reach − row|``.
 
     Any block of at most ROWS query rows of a sequence of up to ``reach`` tokens is a slice of it.
@@ -223,7 +227,7 @@ def alibi_rows(heads, reach):
     return -alibi_slopes(heads).float()[:, None, None] * distance
 
 
-def load(checkpoint, config):
+def load(checkpoint: Checkpoint, config: Config) -> Dnabert2:
     """The Dnabert2 whose tensors a Checkpoint holds, ready to embed. Raises BadData that names every tensor amiss."""
     tensors = checkpoint.match(tensor_shapes(config), unused=UNUSED)
     checkpoint.require_finite(tensors)
@@ -233,13 +237,13 @@ def load(checkpoint, config):
     return model.eval().requires_grad_(False)
 
 
-def tensor_shapes(config):
+def tensor_shapes(config: Config) -> dict[str, tuple[int, ...]]:
     """The name and shape of each tensor that embedding needs, as in the published state dict."""
     with torch.device("meta"):
         return {name: tuple(tensor.shape) for name, tensor in Dnabert2(config).state_dict().items()}
 
 
-def pool(hidden, lengths, how):
+def pool(hidden: torch.Tensor, lengths: list[int], how: str) -> torch.Tensor:
     """One row a sequence, ``(sequences, width)``, from packed hidden states ``(tokens, width)``.
 
     ``mean`` and ``max`` take every token, the special first and last included, as the published example does;
@@ -263,7 +267,7 @@ class Tokenizer:
     embedding rows.
     """
 
-    def __init__(self, path, vocab_size):
+    def __init__(self, path: Path | str, vocab_size: int) -> None:
         from tokenizers import Tokenizer as Reader
 
         require_file(path)
@@ -291,7 +295,7 @@ class Tokenizer:
         if "".join(tokens) != "[CLS]ACGT[UNK][SEP]":
             raise BadData(f"{path}: reads ACGTN as {' '.join(tokens)}; bases between [CLS] and [SEP] were expected")
 
-    def __call__(self, sequence, max_tokens=None):
+    def __call__(self, sequence: str, max_tokens: int | None = None) -> tuple[list[int], bool]:
         """Token ids of an upper-case sequence, special ones included, and whether ``max_tokens`` cut it.
 
         Every letter but A, C, G and T becomes an unknown token of its own.

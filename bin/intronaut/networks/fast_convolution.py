@@ -4,6 +4,7 @@ A *frame* is ``(segments, rows, channels)``: every segment's positions between r
 beyond it. A convolution maps a frame to a frame of as many rows; ``surround`` sets the outer ones.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ OUTPUTS_AT_ONCE = 4
 TILE = 3
 
 
-def minimal_filtering(*points):
+def minimal_filtering(*points: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The matrices of three outputs of a filter from one product a point: ``y = A ((G taps) * (B x))``.
 
     The minimal filtering algorithm F(3, taps) (Winograd 1980, Arithmetic Complexity of Computations), by evaluation at
@@ -58,33 +59,33 @@ class Region:
     stop: int
     n: int
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.stop - self.start
 
     @property
-    def left(self):
+    def left(self) -> int:
         """Rows of a frame before the region: at least HALO, and a position has the same place in its tile always."""
         return HALO + (self.start - HALO) % TILE
 
     @property
-    def rows(self):
+    def rows(self) -> int:
         """Rows of a frame: whole tiles."""
         return -(-(self.left + len(self) + HALO) // TILE) * TILE
 
 
-def new_frame(segments, rows, channels, like):
+def new_frame(segments: int, rows: int, channels: int, like: torch.Tensor) -> torch.Tensor:
     """Uninitialised ``(segments, rows, channels)``; SLACK zero rows follow it in memory."""
     flat = torch.empty(segments * rows + SLACK, channels, dtype=like.dtype, device=like.device)
     flat[segments * rows :] = 0
     return flat[: segments * rows].view(segments, rows, channels)
 
 
-def inner(framed, region):
+def inner(framed: torch.Tensor, region: Region) -> torch.Tensor:
     """The positions of the region."""
     return framed[:, region.left : region.left + len(region)]
 
 
-def surround(framed, region, around=None):
+def surround(framed: torch.Tensor, region: Region, around: torch.Tensor | None = None) -> None:
     """Set the rows outside the region: ``around``, ``(n, c)``, is known there; zeros past the ends of the window."""
     left, right = region.left, region.left + len(region)
     framed[:, :left] = 0
@@ -95,7 +96,7 @@ def surround(framed, region, around=None):
         framed[:, right : right + HALO] = around[region.stop : region.stop + HALO]
 
 
-def product(x, weight, bias):
+def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """``x @ weight.T + bias`` over the last axis, with at least LEAST_ROWS rows."""
     rows = x.reshape(-1, x.shape[-1])
     short = max(0, LEAST_ROWS - len(rows))
@@ -111,7 +112,7 @@ class TiledConv:
     rounding: Sei's features end within 7e-7 of those in double precision.
     """
 
-    def __init__(self, weight, bias):
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
         outputs, inputs, self.width = weight.shape
         self.read, to_points, self.sum = BY_FIVE_TAPS if self.width == 5 else BY_THREE_TAPS
         self.points, taps = to_points.shape
@@ -126,7 +127,7 @@ class TiledConv:
             self.weight[:, :, first : first + OUTPUTS_AT_ONCE] = made.transpose(0, 1)
         self.bias = bias.float()
 
-    def __call__(self, x, relu=False):
+    def __call__(self, x: torch.Tensor, relu: bool = False) -> torch.Tensor:
         segments, rows, channels = x.shape
         margin = self.width // 2
         y = new_frame(segments, rows, len(self.bias), x)
@@ -161,12 +162,12 @@ def _chunks(tiles):
 class NarrowConv:
     """A convolution over few channels as one product: each row beside its neighbours. Frames as for TiledConv."""
 
-    def __init__(self, weight, bias):
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
         self.width = weight.shape[2]
         self.weight = weight.permute(0, 2, 1).flatten(1).float()
         self.bias = bias.float()
 
-    def __call__(self, x, relu=False):
+    def __call__(self, x: torch.Tensor, relu: bool = False) -> torch.Tensor:
         segments, rows, channels = x.shape
         margin = self.width // 2
         seen = x.as_strided((segments * rows - 2 * margin, self.width * channels), (channels, 1), x.storage_offset())
@@ -178,11 +179,11 @@ class NarrowConv:
 class PhasedConv:
     """A dilated convolution of ``(s, n, c)``: positions that see each other become neighbours for a TiledConv."""
 
-    def __init__(self, weight, bias, dilation):
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor, dilation: int) -> None:
         self.conv = TiledConv(weight, bias)
         self.dilation = dilation
 
-    def __call__(self, x):
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
         segments, n, channels = x.shape
         phases = [torch.arange(phase, n, self.dilation) for phase in range(min(self.dilation, n))]
         gap = torch.full((self.conv.width // 2,), n)
@@ -202,13 +203,13 @@ class LayerConv:
     Frames as for TiledConv; zeros are seen beyond their ends.
     """
 
-    def __init__(self, weight, bias, dilation=1):
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor, dilation: int = 1) -> None:
         self.weight = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         self.bias = bias
         self.dilation = dilation
         self.padding = dilation * (weight.shape[2] // 2)
 
-    def __call__(self, x, relu=True):
+    def __call__(self, x: torch.Tensor, relu: bool = True) -> torch.Tensor:
         image = x.transpose(1, 2).unsqueeze(2)
         y = F.conv2d(image, self.weight, self.bias, padding=(0, self.padding), dilation=(1, self.dilation))
         y = y.squeeze(2).transpose(1, 2)
@@ -222,7 +223,7 @@ class FusedPair:
     by the pair.
     """
 
-    def __init__(self, conv, weights, dtype):
+    def __init__(self, conv: type, weights: list[list[torch.Tensor]], dtype: torch.dtype) -> None:
         # on the CPU, because not every device has float64; tap by tap, because it is twice as large
         (first, first_bias), (second, second_bias) = [(w.cpu(), b.cpu().double()) for w, b in weights]
         fused = torch.zeros(second.shape[0], first.shape[1], 17, dtype=torch.float64)
@@ -234,7 +235,7 @@ class FusedPair:
         self.fused = conv(*(part.to(weights[0][0].device, dtype) for part in (fused, fused_bias)))
         self.pair = [(w.permute(0, 2, 1).flatten(1).to(dtype), b.to(dtype)) for w, b in weights]
 
-    def __call__(self, x, region, close):
+    def __call__(self, x: torch.Tensor, region: Region, close: Callable) -> torch.Tensor:
         y = self.fused(x, relu=False)
         if region.n < 16:
             inner(y, region)[:] = self._ends(inner(x, region), 4, 4)
@@ -258,8 +259,8 @@ def _narrow(x, weight, bias):
 class PlainPair:
     """Two convolutions of width 9 one after the other; ``close`` sets the rows around the map between them."""
 
-    def __init__(self, conv, weights, dtype):
+    def __init__(self, conv: type, weights: list[list[torch.Tensor]], dtype: torch.dtype) -> None:
         self.convs = [conv(w.to(dtype), b.to(dtype)) for w, b in weights]
 
-    def __call__(self, x, region, close):
+    def __call__(self, x: torch.Tensor, region: Region, close: Callable) -> torch.Tensor:
         return self.convs[1](close(self.convs[0](x, relu=False), "between"), relu=False)

@@ -1,7 +1,18 @@
 """A network of finetune, opened from its model folder with what it takes to read sequences as it was trained to."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from intronaut.core.dna import reverse_complement
 from intronaut.networks.classifiers import length_problem, predict, read_network, reader_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from intronaut.core.log import Log
 
 
 class FinetunedNetwork:
@@ -10,7 +21,7 @@ class FinetunedNetwork:
     Raises MissingInput and BadData as :func:`intronaut.networks.classifiers.read_network` does.
     """
 
-    def __init__(self, folder, device):
+    def __init__(self, folder: Path | str, device: torch.device) -> None:
         self.network, self.notes = read_network(folder)
         self.network.to(device)
         self.device = device
@@ -26,7 +37,7 @@ class FinetunedNetwork:
         readings = {"+": sequence, "-": reverse_complement(sequence)}
         return [self.reader.encode(readings[strand]) for strand in self.strands]
 
-    def logits(self, windows: list, *, size: int, dtype: str = "float32", log):
+    def logits(self, windows: list, *, size: int, dtype: str = "float32", log: Log) -> np.ndarray:
         """Logits of retention, float64 ``(n,)``, of ``n`` windows as ``encode`` gives them; ``size`` at once."""
         strands = [list(strand) for strand in zip(*windows, strict=True)]
         return predict(self.network, self.reader.collate, strands, size=size, dtype=dtype, log=log)

@@ -1,5 +1,7 @@
 """Layers that the trainable classifiers share, and low-rank adaptation."""
 
+from __future__ import annotations
+
 import math
 
 import torch
@@ -17,11 +19,11 @@ LORA_SCALE = 2.0
 class OneHot(nn.Module):
     """Base codes ``(n, length)`` → channels A, C, G, T ``(n, 4, length)``; channels pass, for attributions to reach."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.register_buffer("table", sei.channel_table(), persistent=False)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x if x.dim() == 3 else self.table[x.int()].transpose(1, 2)
 
 
@@ -31,36 +33,36 @@ class AttentionPool(nn.Module):
     W starts as the identity, so that a channel first attends to where it is high.
     """
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.eye(channels))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (x * (self.weight @ x).softmax(2)).sum(2)
 
 
 class DilatedResidual(nn.Module):
     """``x`` plus what a dilated convolution of width 3 and one of width 1 make of it, as in Basenji."""
 
-    def __init__(self, channels, inner, dilation):
+    def __init__(self, channels: int, inner: int, dilation: int) -> None:
         super().__init__()
         wide = _conv(channels, inner, 3, activation=nn.GELU, dilation=dilation)
         self.change = nn.Sequential(*wide, nn.Conv1d(inner, channels, 1), nn.BatchNorm1d(channels), nn.Dropout(0.2))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.change(x)
 
 
 class PositionAttention(nn.Module):
     """Attention between the positions of one window: ``(n, c, positions)`` → the same, added and normalised."""
 
-    def __init__(self, channels, heads):
+    def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
         # batch_first: without it the windows of a batch would attend to each other
         self.attention = nn.MultiheadAttention(channels, heads, batch_first=True)
         self.norm = nn.LayerNorm(channels)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x.transpose(1, 2)
         attended, _ = self.attention(x, x, x, need_weights=False)
         return self.norm(x + attended).transpose(1, 2)
@@ -69,7 +71,7 @@ class PositionAttention(nn.Module):
 class LargestPosition(nn.Module):
     """``(n, c, positions)`` → ``(n, c)``: the largest value of each channel."""
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.amax(2)
 
 
@@ -88,18 +90,18 @@ def _dense(*widths, dropout):
 class LowRank(nn.Module):
     """``W + s · up · down`` in place of a weight matrix W that stays (LoRA; Hu et al. 2022); at first W itself."""
 
-    def __init__(self, weight, rank):
+    def __init__(self, weight: torch.Tensor, rank: int) -> None:
         super().__init__()
         outputs, inputs = weight.shape
         self.down = nn.Parameter(torch.empty(rank, inputs))
         self.up = nn.Parameter(torch.zeros(outputs, rank))
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
 
-    def forward(self, weight):
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
         return weight + LORA_SCALE * (self.up @ self.down)
 
 
-def add_lora(trunk, rank):
+def add_lora(trunk: nn.Module, rank: int) -> None:
     """Freeze a DNABERT-2 trunk but for a low-rank change to the attention matrices of every layer."""
     trunk.requires_grad_(False)
     for layer in trunk.bert["encoder"]["layer"]:
@@ -107,7 +109,7 @@ def add_lora(trunk, rank):
             parametrize.register_parametrization(linear, "weight", LowRank(linear.weight, rank))
 
 
-def merge_lora(trunk):
+def merge_lora(trunk: nn.Module) -> None:
     """Add the low-rank changes to the matrices, so that the trunk is again the plain network."""
     for module in list(trunk.modules()):
         if parametrize.is_parametrized(module, "weight"):

@@ -8,12 +8,15 @@ layer only the wanted rows are.
 Windows enter as uint8 codes that index a table of four channels (A, C, G, T), so that a base travels as one byte.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import nn
 
 from intronaut.core.dna import OTHER, base_codes
-from intronaut.io.checkpoints import open_checkpoint
+from intronaut.io.checkpoints import Checkpoint, open_checkpoint
 
 WINDOW = 4096
 SHORTEST = 32
@@ -34,7 +37,7 @@ for _place, _letter in enumerate(AMBIGUOUS, OTHER + 1):
     _EXPANDED[ord(_letter)] = _place
 
 
-def encode(sequence, expand=False):
+def encode(sequence: str, expand: bool = False) -> np.ndarray:
     """The codes of an upper-case sequence, uint8 ``(length,)``, for ``channel_table``.
 
     Every letter but A, C, G, T is a quarter of each base, as in Sei's own encoder; with ``expand``, the letters of
@@ -43,14 +46,14 @@ def encode(sequence, expand=False):
     return _EXPANDED[np.frombuffer(sequence.encode("ascii", "replace"), np.uint8)] if expand else base_codes(sequence)
 
 
-def channel_table():
+def channel_table() -> torch.Tensor:
     """What each code is in the channels A, C, G, T: float32 ``(15, 4)``, rows that sum to 1."""
     rows = [*np.eye(4), np.full(4, 0.25)]
     rows += [[(base in bases) / len(bases) for base in "ACGT"] for bases in AMBIGUOUS.values()]
     return torch.tensor(np.array(rows), dtype=torch.float32)
 
 
-def fit_to_window(codes, length=WINDOW):
+def fit_to_window(codes: np.ndarray, length: int = WINDOW) -> np.ndarray:
     """Centre codes between N (the odd one on the right) or cut their centre, as Selene does; uint8 ``(length,)``."""
     if len(codes) >= length:
         start = (len(codes) - length) // 2
@@ -61,13 +64,13 @@ def fit_to_window(codes, length=WINDOW):
     return fitted
 
 
-def tensor_shapes(channels=CHANNELS, outputs=OUTPUTS):
+def tensor_shapes(channels: Sequence[int] = CHANNELS, outputs: int = OUTPUTS) -> dict[str, tuple[int, ...]]:
     """Name → shape of the 38 tensors of a Sei with these widths."""
     with torch.device("meta"):
         return {name: tuple(tensor.shape) for name, tensor in Sei(channels, outputs).state_dict().items()}
 
 
-def widths(tensors):
+def widths(tensors: dict[str, torch.Tensor]) -> tuple[tuple[int, ...], int]:
     """The channels of the three stages and the number of outputs that a checkpoint's shapes say."""
     try:
         channels = tuple(tensors[f"{name}.bias"].shape[0] for name in ("conv1.0", "conv2.1", "conv3.1"))
@@ -76,7 +79,7 @@ def widths(tensors):
         return CHANNELS, OUTPUTS  # so that the missing tensors are named against the released layout
 
 
-def open_sei(path):
+def open_sei(path: Path | str) -> tuple[Checkpoint, dict[str, torch.Tensor]]:
     """Open a Sei checkpoint and check its 38 tensors: ``(Checkpoint, name → tensor)``, nothing read but shapes.
 
     Raises MissingInput and BadData.
@@ -88,7 +91,7 @@ def open_sei(path):
 class SeiTrunk(nn.Module):
     """The 17 convolutions of the published network, 34 tensors with the released names."""
 
-    def __init__(self, channels=CHANNELS):
+    def __init__(self, channels: Sequence[int] = CHANNELS) -> None:
         super().__init__()
         first, second, third = channels
         self.lconv1 = nn.Sequential(_conv(4, first), _conv(first, first))
@@ -101,7 +104,7 @@ class SeiTrunk(nn.Module):
             block = nn.Sequential(nn.Dropout(0.1), _conv(third, third, 5, dilation), nn.ReLU())
             self.add_module(f"dconv{number}", block)
 
-    def trunk(self, x):
+    def trunk(self, x: torch.Tensor) -> torch.Tensor:
         """``(n, 4, length)`` channels → ``(n, c, length // 16)``, what the spline reads."""
         linear = self.lconv1(x)
         linear = self.lconv2(self.conv1(linear) + linear)
@@ -113,7 +116,7 @@ class SeiTrunk(nn.Module):
             out = out + block(out)
         return out
 
-    def spline(self, x):
+    def spline(self, x: torch.Tensor) -> torch.Tensor:
         """``(n, 4, length)`` → ``(n, 16 c)`` spline features, channel-major."""
         trunk = self.trunk(x)
         return (trunk @ spline_basis(trunk.shape[-1]).to(trunk)).flatten(1)
@@ -122,12 +125,12 @@ class SeiTrunk(nn.Module):
 class Sei(SeiTrunk):
     """The published network; its state dict has the released names. ``forward`` gives probabilities."""
 
-    def __init__(self, channels=CHANNELS, outputs=OUTPUTS):
+    def __init__(self, channels: Sequence[int] = CHANNELS, outputs: int = OUTPUTS) -> None:
         super().__init__(channels)
         spline = channels[-1] * SPLINE_FUNCTIONS
         self.classifier = nn.Sequential(nn.Linear(spline, outputs), nn.ReLU(), nn.Linear(outputs, outputs))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(n, 4, length)`` → ``(n, outputs)`` probabilities on the strand given."""
         return torch.sigmoid(self.classifier(self.spline(x)))
 
@@ -136,7 +139,7 @@ def _conv(inputs, outputs, width=9, dilation=1):
     return nn.Conv1d(inputs, outputs, width, padding=dilation * (width // 2), dilation=dilation)
 
 
-def spline_basis(n):
+def spline_basis(n: int) -> torch.Tensor:
     """Sei's cubic B-spline basis over ``n`` positions: float32 ``(n, 16)``, rows sum to 1, for ``n`` of at least 2.
 
     12 interior knots at equally spaced percentiles of the positions, end knots four-fold.

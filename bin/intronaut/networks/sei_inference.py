@@ -1,5 +1,10 @@
 """Sei for inference only: windows in, chromatin profiles out."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 from torch.nn import functional as F
 
@@ -22,6 +27,9 @@ from intronaut.networks.fast_convolution import (
     surround,
 )
 from intronaut.networks.sei import DILATIONS, POOL, channel_table, spline_basis
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # of each stage, the two convolutions with nothing between them and the two with rectifiers
 STAGES = (
@@ -46,7 +54,13 @@ class Runner:
     ``dtype`` is that of the convolutions and their sums; the spline is float32.
     """
 
-    def __init__(self, tensors, device="cpu", dtype=torch.float32, tiled=None):
+    def __init__(
+        self,
+        tensors: dict[str, torch.Tensor],
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        tiled: bool | None = None,
+    ) -> None:
         self.device, self.dtype = torch.device(device), dtype
         if tiled is None:
             wide = len(tensors["conv1.0.bias"]) >= TILED_FROM
@@ -84,7 +98,9 @@ class Runner:
         self._bases = {}
 
     @torch.inference_mode()
-    def trunk(self, codes, strands=("+", "-"), padding=0):
+    def trunk(
+        self, codes: np.ndarray | torch.Tensor, strands: Sequence[str] = ("+", "-"), padding: int = 0
+    ) -> torch.Tensor:
         """``(n, length)`` uint8 codes → ``(strands · n, length // 16, c)``, all windows on "+" first.
 
         The first and last ``padding`` codes of every window are N by the caller's word: what they alone determine is
@@ -164,7 +180,7 @@ class Runner:
         return out
 
     @torch.inference_mode()
-    def spline(self, trunk):
+    def spline(self, trunk: torch.Tensor) -> torch.Tensor:
         """``(s, n, c)`` → float32 ``(s, 16 c)`` spline features, channel-major."""
         n = trunk.shape[1]
         if n not in self._bases:
@@ -207,7 +223,12 @@ def _widened(x, region, wider, quiet):
 class Head:
     """The two dense layers, float32, for the wanted outputs only."""
 
-    def __init__(self, tensors, rows=None, device="cpu"):
+    def __init__(
+        self,
+        tensors: dict[str, torch.Tensor],
+        rows: np.ndarray | list[int] | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
         """``rows`` are the places of the wanted outputs, increasing; None is all."""
         second, bias = tensors["classifier.2.weight"], tensors["classifier.2.bias"]
         if rows is not None:
@@ -217,7 +238,7 @@ class Head:
             for layer in ((tensors["classifier.0.weight"], tensors["classifier.0.bias"]), (second, bias))
         ]
 
-    def tensors(self):
+    def tensors(self) -> dict[str, torch.Tensor]:
         """Name → tensor of what is in use."""
         return {
             f"classifier.{place}.{part}": tensor
@@ -226,6 +247,6 @@ class Head:
         }
 
     @torch.inference_mode()
-    def logits(self, spline):
+    def logits(self, spline: torch.Tensor) -> torch.Tensor:
         """``(s, 16 c)`` spline features → ``(s, wanted)`` logits."""
         return product(product(spline, *self.layers[0]).relu_(), *self.layers[1])

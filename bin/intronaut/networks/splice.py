@@ -5,8 +5,12 @@ The architecture is that of SpliceAI (Jaganathan et al. 2019, Cell 176:535), the
 the exon before the intron, the acceptor's at the first base of the exon behind it.
 """
 
+from __future__ import annotations
+
 import hashlib
 import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +18,9 @@ from intronaut.core.dna import base_codes
 from intronaut.core.errors import BadData
 from intronaut.io.checkpoints import open_checkpoint
 from intronaut.io.tensorflow_graph import Graph
+
+if TYPE_CHECKING:
+    import torch
 
 NETS, CHANNELS, CONTEXT = 5, 32, 5000
 # width and dilation of the convolutions of each group of four residual units
@@ -33,7 +40,7 @@ ATTRIBUTION = (
 )  # fmt: skip
 
 
-def convolutions():
+def convolutions() -> list[tuple[int, int, int, int]]:
     """``(number from 1, inputs, outputs, width)`` of every convolution of one network, in its order."""
     number, found = 2, [(1, 4, CHANNELS, 1), (2, CHANNELS, CHANNELS, 1)]
     for width, _ in GROUPS:
@@ -43,9 +50,9 @@ def convolutions():
     return [*found, (number + 1, CHANNELS, 3, 1)]
 
 
-def shapes(nets=NETS):
+def shapes(nets: int = NETS) -> dict[str, tuple[int, ...]]:
     """Tensor name → shape of the whole checkpoint."""
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for net in range(nets):
         for number, inputs, outputs, width in convolutions():
             found[f"net{net}.conv{number}.weight"] = (outputs, inputs, width)
@@ -55,7 +62,7 @@ def shapes(nets=NETS):
     return found
 
 
-def convert(wheel):
+def convert(wheel: Path) -> dict[str, np.ndarray]:
     """The tensors of the published wheel, name → float32 array, checked to be those of CI-SpliceAI 1.2.2.
 
     Raises BadData for another file, another graph, and tensors that are missing, mis-shaped or not finite.
@@ -90,7 +97,7 @@ def convert(wheel):
     return tensors
 
 
-def content_sha256(tensors):
+def content_sha256(tensors: dict[str, np.ndarray]) -> str:
     """One sha256 over names, shapes and float32 values: that of a safetensors file depends on the writer."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
@@ -111,7 +118,13 @@ class SpliceNetworks:
         device: a torch device.
     """
 
-    def __init__(self, tensors, nets=None, dtype="float32", device="cpu"):
+    def __init__(
+        self,
+        tensors: dict[str, torch.Tensor],
+        nets: int | None = None,
+        dtype: str = "float32",
+        device: str | torch.device = "cpu",
+    ) -> None:
         import torch
 
         self.dtype, self.device, self.nets = getattr(torch, dtype), device, []
@@ -136,7 +149,7 @@ class SpliceNetworks:
         kernels = [(ready(tensors[f"conv{n}.weight"]), ready(tensors[f"conv{n}.bias"])) for n in numbers]
         return kernels, norms
 
-    def hidden(self, x, net):
+    def hidden(self, x: torch.Tensor, net: int) -> torch.Tensor:
         """The 32 sums before the last layer of one network: ``x`` ``(b, 4, n + 10000)`` → ``(b, 32, n)``.
 
         Convolutions are not padded: each unit leaves out of its input what it could not fill, as if the whole were
@@ -159,7 +172,7 @@ class SpliceNetworks:
             skip = skip[:, :, margin:-margin] + conv1d(h, *next(kernels))
         return skip
 
-    def probabilities(self, x, layer=False):
+    def probabilities(self, x: torch.Tensor, layer: bool = False) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """``(b, 4, n + 10000)`` one-hot bases → ``(nets, b, 3, n)`` float32: neither, acceptor, donor.
 
         With ``layer`` also the hidden sums ``(nets, b, 32, n)``.
@@ -176,7 +189,7 @@ class SpliceNetworks:
             return (torch.stack(found), torch.stack(sums)) if layer else torch.stack(found)
 
 
-def one_hot(sequences):
+def one_hot(sequences: list[str]) -> torch.Tensor:
     """DNA of equal lengths as ``(b, 4, n)`` float32; letters other than A, C, G, T are zeros."""
     import torch
 
@@ -184,13 +197,15 @@ def one_hot(sequences):
     return torch.from_numpy((codes[:, None] == np.arange(4)[:, None]).astype(np.float32))
 
 
-def count_nets(tensors):
+def count_nets(tensors: dict[str, torch.Tensor]) -> int:
     """How many networks a checkpoint of these tensor names holds; NETS where the names are of something else."""
     found = {name.partition(".")[0] for name in tensors}
     return max((int(name[3:]) + 1 for name in found if name[:3] == "net" and name[3:].isdecimal()), default=NETS)
 
 
-def open_networks(path, *, nets=None, dtype="float32", device="cpu"):
+def open_networks(
+    path: Path | str, *, nets: int | None = None, dtype: str = "float32", device: str | torch.device = "cpu"
+) -> SpliceNetworks:
     """The networks of a safetensors file of fetch_weights. Raises MissingInput and BadData as open_checkpoint does."""
     checkpoint = open_checkpoint(path)
     tensors = checkpoint.match(shapes(count_nets(checkpoint.tensors)))

@@ -4,6 +4,8 @@ Everything random in an epoch (order, strands, dropout) is drawn from the seed a
 that was killed goes on from its last whole epoch as if nothing had happened.
 """
 
+from __future__ import annotations
+
 import itertools
 import json
 import math
@@ -13,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,9 +27,12 @@ from torch.nn.utils import parametrize
 from intronaut.core.errors import TryAgain, UsageError
 from intronaut.core.files import whole_file
 from intronaut.io.checkpoints import open_checkpoint
-from intronaut.networks.classifiers import precision, predict
+from intronaut.networks.classifiers import Network, precision, predict
 from intronaut.networks.device import compute_halving, device_name, peak_memory_bytes, unless_out_of_memory
 from intronaut.stats.metrics import log_losses, rank_auroc
+
+if TYPE_CHECKING:
+    from intronaut.core.log import Log
 
 # windows whose trunk features share a file
 BLOCK = 512
@@ -56,7 +62,7 @@ class Settings:
     clip: float | None = 1.0
     dtype: str = "float32"
 
-    def rate(self, epoch):
+    def rate(self, epoch: float) -> float:
         """The learning rate after ``epoch`` epochs, a real number: a straight line up, then half a cosine down."""
         first, peak, last = self.rates
         if epoch < self.warm_up:
@@ -72,7 +78,7 @@ _PUBLISHED_SGD = _PUBLISHED | {"optimiser": "sgd", "momentum": 0.95}
 _PUBLISHED_ADAMW = _PUBLISHED | {"optimiser": "adamw"}
 # Settings by preset and network; "frozen" is any head on a trunk that stays. In paper, those of Daoud & Ben-Hur 2025,
 # who tell neither AttentionConv's peak rate nor the warm-up of any network but Sei: there it is as of the others.
-PRESETS = {
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "default": {
         "sei": _SCRATCH | _GENTLE | {"epochs": 20},
         "dnabert2": _SCRATCH | _GENTLE | {"rates": (3e-5, 3e-4, 3e-6), "epochs": 10, "batch": 32},
@@ -91,7 +97,9 @@ PRESETS = {
 }
 
 
-def settings_of(preset, network, *, frozen=False, peak=None, **changes):
+def settings_of(
+    preset: str, network: str, *, frozen: bool = False, peak: float | None = None, **changes: str
+) -> Settings:
     """The Settings of a preset; ``peak`` scales its rates, ``changes`` that are not None replace its fields."""
     chosen = PRESETS[preset]["frozen" if frozen and preset == "default" else network]
     if peak:
@@ -109,7 +117,7 @@ class Examples:
     labels: np.ndarray
     collate: Callable
 
-    def rows(self, rows):
+    def rows(self, rows: np.ndarray) -> list[list[np.ndarray]]:
         """The encoded windows of some rows, by strand."""
         return [[strand[row] for row in rows] for strand in self.strands]
 
@@ -129,7 +137,7 @@ class State:
     scale: dict = field(default_factory=dict)
     history: list = field(default_factory=list)
 
-    def judge(self, losses, settings):
+    def judge(self, losses: np.ndarray, settings: Settings) -> bool:
         """Take the log losses of the validation rows after one more epoch; returns whether they are the least yet."""
         self.epoch += 1
         better = (loss := float(losses.mean())) < self.best_loss
@@ -147,7 +155,9 @@ class Training:
         at_once: windows to compute together [all of a batch]; the gradients of a batch add up.
     """
 
-    def __init__(self, network, examples: Examples, settings: Settings, *, log, at_once: int | None = None):
+    def __init__(
+        self, network: Network, examples: Examples, settings: Settings, *, log: Log, at_once: int | None = None
+    ) -> None:
         self.network, self.examples, self.settings, self.log = network, examples, settings, log
         self.device = next(network.parameters()).device
         self.optimiser = _optimiser(network, settings)
@@ -155,7 +165,7 @@ class Training:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.dtype == "float16")
         self.state, self.best = State(at_once or settings.batch), {}
 
-    def run(self, train_rows, valid_rows, *, seed, path) -> State:
+    def run(self, train_rows: np.ndarray, valid_rows: np.ndarray, *, seed: list[int], path: Path) -> State:
         """Train on some rows until others no longer gain; the network ends with the weights of its best epoch.
 
         Args:
@@ -181,7 +191,7 @@ class Training:
         self.network.load_state_dict(self.best, strict=False)
         return state
 
-    def speed(self, rows) -> float:
+    def speed(self, rows: np.ndarray) -> float:
         """Windows that training reads in a second, from the steps of TRIAL_SECONDS; they change the network."""
         settings = self.settings
         batches = itertools.cycle(_batches(_reading(rows, settings.strands, np.random.default_rng(0)), settings.batch))
@@ -263,7 +273,7 @@ class Training:
             total += loss.detach()
         return total
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write the checkpoint whole; of a finished training only the best weights."""
         self.state.scale = self.scaler.state_dict()
         tensors = {f"best.{name}": tensor for name, tensor in self.best.items()}
@@ -275,7 +285,7 @@ class Training:
         with whole_file(path, "wb") as out:
             out.write(save(tensors, {"note": json.dumps(asdict(self.state))}))
 
-    def load(self, path):
+    def load(self, path: Path) -> None:
         """Take up a checkpoint: how far it was, and its weights."""
         checkpoint = open_checkpoint(path)
         self.state = State(**json.loads(checkpoint.note))
@@ -332,15 +342,15 @@ def _changing(network):
 class Blocks:
     """Rows that lie in numbered files of BLOCK rows each, mapped into memory."""
 
-    def __init__(self, paths):
+    def __init__(self, paths: list[Path]) -> None:
         self.parts = [np.load(path, mmap_mode="r") for path in paths]
 
-    def __getitem__(self, row):
+    def __getitem__(self, row: int) -> np.ndarray:
         block, place = divmod(int(row), BLOCK)
         return self.parts[block][place]
 
 
-def trunk_features(network, examples, folder, *, size, dtype, log):
+def trunk_features(network: Network, examples: Examples, folder: Path, *, size: int, dtype: str, log: Log) -> Examples:
     """The Examples whose windows are what a frozen trunk makes of them, computed once into files of ``folder``.
 
     Files that a killed run left are not computed again.
@@ -368,7 +378,7 @@ def trunk_features(network, examples, folder, *, size, dtype, log):
     return Examples(made, examples.labels, lambda rows: torch.from_numpy(np.stack(rows)))
 
 
-def checkpoint_folder(output, identity, log):
+def checkpoint_folder(output: Path | str, identity: dict[str, Any], log: Log) -> Path:
     """The folder of checkpoints beside ``output``: that of a killed run of the same ``identity``, or a new one."""
     output = Path(output).absolute()
     folder = output.with_name(f".{output.name}.part")
@@ -384,6 +394,6 @@ def checkpoint_folder(output, identity, log):
     return folder
 
 
-def peak_memory(device):
+def peak_memory(device: torch.device) -> dict[str, Any]:
     """The device and the most memory that this process held on it, in GB."""
     return {"device": device_name(device), "memory_GB": peak_memory_bytes(device) / 1e9}

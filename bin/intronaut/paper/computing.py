@@ -1,11 +1,18 @@
 """The claim C8: how much computing the linear model on Sei's outputs takes beside fine-tuning Sei."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from intronaut.paper.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED, Verdict, lacking
+
+if TYPE_CHECKING:
+    from intronaut.paper.claims import Evidence
 
 AT_MOST = 0.5
 
 
-def little_computing(evidence) -> Verdict:
+def little_computing(evidence: Evidence) -> Verdict:
     """C8, by the ``cost`` that embed_sei, fit and finetune record in model.json.
 
     Device-seconds of embedding and fitting against those of fine-tuning; parameters never decide, since those of Sei

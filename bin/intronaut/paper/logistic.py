@@ -5,12 +5,19 @@ One linear layer on raw features, cross-entropy, AdamW (Loshchilov & Hutter 2019
 the validation loss is looked at every second epoch and training ends after 25 looks without gain; the best is kept.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from intronaut.models.cross_validation import CrossFit
+from intronaut.models.cross_validation import CrossFit, Plan
 from intronaut.stats.metrics import log_losses, rank_auroc
+
+if TYPE_CHECKING:
+    from intronaut.models.design_matrix import Matrix
 
 BATCH, EPOCHS, WARM_UP = 512, 1000, 10
 FIRST_RATE, PEAK_RATE, LAST_RATE = 1e-4, 1e-3, 1e-5
@@ -18,7 +25,7 @@ DECAY, BETA1, BETA2, EPSILON = 0.01, 0.9, 0.99, 1e-8
 LOOK_EVERY, PATIENCE = 2, 25
 
 
-def cross_fit(matrix, labels, plan, seed):
+def cross_fit(matrix: Matrix, labels: np.ndarray, plan: Plan, seed: int) -> CrossFit:
     """Train by the recipe for each held-out fold, the next fold being its validation set, and once more for the final
     model. ``matrix`` must hold raw values. Returns a CrossFit whose final model is ``(weights (d,), intercept)``.
     """
@@ -37,13 +44,13 @@ def cross_fit(matrix, labels, plan, seed):
     return CrossFit(judged, inner, fitted[None], epochs[None], of_fold, pd.DataFrame(path))
 
 
-def predict(matrix, weights, intercept):
+def predict(matrix: Matrix, weights: np.ndarray, intercept: float) -> np.ndarray:
     """Logits ``(n,)`` of every row."""
     products = list(matrix.map(lambda rows, values: values @ weights.astype(np.float32)))
     return np.concatenate(products).astype(float) + intercept
 
 
-def learning_rate(epoch):
+def learning_rate(epoch: int) -> float:
     """The rate of an epoch, counted from 0."""
     if epoch < WARM_UP:
         return FIRST_RATE + (PEAK_RATE - FIRST_RATE) * epoch / WARM_UP
@@ -51,7 +58,9 @@ def learning_rate(epoch):
     return LAST_RATE + (PEAK_RATE - LAST_RATE) * (1 + np.cos(np.pi * share)) / 2
 
 
-def fit(matrix, labels, train, valid, seed, *, epochs=EPOCHS):
+def fit(
+    matrix: Matrix, labels: np.ndarray, train: np.ndarray, valid: np.ndarray, seed: int, *, epochs: int = EPOCHS
+) -> tuple[tuple[np.ndarray, float], list[dict[str, float]]]:
     """Train on the rows ``train`` (bool) until the rows ``valid`` no longer improve.
 
     Returns ``((weights (d,), intercept), history)``; history has one dict a look: epoch, train and valid log loss.

@@ -3,14 +3,21 @@
 docs/motifs.md lists the faults. It is here so that its table can be set beside a test without them.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from intronaut.core.dna import OTHER
 from intronaut.core.errors import BadData
-from intronaut.motifs.pwm import one_hot, sites_as_columns
+from intronaut.motifs.pwm import Motif, one_hot, sites_as_columns
 from intronaut.motifs.similarity import frequencies
+
+if TYPE_CHECKING:
+    from intronaut.core.log import _Progress
 
 WIDTH = 32
 CONFIDENT = 0.8
@@ -29,7 +36,15 @@ FAULTS = [
 ]
 
 
-def compare_as_paper(windows, label, motifs, *, p_retained=None, hypothetical=None, progress=None):
+def compare_as_paper(
+    windows: list[np.ndarray],
+    label: np.ndarray,
+    motifs: list[Motif],
+    *,
+    p_retained: list[float] | None = None,
+    hypothetical: np.ndarray | None = None,
+    progress: _Progress | None = None,
+) -> pd.DataFrame:
     """Count the pieces of 32 bp with a hit of each motif, and compare the two classes as the paper did.
 
     Args:
@@ -48,7 +63,7 @@ def compare_as_paper(windows, label, motifs, *, p_retained=None, hypothetical=No
     Raises BadData when no retained row counts.
     """
     motifs = [motif for motif in motifs if len(motif.counts) <= WIDTH]
-    counts = sum(np.bincount(codes, minlength=OTHER + 1)[:OTHER] for codes in windows)
+    counts = np.sum([np.bincount(codes, minlength=OTHER + 1)[:OTHER] for codes in windows], axis=0)
     hits = _Hits(motifs, counts / counts.sum())
     label = np.asarray(label)
     right = np.ones(len(label), bool)
@@ -146,6 +161,6 @@ def _table(motifs, total, pieces):
     return table.sort_values("difference", ascending=False, kind="stable", ignore_index=True)
 
 
-def consensus_gc(motif):
+def consensus_gc(motif: Motif) -> float:
     """The share of G and C in a motif's consensus."""
     return float(np.isin(motif.counts.argmax(axis=1), (1, 2)).mean())

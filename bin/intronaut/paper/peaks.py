@@ -7,7 +7,15 @@ from intronaut.genome.intervals import inside_any, overlapping_pairs
 from intronaut.labels.peaks import _ranked, touching
 
 
-def label_peaks_as_paper(peaks, introns, retained, exons, genes, negatives, seed):
+def label_peaks_as_paper(
+    peaks: pd.DataFrame,
+    introns: pd.DataFrame,
+    retained: np.ndarray,
+    exons: pd.DataFrame,
+    genes: pd.DataFrame,
+    negatives: float,
+    seed: int,
+) -> pd.DataFrame:
     """Label peaks as Daoud & Ben-Hur 2025 did, faults included; docs/labels.md lists them.
 
     Only peaks strictly inside a gene count, with the 1-based start of the gene and the 0-based one of the peak compared

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def paper_split(n):
+def paper_split(n: int) -> np.ndarray:
     """Random rows, as Daoud & Ben-Hur 2025 split theirs: of the shuffled rows the first tenth is ``valid``, the next
     tenth ``test``, the rest ``train``. Leaks; for comparison only.
     """

@@ -1,15 +1,29 @@
 """A figure of one window: attributions along it, gene models and peaks there, and a logo where they are strongest."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 
 from intronaut.plots.svg import AS_IS, NEUTRAL, RETAINED, SPLICED
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MODELS_SHOWN, PEAKS_SHOWN = 5, 5
 PEAK = "#00785a"
 
 
-def window_figure(window, observed, models, peaks, logo_bases, title):
+def window_figure(
+    window: Any,
+    observed: np.ndarray,
+    models: list[tuple[str, list[tuple[int, int]]]],
+    peaks: list[tuple[str, list[tuple[int, int]]]],
+    logo_bases: int,
+    title: str,
+) -> Figure:
     """The figure of a Window with its observed attributions ``(length,)``, which read 5'→3' from left to right.
 
     ``models`` and ``peaks`` are lists of ``(name, stretches)`` in places of the window, as of :func:`gene_models` and
@@ -33,13 +47,13 @@ def window_figure(window, observed, models, peaks, logo_bases, title):
     return figure
 
 
-def strongest(observed, bases):
+def strongest(observed: np.ndarray, bases: int) -> int:
     """Where the ``bases`` neighbours whose attributions are largest in size together begin."""
     sums = np.concatenate([[0], np.abs(observed).cumsum(dtype=float)])
     return int(np.argmax(sums[bases:] - sums[:-bases])) if len(observed) > bases else 0
 
 
-def gene_models(annotation, chrom, window):
+def gene_models(annotation: Any, chrom: str, window: Any) -> list[tuple[str, list[tuple[int, int]]]]:
     """``(name, exons)`` of the transcripts that reach into a window, longest first, at most MODELS_SHOWN.
 
     Of transcripts of a gene that look the same there, the longest is shown. ``exons`` are ``(start, end)`` in places of
@@ -61,7 +75,7 @@ def gene_models(annotation, chrom, window):
     return list(models.values())[:MODELS_SHOWN]
 
 
-def peaks_near(peaks, chrom, window):
+def peaks_near(peaks: pd.DataFrame, chrom: str, window: Any) -> list[tuple[str, list[tuple[int, int]]]]:
     """``(name, stretches)`` of the peaks that reach into a window, those of one name together, in order along it.
 
     Of more than five names, the fifth and all after it are one: ``N others``. ``stretches`` are ``(start, end)`` in

@@ -1,12 +1,25 @@
 """Figures of models compared: curves of them all, and the differences of every two."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import matplotlib.pyplot as plt
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from intronaut.plots.svg import NEUTRAL, forest, save_svg
 
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
-def draw_curves(folder, names, labels, scores, metrics):
+    from intronaut.stats.model_comparison import Compared
+
+
+def draw_curves(
+    folder: Path, names: list[str], labels: np.ndarray, scores: np.ndarray, metrics: list[dict[str, Any]]
+) -> None:
     """All ROC and precision-recall curves in one figure.
 
     ``scores`` ``(k, n)`` rank the rows of all folds together: the share of its own fold that each row is above.
@@ -27,8 +40,10 @@ def draw_curves(folder, names, labels, scores, metrics):
     save_svg(figure, folder / "curves.svg")
 
 
-def draw_differences(folder, comparison, compared):
+def draw_differences(folder: Path, comparison: pd.DataFrame, compared: Compared) -> None:
     """The differences of all pairs, with intervals."""
     lines = comparison["model_a"] + " − " + comparison["model_b"]
-    values = (comparison[f"{compared.key}_{part}"].astype(float) for part in ("difference", "low", "high"))
-    save_svg(forest(lines, *values, f"difference of {compared.name}, 95 % interval"), folder / "differences.svg")
+    value, low, high = (comparison[f"{compared.key}_{part}"].astype(float) for part in ("difference", "low", "high"))
+    save_svg(
+        forest(lines, value, low, high, f"difference of {compared.name}, 95 % interval"), folder / "differences.svg"
+    )

@@ -1,6 +1,7 @@
 """What each kind of information adds, as steps from nothing to all kinds together: a figure of the report's page."""
 
 from html import escape
+from typing import Any
 
 from intronaut.plots.page import LEFT, RIGHT, WIDTH
 
@@ -9,7 +10,9 @@ MOST_TICKS = 7
 X0 = LEFT - 36
 
 
-def contribution_steps(title, start, steps, total, axis_label):
+def contribution_steps(
+    title: str, start: float, steps: list[dict[str, Any]], total: dict[str, Any], axis_label: str
+) -> str:
     """Steps that add up to the last: each bar begins where the one above ends.
 
     Args:

@@ -1,9 +1,18 @@
 """The figures of explain. Only what is shown to hold on other introns has a colour and a name in a headline."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.lines import Line2D
 
 from intronaut.plots.svg import AS_IS, NEUTRAL, RETAINED, SPLICED
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 GREY = "#b3b3b3"
 SELECTED, ALONE = "selected", "selected alone"
@@ -12,14 +21,14 @@ GREY_MEANS = "grey: not shown to hold"
 COVARIATES_EXPLAIN = "open, dashed: selected alone, not besides the covariates"
 
 
-def colour_of(value, status):
+def colour_of(value: float, status: str | None) -> str:
     """Orange for retention and blue against, where a group is selected at all; else grey."""
     if status not in (SELECTED, ALONE):
         return GREY
     return RETAINED if value > 0 else SPLICED
 
 
-def headline(table, name="group"):
+def headline(table: pd.DataFrame, name: str = "group") -> str:
     """What the figure shows to hold, with its direction, most a handful by name."""
     if "status" not in table:
         return "What the model uses; whether it holds on other introns needs --labels"
@@ -30,7 +39,7 @@ def headline(table, name="group"):
     return "Shown to hold: " + ", ".join(names) + (f" and {len(held) - 4} more" if len(held) > 4 else "")
 
 
-def selection_forest(groups, value, xlabel, threshold):
+def selection_forest(groups: pd.DataFrame, value: str, xlabel: str, threshold: float) -> Figure:
     """Effects of groups with intervals; beside them, where known, how often each is selected on halves of the data.
 
     Args:
@@ -96,7 +105,7 @@ def _intervals(axes, labels, values, lows, highs, status):
     axes.set_ylim(len(labels) - 0.5, -0.5)
 
 
-def coefficient_forest(features, status, xlabel):
+def coefficient_forest(features: pd.DataFrame, status: pd.Series | None, xlabel: str) -> Figure:
     """Coefficients of features with intervals; ``status`` that of the cluster of each, or None."""
     import matplotlib.pyplot as plt
 
@@ -108,7 +117,7 @@ def coefficient_forest(features, status, xlabel):
     return figure
 
 
-def selection_plot(groups, value, xlabel):
+def selection_plot(groups: pd.DataFrame, value: str, xlabel: str) -> Figure:
     """Selection probability besides the covariates against effect, one point per group; only what holds is named."""
     import matplotlib.pyplot as plt
 
@@ -128,7 +137,7 @@ def selection_plot(groups, value, xlabel):
     return figure
 
 
-def tissue_map(table, held, label):
+def tissue_map(table: pd.DataFrame, held: Iterable[str], label: str) -> Figure:
     """Coefficients by factor and tissue, missing ones white; factors that are not in ``held`` in shades of grey."""
     import matplotlib.pyplot as plt
 

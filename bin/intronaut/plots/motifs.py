@@ -1,12 +1,23 @@
 """The figures of find_motifs."""
 
+from __future__ import annotations
+
 import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from intronaut.motifs.similarity import frequencies
 from intronaut.plots.svg import AS_IS, NEUTRAL, RETAINED, SPLICED, save_both
 from intronaut.stats.bootstrap import wilson
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from intronaut.motifs.pwm import Motif
+    from intronaut.motifs.windows import Study
 
 ALPHA = 0.05
 NAMED = 8
@@ -16,7 +27,7 @@ LEAST_COVERED = 0.2
 EFFECT = "log₂ odds ratio of retention"
 
 
-def volcano(panels, xlabel, named="tf"):
+def volcano(panels: list[tuple[str, pd.DataFrame, str, str]], xlabel: str, named: str = "tf") -> Figure:
     """Effects against significance, a panel each; what is significant is coloured, the strongest are named.
 
     Args:
@@ -41,7 +52,7 @@ def volcano(panels, xlabel, named="tf"):
     return figure
 
 
-def strongest(table, significance):
+def strongest(table: pd.DataFrame, significance: np.ndarray) -> list[int]:
     """The lines to be named: the significant ones with the largest ``significance``, one a family."""
     order = [k for k in np.argsort(-significance, kind="stable") if significance[k] >= -np.log10(ALPHA)]
     family, named = table["family"].tolist() if "family" in table else list(range(len(table))), {}
@@ -50,12 +61,12 @@ def strongest(table, significance):
     return list(named.values())[:NAMED]
 
 
-def colours(effect, q):
+def colours(effect: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Vermilion for significantly retained, blue for spliced, grey for neither."""
     return np.select([(q <= ALPHA) & (effect > 0), (q <= ALPHA) & (effect < 0)], [RETAINED, SPLICED], "#bbbbbb")
 
 
-def gc_scatter(panels, ylabel):
+def gc_scatter(panels: list[tuple[str, pd.DataFrame, str, str]], ylabel: str) -> Figure:
     """Effect against the GC content of the motif, a panel each: a cloud that rises is composition, not motifs.
 
     Args:
@@ -74,7 +85,7 @@ def gc_scatter(panels, ylabel):
     return figure
 
 
-def positions_figure(table, families, n_labels):
+def positions_figure(table: pd.DataFrame, families: list[str], n_labels: dict[int, int]) -> Figure:
     """The share of windows with a site, by distance from the splice sites: a line of panels a family.
 
     ``n_labels`` is ``{1: retained, 0: spliced}`` windows in all; bands are 95 % Wilson intervals.
@@ -102,7 +113,7 @@ def positions_figure(table, families, n_labels):
     return figure
 
 
-def logos(motifs, titles):
+def logos(motifs: list[Motif], titles: list[str]) -> Figure:
     """Logos in bits of information, three a line, each with its title."""
     with warnings.catch_warnings(action="ignore"):  # of matplotlib's own coming changes
         import logomaker
@@ -127,7 +138,9 @@ def logos(motifs, titles):
     return figure
 
 
-def draw_tests(folder, study, motifs, table, positions, families):
+def draw_tests(
+    folder: Path, study: Study, motifs: list[Motif], table: pd.DataFrame, positions: pd.DataFrame, families: list[str]
+) -> None:
     """The figures of the test: volcano, gc, positions (of the named families) and logos (the best of each family)."""
     kinds = {"unadjusted": "_unadjusted", "adjusted": "", "adjusted, windows shuffled": "_shuffled"}
     kinds = {title: suffix for title, suffix in kinds.items() if f"odds_ratio{suffix}" in table}

@@ -4,12 +4,19 @@ Every figure is 340 units wide, the width of a phone and of a column of the desk
 size on both. Each has a title and a description for those who do not see it.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from intronaut.stats.bootstrap import wilson
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WIDTH, HEIGHT = 340, 260
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 28, 42
@@ -27,7 +34,17 @@ CURVE_POINTS = np.linspace(0, 1, 101)
 class Axes:
     """A plot of two linear axes: ``x`` and ``y`` turn data into SVG units, ``draw`` adds elements."""
 
-    def __init__(self, title, x, y, x_label, y_label, x_ticks, y_ticks, height=HEIGHT):
+    def __init__(
+        self,
+        title: str,
+        x: tuple[float, float],
+        y: tuple[int, float],
+        x_label: str,
+        y_label: str,
+        x_ticks: Sequence[tuple[float, str]],
+        y_ticks: list[tuple[float, str]],
+        height: int = HEIGHT,
+    ) -> None:
         (self.x0, self.x1), (self.y0, self.y1), self.title, self.height = x, y, title, height
         self.elements = [f'<text class="ti" x="{LEFT}" y="15">{escape(title)}</text>']
         bottom = height - BOTTOM
@@ -44,23 +61,23 @@ class Axes:
         turned = f"translate(11 {(TOP + bottom) / 2:.0f}) rotate(-90)"
         self.draw(f'<text class="t" transform="{turned}" text-anchor="middle">{escape(y_label)}</text>')
 
-    def x(self, value):
+    def x(self, value: float) -> float:
         return LEFT + (value - self.x0) / (self.x1 - self.x0) * (WIDTH - LEFT - RIGHT)
 
-    def y(self, value):
+    def y(self, value: float) -> float:
         return self.height - BOTTOM - (value - self.y0) / (self.y1 - self.y0) * (self.height - BOTTOM - TOP)
 
-    def draw(self, element):
+    def draw(self, element: str) -> None:
         self.elements.append(element)
 
-    def text(self, x, y, text, anchor="start"):
+    def text(self, x: float, y: float, text: str, anchor: str = "start") -> None:
         self.draw(f'<text class="t" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>')
 
-    def line(self, xs, ys, css):
+    def line(self, xs: np.ndarray | list[float], ys: np.ndarray | list[float], css: str) -> None:
         points = "L".join(f"{self.x(x):.1f} {self.y(y):.1f}" for x, y in zip(xs, ys, strict=True))
         self.draw(f'<path class="{css}" d="M{points}"/>')
 
-    def svg(self, description):
+    def svg(self, description: str) -> str:
         """The figure as one element."""
         return (
             f'<svg viewBox="0 0 {WIDTH} {self.height}" role="img"><title>{escape(self.title)}</title>'
@@ -68,14 +85,22 @@ class Axes:
         )
 
 
-def standalone(svg):
+def standalone(svg: str) -> str:
     """A figure of the page as a file of its own."""
     return svg.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * WIDTH}" ', 1).replace(
         "</desc>", f"</desc><style>{STYLE}</style>", 1
     )
 
 
-def two_histograms(title, x_label, retained, spliced, edges, ticks, description):
+def two_histograms(
+    title: str,
+    x_label: str,
+    retained: pd.Series,
+    spliced: pd.Series,
+    edges: np.ndarray,
+    ticks: Sequence[tuple[float, str]],
+    description: str,
+) -> str:
     """Shares of both classes in each bin; what lies beyond the axis counts in the outermost bins."""
     shares = [np.histogram(np.clip(v, edges[0], edges[-1]), edges)[0] / max(len(v), 1) for v in (retained, spliced)]
     top = max(math.ceil(max(map(max, shares)) * 20) / 20, 0.05)
@@ -94,7 +119,7 @@ def two_histograms(title, x_label, retained, spliced, edges, ticks, description)
     return axes.svg(description)
 
 
-def roc_curves(curves, description):
+def roc_curves(curves: list[tuple[str, str, np.ndarray, np.ndarray]], description: str) -> str:
     """ROC curves: ``curves`` are ``(name, class, label, score)``, drawn in that order."""
     axes = Axes("ROC", (0, 1), (0, 1), "false-positive rate", "true-positive rate", QUARTERS, QUARTERS)
     axes.line([0, 1], [0, 1], "dash")
@@ -105,7 +130,7 @@ def roc_curves(curves, description):
     return axes.svg(description)
 
 
-def precision_recall_curves(curves, description):
+def precision_recall_curves(curves: list[tuple[str, str, np.ndarray, np.ndarray]], description: str) -> str:
     """Precision over recall: ``curves`` as for :func:`roc_curves`; the dashed line is the share of retained introns."""
     drawn = [(name, css, precision_at(label, score, CURVE_POINTS[2:])) for name, css, label, score in curves]
     chance = float(np.mean(curves[0][2]))
@@ -120,7 +145,7 @@ def precision_recall_curves(curves, description):
     return axes.svg(description)
 
 
-def roc_points(label, score):
+def roc_points(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``(false-positive rates, true-positive rates)`` of every threshold, from 0 to 1."""
     order = np.argsort(-score, kind="stable")
     label, score = label[order], score[order]
@@ -129,7 +154,7 @@ def roc_points(label, score):
     return np.append(0, false / false[-1]), np.append(0, true / true[-1])
 
 
-def precision_at(label, score, recalls):
+def precision_at(label: np.ndarray, score: np.ndarray, recalls: np.ndarray) -> np.ndarray:
     """The precision at each recall, linear between the recalls that are reached."""
     order = np.argsort(-score, kind="stable")
     label, score = label[order], score[order]
@@ -139,7 +164,7 @@ def precision_at(label, score, recalls):
     return np.interp(recalls, true[kept] / true[-1], (true / (last + 1))[kept])
 
 
-def calibration_bins(title, bins, description):
+def calibration_bins(title: str, bins: list[dict[str, float]], description: str) -> str:
     """Observed shares of bins of equal size, with 95 % Wilson intervals; ``bins`` as metrics.json has them."""
     low, high = wilson(*np.array([[bin_["observed"] * bin_["n"], bin_["n"]] for bin_ in bins]).T)
     highest = max(*(bin_["predicted"] for bin_ in bins), *high)
@@ -155,7 +180,7 @@ def calibration_bins(title, bins, description):
     return axes.svg(description)
 
 
-def level_scatter(title, observed, predicted, description):
+def level_scatter(title: str, observed: np.ndarray, predicted: np.ndarray, description: str) -> str:
     """Held-out against measured levels, one dot an intron."""
     axes = Axes(title, (0, 1), (0, 1), "held-out prediction", "measured level", QUARTERS, QUARTERS)
     axes.line([0, 1], [0, 1], "dash")
@@ -164,7 +189,7 @@ def level_scatter(title, observed, predicted, description):
     return axes.svg(description)
 
 
-def effects_by_gc(title, families, note, description):
+def effects_by_gc(title: str, families: list[dict[str, Any]], note: str, description: str) -> str:
     """Odds ratios of motif families against their GC content; those with ``hit`` are coloured and named.
 
     ``families``: dicts of family, gc, odds_ratio, hit; odds ratios of 0 or without a number are left out.
@@ -189,7 +214,7 @@ def effects_by_gc(title, families, note, description):
     return axes.svg(description)
 
 
-def position_profile(family, landmark, bins, description):
+def position_profile(family: str, landmark: str, bins: list[dict[str, Any]], description: str) -> str:
     """The share of windows with a site of a family in bins around a landmark: dicts of start, end, label, share."""
     edges = sorted({bin_["start"] for bin_ in bins} | {bin_["end"] for bin_ in bins})
     top = max(0.01, *(bin_["share"] for bin_ in bins))

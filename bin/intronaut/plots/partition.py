@@ -1,8 +1,16 @@
 """What each kind of information adds, as a figure."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from intronaut.plots.svg import AS_IS, NEUTRAL
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 COLOURS = ("#c1440e", "#1f5c99", "#3a7d44", "#8a5a9e", "#b8860b", "#4c9a9a", "#7a7a7a", "#d77a9b")
 WORDS = {"auroc": "AUROC", "average_precision": "average precision", "deviance": "deviance explained"}
@@ -15,7 +23,7 @@ TITLES = {
 SHOWN = ("auroc", "deviance")
 
 
-def partition_figure(table, quantities):
+def partition_figure(table: pd.DataFrame, quantities: list[str]) -> Figure:
     """A figure with one row of panels per measure: the total as a stacked bar, and each block's contributions.
 
     Args:

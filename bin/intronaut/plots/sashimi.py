@@ -1,15 +1,24 @@
 """Sashimi plots: coverage of the bases about an intron, with arcs for the junctions that splice it."""
 
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
 import numpy as np
 
 from intronaut.plots.svg import AS_IS, NEUTRAL, RETAINED, SPLICED, save_svg
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # junctions with fewer fragments than this share of the largest count are not drawn
 LEAST_SHARE = 0.02
 _ROW_HEIGHT, _WIDTH = 1.5, 7.0
 
 
-def draw_introns(folder, exons, names, counted):
+def draw_introns(folder: Path, exons: pd.DataFrame, names: list[str], counted: list[Any]) -> None:
     """A sashimi plot, ``chrom_start-end_strand.svg``, of each intron in every CountedSample; none without samples."""
     folder.mkdir()
     for name in names if counted else ():
@@ -17,12 +26,12 @@ def draw_introns(folder, exons, names, counted):
             draw_intron(out, exons, name, counted)
 
 
-def figure_name(intron):
+def figure_name(intron: str) -> str:
     """The file name of an intron's figure: no file system minds it."""
     return intron.replace(":", "_") + ".svg"
 
 
-def draw_intron(out, exons, name, counted):
+def draw_intron(out: TextIO, exons: pd.DataFrame, name: str, counted: list[Any]) -> None:
     """Draw an intron, named ``chrom:start-end:strand``, in every CountedSample; ``exons``: DataFrame of chrom, start,
     end, strand."""
     chrom, span, strand = name.rsplit(":", 2)
@@ -34,7 +43,12 @@ def draw_intron(out, exons, name, counted):
     draw_sashimi(out, (name, start, end), tracks, list(zip(drawn["start"], drawn["end"], strict=True)))
 
 
-def draw_sashimi(path, intron, tracks, exons):
+def draw_sashimi(
+    path: Path,
+    intron: tuple[str, int, int],
+    tracks: list[tuple[str, int, np.ndarray, Counter]],
+    exons: list[tuple[int, int]],
+) -> None:
     """Draw one intron in each sample as SVG: the same bytes every time.
 
     Args:

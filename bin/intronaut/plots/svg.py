@@ -1,6 +1,15 @@
 """Figures as SVG, the same bytes every time."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
 import matplotlib
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 matplotlib.use("Agg")
 matplotlib.rcParams |= {
@@ -17,7 +26,7 @@ RETAINED, SPLICED, NEUTRAL = "#c1440e", "#1f5c99", "#555555"
 AS_IS = {"parse_math": False}
 
 
-def save_svg(figure, path):
+def save_svg(figure: Figure, path: Path | str | TextIO) -> None:
     """Write a figure without the date that would change its bytes, and close it."""
     import matplotlib.pyplot as plt
 
@@ -25,7 +34,9 @@ def save_svg(figure, path):
     plt.close(figure)
 
 
-def forest(labels, values, lows, highs, xlabel, *, at=0.0):
+def forest(
+    labels: pd.Series, values: pd.Series, lows: pd.Series, highs: pd.Series, xlabel: str, *, at: float = 0.0
+) -> Figure:
     """A figure of one point with its interval a line, read from the top; lines that exclude ``at`` are coloured."""
     import matplotlib.pyplot as plt
 
@@ -45,14 +56,14 @@ def _forest_on(axes, values, lows, highs, at):
         axes.plot(value, line, "o", color=colour, markersize=4)
 
 
-def save_both(figure, path):
+def save_both(figure: Figure, path: Path) -> None:
     """Write a figure as ``path``.svg and as ``path``.png, the same bytes every time, and close it."""
     path = str(path)
     figure.savefig(f"{path}.png", format="png", dpi=150, bbox_inches="tight", metadata={"Software": None})
     save_svg(figure, f"{path}.svg")
 
 
-def waterfall(names, moves, start, xlabel):
+def waterfall(names: tuple[str, ...], moves: tuple[float, ...], start: float, xlabel: str) -> Figure:
     """How a sum comes about: one bar a line, each beginning where the one above ends, from ``start`` to the sum."""
     import matplotlib.pyplot as plt
     import numpy as np

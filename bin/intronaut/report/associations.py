@@ -1,10 +1,18 @@
 """What is associated with retention: only what was selected is coloured and named; the rest is grey and folded."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 from intronaut.plots import page as figures
 from intronaut.report import numbers as n
 from intronaut.report import verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from intronaut.report.study import Study
 
 FDR = 0.05
 SHOWN_FAMILIES, SHOWN_GROUPS, SHOWN_NAMES, SHOWN_BOXES = 10, 8, 4, 5
@@ -15,7 +23,7 @@ POSITION_COLUMNS = {"family", "landmark", "start", "end", "label", "windows", "s
 SHOWN_VARIANTS = 15
 
 
-def section(study, drawn):
+def section(study: Study, drawn: dict[str, str]) -> dict[str, Any]:
     """Values of the section's template; ``drawn`` are the figures of the page by name."""
     motifs = [motif_part(study, one) | figure_names(one["name"], drawn) for one in study.motifs]
     groups = [group_part(name, one, study) for name, one in study.explanations.items()]
@@ -28,7 +36,7 @@ def section(study, drawn):
     }
 
 
-def figure_names(name, drawn):
+def figure_names(name: str, drawn: dict[str, str]) -> dict[str, list[str]]:
     """The names of a motif folder's figures: scatters of effects by GC content, and position profiles."""
     suffix = suffix_of(name)
     scatters = [f"motifs_gc_{key}{suffix}" for key in ("unadjusted", "adjusted")]
@@ -37,12 +45,12 @@ def figure_names(name, drawn):
     return {"scatters": scatters, "profiles": profiles, "fewest_in_bin": FEWEST_IN_BIN}
 
 
-def suffix_of(name):
+def suffix_of(name: str) -> str:
     """What ends the names of a motif folder's figures; empty for the folder of all sites."""
     return "" if name == "motifs" else f"_{name.removeprefix('motifs_')}"
 
 
-def gist(motifs, groups):
+def gist(motifs: list[dict[str, Any]], groups: list[dict[str, Any]]) -> str:
     """One sentence with the numbers of groups and families that were selected."""
     parts = []
     for part in groups:
@@ -53,7 +61,7 @@ def gist(motifs, groups):
     return f"{text[:1].upper()}{text[1:]}." if text else "No explanation was made in this run."
 
 
-def selection_sentences(study):
+def selection_sentences(study: Study) -> list[str]:
     """What was selected, for the verdict's evidence."""
     sentences = []
     for name, explanation in study.explanations.items():
@@ -65,12 +73,12 @@ def selection_sentences(study):
     return sentences
 
 
-def plain_name(study, name):
+def plain_name(study: Study, name: str) -> str:
     """A model's feature set in words."""
     return next((model.short for model in study.models if model.name == name), name)
 
 
-def selected_groups(explanation):
+def selected_groups(explanation: dict[str, Any]) -> pd.DataFrame:
     """The rows that hold on other introns: ``status`` selected, or without that column the adjusted selection."""
     groups = explanation["groups"]
     if "status" in groups:
@@ -79,12 +87,12 @@ def selected_groups(explanation):
     return groups[groups[column] == 1] if column in groups else groups.iloc[:0]
 
 
-def selected_adjusted(explanation):
+def selected_adjusted(explanation: dict[str, Any]) -> bool:
     """Whether an adjusted selection was made."""
     return bool(explanation["about"].get("selection_of_adjusted_groups"))
 
 
-def group_part(name, explanation, study):
+def group_part(name: str, explanation: dict[str, Any], study: Study) -> dict[str, Any]:
     """How many groups of one model's features were selected, which, and how often the best ones were picked."""
     groups, about = explanation["groups"], explanation["about"]
     adjusted = selected_adjusted(explanation)
@@ -123,7 +131,7 @@ def _count_sentence(what, chosen, units, names, selection):
     return f"{chosen:,} of {units:,} groups of {what} {'is' if chosen == 1 else 'are'} selected: {shown}"
 
 
-def selection_rule(selection, adjusted_for, evidence=False):
+def selection_rule(selection: dict[str, float], adjusted_for: str | None, evidence: bool = False) -> str:
     """When a group counts as selected; empty where selection was not made.
 
     With ``evidence`` it also takes a false discovery rate and a cost when permuted.
@@ -141,7 +149,7 @@ def selection_rule(selection, adjusted_for, evidence=False):
     )
 
 
-def selected_row(row, prefix):
+def selected_row(row: dict[str, Any], prefix: str) -> dict[str, Any]:
     """A selected group: how often, its direction and its effect refitted on the other half."""
     positive = row.get(f"{prefix}selected_positive")
     columns = {"value": "refit", "low": "refit_low", "high": "refit_high"}
@@ -158,7 +166,7 @@ def selected_row(row, prefix):
     }
 
 
-def motif_part(study, motifs):
+def motif_part(study: Study, motifs: dict[str, Any]) -> dict[str, Any]:
     """Motif families: which differ after adjusting, beside what they were before."""
     families, summary = motifs["families"], motifs["summary"]
     hits = families[families["q"] <= FDR].sort_values("q", kind="stable")
@@ -178,7 +186,7 @@ def motif_part(study, motifs):
     }
 
 
-def motif_count(total, hits, summary):
+def motif_count(total: int, hits: pd.DataFrame, summary: dict[str, Any]) -> str:
     before = summary["significant_families"]["unadjusted"]
     names, _ = n.cut(list(hits["family"]), SHOWN_NAMES)
     families = n.plural(total, "motif family", "motif families")
@@ -188,7 +196,7 @@ def motif_count(total, hits, summary):
     return f"{start}; {n.count(before) if before else 'none'} {'do' if before > 1 else 'does'} before"
 
 
-def motif_finding(hits):
+def motif_finding(hits: pd.DataFrame) -> str:
     if not len(hits):
         return "No motif family differs after adjusting for GC and length."
     if len(hits) == 1:
@@ -201,7 +209,7 @@ def motif_finding(hits):
     return f"{len(hits):,} motif families differ after adjusting for GC and length: {names}."
 
 
-def gc_sentence(summary, found):
+def gc_sentence(summary: dict[str, Any], found: int) -> str:
     before, after = summary["gc_correlation"]["unadjusted"], summary["gc_correlation"]["adjusted"]
     if before is None or after is None:
         return ""
@@ -220,7 +228,7 @@ def gc_sentence(summary, found):
     )
 
 
-def family_box(row, study, summary):
+def family_box(row: Any, study: Study, summary: dict[str, Any]) -> dict[str, Any]:
     """What is known of a family that was selected, in words."""
     known = [len(study.of_class(label)) for label in (1, 0)]
     retained, spliced = int(row["retained_hit"]), int(row["spliced_hit"])
@@ -250,7 +258,7 @@ def family_box(row, study, summary):
     }  # fmt: skip
 
 
-def family_row(row):
+def family_row(row: dict[str, Any]) -> dict[str, Any]:
     hit = row["q"] <= FDR
     text, whole = n.cut(row["factors"].split(";") if isinstance(row["factors"], str) else [row["family"]], SHOWN_NAMES)
     logs = {key: _log2(row[column]) for key, column in (("value", "odds_ratio"), ("low", "low"), ("high", "high"))}
@@ -274,7 +282,7 @@ def _log2(value):
     return None if n.lacks(value) or value <= 0 else math.log2(value)
 
 
-def enrichment_part(enrichment):
+def enrichment_part(enrichment: dict[str, Any]) -> dict[str, Any]:
     """Measured peaks: those that differ are named, the others counted and folded."""
     marks, summary = enrichment["marks"], enrichment["summary"]
     hits = int((marks["q"] <= FDR).sum())
@@ -303,7 +311,7 @@ def enrichment_part(enrichment):
     }
 
 
-def variant_part(variants):
+def variant_part(variants: dict[str, Any]) -> dict[str, Any]:
     """The variants that change a model's prediction most."""
     summary, scores = variants["summary"], variants["scores"]
     left_out = sum(summary["left_out"].values())
@@ -319,7 +327,7 @@ def variant_part(variants):
     }
 
 
-def variant_row(row):
+def variant_row(row: dict[str, str]) -> dict[str, Any]:
     def number(key, write):
         try:
             return write(float(row[key]))
@@ -337,7 +345,7 @@ def variant_row(row):
     }
 
 
-def draw(study):
+def draw(study: Study) -> dict[str, str]:
     """``{name: svg}``: effects of motif families by GC content, before and after adjusting, and position profiles of
     the families that were selected and have enough windows."""
     drawn = {}

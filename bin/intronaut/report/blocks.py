@@ -1,7 +1,14 @@
 """What each kind of information adds: the partition's steps in a figure, a sentence and a table."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from intronaut.plots.contributions import contribution_steps
 from intronaut.report import numbers as n
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WORDS = {
     "architecture": "gene architecture", "composition": "base composition", "splice_sites": "splice sites",
@@ -14,7 +21,7 @@ MEASURES = {"auroc": ("AUROC", 0.5), "deviance": ("deviance explained", 0.0)}
 QUANTITIES = ("alone", "last_in", "shapley")
 
 
-def section(partition):
+def section(partition: pd.DataFrame | None) -> dict[str, Any] | None:
     """Values of the section's template; None without a partition of all sets of blocks."""
     rows = _rows(partition)
     if not rows:
@@ -22,7 +29,7 @@ def section(partition):
     return {"gist": _gist(rows), "rows": rows, "measure": _measure(partition)[0]}
 
 
-def draw(partition):
+def draw(partition: pd.DataFrame | None) -> dict[str, str]:
     """``{"partition": svg}`` of the Shapley values as steps; empty without a partition."""
     rows = _rows(partition)
     if not rows:

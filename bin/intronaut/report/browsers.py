@@ -1,6 +1,8 @@
 """Genome browsers of a place: only for an assembly whose names are known."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ ASSEMBLIES = {
 }
 
 
-def find_assembly(name):
+def find_assembly(name: str | None) -> Assembly | None:
     """The Assembly of a name such as ``GRCh38`` or ``GRCh38.p14``; None for one that is not known."""
     if not name:
         return None
@@ -51,7 +53,7 @@ def find_assembly(name):
     return ASSEMBLIES.get(name) or ASSEMBLIES.get(name.split(".p")[0])
 
 
-def for_script(name):
+def for_script(name: str | None) -> dict[str, Any]:
     """What the page's script needs for links: ``{ucsc, ensembl, chr}``, empty texts for an unknown assembly."""
     assembly = find_assembly(name)
     if assembly is None:
@@ -60,7 +62,7 @@ def for_script(name):
     return {"ucsc": assembly.ucsc, "ensembl": site, "chr": assembly.prefix}
 
 
-def links(name, chrom, start, end):
+def links(name: str | None, chrom: str, start: int, end: int) -> Iterator[tuple[str, str]]:
     """``(browser, address)`` of a 0-based half-open place, for an assembly that is known."""
     about = for_script(name)
     ucsc_name = chrom if chrom.startswith(about["chr"]) else about["chr"] + chrom

@@ -1,13 +1,15 @@
 """Predicted chromatin against measured: how well either predicts retention, and whether they agree factor by factor."""
 
+from typing import Any
+
 from intronaut.report import numbers as n
-from intronaut.report.study import headline
+from intronaut.report.study import Study, headline
 
 PREDICTED, MEASURED = "sei", "tracks"
 SHOWN = 20
 
 
-def section(study):
+def section(study: Study) -> dict[str, Any] | None:
     """Values of the section's template; None where the study does not have both."""
     predicted, measured = (_best(study, embedder) for embedder in (PREDICTED, MEASURED))
     if predicted is None or measured is None:

@@ -1,9 +1,16 @@
 """What happens if an intron stays: where introns lie, and what keeping them would do to the protein."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import pandas as pd
 
 from intronaut.io.tables import CONSEQUENCES
 from intronaut.report import numbers as n
+
+if TYPE_CHECKING:
+    from intronaut.report.study import Study
 
 PLACES = (("utr5", "in the 5′ UTR"), ("cds", "in the coding part"), ("utr3", "in the 3′ UTR"),
           ("noncoding", "in no coding transcript"))  # fmt: skip
@@ -15,7 +22,7 @@ OUTCOMES = (
 )
 
 
-def section(study):
+def section(study: Study) -> dict[str, Any] | None:
     """Values of the section's template; None where the labels do not say it of any labelled intron."""
     if not set(CONSEQUENCES) <= set(study.labels.columns):
         return None

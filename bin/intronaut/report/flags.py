@@ -1,11 +1,14 @@
 """The quality flags: can these data carry the verdict? Each is pass, warning, fail or not measured, with a reason."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from intronaut.report import numbers as n
 from intronaut.report import verdict
-from intronaut.report.study import headline
+from intronaut.report.study import Model, Study, headline
 from intronaut.stats.jackknife import FEW_GROUPS
 
 ORDER = ("fail", "warn", "na", "pass")
@@ -17,7 +20,7 @@ MEASURED = {"length": "log length", "gc": "GC content"}
 LOGGED = ("length", "dist_tss", "dist_tes", "gene_length")
 
 
-def all_flags(study):
+def all_flags(study: Study) -> list[dict[str, str]]:
     """Every flag as a dict of state, title, reason, summary (for the verdict) and section, the failed ones first."""
     checks = (weights, leakage, near_copies, retained, balance_of_classes, splice_sites, short_introns, labels,
               matching, motif_gc, calibration)  # fmt: skip
@@ -25,12 +28,12 @@ def all_flags(study):
     return sorted(flags, key=lambda flag: ORDER.index(flag["state"]))
 
 
-def against_the_verdict(flags):
+def against_the_verdict(flags: list[dict[str, str]]) -> list[dict[str, str]]:
     """The failed flags without which the verdict would be firm."""
     return [flag for flag in flags if flag["state"] == "fail" and flag["key"] not in NOT_OF_THE_VERDICT]
 
 
-def tally(flags):
+def tally(flags: list[dict[str, str]]) -> str:
     """``0 fail, 3 warnings, 6 pass``."""
     parts = []
     for state in ORDER:
@@ -40,7 +43,7 @@ def tally(flags):
     return ", ".join(parts)
 
 
-def graded(value, passes, warns):
+def graded(value: float, passes: float, warns: float) -> str:
     """``pass`` below the first limit, ``warn`` below the second, else ``fail``; ``na`` for what is missing."""
     if n.lacks(value):
         return "na"
@@ -52,7 +55,7 @@ def _flag(key, state, title, reason, section, summary=""):
             "summary": summary or title[:1].lower() + title[1:]}  # fmt: skip
 
 
-def weights(study):
+def weights(study: Study) -> Iterator[dict[str, Any]]:
     # models of several kinds on the same features share the weights
     notes = {model.feature_set: (model, model.weights_note) for model in study.models if model.weights_note}
     for model, note in notes.values():
@@ -64,7 +67,7 @@ def weights(study):
         )
 
 
-def leakage(study):
+def leakage(study: Study) -> Iterator[dict[str, str]]:
     torn = max((model.metrics.get("rows", {}).get("groups_in_several_folds", 0) for model in study.models), default=0)
     title = "Leakage between folds" if torn else "No leakage between folds"
     if not study.audit:
@@ -88,7 +91,7 @@ def leakage(study):
     yield _flag("leakage", state, title, reason, "predict", "folds share genes, bases or identical windows")
 
 
-def near_copies(study):
+def near_copies(study: Study) -> Iterator[dict[str, str]]:
     if not study.audit:
         return
     copies = study.audit["leaks"]["homology"]
@@ -102,7 +105,7 @@ def near_copies(study):
     yield _flag("near_copies", state, "Near-copies across folds", reason, "predict")
 
 
-def retained(study):
+def retained(study: Study) -> Iterator[dict[str, str]]:
     """How many introns, and how many leakage groups that hold one, everything rests on."""
     rows = study.of_class(1)
     groups = rows["group"].nunique() if "group" in rows else len(rows)
@@ -116,7 +119,7 @@ def retained(study):
     yield _flag("retained", state, title, reason, "labels", summary)
 
 
-def balance_of_classes(study):
+def balance_of_classes(study: Study) -> Iterator[dict[str, str]]:
     known = study.known
     share = float((known["label"] == 1).mean()) if len(known) else float("nan")
     state = "pass" if 0.05 <= share <= 0.5 else "warn"
@@ -125,7 +128,7 @@ def balance_of_classes(study):
     yield _flag("balance", state, "Class balance", reason, "labels")
 
 
-def splice_sites(study):
+def splice_sites(study: Study) -> Iterator[dict[str, Any]]:
     """The share of GT–AG, GC–AG and AT–AC ends, where a genome was given."""
     ends = study.counts.get("intron_ends") or {}
     share = ends.get("share")
@@ -137,7 +140,7 @@ def splice_sites(study):
     yield _flag("splice_sites", state, title, reason, "labels", "annotation and genome do not fit each other")
 
 
-def short_introns(study):
+def short_introns(study: Study) -> Iterator[dict[str, str]]:
     if study.unit != "intron" or "length" not in study.labels:
         return
     known = study.known
@@ -156,7 +159,7 @@ def short_introns(study):
     yield _flag("short", state, "Implausibly short introns", reason, "labels")
 
 
-def labels(study):
+def labels(study: Study) -> Iterator[dict[str, str]]:
     if study.measured:
         by = f" by {n.listed(study.callers)}" if study.callers else ""
         yield _flag("labels", "pass", "Labels are measured", f"Retention was called{by} from RNA-seq.", "labels")
@@ -165,7 +168,7 @@ def labels(study):
                     "RNA-seq was given.", "labels")  # fmt: skip
 
 
-def standardised_differences(study):
+def standardised_differences(study: Study) -> dict[str, float]:
     """The SMD of each numeric covariate between retained and spliced rows, lengths and distances as log(1 + x)."""
     differences = {}
     for name in study.labels.columns.intersection(["length", "gc", "cpg", "rank", "n_introns", *LOGGED]):
@@ -178,7 +181,7 @@ def standardised_differences(study):
     return differences
 
 
-def matching(study):
+def matching(study: Study) -> Iterator[dict[str, str]]:
     title = "Covariate balance after matching"
     if study.balance:
         used = [row for row in study.balance if row.get("matched") == "yes"] or study.balance
@@ -198,7 +201,7 @@ def matching(study):
     yield _flag("matching", "na", title, reason, "labels")
 
 
-def motif_gc(study):
+def motif_gc(study: Study) -> Iterator[dict[str, str]]:
     for motifs in study.motifs[:1]:
         rho = motifs["summary"]["gc_correlation"]
         if rho["adjusted"] is None:
@@ -212,7 +215,7 @@ def motif_gc(study):
         yield _flag("motif_gc", state, title, reason, "assoc", "motif effects follow GC content")
 
 
-def calibration(study):
+def calibration(study: Study) -> Iterator[dict[str, str]]:
     model = study.baseline_model or (study.best_models or [None])[0]
     part = "covariates" if study.baseline_model else "alone"
     if model is None or "ece" not in (model.of(part) or {}):
@@ -231,7 +234,7 @@ def calibration(study):
     yield _flag("calibration", state, "Calibration", reason, "predict", "probabilities are not calibrated")
 
 
-def calibration_slope(model, part):
+def calibration_slope(model: Model, part: str) -> float:
     """The slope of a logistic regression of the label on the held-out logit: 1 where probabilities are neither too
     extreme nor too close to the mean. From metrics.json where it is there; NaN where it cannot be fitted."""
     metrics = model.of(part)
@@ -243,7 +246,7 @@ def calibration_slope(model, part):
     return logistic_slope(np.log(p / (1 - p)), (table["label"] == 1).to_numpy(float))
 
 
-def logistic_slope(x, y, steps=50):
+def logistic_slope(x: np.ndarray, y: np.ndarray, steps: int = 50) -> float:
     """The slope of a logistic regression of 0/1 ``y`` on ``x`` by Newton's method; NaN where there is none."""
     if len(set(y)) < 2 or pd.Series(x).nunique() < 2:
         return float("nan")

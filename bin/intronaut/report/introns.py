@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from intronaut.report import browsers, flags, verdict
 from intronaut.report import numbers as n
-from intronaut.report.study import headline
+from intronaut.report.study import Study, headline
 
 TOP, STATIC, MOST_ROWS = 10, 25, 25_000
 SHORTEST = flags.SHORTEST
@@ -30,7 +31,7 @@ class View:
     path: str
 
 
-def views(study):
+def views(study: Study) -> list[View]:
     """The rankings, the best held-out AUROC first: covariates, each feature set with and without them."""
     found = []
     baseline = study.baseline_model
@@ -57,12 +58,12 @@ def _view(key, title, short, model, part, folder):
     return View(key, title, short, p, place, headline(model.of(part)), f"{folder}/predictions.tsv")
 
 
-def ranked_by(rows, key):
+def ranked_by(rows: pd.DataFrame, key: str) -> pd.DataFrame:
     """The rows of a view's ranking, best first; those without a held-out probability come last."""
     return rows.sort_values([f"{key}_place", key], ascending=False, kind="stable")
 
 
-def section(study, assembly):
+def section(study: Study, assembly: str | None) -> dict[str, Any]:
     """Values of the section's template."""
     rows = intron_rows(study)
     ranked = views(study)
@@ -83,7 +84,7 @@ def section(study, assembly):
     }
 
 
-def intron_rows(study):
+def intron_rows(study: Study) -> pd.DataFrame:
     """The labels with gene, length, held-out probability and place in the fold of each view, in genome order."""
     rows = study.labels.copy()
     rows["gene"] = study.name_of_gene
@@ -95,7 +96,7 @@ def intron_rows(study):
     return rows
 
 
-def loci(rows, key):
+def loci(rows: pd.DataFrame, key: str) -> list[dict[str, Any]]:
     """Overlapping introns of one strand behind the best of them: dicts of row, others, others_retained, best first.
 
     Introns without a held-out probability, and those too short to be introns, lead no locus.
@@ -115,7 +116,7 @@ def loci(rows, key):
     return found
 
 
-def panel(study, rows, view, assembly):
+def panel(study: Study, rows: pd.DataFrame, view: View, assembly: str | None) -> dict[str, Any]:
     """The first loci of a ranking, with how many of them are retained; none where the model is not above chance."""
     shown = {"key": view.key, "title": view.title, "loci": [], "path": view.path, "why_not": ""}
     if verdict.covers_chance(view.auroc, study.measure):
@@ -142,7 +143,9 @@ def panel(study, rows, view, assembly):
     }
 
 
-def locus_row(study, locus, view, outer, assembly):
+def locus_row(
+    study: Study, locus: dict[str, Any], view: View, outer: dict[str, np.ndarray], assembly: str | None
+) -> dict[str, str]:
     row = locus["row"]
     others = ""
     if locus["others"]:
@@ -161,11 +164,11 @@ def locus_row(study, locus, view, outer, assembly):
     }
 
 
-def label_class(label):
+def label_class(label: float) -> tuple[str, str]:
     return CLASSES.get(label, ("u", "unknown"))
 
 
-def outer_limits(study):
+def outer_limits(study: Study) -> dict[str, np.ndarray]:
     """Sorted values of the covariates by which an intron may stand out."""
     known = study.known
     return {
@@ -173,7 +176,7 @@ def outer_limits(study):
     }
 
 
-def what_stands_out(row, outer):
+def what_stands_out(row: Any, outer: dict[str, np.ndarray]) -> str:
     """The covariates of an intron that are in the outer fifth, in words."""
     place = {
         name: np.searchsorted(values, getattr(row, name), side="right") / len(values)
@@ -194,7 +197,7 @@ def what_stands_out(row, outer):
     return "; ".join(words) or "no single covariate stands out"
 
 
-def ranking_sentence(best, unit):
+def ranking_sentence(best: dict[str, Any] | None, unit: str) -> str:
     """How much of the top of the best ranking is retained."""
     if best is None:
         return "No model ranks introns better than chance, so no ranking is shown; all introns are in the table below."
@@ -206,12 +209,12 @@ def ranking_sentence(best, unit):
     )
 
 
-def ranking_key(study, ranked):
+def ranking_key(study: Study, ranked: list[View]) -> str:
     """The view that the table is sorted by: the best one above chance, else none."""
     return next((view.key for view in ranked if not verdict.covers_chance(view.auroc, study.measure)), None)
 
 
-def static_rows(study, rows, ranked, assembly):
+def static_rows(study: Study, rows: pd.DataFrame, ranked: list[View], assembly: str | None) -> list[dict[str, Any]]:
     """What the table of all introns holds without script."""
     key = ranking_key(study, ranked)
     first = ranked_by(rows, key) if key else rows
@@ -233,7 +236,7 @@ def static_rows(study, rows, ranked, assembly):
     ]
 
 
-def data(study, rows, ranked, assembly):
+def data(study: Study, rows: pd.DataFrame, ranked: list[View], assembly: str | None) -> dict[str, Any]:
     """The introns as columns for the page's script: starts as differences, genes by number, probabilities × 1000.
 
     Of more than MOST_ROWS, all retained ones and those that rank highest are kept.
@@ -269,11 +272,11 @@ def data(study, rows, ranked, assembly):
     }
 
 
-def thousandths(values):
+def thousandths(values: pd.Series) -> list[int]:
     """Shares as whole thousandths, None for a missing one."""
     return [None if value != value else round(value * 1000) for value in values.tolist()]
 
 
-def as_json(data):
+def as_json(data: dict[str, Any]) -> str:
     """Data as JSON that can neither end nor open an element of the page it stands in."""
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")

@@ -1,11 +1,18 @@
 """What was labelled: numbers, how retained and spliced introns differ, matching, agreement of callers."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 
 from intronaut.plots import page as figures
 from intronaut.report import flags, text
 from intronaut.report import numbers as n
+
+if TYPE_CHECKING:
+    from intronaut.report.study import Study
 
 # column: (name, how it is written)
 COVARIATES = {
@@ -21,7 +28,7 @@ COVARIATES = {
 LENGTH_TICKS = [(1, "≤10"), (2, "100"), (3, "1 kb"), (4, "10 kb"), (5, "100 kb")]
 
 
-def section(study):
+def section(study: Study) -> dict[str, Any]:
     """Values of the section's template."""
     retained, spliced = study.of_class(1), study.of_class(0)
     counted = study.counts["labels"]
@@ -36,7 +43,7 @@ def section(study):
     }
 
 
-def gist(study, retained, spliced):
+def gist(study: Study, retained: pd.DataFrame, spliced: pd.DataFrame) -> str:
     known = len(retained) + len(spliced)
     verb = "are retained" if study.measured else "are annotated as retained"
     share = n.share(len(retained) / max(known, 1))
@@ -51,7 +58,7 @@ def gist(study, retained, spliced):
     return sentence
 
 
-def differences(retained, spliced):
+def differences(retained: pd.DataFrame, spliced: pd.DataFrame) -> str:
     (length, other_length), (gc, other_gc) = (
         [rows[name].median() for rows in (retained, spliced)] for name in ("length", "gc")
     )
@@ -63,7 +70,7 @@ def differences(retained, spliced):
     )
 
 
-def bar(retained, spliced, unknown):
+def bar(retained: int, spliced: int, unknown: int) -> list[dict[str, Any]]:
     """The parts of the stacked bar; a class without introns is left out."""
     total = max(retained + spliced + unknown, 1)
     parts = (("r", "retained", retained), ("s", "spliced", spliced), ("u", "unknown", unknown))
@@ -74,7 +81,7 @@ def bar(retained, spliced, unknown):
     ]
 
 
-def number_rows(study, counted):
+def number_rows(study: Study, counted: dict[str, int]) -> list[tuple[str, int, str]]:
     """Every intron of the input, by what became of it: ``(words, number, css class)``."""
     rows = [
         ("retained", counted.get("1", 0), ""),
@@ -95,7 +102,7 @@ def number_rows(study, counted):
     return [*rows, ("all that the input held", study.counts["n_input"], "total")]
 
 
-def covariate_rows(study):
+def covariate_rows(study: Study) -> list[dict[str, Any]]:
     """Median and quartiles of each covariate in both classes, SMD, and the AUROC of the covariate alone."""
     retained, spliced = study.of_class(1), study.of_class(0)
     smd = flags.standardised_differences(study)
@@ -117,7 +124,7 @@ def _quartiles(values, write):
     return {"median": middle, "range": f"{low}–{high}"}
 
 
-def auroc_alone(retained, spliced):
+def auroc_alone(retained: pd.Series, spliced: pd.Series) -> float:
     """How well one covariate ranks the classes, in its better direction: from 0.5."""
     retained, spliced = retained.dropna(), spliced.dropna()
     ranks = pd.concat([retained, spliced], ignore_index=True).rank()
@@ -126,7 +133,7 @@ def auroc_alone(retained, spliced):
     return max(auroc, 1 - auroc)
 
 
-def histograms(study):
+def histograms(study: Study) -> dict[str, str]:
     """``{name: svg}`` of length and GC content of both classes; empty where a class or a column is missing."""
     retained, spliced = study.of_class(1), study.of_class(0)
     drawn = {}
@@ -135,7 +142,8 @@ def histograms(study):
     if "length" in study.labels:
         logs = [np.log10(rows["length"].dropna().clip(lower=10)) for rows in (retained, spliced)]
         drawn["length"] = figures.two_histograms(
-            f"{study.unit.capitalize()} length", "length (nt, log scale)", *logs, np.linspace(1, 5, 25), LENGTH_TICKS,
+            f"{study.unit.capitalize()} length", "length (nt, log scale)", logs[0], logs[1],
+            np.linspace(1, 5, 25), LENGTH_TICKS,
             f"Median {n.count(retained['length'].median())} nt of retained, "
             f"{n.count(spliced['length'].median())} nt of spliced ones.",
         )  # fmt: skip
@@ -145,14 +153,14 @@ def histograms(study):
         edges = np.arange(low, max(high, low + 0.1) + 0.001, 0.025)
         ticks = [(value, f"{value:.0%}") for value in np.arange(low, edges[-1] + 0.001, 0.1)]
         drawn["gc"] = figures.two_histograms(
-            "GC content", f"GC content of the {study.unit}", *(rows["gc"].dropna() for rows in (retained, spliced)),
+            "GC content", f"GC content of the {study.unit}", retained["gc"].dropna(), spliced["gc"].dropna(),
             edges, ticks, f"Median {n.share(retained['gc'].median(), 0)} of retained, "
             f"{n.share(spliced['gc'].median(), 0)} of spliced ones.",
         )  # fmt: skip
     return drawn
 
 
-def matching(study):
+def matching(study: Study) -> dict[str, Any] | None:
     """Balance of match_introns before and after, and what the matched covariates still predict; None without."""
     if not study.balance:
         return None
@@ -169,7 +177,7 @@ def matching(study):
     return {"rows": rows, "sentence": matched_sentence(matched, len(study.of_class(1))) if matched else ""}
 
 
-def matched_sentence(matched, retained):
+def matched_sentence(matched: dict[str, dict[str, float]], retained: int) -> str:
     """What the covariates still predict after matching, as far as the interval and the number of introns allow."""
     before, after = matched["before"], matched["after"]
     start = (
@@ -183,7 +191,7 @@ def matched_sentence(matched, retained):
     return f"{start}: any AUROC up to {n.decimal(after['high'])} is compatible with these data{few}."
 
 
-def agreement(found):
+def agreement(found: dict[str, Any] | None) -> dict[str, Any] | None:
     """Fleiss' kappa and the figure of compare_callers; None for one caller."""
     if not found:
         return None

@@ -1,6 +1,9 @@
 """MultiQC custom content: three sections, every sample named after its run so that runs stand side by side."""
 
-from intronaut.report.study import AUROC, headline, titles
+from collections.abc import Iterable
+from typing import Any
+
+from intronaut.report.study import AUROC, Study, headline, titles
 
 PARENT = {
     "parent_id": "intronaut",
@@ -36,7 +39,9 @@ FLAGS = {
 }
 
 
-def contents(study, flags, run, versions):
+def contents(
+    study: Study, flags: list[dict[str, str]], run: str, versions: Iterable[tuple[str, str]]
+) -> dict[str, str]:
     """``{file name: text}`` of the sections, and of the ``(software, version)`` that MultiQC lists at its end."""
     texts = {"intronaut_labels_mqc.tsv": labels(study, run), "intronaut_flags_mqc.tsv": flag_table(flags, run)}
     software = {name: _Raw(f"['{version}']") for name, version in versions}
@@ -48,7 +53,7 @@ def contents(study, flags, run, versions):
     return texts
 
 
-def labels(study, run):
+def labels(study: Study, run: str) -> str:
     """One stacked bar a run."""
     counted = study.counts["labels"]
     numbers = {"retained": counted.get("1", 0), "spliced": counted.get("0", 0), "unknown": counted.get("NA", 0)}
@@ -65,7 +70,7 @@ def labels(study, run):
     return text_of(head, [["Sample", *numbers], [run, *numbers.values()]])
 
 
-def reads(samples):
+def reads(samples: list[dict[str, Any]]) -> str:
     """A row a sample: what was read, how it was stranded, what was measured."""
     rows = []
     for about in samples:
@@ -100,7 +105,7 @@ def reads(samples):
     return text_of(head, [["Sample", *keys], *rows])
 
 
-def models(study, run):
+def models(study: Study, run: str) -> str:
     """A row for the covariates of each kind of model, and for each feature set with and without them."""
     rows, seen, called, measure = [], [], titles(study.models), study.measure
     several = len({model.kind for model in study.models}) > 1
@@ -159,7 +164,7 @@ def _cell(value):
     return "" if value is None or value != value else f"{value:.6g}"
 
 
-def flag_table(flags, run):
+def flag_table(flags: list[dict[str, str]], run: str) -> str:
     """A row a run, a column a flag; the worst state of flags of one kind."""
     rules = "{pass: [{s_eq: pass}], warn: [{s_eq: warning}], fail: [{s_eq: fail}]}"
     states = {}
@@ -187,7 +192,7 @@ class _Raw(str):
     """Text that is YAML already."""
 
 
-def text_of(head, rows):
+def text_of(head: dict[str, Any], rows: list[list[int | str]]) -> str:
     """A commented YAML head, then tab-separated rows."""
     lines = [f"# {line}" for line in _yaml(head)]
     return "\n".join([*lines, *("\t".join(map(str, row)) for row in rows)]) + "\n"

@@ -1,7 +1,14 @@
 """What to do next: sentences with the options of this pipeline, printed only where their condition holds."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from intronaut.report import associations, flags
 from intronaut.report import numbers as n
+
+if TYPE_CHECKING:
+    from intronaut.report.study import Study
 
 FEW = 1000
 WEIGHTS = {
@@ -11,7 +18,7 @@ WEIGHTS = {
 }
 
 
-def steps(study):
+def steps(study: Study) -> list[tuple[str, str, str]]:
     """``(what, why and how, option)`` of each step that the flags and numbers call for."""
     return [step for step in _every(study) if step]
 

@@ -13,27 +13,27 @@ MISSING = "–"
 SMALL_P = 1e-3
 
 
-def lacks(value):
+def lacks(value: float | None) -> bool:
     """Whether a number is missing: None, NaN or infinite."""
     return value is None or not math.isfinite(value)
 
 
-def count(value):
+def count(value: float) -> str:
     """``2,574``."""
     return MISSING if lacks(value) else minus(f"{value:,.0f}")
 
 
-def plural(number, noun, several=None):
+def plural(number: int, noun: str, several: str | None = None) -> str:
     """``1 motif``, ``2 motifs``."""
     return f"{count(number)} {noun if number == 1 else several or noun + 's'}"
 
 
-def decimal(value, digits=3):
+def decimal(value: float, digits: int = 3) -> str:
     """``0.801``."""
     return MISSING if lacks(value) else minus(f"{value:.{digits}f}")
 
 
-def signed(value, digits=3):
+def signed(value: float, digits: int = 3) -> str:
     """``+0.001`` or ``−0.013``; what rounds to zero has no sign."""
     if lacks(value):
         return MISSING
@@ -41,12 +41,12 @@ def signed(value, digits=3):
     return minus(text if text.strip("+-0.") else text[1:])
 
 
-def share(value, digits=1):
+def share(value: float, digits: int = 1) -> str:
     """``9.4%``."""
     return MISSING if lacks(value) else f"{100 * value:.{digits}f}%"
 
 
-def interval(metric, digits=3):
+def interval(metric: dict[str, float | None], digits: int = 3) -> str:
     """``0.771–0.830`` of a dict with low and high; ``no interval`` where they are missing, empty without such keys."""
     if "low" not in metric:
         return ""
@@ -56,30 +56,30 @@ def interval(metric, digits=3):
     return f"{decimal(low, digits)}–{decimal(high, digits)}" if low >= 0 else _to(low, high, decimal, digits)
 
 
-def estimate(metric, digits=3):
+def estimate(metric: dict[str, float], digits: int = 3) -> str:
     """``0.801 (0.771–0.830)``; a metric that has no interval by its nature is a number alone."""
     value, about = decimal(metric["value"], digits), interval(metric, digits)
     return f"{value} ({about})" if about else value
 
 
-def gain(metric, digits=3):
+def gain(metric: dict[str, float], digits: int = 3) -> str:
     """``+0.001 (−0.013 to +0.015)``."""
     low, high = metric.get("low"), metric.get("high")
     about = "no interval" if lacks(low) or lacks(high) else _to(low, high, signed, digits)
     return f"{signed(metric['value'], digits)} ({about})"
 
 
-def odds_ratio(value):
+def odds_ratio(value: float | None) -> str:
     """``0.17``; ``∞`` where no spliced intron has it."""
     return "∞" if value == math.inf else decimal(value, 2)
 
 
-def odds_interval(low, high):
+def odds_interval(low: float, high: float) -> str:
     """``0.04–0.71``; ``no interval`` where a class has none."""
     return "no interval" if lacks(low) or lacks(high) else f"{decimal(low, 2)}–{decimal(high, 2)}"
 
 
-def p_value(value):
+def p_value(value: float | None) -> Markup:
     """``0.037``, ``1.6×10⁻⁵`` below 0.001, as HTML."""
     if lacks(value):
         return Markup(MISSING)
@@ -89,23 +89,23 @@ def p_value(value):
     return Markup(f"{mantissa}×10<sup>{minus(str(int(exponent)))}</sup>")
 
 
-def minus(text):
+def minus(text: str) -> str:
     """The text with real minus signs."""
     return text.replace("-", "−")
 
 
-def position(chrom, start, end, strand):
+def position(chrom: str, start: int, end: int, strand: str) -> str:
     """A 0-based half-open place as genome browsers count: ``19:1,440,254–1,440,348 (+)``."""
     return f"{chrom}:{start + 1:,}–{end:,} ({'−' if strand == '-' else strand})"
 
 
-def listed(names):
+def listed(names: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def cut(names, shown):
+def cut(names: list[str], shown: int) -> tuple[str, str]:
     """``(text, all of it)`` of a list of names; the second is empty where the first leaves nothing out."""
     if len(names) <= shown:
         return ", ".join(names), ""

@@ -2,6 +2,7 @@
 
 import re
 from importlib import metadata
+from typing import Any
 
 from intronaut import __version__
 from intronaut.plots import page as figures
@@ -22,7 +23,7 @@ from intronaut.report import (
 )
 from intronaut.report import numbers as n
 from intronaut.report.render import render
-from intronaut.report.study import PARAMETER_TABLES, headline
+from intronaut.report.study import PARAMETER_TABLES, Study, headline
 
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "statsmodels", "pysam", "biopython", "pyjaspar",
             "torch", "jinja2")  # fmt: skip
@@ -30,11 +31,11 @@ PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "statsmodels
 NOT_SHOWN = ("help", "outdir", "run", "version", "nextflow", "revision", "profile")
 
 
-def build(study, assembly):
+def build(study: Study, assembly: str | None) -> tuple[str, dict[str, str]]:
     """``(HTML, {name: svg})``: the page and its figures."""
     quality = flags.all_flags(study)
     drawn = labelled.histograms(study)
-    values = {
+    values: dict[str, Any] = {
         "header": header(study, assembly),
         "flags": quality,
         "tally": flags.tally(quality),
@@ -58,7 +59,9 @@ def build(study, assembly):
     return render("page.html", **values), {name: figures.standalone(svg) for name, svg in drawn.items()}
 
 
-def of_models(study, assembly, quality, drawn):
+def of_models(
+    study: Study, assembly: str | None, quality: list[dict[str, Any]], drawn: dict[str, str]
+) -> dict[str, Any]:
     """The values that only a study with models has."""
     heading, as_far = verdict.lead(study, flags.against_the_verdict(quality))
     return {
@@ -76,7 +79,7 @@ def of_models(study, assembly, quality, drawn):
     }
 
 
-def header(study, assembly):
+def header(study: Study, assembly: str | None) -> dict[str, Any]:
     """Title and facts of the run: ``{title, facts}``, no paths."""
     settings, known = study.settings, browsers.find_assembly(assembly)
     species = settings.get("species") or (known.species if known else "")
@@ -100,7 +103,7 @@ def header(study, assembly):
     return {"species": species, "where": where, "facts": facts}
 
 
-def label_source(study):
+def label_source(study: Study) -> str:
     if study.measured:
         files = text.file_names(study.settings["ir_calls"]) if study.settings.get("ir_calls") else ""
         callers = n.listed(study.callers or ["RNA-seq calls"])
@@ -109,7 +112,7 @@ def label_source(study):
     return "annotation" + (f", rule {rule}" if rule else "")
 
 
-def feature_words(study):
+def feature_words(study: Study) -> str:
     kinds = {}
     for model in study.models:
         kinds.setdefault(model.plain, []).append(model.kind)
@@ -118,7 +121,7 @@ def feature_words(study):
     return "; ".join(parts) + (f", windows of {window} nt" if window else "")
 
 
-def interval_words(study):
+def interval_words(study: Study) -> str:
     """What the intervals come from."""
     metrics = study.models[0].metrics
     groups = n.plural(metrics.get("n_groups", 0), "leakage group")
@@ -129,7 +132,7 @@ def interval_words(study):
     return f"95% CI {draws} whole leakage groups ({groups})"
 
 
-def methods(study):
+def methods(study: Study) -> dict[str, Any]:
     """The text that can be pasted into a paper."""
     sentences = []
     if study.models:
@@ -157,7 +160,7 @@ def methods(study):
     }
 
 
-def settings_rows(settings):
+def settings_rows(settings: dict[str, Any]) -> list[tuple[str, float | str]]:
     """``(option, value)`` of every setting that is set, paths cut to file names."""
     return [
         (name, text.file_names(value) if isinstance(value, str) else value)
@@ -166,7 +169,7 @@ def settings_rows(settings):
     ]
 
 
-def versions(settings):
+def versions(settings: dict[str, Any]) -> list[tuple[str, str]]:
     """``(software, version)`` of what this page was made with, and of the engine."""
     found = [("intronaut", __version__)]
     if settings.get("nextflow"):
@@ -179,7 +182,7 @@ def versions(settings):
     return found
 
 
-def files(study):
+def files(study: Study) -> list[tuple[str, str]]:
     """``(path beside the report, what it holds)`` of every table."""
     rows = [
         ("labels/labels.tsv", "every labelled intron with covariates, leakage group and fold"),

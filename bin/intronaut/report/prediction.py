@@ -1,11 +1,18 @@
 """How well retention can be predicted, and what adds what: performance, curves, leakage, comparisons of models."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from intronaut.plots import page as figures
 from intronaut.report import flags, text, verdict
 from intronaut.report import numbers as n
-from intronaut.report.study import AUROC, headline, titles
+from intronaut.report.study import AUROC, Model, Study, headline, titles
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRICS = (
     ("auroc", "AUROC"),
@@ -28,7 +35,7 @@ LEVELS_DRAWN = 1500
 CURVE_CLASSES = ("l1", "l2", "l3")
 
 
-def section(study):
+def section(study: Study) -> dict[str, Any]:
     """Values of the section's template."""
     shown = metrics_of(study)
     rows = performance_rows(study, shown)
@@ -50,13 +57,13 @@ def section(study):
     }
 
 
-def metrics_of(study):
+def metrics_of(study: Study) -> list[tuple[str, str]]:
     """The metrics that some model has, in the order of the table."""
     keys = set().union(*(model.of("alone") for model in study.models))
     return [(key, name) for key, name in METRICS if key in keys]
 
 
-def gist(study):
+def gist(study: Study) -> str:
     baseline, key, name = study.baseline_model, study.measure.key, study.measure.name
     sentences = []
     if baseline:
@@ -82,7 +89,7 @@ def _reach(name):
     return "reach" if name.endswith("s") else "reaches"
 
 
-def alone_sentence(model):
+def alone_sentence(model: Model) -> str:
     """How the features alone rank introns beside the covariates, and within strata of length and GC."""
     difference = model.gain("features").get("auroc")
     alone = model.of("alone").get("auroc")
@@ -109,7 +116,7 @@ def alone_sentence(model):
     return f"{start}."
 
 
-def performance_rows(study, shown):
+def performance_rows(study: Study, shown: list[tuple[str, str]]) -> list[dict[str, Any]]:
     """One row a model: the covariates once for all models that share them, each feature set with and without them."""
     rows, seen, called = [], [], titles(study.models)
     several = len({model.kind for model in study.models}) > 1
@@ -138,7 +145,7 @@ def _performance(name, model, part, shown):
     return {"name": name, "cells": cells, "folds": fold_range(model.predictions.get(part))}
 
 
-def fold_range(predictions):
+def fold_range(predictions: pd.DataFrame) -> str:
     """``0.745–0.851``: the lowest and highest AUROC of one fold; empty for fewer than two folds with both classes."""
     if predictions is None or "fold" not in predictions or "psi" in predictions:
         return ""
@@ -147,7 +154,7 @@ def fold_range(predictions):
     return f"{n.decimal(min(aurocs))}–{n.decimal(max(aurocs))}" if len(aurocs) > 1 else ""
 
 
-def leak_rows(audit):
+def leak_rows(audit: dict[str, Any] | None) -> list[dict[str, str]]:
     if not audit:
         return []
     rows = []
@@ -160,20 +167,20 @@ def leak_rows(audit):
     return rows
 
 
-def closest_sentence(audit):
+def closest_sentence(audit: dict[str, Any] | None) -> str:
     if not audit or audit.get("best_identity") is None:
         return ""
     return f" The closest pair is {n.share(audit['best_identity'])} identical."
 
 
-def claim_rows(comparison):
+def claim_rows(comparison: dict[str, Any] | None) -> list[dict[str, Any]]:
     """The paper's claims with verdicts; none where no claim is testable."""
     claims = (comparison or {}).get("claims", [])
     testable = [row for row in claims if "not testable" not in row["verdict"]]
     return claims if testable else []
 
 
-def draw(study):
+def draw(study: Study) -> dict[str, str]:
     """``{name: svg}`` of the ROC, precision-recall and calibration figures; scatter plots for levels."""
     drawn = {}
     if study.measure is not AUROC:
@@ -226,7 +233,7 @@ def _ranked(table):
     return (table["label"] == 1).to_numpy(float), rank.to_numpy(float)
 
 
-def calibration_bins(table, bins=10):
+def calibration_bins(table: pd.DataFrame, bins: int = 10) -> list[dict[str, float]]:
     """Predicted and observed shares of ``bins`` parts of equal size, lowest first: dicts of n, predicted, observed."""
     order = np.argsort(table["p_retained"].to_numpy(), kind="stable")
     p, label = table["p_retained"].to_numpy(float), (table["label"] == 1).to_numpy(float)

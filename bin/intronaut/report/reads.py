@@ -1,15 +1,22 @@
 """What was measured from reads: each sample, its warnings, conditions compared, introns drawn with reads."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from intronaut.core.errors import BadData
 from intronaut.core.json_files import read_record
 from intronaut.report import numbers as n
 
+if TYPE_CHECKING:
+    from intronaut.report.study import Study
+
 DRAWN = 6
 
 
-def read_quantified(folder, read_svg):
+def read_quantified(folder: Path | str, read_svg: Callable[[Path], str]) -> dict[str, Any]:
     """What quantify_introns and differential_retention left in a folder: samples, figures, comparisons.
 
     Args:
@@ -31,7 +38,7 @@ def read_quantified(folder, read_svg):
     return {"samples": samples, "figures": figures, "comparisons": compared}
 
 
-def section(study):
+def section(study: Study) -> dict[str, Any] | None:
     """Values of the section's template; None for a study without reads."""
     found = study.quantified
     if found is None:
@@ -45,7 +52,7 @@ def section(study):
     }
 
 
-def gist(samples):
+def gist(samples: list[dict[str, Any]]) -> str:
     """How many samples there are, and how many introns they tell of."""
     measured = n.listed([f"{n.count(about['measured'])} in {about['sample']}" for about in samples[:4]])
     more = f", and in {len(samples) - 4} more samples" if len(samples) > 4 else ""
@@ -53,7 +60,7 @@ def gist(samples):
     return f"Of {of} annotated introns, these have enough fragments at their ends to be measured: {measured}{more}."
 
 
-def sample_row(about):
+def sample_row(about: dict[str, Any]) -> dict[str, str]:
     """The cells of one sample; what a sample without alignments has not is a dash."""
     records, fragments = about.get("records"), about.get("fragments")
     calls = about["calls"]
@@ -70,7 +77,7 @@ def sample_row(about):
     }
 
 
-def comparison_row(name, counts):
+def comparison_row(name: str, counts: dict[str, int]) -> dict[str, str]:
     """The cells of one comparison of two conditions."""
     words = {word: n.count(counts[word]) for word in ("more", "less", "unchanged")}
     return {"name": name, **words, "introns": n.count(counts["introns"])}

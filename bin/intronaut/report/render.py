@@ -9,7 +9,7 @@ from markupsafe import Markup
 from intronaut import __version__
 
 
-def render(template, **values):
+def render(template: str, **values: str | dict[str, str] | None) -> str:
     """The text of a template of this room, escaped as HTML; every name that it uses must be in ``values``."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("intronaut.report", "."),

@@ -1,7 +1,10 @@
 """What make_report reads: the folders of the other tools, in one Study that every section is written from."""
 
+from argparse import Namespace
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -65,15 +68,15 @@ class Model:
     tables: list
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         return self.metrics["model"]
 
     @property
-    def preset(self):
+    def preset(self) -> str:
         return self.about.get("preset", "default")
 
     @property
-    def embedder(self):
+    def embedder(self) -> str:
         """The embedder that computed the features; empty for a network, which has none, and for a user's matrix."""
         made = self.about.get("features", {})
         tool = made.get("tool") or ""
@@ -82,7 +85,7 @@ class Model:
         return "" if tool == "finetune" else tool.removeprefix("embed_")
 
     @property
-    def feature_set(self):
+    def feature_set(self) -> str:
         """What the model reads, as an identifier: models of several kinds on the same features share it."""
         if not self.embedder:
             return self.name
@@ -91,12 +94,12 @@ class Model:
         return self.embedder + (f" ({group})" if group not in (None, "all") else "") + PLACES.get(anchor, "")
 
     @property
-    def plain(self):
+    def plain(self) -> str:
         """The feature set in a sentence."""
         return self._named(PLAIN_NAMES)
 
     @property
-    def short(self):
+    def short(self) -> str:
         """The feature set in a table or a figure's key."""
         return self._named({**PLAIN_NAMES, **SHORT_NAMES})
 
@@ -107,14 +110,14 @@ class Model:
         return plain + self.feature_set.removeprefix(self.embedder)
 
     @property
-    def weights_note(self):
+    def weights_note(self) -> str | None:
         return self.about.get("features", {}).get("weights_note")
 
-    def of(self, part):
+    def of(self, part: str) -> dict[str, dict[str, float | None]]:
         """The metrics of ``alone``, ``covariates`` or ``combined``; None where the model has no baseline."""
         return self.metrics["metrics"] if part == "alone" else (self.metrics.get("baseline") or {}).get(part)
 
-    def gain(self, part="combined"):
+    def gain(self, part: str = "combined") -> dict[str, dict[str, float | None]]:
         """The gain over the covariates of ``combined`` or ``features`` (alone), by metric; empty without a baseline."""
         return (self.metrics.get("gain") or {}).get(f"{part}_minus_covariates") or {}
 
@@ -142,36 +145,36 @@ class Study:
     quantified: dict | None = None
 
     @property
-    def unit(self):
+    def unit(self) -> str:
         return self.counts["unit"]
 
     @property
-    def measure(self):
+    def measure(self) -> Measure:
         """AUROC for labels, the rank correlation for levels."""
         if not self.models:
             return AUROC
         return AUROC if any("auroc" in model.of("alone") for model in self.models) else RANK_CORRELATION
 
     @property
-    def known(self):
+    def known(self) -> pd.DataFrame:
         """The rows of the labels that are retained or spliced."""
         return self.labels[self.labels["label"].notna()]
 
-    def of_class(self, label):
+    def of_class(self, label: int) -> pd.DataFrame:
         return self.labels[self.labels["label"] == label]
 
     @property
-    def measured(self):
+    def measured(self) -> bool:
         """Whether the labels come from RNA-seq, by a caller, rather than from the annotation alone."""
         return bool(self.settings.get("ir_calls") or self.counts.get("callers"))
 
     @property
-    def callers(self):
+    def callers(self) -> list[str]:
         """Who called retention, for a sentence; the tables of quantify_introns are of no other program."""
         return [{"intronaut": "quantify_introns"}.get(name, name) for name in self.counts.get("callers") or {}]
 
     @property
-    def why_no_models(self):
+    def why_no_models(self) -> str | None:
         """Why no model was fitted, by label_introns; None where there are models."""
         if self.models:
             return None
@@ -179,17 +182,17 @@ class Study:
         return (self.counts.get("no_study") or {}).get(target) or "no folder of fit was given"
 
     @property
-    def is_matched(self):
+    def is_matched(self) -> bool:
         return "match" in self.labels
 
     @property
-    def name_of_gene(self):
+    def name_of_gene(self) -> pd.Series:
         """The gene of every row, by name or else by id; a dash where it has none."""
         name = self.labels["gene_name"].where(self.labels["gene_name"].astype(object) != "")
         return name.fillna(self.labels["gene_id"]).fillna("–")
 
     @property
-    def best_models(self):
+    def best_models(self) -> list[Model]:
         """For each feature set the kind of model with the highest held-out AUROC, in order of the given models."""
         best = {}
         for model in self.models:
@@ -200,13 +203,13 @@ class Study:
         return [model for _, model in best.values()]
 
     @property
-    def baseline_model(self):
+    def baseline_model(self) -> Model:
         """The model whose covariates-only baseline ranks best; None where no model has one."""
         with_one = [model for model in self.models if model.of("covariates")]
         return max(with_one, key=lambda model: headline(model.of("covariates"))["value"], default=None)
 
 
-def titles(models):
+def titles(models: list[Model]) -> dict[str, str]:
     """What each model is called in prose and tables, by its name.
 
     By its features alone, where several kinds of model read those also by the kind: ``motifs``, ``k-mers, lightgbm``.
@@ -216,7 +219,7 @@ def titles(models):
             for model in models}  # fmt: skip
 
 
-def headline(metrics):
+def headline(metrics: dict[str, dict[str, float | None]]) -> dict[str, float]:
     """The metric by which a model is described: AUROC, or for levels the rank correlation."""
     for key in (AUROC.key, RANK_CORRELATION.key):
         if key in metrics and metrics[key].get("value") is not None:
@@ -224,7 +227,7 @@ def headline(metrics):
     return {"value": float("nan"), "low": None, "high": None}
 
 
-def read_study(args):
+def read_study(args: Namespace) -> Study:
     """The Study of make_report's options. Raises MissingInput, and BadData for files of other tools or introns."""
     labels = tables.read_labels(args.labels)
     audit = read_summary(args.audit, "audit_split", ("held_out", "leaks")) if args.audit else None
@@ -251,7 +254,7 @@ def read_study(args):
     )
 
 
-def read_model(folder, labels, labels_path):
+def read_model(folder: Path | str, labels: pd.DataFrame, labels_path: str) -> Model:
     """A Model of a folder of fit or finetune and of the baseline folders inside it.
 
     Raises MissingInput, and BadData for predictions of introns that the labels do not hold.
@@ -274,21 +277,21 @@ def read_model(folder, labels, labels_path):
     return Model(folder.name, metrics, about, predictions, written)
 
 
-def read_predictions(path):
+def read_predictions(path: Path) -> pd.DataFrame:
     """Held-out predictions by name: label, fold, p_retained, logit."""
     table = tables.read_table(path, ("name", "label", "fold", "p_retained"))
     numbers = {name: float for name in ("label", "p_retained", "logit", "psi") if name in table}
     return table.astype(numbers).set_index("name")
 
 
-def read_near_copies(path):
+def read_near_copies(path: Path | str) -> frozenset[str]:
     """The names of the windows that have a near-copy in another fold, of audit.tsv."""
     pairs = tables.read_table(path, ("leak", "name_1", "name_2"))
     pairs = pairs[pairs["leak"] == "homology"]
     return frozenset(pairs["name_1"]) | frozenset(pairs["name_2"])
 
 
-def read_agreement(folder):
+def read_agreement(folder: Path | str) -> dict[str, Any]:
     """What compare_callers says of the callers, and its figure as an ``<svg>`` element."""
     folder = Path(folder)
     pairs = read_records(folder / "agreement.tsv", ("caller_a", "caller_b", "jaccard"))
@@ -296,7 +299,7 @@ def read_agreement(folder):
     return {"summary": summary, "pairs": pairs, "figure": read_svg(folder / "agreement.svg")}
 
 
-def read_comparison(folder):
+def read_comparison(folder: Path | str) -> dict[str, Any]:
     """The sentences of compare on every two models, its verdicts on the paper's claims, and its margin."""
     folder = Path(folder)
     about = read_record(folder / "compare.json") if (folder / "compare.json").exists() else {}
@@ -307,7 +310,7 @@ def read_comparison(folder):
     }
 
 
-def read_explanation(folder):
+def read_explanation(folder: Path | str) -> dict[str, Any]:
     """The groups of one explain folder, numbers as floats, its summary, and where its contributions are."""
     folder = Path(folder)
     groups = tables.read_table(folder / "groups.tsv", ("group", "coefficient_sum"))
@@ -317,7 +320,7 @@ def read_explanation(folder):
     return {"groups": groups, "about": about, "folder": folder}
 
 
-def read_motifs(folder):
+def read_motifs(folder: Path | str) -> dict[str, Any]:
     """Families, positions and summary of a folder of find_motifs. Raises BadData for one of its preset of the paper."""
     folder = Path(folder)
     summary = read_record(folder / "summary.json")
@@ -334,7 +337,7 @@ def read_motifs(folder):
     return {"name": folder.name, "summary": summary, "families": families, "positions": positions}
 
 
-def read_enrichment(folder):
+def read_enrichment(folder: Path | str) -> dict[str, Any]:
     """The table and summary of a folder of enrich."""
     folder = Path(folder)
     summary = read_summary(folder / "enrich.json", "enrich", ("n_retained", "n_spliced", "adjusted_for"))
@@ -343,7 +346,7 @@ def read_enrichment(folder):
     return {"name": folder.name, "summary": summary, "marks": marks}
 
 
-def read_variants(folder):
+def read_variants(folder: Path | str) -> dict[str, Any]:
     """The scores, strongest change first, and summary of a folder of score_variants."""
     folder = Path(folder)
     summary = read_summary(folder / "summary.json", "score_variants", ("alleles", "scored", "left_out"))
@@ -352,18 +355,18 @@ def read_variants(folder):
     return {"name": folder.name, "summary": summary, "scores": scores.loc[order]}
 
 
-def numeric(table, but):
+def numeric(table: pd.DataFrame, but: tuple[str, ...]) -> pd.DataFrame:
     """The table with every column but those named as floats."""
     columns = table.columns.difference(but)
     return table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in columns})
 
 
-def read_records(path, required):
+def read_records(path: Path | str, required: Iterable[str]) -> list[dict[str, str]]:
     """The rows of a TSV as dicts."""
     return tables.read_table(path, required).to_dict("records")
 
 
-def read_summary(path, tool, keys):
+def read_summary(path: Path | str, tool: str, keys: tuple[str, ...]) -> dict[str, Any]:
     """The summary that a tool wrote as JSON. Raises MissingInput, and BadData where one of ``keys`` is not in it."""
     summary = read_record(path)
     if not summary.keys() >= set(keys):
@@ -371,7 +374,7 @@ def read_summary(path, tool, keys):
     return summary
 
 
-def read_svg(path):
+def read_svg(path: Path | str) -> str:
     """An SVG file as an ``<svg>`` element for a page. Raises MissingInput."""
     text = require_file(path).read_text(encoding="utf-8")
     return text[text.index("<svg") :]

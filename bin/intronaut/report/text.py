@@ -1,7 +1,15 @@
 """Sentences of the report that depend on what was done: how introns were labelled, models fitted and evaluated."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 from intronaut.report import numbers as n
 from intronaut.report.study import titles
+
+if TYPE_CHECKING:
+    from intronaut.report.study import Model
 
 RETAINED_TRANSCRIPT = "when it lies inside an exon of a transcript that the annotation calls retained_intron"
 RULES = {
@@ -23,12 +31,12 @@ FITTED = {
 NETWORK = "a network that reads the DNA itself, trained for as many epochs as its validation rows gain by"
 
 
-def file_names(paths):
+def file_names(paths: str) -> str:
     """The names, without their folders, of paths joined by commas, for reading."""
     return ", ".join(path.split("/")[-1] for path in paths.split(","))
 
 
-def label_words(counts, settings):
+def label_words(counts: dict[str, Any], settings: dict[str, Any]) -> str:
     """When an intron (or peak) counts as retained, by counts.json and, where a pipeline gave them, its settings."""
     unknown = " Unknown ones are never used." if counts["labels"].get("NA") else ""
     intron = (
@@ -53,13 +61,15 @@ def _retained_words(counts, settings):
     return f"when {who} so ({names})"
 
 
-def leaks(metrics, audit):
+def leaks(metrics: dict[str, Any], audit: dict[str, Any] | None) -> bool:
     """Whether the held-out rows share genes or bases with the training rows, by metrics.json and the audit, if any."""
     torn = metrics.get("rows", {}).get("groups_in_several_folds", 0)
     return torn > 0 or bool(audit) and any(audit["leaks"][leak]["windows"] for leak in ("gene", "bases"))
 
 
-def evaluation_words(models, unit, grouped, audit):
+def evaluation_words(
+    models: list[Model], unit: str, grouped: bool, audit: dict[str, Any] | None
+) -> list[tuple[str, str]]:
     """On what the models were evaluated: (names, sentences) of models that share them, without names where all do.
 
     Args:
@@ -91,7 +101,7 @@ def _evaluation_words(metrics, unit, grouped, audit):
     return f"{n.plural(metrics['n'], unit)}{groups}{retained}. Each was predicted by a model {seen}{judged}{but}."
 
 
-def methods_words(models, counts, settings):
+def methods_words(models: list[Model], counts: dict[str, Any], settings: dict[str, Any]) -> Iterator[str]:
     """Sentences on where introns come from, what was fitted, and what the covariates-only model is."""
     if counts["unit"] == "intron":
         yield "Introns come from the annotation."
@@ -113,7 +123,7 @@ def methods_words(models, counts, settings):
         )
 
 
-def added_words(models, grouped, audit):
+def added_words(models: list[Model], grouped: bool, audit: dict[str, Any] | None) -> str:
     """What was added to the published method."""
     added = ["intervals"]
     if any(model.metrics.get("baseline") for model in models):

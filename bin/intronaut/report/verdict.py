@@ -1,11 +1,18 @@
 """The verdict: what was found, in one or two sentences chosen by the numbers, its evidence, and a ladder of AUROCs."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from intronaut.report import numbers as n
-from intronaut.report.study import AUROC, headline
+from intronaut.report.study import AUROC, Measure, Study, headline
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # by the lower end of the 95 % CI
 STRENGTHS = ("not predictable", "weakly predictable", "moderately predictable", "well predictable")
@@ -15,7 +22,7 @@ COVARIATES = "intron length, GC content and position"
 MARGIN = 0.01
 
 
-def strength(metric, measure=AUROC):
+def strength(metric: dict[str, float | None], measure: Measure = AUROC) -> str:
     """How well retention is predictable, by the lower end of the CI; ``not predictable`` without a CI."""
     low = metric.get("low")
     if n.lacks(low):
@@ -26,7 +33,7 @@ def strength(metric, measure=AUROC):
     return STRENGTHS[0 if low <= nothing else 1 if low < weak else 2 if low < moderate else 3]
 
 
-def what_is_added(gain, margin):
+def what_is_added(gain: dict[str, float], margin: float) -> str:
     """Whether features add information, by the CI of the gain of AUROC."""
     low, high = gain.get("low"), gain.get("high")
     if n.lacks(low) or n.lacks(high):
@@ -38,13 +45,13 @@ def what_is_added(gain, margin):
     return "add nothing" if -margin < low and high < margin else "add nothing measurable"
 
 
-def covers_chance(metric, measure=AUROC):
+def covers_chance(metric: dict[str, float | None], measure: Measure = AUROC) -> bool:
     """Whether the CI includes chance, or is missing."""
     low = metric.get("low")
     return n.lacks(low) or low <= measure.chance
 
 
-def retention(study):
+def retention(study: Study) -> str:
     """The subject of the verdict."""
     if study.measure is not AUROC:
         return f"the measured level of retention of {study.unit}s"
@@ -52,7 +59,7 @@ def retention(study):
     return what if study.measured else f"annotated {what}"
 
 
-def matched_words(study):
+def matched_words(study: Study) -> str:
     """``Among introns matched by length and GC content, ``; empty for introns that were not matched."""
     if not study.is_matched:
         return ""
@@ -61,7 +68,7 @@ def matched_words(study):
     return f"among {study.unit}s matched{by}, "
 
 
-def lead(study, failed):
+def lead(study: Study, failed: list[dict[str, str]]) -> tuple[str, str]:
     """The verdict: ``(heading, as far as it goes)``, one or two sentences, the second only where checks ``failed``."""
     text = _capital(" ".join(_sentences(study)))
     if not failed:
@@ -103,7 +110,7 @@ def _agree(verb, names):
     return verb.replace("add ", "adds ", 1).replace("make ", "makes ", 1)
 
 
-def evidence(study, selection):
+def evidence(study: Study, selection: list[str]) -> list[str]:
     """Sentences that the verdict rests on: ``selection`` are those on what was selected."""
     model = study.baseline_model or (study.best_models or [None])[0]
     if model is None:
@@ -144,7 +151,7 @@ def _gain_sentence(model, gain, measure):
     return f"{start}: a gain above {n.decimal(high)} lies outside the 95% CI."
 
 
-def leak_sentences(study):
+def leak_sentences(study: Study) -> Iterator[str]:
     """What is shared between folds, near-copies with the AUROC without them."""
     audit = study.audit
     if not audit:
@@ -169,7 +176,7 @@ def leak_sentences(study):
         )
 
 
-def without_near_copies(study):
+def without_near_copies(study: Study) -> float:
     """The AUROC of the headline's model on introns without a near-copy in another fold; None where it is unknown."""
     model = study.baseline_model or (study.best_models or [None])[0]
     part = "covariates" if study.baseline_model else "alone"
@@ -184,7 +191,7 @@ def without_near_copies(study):
     return auroc_within_folds(table[~table.index.isin(study.near_copies)])
 
 
-def auroc_within_folds(table):
+def auroc_within_folds(table: pd.DataFrame) -> float:
     """The AUROC over pairs of introns of one fold, of predictions with label, fold and p_retained; None without pairs.
 
     Predictions of different folds are by different models, so that only those of one fold are compared.
@@ -200,7 +207,7 @@ def auroc_within_folds(table):
     return wins / pairs if pairs else None
 
 
-def ladder(study):
+def ladder(study: Study) -> dict[str, Any]:
     """The rows of the ladder and its axis: ``{rows, low, high, ticks, groups, replicates}``; None without an AUROC."""
     rows = list(_ladder_rows(study))
     if not rows:
@@ -250,7 +257,7 @@ def _row(name, metric, gain="", note="", strong=False):
     return {"name": name, "metric": metric, "gain": gain, "note": note, "strong": strong}
 
 
-def track(metric, low, high, chance):
+def track(metric: dict[str, float | None], low: float, high: float, chance: float) -> dict[str, float]:
     """Places of a dot, its interval and chance on an axis, in per cent: ``{dot, left, width, chance}``."""
     value = metric["value"]
     ends = [value if n.lacks(end) else end for end in (metric.get("low"), metric.get("high"))]
@@ -258,7 +265,7 @@ def track(metric, low, high, chance):
     return {"dot": at(value, low, high), "left": left, "width": round(right - left, 2), "chance": at(chance, low, high)}
 
 
-def at(value, low, high):
+def at(value: float, low: float, high: float) -> float:
     """The place of a number on an axis in per cent of its length."""
     return round(100 * (min(max(value, low), high) - low) / (high - low), 2)
 

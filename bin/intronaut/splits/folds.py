@@ -1,5 +1,7 @@
 """Folds and parts that keep leakage groups together."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -12,7 +14,9 @@ TEST_CHROMOSOMES = ("8", "9")
 VALID_CHROMOSOMES = ("10",)
 
 
-def grouped_folds(groups, labels, n_folds, seed=None):
+def grouped_folds(
+    groups: np.ndarray | pd.Series, labels: np.ndarray | pd.Series, n_folds: int, seed: int | None = None
+) -> np.ndarray:
     """Deal whole groups to folds so that the number of windows of each label comes out even.
 
     Deterministic: the largest groups go first, each to the fold whose labels it crowds least. scikit-learn's
@@ -47,7 +51,9 @@ def grouped_folds(groups, labels, n_folds, seed=None):
     return fold_of[groups] + 1
 
 
-def chromosome_split(chroms, test=TEST_CHROMOSOMES, valid=VALID_CHROMOSOMES):
+def chromosome_split(
+    chroms: pd.Series | Sequence[str], test: Sequence[str] = TEST_CHROMOSOMES, valid: Sequence[str] = VALID_CHROMOSOMES
+) -> np.ndarray:
     """``test``, ``valid`` or ``train`` for every chromosome name in ``chroms``; ``chr8`` and ``8`` are the same.
 
     Raises BadData when a part that was asked for, or train, would be empty.
@@ -65,7 +71,7 @@ def _bare(chrom):
     return chrom.removeprefix("chr")
 
 
-def group_split(groups, labels):
+def group_split(groups: np.ndarray | pd.Series, labels: np.ndarray | pd.Series) -> np.ndarray:
     """Whole groups to ``train``, ``valid`` and ``test``, 8:1:1, with even labels; raises BadData for < 10 groups."""
     folds = grouped_folds(groups, labels, 10)
     return np.select([folds == 1, folds == 2], ["test", "valid"], "train").astype(object)

@@ -5,16 +5,23 @@ and coverage is aligned bases / length of the shorter window, both of the best S
 scores of BLASTN (match 2, mismatch -3, a gap of n bases -5 - 2n).
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from intronaut.core.dna import OTHER, base_codes, reverse_complement
 from intronaut.splits.leakage import connected
+
+if TYPE_CHECKING:
+    from intronaut.core.log import Log
 
 # the most sensitive spaced seed of weight 12 and span 18 (Choi, Zeng and Zhang 2004, Bioinformatics 20:1053)
 SEED = np.flatnonzero(np.array(list("111010110100110111")) == "1")
@@ -37,7 +44,14 @@ MATCH, MISMATCH, GAP_OPEN, GAP_EXTEND = 2, -3, 5, 2
 _NOT_BASE = re.compile("[^ACGT]")
 
 
-def homology_clusters(sequences, identity=0.8, coverage=0.8, partners=20, threads=1, log=None):
+def homology_clusters(
+    sequences: Sequence[str],
+    identity: float = 0.8,
+    coverage: float = 0.8,
+    partners: int = 20,
+    threads: int = 1,
+    log: Log | None = None,
+) -> np.ndarray:
     """Cluster sequences so that no two clusters hold a homologous pair.
 
     Clusters are the connected components of :func:`homologous_pairs`. A member of a large family has more relatives
@@ -61,7 +75,15 @@ def homology_clusters(sequences, identity=0.8, coverage=0.8, partners=20, thread
         clusters = connected(clusters.max() + 1, left, right)[clusters]
 
 
-def homologous_pairs(sequences, sides, identity=0.8, coverage=0.8, partners=20, threads=1, log=None):
+def homologous_pairs(
+    sequences: Sequence[str],
+    sides: Sequence[int] | np.ndarray,
+    identity: float = 0.8,
+    coverage: float = 0.8,
+    partners: int = 20,
+    threads: int = 1,
+    log: Log | None = None,
+) -> pd.DataFrame:
     """Find homologous sequences on different sides.
 
     Args:
@@ -234,7 +256,7 @@ def _aligned(sequences, candidates, identity, coverage, threads, log):
     return pairs.drop_duplicates(["first", "second"]).reset_index(drop=True)
 
 
-def least_score(one, other, identity, coverage):
+def least_score(one: str, other: str, identity: float, coverage: float) -> float:
     """The score below which a pair of sequences is taken not to reach the limits, see ``SCORE_SLACK``."""
     columns = coverage * min(len(one), len(other))
     return SCORE_SLACK * columns * (identity * MATCH + (1 - identity) * MISMATCH)

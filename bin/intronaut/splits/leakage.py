@@ -4,11 +4,15 @@ Two windows leak into each other when a model that has seen one knows something 
 in overlapping genes, the DNA that the model reads around them overlaps, or their sequences are homologous.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
 
-def leakage_groups(windows, genes=None, context=4096, links=()):
+def leakage_groups(
+    windows: pd.DataFrame, genes: pd.DataFrame | None = None, context: int = 4096, links: Iterable[tuple[int, int]] = ()
+) -> np.ndarray:
     """Number the groups of windows that must stay on one side of a split.
 
     A group is a connected component of these links: the same gene; genes whose spans overlap, on the same strand or on
@@ -43,20 +47,20 @@ def leakage_groups(windows, genes=None, context=4096, links=()):
     return connected(run_at + len(genes), left, right)[:n]
 
 
-def context_span(start, end, context):
+def context_span(start: np.ndarray, end: np.ndarray, context: int) -> tuple[np.ndarray, np.ndarray]:
     """The bases ``(start, end)`` that a model sees: ``context`` bp about the middle, never less than the window."""
     first = (start + end) // 2 - context // 2
     return np.minimum(start, first), np.maximum(end, first + context)
 
 
-def gene_members(gene_ids):
+def gene_members(gene_ids: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Row position and gene name, two arrays, for every gene that the comma-joined ``gene_ids`` name."""
     found = [(row, name) for row, names in enumerate(gene_ids) if not pd.isna(names) for name in names.split(",")]
     rows, names = zip(*found, strict=True) if found else ((), ())
     return np.asarray(rows, np.int64), np.asarray(names, object)
 
 
-def overlap_runs(chrom, start, end):
+def overlap_runs(chrom: pd.Series, start: np.ndarray | pd.Series, end: np.ndarray | pd.Series) -> np.ndarray:
     """Number the runs of intervals that hang together by shared bases; intervals that only touch do not.
 
     Returns an int64 array in input order, numbers from 0 to below the number of intervals.
@@ -68,7 +72,7 @@ def overlap_runs(chrom, start, end):
     return (table["start"] >= reach).cumsum().sub(1).reindex(range(len(table))).to_numpy(np.int64)
 
 
-def connected(n, left, right):
+def connected(n: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Connected components of ``n`` nodes under the links ``left[i]``–``right[i]``, numbered from 1 by first node."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

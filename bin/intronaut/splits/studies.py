@@ -8,7 +8,7 @@ FEWEST_FOLDS = 3
 FEWEST_READS = 10
 
 
-def above_median(labels):
+def above_median(labels: pd.DataFrame) -> np.ndarray:
     """1.0 for rows of more than the median measured level, 0.0 for others, NaN without ``psi`` of 10 fragments."""
     psi = _numbers(labels, "psi")
     known = np.isfinite(psi)
@@ -24,7 +24,7 @@ def _numbers(labels, name):
     return pd.to_numeric(labels[name], errors="coerce").to_numpy(float)
 
 
-def why_no_study(labels, target, unit):
+def why_no_study(labels: pd.DataFrame, target: str, unit: str) -> str | None:
     """Why no model can be fitted to a labels table with column ``split``; None where it can.
 
     Args:

@@ -67,7 +67,7 @@ class AdjustedTest:
     Raises BadData when the covariates alone separate the classes.
     """
 
-    def __init__(self, label, design, groups=None):
+    def __init__(self, label: np.ndarray, design: np.ndarray, groups: np.ndarray | pd.Series | None = None) -> None:
         self.label, self.design = np.asarray(label, float), np.asarray(design, float)
         self.group_sums, self.df = None, np.inf
         number, distinct = pd.factorize(np.zeros(1) if groups is None else np.asarray(groups), use_na_sentinel=False)
@@ -84,7 +84,7 @@ class AdjustedTest:
         events = min(self.label.sum(), (1 - self.label).sum())
         self.few = events < EVENTS_PER_TERM * (self.design.shape[1] + 1)
 
-    def effect(self, x):
+    def effect(self, x: np.ndarray) -> Effect:
         """The Effect of ``x`` ``(n,)``; all NaN when it is the same for all or follows from the covariates."""
         x = np.asarray(x, float)
         spread = x.std()
@@ -203,7 +203,7 @@ def _follows(x, design):
     return np.linalg.norm(left) < 1e-8 * np.linalg.norm(x)
 
 
-def design_matrix(covariates):
+def design_matrix(covariates: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     """Covariates as terms of a regression: a constant, then each standardised, then each's square.
 
     ``covariates`` is a DataFrame of numbers; lengths and distances (LOGGED) count as log10(1 + x).
@@ -227,7 +227,7 @@ def design_matrix(covariates):
     return np.column_stack(kept), left_out
 
 
-def q_values(p):
+def q_values(p: np.ndarray | pd.Series | list[float]) -> np.ndarray:
     """Benjamini & Hochberg 1995 q-values; NaN stays NaN and is no test."""
     p = np.asarray(p, float)
     q, known = np.full(len(p), np.nan), ~np.isnan(p)
@@ -236,7 +236,7 @@ def q_values(p):
     return q
 
 
-def effect_columns(effects, suffix=""):
+def effect_columns(effects: list[Effect], suffix: str = "") -> dict[str, np.ndarray]:
     """Columns of a table: odds_ratio, low, high, p, q of a list of Effects."""
     p = np.array([effect.p for effect in effects])
     with np.errstate(over="ignore"):
@@ -250,7 +250,7 @@ def effect_columns(effects, suffix=""):
     return {f"{name}{suffix}": values for name, values in columns.items()}
 
 
-def fisher(has, label):
+def fisher(has: np.ndarray, label: np.ndarray) -> tuple[float, float, float, float]:
     """Fisher's exact test of a 2 × 2 table: ``(odds ratio, low, high, p)``, the conditional estimate and its 95 %."""
     has, label = np.asarray(has, bool), np.asarray(label) == 1
     table = [[(has & label).sum(), (~has & label).sum()], [(has & ~label).sum(), (~has & ~label).sum()]]
@@ -261,13 +261,13 @@ def fisher(has, label):
     return ratio.statistic, *ratio.confidence_interval(LEVEL), p
 
 
-def spearman(a, b):
+def spearman(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's rank correlation of the finite pairs; NaN for fewer than three."""
     known = np.isfinite(a) & np.isfinite(b)
     return float(stats.spearmanr(a[known], b[known]).statistic) if known.sum() > 2 else np.nan
 
 
-def residual_ranks(effect, confounder):
+def residual_ranks(effect: np.ndarray, confounder: np.ndarray) -> np.ndarray:
     """Ranks of ``effect``, 1 the highest, after the part that the ranks of ``confounder`` foretell is taken away.
 
     Both are ``(n,)``; NaN where the effect is not finite.

@@ -21,7 +21,7 @@ class Resampler:
     counts: np.ndarray
 
 
-def resampler(groups, replicates, seed):
+def resampler(groups: np.ndarray | list[str], replicates: int, seed: int) -> Resampler:
     """Draw ``replicates`` times as many groups as there are, with replacement."""
     group, distinct = pd.factorize(np.asarray(groups))
     generator, g = np.random.default_rng(seed), len(distinct)
@@ -31,7 +31,7 @@ def resampler(groups, replicates, seed):
     return Resampler(group, counts)
 
 
-def interval(replicates, n_groups, value=None):
+def interval(replicates: np.ndarray, n_groups: int, value: float | None = None) -> dict[str, float]:
     """``{"value", "low", "high"}`` of one metric: its 95 % interval over the replicates that have one.
 
     Percentiles, moved outward by as much as a t interval of ``n_groups`` draws is wider than the bootstrap's (the
@@ -48,7 +48,9 @@ def _number(value):
     return None if value is None or not np.isfinite(value) else float(value)
 
 
-def wilson(hits, n):
+def wilson(
+    hits: np.ndarray | pd.Series, n: np.ndarray | pd.Series
+) -> tuple[np.ndarray | pd.Series, np.ndarray | pd.Series]:
     """95 % Wilson 1927 intervals of proportions."""
     z, share = 1.959964, hits / n
     centre, reach = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))

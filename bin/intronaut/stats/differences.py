@@ -7,6 +7,7 @@ quasi-likelihood tests of counts (Lund et al. 2012, Stat Appl Genet Mol Biol 11:
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import digamma, polygamma
@@ -39,7 +40,7 @@ class Moderation:
     prior_df: float
 
 
-def levels_of(retained, n, groups, rho):
+def levels_of(retained: np.ndarray, n: np.ndarray, groups: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray]:
     """The level of each group, weighted so that the overdispersion ρ is allowed for, and its weight: 2 × introns.
 
     ``groups`` is a bool array, one value a sample.
@@ -52,12 +53,12 @@ def levels_of(retained, n, groups, rho):
         return sums / total, total
 
 
-def sample_weights(n, rho):
+def sample_weights(n: np.ndarray, rho: float) -> np.ndarray:
     """n / (1 + (n - 1) ρ), 0 where there is no fragment."""
     return n / (1 + np.maximum(n - 1, 0) * rho)
 
 
-def overdispersion(retained, n, groups):
+def overdispersion(retained: np.ndarray, n: np.ndarray, groups: np.ndarray) -> float:
     """ρ by moments within the groups over introns that can show it; USUAL_RHO where there is no replicate.
 
     Over the m samples of a group, Σ n_j (p_j - p)² / (p (1 - p)) has the mean m - 1 + ρ (N - Σ n_j² / N - m + 1).
@@ -79,7 +80,7 @@ def overdispersion(retained, n, groups):
     return float(np.clip(excess / expected, LEAST_RHO, MOST_RHO)) if expected else USUAL_RHO
 
 
-def variation(retained, n, groups, rho):
+def variation(retained: np.ndarray, n: np.ndarray, groups: np.ndarray, rho: float) -> tuple[np.ndarray, np.ndarray]:
     """How much the replicates of each intron vary, as a factor of what ρ expects, and its degrees of freedom."""
     levels, _ = levels_of(retained, n, groups, rho)
     # half a fragment on either side keeps a level of 0 or 1 from having no variance
@@ -97,7 +98,7 @@ def variation(retained, n, groups, rho):
     return np.where(df > 0, spread / np.maximum(df, 1), 1.0), df
 
 
-def moderation(retained, n, groups):
+def moderation(retained: np.ndarray, n: np.ndarray, groups: np.ndarray) -> Moderation:
     """The Moderation that all introns together show."""
     rho = overdispersion(retained, n, groups)
     factor, df = variation(retained, n, groups, rho)
@@ -130,7 +131,9 @@ def _inverse_trigamma(value):
     return float(x)
 
 
-def compare_groups(retained, n, groups, shared=None):
+def compare_groups(
+    retained: np.ndarray, n: np.ndarray, groups: np.ndarray, shared: Moderation | None = None
+) -> dict[str, Any]:
     """Test each intron for a difference between the groups.
 
     Args:
@@ -168,7 +171,7 @@ def _score(reference, level, totals):
         return np.nan_to_num((level - reference) ** 2 / (both * (1 - both) * (1 / totals).sum(axis=0)))
 
 
-def shrunken(delta, se):
+def shrunken(delta: np.ndarray, se: np.ndarray) -> np.ndarray:
     """Posterior means of differences whose true values are a mixture of normals about 0, fitted to all of them.
 
     As adaptive shrinkage does (Stephens 2017, Biostatistics 18:275), with few widths. NaN where there is no difference.

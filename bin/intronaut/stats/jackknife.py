@@ -1,5 +1,7 @@
 """Intervals of metrics: a jackknife over leakage groups, and the variance of training on other introns."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +18,7 @@ LOGIT_SCALE = ("auroc", "average_precision", "prevalence")
 NO_INTERVAL = {"low": None, "high": None, "se": None, "se_test": None, "se_train": None, "df": None}
 
 
-def leave_out_blocks(groups, seed):
+def leave_out_blocks(groups: np.ndarray, seed: int) -> np.ndarray:
     """The block ``(n,)`` of each row, of which one is left out at a time: its group, or one of MOST_BLOCKS.
 
     More groups than MOST_BLOCKS are assigned at random to blocks of equally many groups.
@@ -28,7 +30,7 @@ def leave_out_blocks(groups, seed):
     return block_of[group]
 
 
-def jackknife_covariance(left_out):
+def jackknife_covariance(left_out: np.ndarray) -> np.ndarray:
     """``(k, k)`` covariance of k estimates from their values ``(b, k)`` without each of b blocks."""
     b = len(left_out)
     centred = left_out - left_out.mean(axis=0)
@@ -51,7 +53,7 @@ class Resampled:
     rarer_groups: int
     n_groups: int
 
-    def __sub__(self, other):
+    def __sub__(self, other: Resampled) -> Resampled:
         """The paired difference of two models."""
         paired = [one.shape for one in self.refitted] == [one.shape for one in other.refitted]
         refitted = tuple(a - b for a, b in zip(self.refitted, other.refitted, strict=True)) if paired else ()
@@ -60,7 +62,7 @@ class Resampled:
             min(self.rarer_groups, other.rarer_groups), self.n_groups,
         )  # fmt: skip
 
-    def error(self, name):
+    def error(self, name: str) -> dict[str, float | None]:
         """``{"se", "se_test", "se_train", "df"}`` of a smooth metric, None where it cannot be had.
 
         The two variances add up; df by Satterthwaite (1946, Biometrics Bull 2:110).
@@ -81,7 +83,7 @@ class Resampled:
             "df": float(df),
         }
 
-    def interval(self, name, value, scale="identity"):
+    def interval(self, name: str, value: float | np.ndarray, scale: str = "identity") -> dict[str, float | None]:
         """``{value, low, high, se, se_test, se_train, df}`` of a metric; None where it has no interval."""
         number = float(value) if value is not None and np.isfinite(value) else None
         if name in self.bootstrapped:
@@ -100,7 +102,7 @@ class Resampled:
         return interval(replicates, self.n_groups, value) | {"se": error, "se_test": error}
 
 
-def mean_of(repeats):
+def mean_of(repeats: list[Resampled]) -> Resampled:
     """The Resampled of the mean over repeats of the cross-validation of one model."""
     first, n = repeats[0], len(repeats)
     refitted = tuple(one for repeat in repeats for one in repeat.refitted)
@@ -110,13 +112,13 @@ def mean_of(repeats):
     )  # fmt: skip
 
 
-def over_seeds(points):
+def over_seeds(points: pd.DataFrame) -> pd.DataFrame:
     """Metrics of trainings from several seeds ``(s, metrics)`` as refits whose jackknife variance is their variance."""
     s = len(points)
     return points.mean() + (points - points.mean()) * np.sqrt(s) / (s - 1)
 
 
-def t_interval(value, error, df, scale="identity"):
+def t_interval(value: float, error: float | None, df: float | None, scale: str = "identity") -> dict[str, float | None]:
     """``{"low", "high"}`` of the 95 % t interval of a value; on the scale ``logit`` it stays between 0 and 1."""
     if error is None or (scale == "logit" and not 0 < value < 1):
         return {"low": None, "high": None}
@@ -128,7 +130,7 @@ def t_interval(value, error, df, scale="identity"):
     return {"low": float(low), "high": float(high)}
 
 
-def two_sided_p(difference, error, df=None):
+def two_sided_p(difference: float, error: float, df: float | None = None) -> float:
     """p of a difference under t with ``df`` degrees of freedom, normal where None; 1 when both are 0."""
     if error == 0 and difference == 0:
         return 1.0

@@ -7,7 +7,9 @@ import pandas as pd
 ENOUGH_GROUPS = 10
 
 
-def permute_labels_by_group(labels, groups, folds, rng):
+def permute_labels_by_group(
+    labels: np.ndarray, groups: np.ndarray, folds: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Labels exchanged between whole groups within each fold.
 
     Groups of one size, of which a fold has at least ENOUGH_GROUPS, exchange their label vectors as they are. The labels

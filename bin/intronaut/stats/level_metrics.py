@@ -1,6 +1,7 @@
 """How well predicted levels of retention agree with measured ones, held out, with intervals as for labels."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,9 @@ class LevelRows:
     null_logits: np.ndarray
 
 
-def level_metrics(rows, logits, jackknife=True):
+def level_metrics(
+    rows: LevelRows, logits: np.ndarray, jackknife: bool = True
+) -> tuple[dict[str, float], pd.DataFrame | None]:
     """The metrics LEVEL_METRICS of predicted logits ``(n,)``.
 
     ``deviance_explained`` is 1 - Σ w d(y, p) / Σ w d(y, null) with the binomial deviance d; ``spearman`` the mean of
@@ -102,7 +105,15 @@ def _weighted_mean(values, weights):
     return float(np.average(values[known], weights=weights[known])) if known.any() else np.nan
 
 
-def evaluate_levels(predictions, groups, replicates, seed, *, refitted=None, null_logits=None):
+def evaluate_levels(
+    predictions: pd.DataFrame,
+    groups: np.ndarray,
+    replicates: int,
+    seed: int,
+    *,
+    refitted: np.ndarray | None = None,
+    null_logits: np.ndarray | None = None,
+) -> tuple[dict[str, Any], pd.Series, Resampled]:
     """Score a predictions table of levels, with its columns ``psi`` and ``weight``.
 
     As :func:`intronaut.stats.metrics.evaluate`: ``(summary, point, resampled)``; ``replicates`` is not needed, because

@@ -6,6 +6,8 @@ training (:mod:`intronaut.stats.jackknife`).
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,7 @@ from intronaut.core.errors import BadData
 from intronaut.core.files import write_json
 from intronaut.io.tables import PREDICTION_COLUMNS, write_table
 from intronaut.stats import within_folds as ranks
-from intronaut.stats.bootstrap import LEVEL, resampler
+from intronaut.stats.bootstrap import LEVEL, Resampler, resampler
 from intronaut.stats.jackknife import LOGIT_SCALE, Resampled, leave_out_blocks, two_sided_p
 from intronaut.stats.reliability import calibration_bins, calibration_line, expected_calibration_error
 from intronaut.stats.small_samples import groups_of_rarer_class, small_sample_sentences
@@ -53,12 +55,14 @@ class Rows:
     null_logits: np.ndarray
 
     @property
-    def rarer_groups(self):
+    def rarer_groups(self) -> int:
         """How many groups hold a row of the class that fewer groups hold."""
         return groups_of_rarer_class(self.labels, self.groups)
 
 
-def rows_of(predictions, groups, seed, null_logits=None):
+def rows_of(
+    predictions: pd.DataFrame, groups: np.ndarray | pd.Series, seed: int, null_logits: np.ndarray | None = None
+) -> Rows:
     """The Rows of a predictions table; without ``null_logits`` the labels of the other folds say what they are."""
     labels = predictions["label"].to_numpy(float)
     folds, group = ranks.codes(predictions["fold"]), ranks.codes(groups)
@@ -69,7 +73,9 @@ def rows_of(predictions, groups, seed, null_logits=None):
     return Rows(labels, folds, group, leave_out_blocks(group, seed), np.asarray(null_logits, float))
 
 
-def smooth_metrics(rows, probabilities, logits, jackknife=True):
+def smooth_metrics(
+    rows: Rows, probabilities: np.ndarray, logits: np.ndarray, jackknife: bool = True
+) -> tuple[dict[str, float], pd.DataFrame | None]:
     """The metrics SMOOTH of one model.
 
     Args:
@@ -145,13 +151,15 @@ def _of_sums(n, retained, squares, losses, deviance, null_deviance, true_positiv
         }
 
 
-def matthews(true_positives, called, retained, n):
+def matthews(
+    true_positives: float | np.ndarray, called: float | np.ndarray, retained: float | np.ndarray, n: float | np.ndarray
+) -> np.ndarray:
     """Matthews correlation (1975); 0 when all rows are called the same."""
     spread = called * (n - called) * retained * (n - retained)
     return np.where(spread > 0, (true_positives * n - called * retained) / np.sqrt(np.maximum(spread, 1)), 0.0)
 
 
-def jumping_metrics(rows, logits, draws=None):
+def jumping_metrics(rows: Rows, logits: np.ndarray, draws: Resampler | None = None) -> pd.DataFrame | dict[str, float]:
     """The metrics JUMPING of the data (a dict), or of every replicate of a Resampler (DataFrame)."""
     inside = ranks.folds_with_pairs(rows.labels, rows.folds)
     labels, logits, folds = rows.labels[inside], logits[inside], ranks.codes(rows.folds[inside])
@@ -175,20 +183,28 @@ def jumping_metrics(rows, logits, draws=None):
     return pd.DataFrame([of(counts[in_order].astype(np.float32), counts @ sums) for counts in draws.counts])
 
 
-def log_losses(labels, logits):
+def log_losses(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """The log loss of each row, from its logit, without overflow; NaN where the logit is."""
     with np.errstate(invalid="ignore"):
         return np.logaddexp(0, logits) - labels * logits
 
 
-def rank_auroc(labels, scores):
+def rank_auroc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Area under the ROC curve from ranks (Mann & Whitney), ties counted half; NaN where a class is lacking."""
     positive = np.asarray(labels) == 1
     m, n = positive.sum(), (~positive).sum()
     return (rankdata(scores)[positive].sum() - m * (m + 1) / 2) / (m * n) if m and n else np.nan
 
 
-def evaluate(predictions, groups, replicates, seed, *, refitted=None, null_logits=None):
+def evaluate(
+    predictions: pd.DataFrame,
+    groups: np.ndarray,
+    replicates: int,
+    seed: int,
+    *,
+    refitted: np.ndarray | None = None,
+    null_logits: np.ndarray | None = None,
+) -> tuple[dict[str, Any], pd.Series, Resampled]:
     """Score a predictions table.
 
     Args:
@@ -238,7 +254,7 @@ def evaluate(predictions, groups, replicates, seed, *, refitted=None, null_logit
     return summary, point, resampled
 
 
-def summary_of_metrics(point, resampled):
+def summary_of_metrics(point: pd.Series, resampled: Resampled) -> dict[str, dict[str, float | None]]:
     """``{metric: {value, low, high, se, se_test, se_train, df}}`` of one model."""
     scale_of = dict.fromkeys(LOGIT_SCALE, "logit")
     return {name: resampled.interval(name, point[name], scale_of.get(name, "identity")) for name in METRICS}
@@ -282,7 +298,9 @@ def _warnings_of_folds(rows, logits, name_of):
         yield f"retention is more or less common than among the training rows in fold {', '.join(apart[:10])}"
 
 
-def gain(better, base, n_groups=None):
+def gain(
+    better: tuple[pd.Series, Resampled], base: tuple[pd.Series, Resampled], n_groups: int | None = None
+) -> dict[str, dict[str, float | None]]:
     """Paired difference of two ``(point, resampled)`` results of :func:`evaluate` on the same rows.
 
     ``{metric: {value, low, high, se, se_test, se_train, df, p}}``; p of the t test that the difference is 0. The
@@ -297,60 +315,7 @@ def gain(better, base, n_groups=None):
     return result
 
 
-def stratified_auroc(predictions, table, groups, seed, bins=3):
-    """AUROC among introns of similar GC content and length of one fold, which no model can owe to either.
-
-    Args:
-        predictions: a predictions table; ``table`` the rows of the labels table in the same order.
-        bins: how many bins of equal size of each of ``gc`` and ``length``; a column that is not there has one.
-
-    Returns:
-        ``(within, strata)``: the AUROC over pairs of one fold and stratum, with its interval; and DataFrame ``stratum n
-        n_retained auroc low high``, NaN where a stratum has no pair.
-    """
-    rows, logits = rows_of(predictions, groups, seed), predictions["logit"].to_numpy(float)
-    stratum = _strata(table, bins)
-    within = _auroc_interval(rows, logits, ranks.codes(rows.folds, stratum))
-    lines = []
-    for name in sorted(stratum.unique()):
-        inside = (stratum == name).to_numpy()
-        part = Rows(*(getattr(rows, field)[inside] for field in Rows.__dataclass_fields__))
-        part.folds, part.groups, part.blocks = map(ranks.codes, (part.folds, part.groups, part.blocks))
-        auroc = _auroc_interval(part, logits[inside], part.folds)
-        counts = {"stratum": name, "n": int(inside.sum()), "n_retained": int(part.labels.sum())}
-        lines.append(counts | {"auroc": auroc["value"], "low": auroc["low"], "high": auroc["high"]})
-    return within, pd.DataFrame(lines)
-
-
-def _strata(table, bins):
-    """The bin of GC content and length of every row, in words."""
-    names = [name for name in ("gc", "length") if name in table and table[name].nunique() > 1]
-    words = [name + " " + pd.qcut(table[name], bins, duplicates="drop").astype(str) for name in names]
-    return pd.Series("all", index=table.index) if not words else words[0].str.cat(words[1:], sep=", ")
-
-
-def _auroc_interval(rows, logits, folds):
-    """The interval of the AUROC of pairs within ``folds``, without training variance."""
-    if not 0 < rows.labels.sum() < len(rows.labels):
-        return {"value": None, "low": None, "high": None, "pairs": 0}
-    value, left_out, pairs = ranks.auroc_without_blocks(rows.labels, logits, folds, rows.groups, rows.blocks)
-    n_groups = len(np.unique(rows.groups))
-    resampled = Resampled(pd.DataFrame({"auroc": left_out}), (), pd.DataFrame(), rows.rarer_groups, n_groups)
-    return resampled.interval("auroc", value, "logit") | {"pairs": int(pairs)}
-
-
-def auroc_within_folds(labels, logits, folds, groups, seed):
-    """``{value, low, high …}`` of the AUROC over pairs of rows of one fold and different groups, for models as trained.
-
-    Args:
-        labels: ``(n,)`` 0 or 1; ``logits`` ``(n,)``.
-        folds, groups: ``(n,)`` of any type.
-    """
-    rows = rows_of(pd.DataFrame({"label": labels, "fold": np.asarray(folds)}), groups, seed)
-    return _auroc_interval(rows, np.asarray(logits, float), rows.folds)
-
-
-def require_both_classes(labels, what):
+def require_both_classes(labels: np.ndarray, what: str) -> None:
     """Raise BadData unless ``labels`` hold both 0 and 1."""
     retained = int(np.sum(np.asarray(labels) == 1))
     if retained in (0, len(labels)):
@@ -358,7 +323,9 @@ def require_both_classes(labels, what):
         raise BadData(f"no {kind} intron among {what} ({len(labels)} in all); both classes are needed")
 
 
-def prediction_table(table, logits, fold, evaluated):
+def prediction_table(
+    table: pd.DataFrame, logits: np.ndarray, fold: float | np.ndarray, evaluated: np.ndarray
+) -> pd.DataFrame:
     """The predictions of the ``evaluated`` (bool) rows of a labels table, rounded as they will be written.
 
     Metrics are computed from the rounded numbers, so that anyone gets the same from the file.
@@ -377,12 +344,12 @@ def prediction_table(table, logits, fold, evaluated):
     return predictions.loc[evaluated, list(PREDICTION_COLUMNS)].reset_index(drop=True)
 
 
-def as_written(values):
+def as_written(values: np.ndarray) -> np.ndarray:
     """Numbers ``(n,)`` as they are read back from a table of :func:`intronaut.io.tables.write_table`."""
     return np.array([float(f"{value:.6g}") for value in values])
 
 
-def write_evaluation(folder, predictions, summary):
+def write_evaluation(folder: Path, predictions: pd.DataFrame, summary: dict[str, Any]) -> None:
     """Write predictions.tsv and metrics.json into a folder."""
     write_table(folder / "predictions.tsv", predictions)
     write_json(folder / "metrics.json", summary)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, t
 
-from intronaut.stats.jackknife import jackknife_covariance, two_sided_p
+from intronaut.stats.jackknife import Resampled, jackknife_covariance, two_sided_p
 from intronaut.stats.metrics import gain
 
 
@@ -34,20 +34,20 @@ class Aurocs:
     covariance: np.ndarray
     df: float | None = None
 
-    def difference(self, a, b):
+    def difference(self, a: int, b: int) -> tuple[float, float]:
         """``(difference, standard error)`` of models ``a`` and ``b``."""
         variance = self.covariance[a, a] + self.covariance[b, b] - 2 * self.covariance[a, b]
         return self.values[a] - self.values[b], np.sqrt(max(variance, 0.0))
 
 
-def jackknife_aurocs(scores):
+def jackknife_aurocs(scores: list[tuple[pd.Series, Resampled]]) -> Aurocs:
     """The Aurocs of models of the same rows, from the results ``(point, resampled)`` of each."""
     left_out = np.column_stack([resampled.left_out["auroc"] for _, resampled in scores])
     values = np.array([point["auroc"] for point, _ in scores])
     return Aurocs(values, jackknife_covariance(left_out), max(scores[0][1].rarer_groups - 1, 1))
 
 
-def delong_within_folds(labels, scores, folds):
+def delong_within_folds(labels: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> Aurocs:
     """As :func:`delong` for rows that are independent, over pairs of rows of one fold: folds weigh by their pairs."""
     parts, weights = [], []
     for fold in np.unique(folds):
@@ -61,7 +61,7 @@ def delong_within_folds(labels, scores, folds):
     return Aurocs(values, sum(weight**2 * part.covariance for weight, part in zip(weights, parts, strict=True)))
 
 
-def delong(labels, scores):
+def delong(labels: np.ndarray, scores: np.ndarray) -> Aurocs:
     """AUROCs of paired models and their covariance for independent rows (DeLong et al. 1988, Biometrics 44:837).
 
     The placements come from midranks (Sun & Xu 2014, IEEE Signal Process. Lett. 21:1389).
@@ -87,7 +87,7 @@ def _spread(centred):
     return centred @ centred.T * size / max(size - 1, 1)
 
 
-def equivalence_p(difference, error, margin, df=None):
+def equivalence_p(difference: float, error: float, margin: float, df: float | None = None) -> float:
     """p of two one-sided tests (Schuirmann 1987) that a difference lies within ``± margin``; normal without ``df``."""
     if error == 0:
         return float(abs(difference) >= margin)
@@ -95,7 +95,7 @@ def equivalence_p(difference, error, margin, df=None):
     return float(max(t.sf((difference + margin) / error, df), t.cdf((difference - margin) / error, df)))
 
 
-def holm(p):
+def holm(p: np.ndarray | pd.Series | list[float]) -> np.ndarray:
     """Holm's (1979) step-down p-values."""
     p = np.asarray(p, float)
     order = np.argsort(p, kind="stable")
@@ -105,7 +105,7 @@ def holm(p):
     return adjusted
 
 
-def benjamini_hochberg(p):
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     """Benjamini & Hochberg's (1995) q-values."""
     p = np.asarray(p, float)
     order = np.argsort(-p, kind="stable")
@@ -115,7 +115,9 @@ def benjamini_hochberg(p):
     return adjusted
 
 
-def compare_pairs(scores, independent, margin, compared=LABELS):
+def compare_pairs(
+    scores: list[tuple[pd.Series, Resampled]], independent: Aurocs, margin: float, compared: Compared = LABELS
+) -> pd.DataFrame:
     """Test every pair of models, the better one by ``compared.key`` first.
 
     Args:
@@ -130,7 +132,8 @@ def compare_pairs(scores, independent, margin, compared=LABELS):
     key, rows = compared.key, []
     for one, other in combinations(range(len(scores)), 2):
         a, b = (one, other) if scores[one][0][key] >= scores[other][0][key] else (other, one)
-        differences, row = gain(scores[a], scores[b]), {"a": a, "b": b}
+        differences = gain(scores[a], scores[b])
+        row: dict[str, float | None] = {"a": a, "b": b}
         for metric in compared.metrics:
             found = differences[metric]
             row |= {f"{metric}_difference": found["value"], f"{metric}_low": found["low"]}

@@ -1,21 +1,22 @@
 """Intervals of what blocks add: sums of values of sets, with the jackknife and training variance that they share."""
 
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
 from intronaut.stats.jackknife import Resampled
-from intronaut.stats.shares import in_order
+from intronaut.stats.shares import Quantity, in_order
 
 METRIC_OF = {"auroc": "auroc", "average_precision": "average_precision", "deviance": "deviance_explained"}
 
 
-def measures_of(target):
+def measures_of(target: str) -> tuple[str, ...]:
     """The keys of METRIC_OF that a partition of labels, or of levels of retention, is given in."""
     return tuple(METRIC_OF) if target == "label" else ("deviance",)
 
 
-def combined(quantity, values):
+def combined(quantity: Quantity, values: dict[frozenset[str], Any]) -> Resampled:
     """The Resampled of a quantity: that of each set times its coefficient, summed.
 
     Args:
@@ -34,14 +35,14 @@ def _sum(one, other):
     return Resampled(one.left_out + other.left_out, refitted, one.bootstrapped, one.rarer_groups, one.n_groups)
 
 
-def interval(quantity, values, measure):
+def interval(quantity: Quantity, values: dict[frozenset[str], Any], measure: str) -> dict[str, float | None]:
     """``{value, low, high, se …}`` of a quantity in one of the measures METRIC_OF."""
     metric = METRIC_OF[measure]
     value = quantity.of({members: float(one.point[metric]) for members, one in values.items()})
     return combined(quantity, values).interval(metric, value)
 
 
-def monte_carlo_error(player, orders, values, measure):
+def monte_carlo_error(player: str, orders: list[list[str]], values: dict[frozenset[str], Any], measure: str) -> float:
     """Standard error of a Shapley value from the draw of orders alone; an order and its reverse are one draw."""
     points = {members: float(one.point[METRIC_OF[measure]]) for members, one in values.items()}
     increments = np.array([in_order(player, order).of(points) for order in orders])

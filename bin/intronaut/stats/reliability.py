@@ -9,7 +9,9 @@ NEWTON_STEPS = 50
 STEEPEST = 50
 
 
-def calibration_line(labels, logits, blocks=None, weights=None):
+def calibration_line(
+    labels: np.ndarray, logits: np.ndarray, blocks: np.ndarray | None = None, weights: np.ndarray | None = None
+) -> tuple[float, float, np.ndarray]:
     """Cox's (1958, Biometrika 45:562) intercept, with the slope held at 1, and slope of labels on logits.
 
     Args:
@@ -67,14 +69,14 @@ def _without_blocks(design, labels, offset, weights, point, blocks):
         return np.full(len(score), np.nan)
 
 
-def expected_calibration_error(labels, probabilities, bins=ECE_BINS):
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> float:
     """Mean distance between predicted and observed retention over bins of equally many probabilities, ties together."""
     edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, bins + 1)[1:-1]))
     bin_of = np.searchsorted(edges, probabilities, side="right")
     return float(np.abs(np.bincount(bin_of, probabilities - labels)).sum() / len(labels))
 
 
-def calibration_bins(labels, probabilities, bins=ECE_BINS):
+def calibration_bins(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> list[dict[str, float]]:
     """Mean predicted and observed retention in bins of equal size, for a reliability plot."""
     order = np.argsort(probabilities, kind="stable")
     return [

@@ -11,7 +11,7 @@ import pandas as pd
 RECALLS = {"precision_at_recall_10": 0.1, "precision_at_recall_50": 0.5}
 
 
-def codes(*columns):
+def codes(*columns: np.ndarray | pd.Series) -> np.ndarray:
     """Rows with equal values in all ``columns`` get one number from 0; missing values count as equal."""
     table = pd.DataFrame(
         {at: pd.factorize(np.asarray(column), use_na_sentinel=False)[0] for at, column in enumerate(columns)}
@@ -19,12 +19,12 @@ def codes(*columns):
     return table.groupby(list(table), sort=False).ngroup().to_numpy()
 
 
-def midranks(scores, stratum):
+def midranks(scores: np.ndarray, stratum: np.ndarray) -> np.ndarray:
     """Rank of each score within its stratum from 1, ties sharing the mean of their ranks."""
     return pd.Series(scores).groupby(np.asarray(stratum)).rank(method="average").to_numpy()
 
 
-def wins(labels, scores, stratum):
+def wins(labels: np.ndarray | pd.Series, scores: np.ndarray, stratum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How often each row is on the right side of the rows of the other class in its stratum, ties counting half.
 
     Args:
@@ -47,7 +47,9 @@ def wins(labels, scores, stratum):
     return np.where(retained, lower, opponents - lower), opponents
 
 
-def auroc_without_blocks(labels, scores, folds, groups, blocks=None):
+def auroc_without_blocks(
+    labels: np.ndarray, scores: np.ndarray, folds: np.ndarray, groups: np.ndarray, blocks: np.ndarray | None = None
+) -> tuple[float, np.ndarray, int]:
     """AUROC from pairs of rows of one fold and different groups, of all rows and without each block of groups.
 
     W / M, with W the pairs in which the retained row scores higher (half for ties) and M all pairs: the sum over folds
@@ -78,25 +80,25 @@ def auroc_without_blocks(labels, scores, folds, groups, blocks=None):
         return auroc, np.where(remaining > 0, (total_won - touched[0]) / remaining, np.nan), total
 
 
-def folds_with_pairs(labels, folds):
+def folds_with_pairs(labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """Whether the fold of each row holds both classes, bool ``(n,)``."""
     retained = np.bincount(folds, labels)
     size = np.bincount(folds)
     return ((retained > 0) & (retained < size))[folds]
 
 
-def percentile_scores(scores, folds):
+def percentile_scores(scores: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """The rank of each row in its fold as a share, (midrank - 1/2) / n: what folds can be compared by."""
     return (midranks(scores, folds) - 0.5) / np.bincount(folds)[folds]
 
 
-def percentiles(scores, folds):
+def percentiles(scores: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """:func:`percentile_scores` of several models ``(k, n)`` in folds of any name."""
     number = codes(folds)
     return np.stack([percentile_scores(one, number) for one in scores])
 
 
-def called_at_prevalence(labels, scores, folds):
+def called_at_prevalence(labels: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """The rows that are called when as many are called in every fold as it has retained, bool ``(n,)``.
 
     Rows that tie with the last one are called too.
@@ -108,7 +110,7 @@ def called_at_prevalence(labels, scores, folds):
     return (scores >= last[folds]) & (n_retained[folds] > 0)
 
 
-def average_precision_by_chance(n, positives):
+def average_precision_by_chance(n: np.ndarray | list[int], positives: np.ndarray | list[float]) -> np.ndarray:
     """The mean average precision of all orders of ``n`` rows of which ``positives`` are retained.
 
     (H_n + (P - 1)(n - H_n) / (n - 1)) / n with H_n the harmonic number (Bestgen 2015, Prague Bull Math Linguist
@@ -123,7 +125,7 @@ def average_precision_by_chance(n, positives):
 class Ranking:
     """Average precision and precision at recall of weighted rows, ties counted as one threshold."""
 
-    def __init__(self, labels, scores):
+    def __init__(self, labels: np.ndarray, scores: np.ndarray) -> None:
         scores = np.asarray(scores, float)
         self.order = np.argsort(-scores, kind="stable")
         scores, positive = scores[self.order], np.asarray(labels)[self.order] == 1
@@ -134,7 +136,7 @@ class Ranking:
         self.row_end = ends[block[self.positive]]
         self.positive_end = np.r_[0, np.cumsum(positive)][self.row_end]
 
-    def metrics(self, weights):
+    def metrics(self, weights: np.ndarray) -> dict[str, float]:
         """``weights`` ``(n,)`` of the rows in ranked order → a dict of metrics, NaN without a retained row."""
         weight = weights[self.positive]
         rows, positives = _running_sum(weights), _running_sum(weight)

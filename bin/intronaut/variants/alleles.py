@@ -3,10 +3,13 @@
 Coordinates are 0-based, half-open, on the forward strand.
 """
 
+from __future__ import annotations
+
 import bisect
 import re
 import zlib
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,8 +17,12 @@ from Bio.Data.IUPACData import ambiguous_dna_values
 
 from intronaut.core.dna import reverse_complement
 from intronaut.core.errors import BadData, UsageError
-from intronaut.genome.windows import NoWindow, cut_window, read_rows, refuse_rows_outside
+from intronaut.genome.windows import NoWindow, Row, cut_window, read_rows, refuse_rows_outside
 from intronaut.io.h5ad import input_digest, sequence_digest
+
+if TYPE_CHECKING:
+    from intronaut.genome.reference import Genome
+    from intronaut.io.fasta import Window
 
 
 class Allele(NamedTuple):
@@ -27,7 +34,7 @@ class Allele(NamedTuple):
     alt: str
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """snv, mnv, insertion, deletion, indel, or same where ALT is REF."""
         lost, gained = self.end - self.start, len(self.alt)
         if lost == gained:
@@ -35,7 +42,7 @@ class Allele(NamedTuple):
         return "insertion" if not lost else "indel" if gained else "deletion"
 
 
-def trimmed(chrom, start, ref, alt):
+def trimmed(chrom: str, start: int, ref: str, alt: str) -> Allele:
     """The Allele of REF and ALT, both upper case: equal last bases are taken off first, then equal first ones."""
     while ref and alt and ref[-1] == alt[-1]:
         ref, alt = ref[:-1], alt[:-1]
@@ -44,7 +51,7 @@ def trimmed(chrom, start, ref, alt):
     return Allele(chrom, start, start + len(ref), alt)
 
 
-def is_reference(ref, bases):
+def is_reference(ref: str, bases: str) -> bool:
     """Whether REF fits the genome's bases.
 
     VCF has no ambiguity code but N: another one in the genome fits N, and the bases that it stands for.
@@ -58,12 +65,12 @@ def is_reference(ref, bases):
 class Haplotype:
     """A genome in which one allele is replaced: what cut_window needs of a Genome, in the coordinates after it."""
 
-    def __init__(self, genome, allele):
+    def __init__(self, genome: Genome, allele: Allele) -> None:
         self.genome, self.allele = genome, allele
         self.change = len(allele.alt) - (allele.end - allele.start)
         self.lengths = {allele.chrom: genome.lengths[allele.chrom] + self.change}
 
-    def fetch(self, chrom, start, end):
+    def fetch(self, chrom: str, start: int, end: int) -> str:
         """The bases of ``[start, end)`` of the changed chromosome."""
         at, past = self.allele.start, self.allele.start + len(self.allele.alt)
         before = self.genome.fetch(chrom, start, min(end, at)) if start < at else ""
@@ -72,7 +79,7 @@ class Haplotype:
         return before + within + (self.genome.fetch(chrom, first, end - self.change) if end > past else "")
 
 
-def anchor_place(row, anchor):
+def anchor_place(row: Row, anchor: str) -> int:
     """The place between two bases that the window of a row is built around, and which a variant leaves where it is.
 
     ``donor`` and ``acceptor``: the splice site; ``centre``: the middle, half a base 5' of it where that is a base.
@@ -82,13 +89,13 @@ def anchor_place(row, anchor):
     return row.start if (anchor == "donor") != (row.strand == "-") else row.end
 
 
-def from_anchor(row, anchor, allele):
+def from_anchor(row: Row, anchor: str, allele: Allele) -> int:
     """How many bases 3' of the anchor an allele starts, in the reading direction of the row; negative if 5' of it."""
     place = anchor_place(row, anchor)
     return place - allele.end if row.strand == "-" else allele.start - place
 
 
-def cut_alternative(genome, row, allele, *, anchor, **how):
+def cut_alternative(genome: Genome, row: Row, allele: Allele, *, anchor: str, **how: Any) -> Window:
     """The Window around ``row`` on the haplotype with ``allele``, of the length of the reference's.
 
     The anchor keeps its place in the window: an insertion or deletion 5' of it moves the window's 5' end, one 3' of it
@@ -108,7 +115,7 @@ def cut_alternative(genome, row, allele, *, anchor, **how):
 class WindowIndex:
     """Finds the windows that hold an allele; all windows are of one length, so the sorted starts are enough."""
 
-    def __init__(self, windows, length):
+    def __init__(self, windows: list[tuple[str, int]], length: int) -> None:
         """``windows``: ``(chrom, start)`` of each."""
         self.length, self.starts, self.numbers = length, {}, {}
         for number in sorted(range(len(windows)), key=lambda number: windows[number][1]):
@@ -116,7 +123,7 @@ class WindowIndex:
             self.starts.setdefault(chrom, []).append(start)
             self.numbers.setdefault(chrom, []).append(number)
 
-    def holding(self, allele):
+    def holding(self, allele: Allele) -> list[int]:
         """The numbers of the windows with a base that the allele replaces, or the gap in which it inserts, by start."""
         starts = self.starts.get(allele.chrom, [])
         # a base of [start, end) is inside; of an empty one the two bases around the gap are
@@ -133,12 +140,12 @@ class Context(NamedTuple):
     alt: str
     right: str
 
-    def reversed(self):
+    def reversed(self) -> Context:
         """The same change read on the other strand."""
         return Context(*(reverse_complement(part) for part in (self.right, self.ref, self.alt, self.left)))
 
 
-def context_of(genome, allele):
+def context_of(genome: Genome, allele: Allele) -> Context | None:
     """The Context of an allele, or None where there is none: longer ones, N, and the ends of chromosomes."""
     if allele.end - allele.start > 1 or len(allele.alt) > 1 or allele.kind == "same":
         return None
@@ -149,7 +156,9 @@ def context_of(genome, allele):
     return min(found, found.reversed()) if set("".join(found)) <= set("ACGT") else None
 
 
-def random_alleles(genome, context, windows, number, seed):
+def random_alleles(
+    genome: Genome, context: Context, windows: list[tuple[str, int, int]], number: int, seed: int
+) -> list[tuple[int, Allele]]:
     """Up to ``number`` different ``(place in windows, Allele)`` of one Context, drawn from the windows in turn.
 
     ``windows`` are ``(chrom, start, end)``. The draw depends on the seed, the context and the windows alone.
@@ -189,7 +198,7 @@ class Introns:
     ``anchor``, ``length``, ``edge`` and ``strand`` of fetch_sequences.
     """
 
-    def __init__(self, path, genome, how):
+    def __init__(self, path: Path | str, genome: Genome, how: dict[str, Any]) -> None:
         rows = read_rows(path)
         if how["anchor"] != "centre" and any(row.unit == "peak" for row in rows):
             raise UsageError(f"{path}: peaks have no {how['anchor']}; use --anchor centre")
@@ -211,11 +220,11 @@ class Introns:
         self.sha256 = input_digest(pd.DataFrame({"digest": digests}, index=[row.name for row in self.rows]))
         self.index = WindowIndex([place[:2] for place in self.places], how["length"])
 
-    def reference(self, number):
+    def reference(self, number: int) -> str:
         """The window of an intron."""
         return cut_window(self.genome, self.rows[number], self.places[number][0], **self.how).sequence
 
-    def alternative(self, number, allele):
+    def alternative(self, number: int, allele: Allele) -> str:
         """The window of an intron on the haplotype with an allele, or None where there is none."""
         try:
             return cut_alternative(self.genome, self.rows[number], allele, **self.how).sequence

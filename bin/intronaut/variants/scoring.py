@@ -4,23 +4,32 @@ Linear models: ``sum_j w_j (alternative_j - reference_j)``, which splits exactly
 networks: the difference of two predictions.
 """
 
+from __future__ import annotations
+
 from collections import OrderedDict
-from typing import NamedTuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.special import expit, logit
 
 from intronaut.core.errors import BadData, Problems
-from intronaut.features.from_model import reopen, source_of_network
+from intronaut.features.from_model import Source, reopen, source_of_network
 from intronaut.features.open_model import open_model
 from intronaut.genome.chromosomes import resolve_chrom
 from intronaut.interpret.contributions import group_of
-from intronaut.io.vcf import contig_lengths, left_out, read_header, read_records
+from intronaut.io.vcf import Record, contig_lengths, left_out, read_header, read_records
 from intronaut.models.calibration import apply_calibration
 from intronaut.models.folder import LinearModel, TreeModel
 from intronaut.networks.device import pick_device, prepare_torch
 from intronaut.networks.sei import WINDOW
-from intronaut.variants.alleles import context_of, is_reference, random_alleles, trimmed
+from intronaut.variants.alleles import Allele, Context, Introns, context_of, is_reference, random_alleles, trimmed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from intronaut.core.log import Log
 
 DEFAULT_LENGTH = 600
 # pairs of windows whose features are held at once
@@ -38,12 +47,20 @@ class Change(NamedTuple):
 class Scorer:
     """A model, and what computes its features; reference windows are computed once while they fit into memory."""
 
-    def __init__(self, model, source, columns, group, length, kept_bytes):
+    def __init__(
+        self,
+        model: LinearModel | TreeModel,
+        source: Source,
+        columns: np.ndarray,
+        group: pd.Categorical | None,
+        length: int,
+        kept_bytes: int,
+    ) -> None:
         self.model, self.source, self.columns, self.group = model, source, columns, group
         self.length, self.kept_bytes = length, kept_bytes
         self.kept, self.computed = OrderedDict(), 0
 
-    def changes(self, pairs):
+    def changes(self, pairs: list[tuple[str, str]]) -> list[Change]:
         """The Change of each of at most PAIRS ``(reference, alternative)`` sequences."""
         if not pairs:
             return []
@@ -80,7 +97,7 @@ class Scorer:
             self.kept.popitem(last=False)
         return found
 
-    def probability(self, logit_of_model, prevalence=None):
+    def probability(self, logit_of_model: float, prevalence: float | None = None) -> float:
         """The calibrated probability of retention; ``prevalence`` as in predict."""
         notes = self.model.notes
         calibrated = apply_calibration(notes.get("calibration"), logit_of_model)
@@ -89,13 +106,15 @@ class Scorer:
         return float(expit(calibrated))
 
     @property
-    def learnt_from(self):
+    def learnt_from(self) -> str:
         """The digest of the windows that the model learnt from, or None."""
         made = self.model.notes["features"]
         return made.get("input_sha256") or made.get("windows_sha256")
 
 
-def open_scorer(folder, files, group_by, *, threads, device, kept_bytes, log):
+def open_scorer(
+    folder: Path | str, files: Any, group_by: str | None, *, threads: int, device: str, kept_bytes: int, log: Log
+) -> Scorer:
     """The Scorer of a model folder of fit or finetune; ``files`` as for :func:`intronaut.features.from_model.reopen`.
 
     Raises MissingInput, UsageError and BadData as reopen and open_model do.
@@ -124,7 +143,7 @@ class Survey:
     not hold, unless ``skip_mismatches``.
     """
 
-    def __init__(self, path, introns, skip_mismatches):
+    def __init__(self, path: Path, introns: Introns, skip_mismatches: bool) -> None:
         self.header = read_header(path)
         if any(line.startswith("##INFO=<ID=INTRONAUT_") for line in self.header):
             raise BadData(f"{path}: has INTRONAUT_ scores already; give the VCF without them")
@@ -162,7 +181,7 @@ class Survey:
         held = self.genome.fetch(chrom, start, end)
         return None if is_reference(record.ref, held) else f"{where}: {held[:20]}, not REF {record.ref[:20]}"
 
-    def alleles(self, record):
+    def alleles(self, record: Record) -> Iterator[tuple[Allele | None, list[int], str | None]]:
         """Of each ALT ``(Allele or None, the introns whose window holds it, why it is left out or None)``."""
         chrom = self.chroms[record.fields[0]]
         for alt in record.alts:
@@ -175,7 +194,9 @@ class Survey:
                 yield allele, numbers, None if numbers else "in no window of an intron"
 
 
-def null_changes(context, number, touched, introns, scorer, seed):
+def null_changes(
+    context: Context, number: int, touched: list[int], introns: Introns, scorer: Scorer, seed: int
+) -> np.ndarray:
     """Sorted absolute changes of the logit by up to ``number`` random alleles of a Context in windows ``touched``."""
     drawn = random_alleles(introns.genome, context, [introns.places[one] for one in touched], number, seed)
     windows = [(touched[place], introns.alternative(touched[place], allele)) for place, allele in drawn]
@@ -186,7 +207,7 @@ def null_changes(context, number, touched, introns, scorer, seed):
     return np.sort([abs(change.delta) for change in changes])
 
 
-def null_p(delta, null):
+def null_p(delta: float, null: np.ndarray) -> float:
     """The share of changes at least as strong as ``delta``, itself counted with the null: at least 1 / (1 + n)."""
     stronger = len(null) - np.searchsorted(null, abs(delta), side="left")
     return float((1 + stronger) / (1 + len(null)))

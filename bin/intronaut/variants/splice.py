@@ -9,14 +9,26 @@ gene's last base belongs to it, and what a deletion takes away lies behind the b
 Positions are 0-based on the forward strand; those reported are relative to POS of the VCF.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from intronaut.features.splice import JOINED_GAP, ROWS, joined
-from intronaut.io.vcf import left_out
+from intronaut.features.splice import JOINED_GAP, ROWS, Tracks, joined
+from intronaut.io.vcf import Record, left_out
 from intronaut.networks.splice import ACCEPTOR, CONTEXT, DONOR
+
+if TYPE_CHECKING:
+    import torch
+
+    from intronaut.core.log import Log
+    from intronaut.genome.gene_spans import Gene, GeneSpans
+    from intronaut.genome.reference import Genome
+    from intronaut.genome.windows import Row
+    from intronaut.variants.scoring import Survey
 
 KINDS = ("acceptor_gain", "acceptor_loss", "donor_gain", "donor_loss")
 # below this a position is the largest of noise
@@ -37,7 +49,7 @@ class Shape(NamedTuple):
     gained: int
 
 
-def shape_of(start, ref, alt):
+def shape_of(start: int, ref: str, alt: str) -> Shape:
     """The Shape of REF at ``start`` and ALT: first bases that both share are set aside first, then last ones."""
     shorter, prefix, suffix = min(len(ref), len(alt)), 0, 0
     while prefix < shorter and ref[prefix] == alt[prefix]:
@@ -47,7 +59,7 @@ def shape_of(start, ref, alt):
     return Shape(start, len(ref), len(alt), prefix, len(ref) - prefix - suffix, len(alt) - prefix - suffix)
 
 
-def in_line(alternative, shape, distance, as_original=False):
+def in_line(alternative: np.ndarray, shape: Shape, distance: int, as_original: bool = False) -> np.ndarray:
     """The alternative's probabilities ``(2, 2 distance + alt)`` at the positions of the reference.
 
     More bases than the reference has become one, with the largest probability of each kind; bases that the alternative
@@ -73,13 +85,13 @@ class Effect:
     ``largest`` maps each of KINDS to ``(size from 0 to 1, position relative to POS or None where there is no effect)``.
     """
 
-    gene: object
+    gene: Gene | None
     strand: str
     start: int
     changes: np.ndarray
     largest: dict
 
-    def at_intron(self, intron, distance):
+    def at_intron(self, intron: Row, distance: int) -> tuple[float, ...]:
         """``(donor_loss, acceptor_loss, donor_gain, acceptor_gain)`` of one intron: the losses of its own two sites,
         0 where they lie too far away, and the largest gains within the intron and ``distance`` bases of it."""
         minus = intron.strand == "-"
@@ -95,7 +107,17 @@ class Effect:
         return (*losses, *gains)
 
 
-def effect_of(reference, alternative, shape, gene, strand, distance, *, known=None, as_original=False):
+def effect_of(
+    reference: np.ndarray,
+    alternative: np.ndarray,
+    shape: Shape,
+    gene: Gene | None,
+    strand: str,
+    distance: int,
+    *,
+    known: tuple[np.ndarray, np.ndarray] | None = None,
+    as_original: bool = False,
+) -> Effect:
     """The Effect of an allele from tracks ``(2, n)`` of the reference and the alternative around it.
 
     Args:
@@ -131,11 +153,20 @@ class SpliceScorer:
         outside: read the bases outside the gene too.
     """
 
-    def __init__(self, tracks, genes=None, *, distance=500, mask=False, outside=False, as_original=False):
+    def __init__(
+        self,
+        tracks: Tracks,
+        genes: GeneSpans | None = None,
+        *,
+        distance: int = 500,
+        mask: bool = False,
+        outside: bool = False,
+        as_original: bool = False,
+    ) -> None:
         self.tracks, self.genes, self.distance = tracks, genes, distance
         self.mask, self.outside, self.as_original = mask, outside, as_original
 
-    def genes_at(self, chrom, shape):
+    def genes_at(self, chrom: str, shape: Shape) -> list[tuple[Gene | None, str]]:
         """``(gene or None, strand)`` of everything that an allele may change."""
         found = [] if self.genes is None else self.genes.at(chrom, shape.start, shape.start + shape.ref)
         if self.as_original:
@@ -143,7 +174,7 @@ class SpliceScorer:
             found = [gene for gene in found if gene.start <= shape.start < gene.end - 1]
         return [(gene, gene.strand) for gene in found] or [(None, strand) for strand in "+-"]
 
-    def effects(self, alleles):
+    def effects(self, alleles: list[tuple[str, int, str, str]]) -> list[list[Effect]]:
         """The list of Effects of every ``(chrom, start, ref, alt)``, one per gene, upper-case bases.
 
         The reference is computed once for neighbouring alleles of a gene, alternatives of equal lengths together.
@@ -227,7 +258,9 @@ GENE_COLUMNS = ("gene_id", "gene_strand", *(name for kind in KINDS for name in (
 RECORDS_TOGETHER = 64
 
 
-def open_splice_scorer(genome, weights, annotation, *, device, log, **options):
+def open_splice_scorer(
+    genome: Genome, weights: str, annotation: str, *, device: torch.device, log: Log, **options: bool
+) -> SpliceScorer:
     """The SpliceScorer of a weights file; ``annotation`` a GTF or GFF3 file or None; ``options`` as SpliceScorer's."""
     from intronaut.features.splice import Tracks
     from intronaut.genome.chromosomes import resolve_chrom
@@ -242,7 +275,9 @@ def open_splice_scorer(genome, weights, annotation, *, device, log, **options):
     return SpliceScorer(Tracks(networks, genome), genes, **options)
 
 
-def with_effects(records, scorer, survey):
+def with_effects(
+    records: Iterable[tuple[Record, list[Any]]], scorer: SpliceScorer, survey: Survey
+) -> Iterator[tuple[Record, list[Any], list[list[Effect]]]]:
     """Yield ``(record, found, effects)`` of ``(record, found)`` pairs; ``effects`` is a list per ALT, empty where the
     allele cannot be scored. Records are read ahead, so that neighbours share what is computed of the reference."""
     waiting = []
@@ -267,7 +302,7 @@ def _effects_of(records, scorer, survey):
         yield record, found, [effects.get((record.line, alt), []) for alt in record.alts]
 
 
-def of_intron(effects, intron, distance):
+def of_intron(effects: list[Effect], intron: Row, distance: int) -> tuple[float | None, ...]:
     """INTRON_COLUMNS of one intron, by the longest gene that holds it; None where no effect is of its strand."""
     own = [
         effect for effect in effects
@@ -280,7 +315,7 @@ def of_intron(effects, intron, distance):
     return longest.at_intron(intron, distance)
 
 
-def gene_row(effect):
+def gene_row(effect: Effect) -> tuple[float | str | None, ...]:
     """GENE_COLUMNS of one Effect."""
     gene_id = None if effect.gene is None else effect.gene.gene_id
     return (gene_id, effect.strand, *(value for kind in KINDS for value in effect.largest[kind]))
