@@ -36,7 +36,7 @@ def section(study: Study, drawn: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def figure_names(name: str, drawn: dict[str, str]) -> dict[str, list[str]]:
+def figure_names(name: str, drawn: dict[str, str]) -> dict[str, Any]:
     """The names of a motif folder's figures: scatters of effects by GC content, and position profiles."""
     suffix = suffix_of(name)
     scatters = [f"motifs_gc_{key}{suffix}" for key in ("unadjusted", "adjusted")]
