@@ -209,7 +209,14 @@ def test_options_are_written_as_the_pipeline_writes_them(study):
 def test_trials_estimate_every_step(study):
     code, report = found("--embedders", "motifs,kmers", "--trials")
     steps = {step["step"]: step for step in report["estimates"]}
-    assert code == 0 and {"LABEL_INTRONS", "EMBED_MOTIFS", "FIT (kmers)", "FIND_MOTIFS", "MAKE_REPORT"} < set(steps)
+    assert code == 0 and {
+        "LABEL_INTRONS",
+        "EMBED_MOTIFS",
+        "FIT (kmers)",
+        "FIND_MOTIFS",
+        "PARTITION",
+        "MAKE_REPORT",
+    } < set(steps)
     assert all(step["seconds"] > 0 and step["memory_gb"] > 0 for step in steps.values())
 
 

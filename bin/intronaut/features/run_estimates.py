@@ -35,9 +35,10 @@ def estimates(introns: int, window: int, embedders: list[str], cpus: int) -> lis
         _step("SPLIT_INTRONS", START + 0.5 * scale * speed, 0.12 + introns * 1e-6, introns * 2e-7),
         _step("AUDIT_SPLIT", START + 5 * scale * (window / 600) * speed, 0.2 + introns * window * 6e-8, 1e-4),
     ]
+    columns = 0
     for name in embedders:
         features = motif_features() if name == "motifs" else KMER_FEATURES
-        size = introns * features * 4 / GIGABYTE
+        size, columns = introns * features * 4 / GIGABYTE, columns + features
         each = motif_seconds(window) if name == "motifs" else 0.0004 * (window / 600) * speed
         work = scale * features / REFERENCE_FEATURES * speed
         steps += [
@@ -50,8 +51,11 @@ def estimates(introns: int, window: int, embedders: list[str], cpus: int) -> lis
         if name == "motifs":
             scanned = 2 * introns * site_seconds(window) / cpus
             steps.append(_step("FIND_MOTIFS", 12 + scanned + 5 * scale * speed, 0.35 + introns * 1e-5, introns * 4e-6))
+    # every set of blocks is fitted, and each embedder doubles their number
+    sets = 60 * scale * columns / REFERENCE_FEATURES * speed * 2 ** (len(embedders) - 1)
     return [
         *steps,
+        _step("PARTITION", START + sets, 0.3 + 3 * introns * columns * 4 / GIGABYTE, 1e-4),
         _step("COMPARE", START + 2 * scale * speed, 0.2, 1e-4),
         _step("MAKE_REPORT", START + 1.5 * scale, 0.17 + introns * 5e-6, min(introns, 25_000) * 6e-8 + 2e-4),
         _step("MAKE_TRACKS", START + 0.5 * scale, 0.12, introns * 2e-7),
