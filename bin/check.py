@@ -329,7 +329,9 @@ def estimate(args, findings):
     for name in set(args.embedders.split(",")) - set(embedders):
         elsewhere = f"; embed_{name} --estimate does that" if EMBEDDERS.get(name) else ""
         findings.warn("--embedders", f"{name} is not timed here{elsewhere}")
-    return estimates(findings.numbers["introns"], args.window, embedders, args.cpus)
+    # models are fitted on what calls can label
+    annotated = [table["annotated"] for table in findings.numbers.get("calls", {}).values()]
+    return estimates(findings.numbers["introns"], args.window, embedders, args.cpus, max(annotated, default=None))
 
 
 def check_space(args, findings, estimates):

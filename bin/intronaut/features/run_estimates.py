@@ -20,20 +20,25 @@ GIGABYTE = 1e9
 KMER_FEATURES = 2080
 
 
-def estimates(introns: int, window: int, embedders: list[str], cpus: int) -> list[dict[str, Any]]:
+def estimates(
+    introns: int, window: int, embedders: list[str], cpus: int, labelled: int | None = None
+) -> list[dict[str, Any]]:
     """Dicts of step, seconds, memory_gb and disk_gb, in the order of the pipeline.
 
     Args:
         introns: their number; ``window``: bases around each; ``embedders``: of ``motifs`` and ``kmers``.
         cpus: how many the steps may use.
+        labelled: introns that calls can label, which models are fitted on; all where None.
     """
     speed = product_seconds() / REFERENCE_PRODUCT
     scale = introns / REFERENCE_INTRONS
+    fitted = min(introns, labelled or introns)
+    share = fitted / introns
     steps = [
         _step("LABEL_INTRONS", START + 2.7 * scale * speed, 0.15 + introns * 4e-6, introns * 2e-7),
         _step("FETCH_SEQUENCES", START + 0.1 * scale, 0.06, introns * window * 3e-10),
         _step("SPLIT_INTRONS", START + 0.5 * scale * speed, 0.12 + introns * 1e-6, introns * 2e-7),
-        _step("AUDIT_SPLIT", START + 5 * scale * (window / 600) * speed, 0.2 + introns * window * 6e-8, 1e-4),
+        _step("AUDIT_SPLIT", START + 5 * share * scale * (window / 600) * speed, 0.2 + introns * window * 6e-8, 1e-4),
     ]
     columns = 0
     for name in embedders:
@@ -44,19 +49,21 @@ def estimates(introns: int, window: int, embedders: list[str], cpus: int) -> lis
         steps += [
             _step(f"EMBED_{name.upper()}", 2 + introns * each / cpus, 0.15, size * 0.9),
             _step("MERGE_FEATURES", START + 0.2 * scale, 0.12, size * 0.9),
-            _step(f"FIT ({name})", START + 7.5 * work, 0.25 + 2 * size, introns * 5e-7),
-            _step(f"EXPLAIN_INTRON ({name})", START + 4 * work, 0.25 + size, 1e-3),
-            _step(f"EXPLAIN ({name})", START + 26 * work, 0.4 + 3 * size, size * 0.6),
+            _step(f"FIT ({name})", START + 7.5 * share * work, 0.25 + 2 * size, introns * 5e-7),
+            _step(f"EXPLAIN_INTRON ({name})", START + (1 + 3 * share) * work, 0.25 + size, 1e-3),
+            _step(f"EXPLAIN ({name})", START + (6 + 20 * share) * work, 0.4 + 3 * size, size * 0.6),
         ]
         if name == "motifs":
-            scanned = 2 * introns * site_seconds(window) / cpus
-            steps.append(_step("FIND_MOTIFS", 12 + scanned + 5 * scale * speed, 0.35 + introns * 1e-5, introns * 4e-6))
+            scanned = 2 * fitted * site_seconds(window) / cpus
+            steps.append(
+                _step("FIND_MOTIFS", 12 + scanned + 5 * share * scale * speed, 0.35 + introns * 1e-5, introns * 4e-6)
+            )
     # every set of blocks is fitted, and each embedder doubles their number
-    sets = 60 * scale * columns / REFERENCE_FEATURES * speed * 2 ** (len(embedders) - 1)
+    sets = 60 * share * scale * columns / REFERENCE_FEATURES * speed * 2 ** (len(embedders) - 1)
     return [
         *steps,
         _step("PARTITION", START + sets, 0.3 + 3 * introns * columns * 4 / GIGABYTE, 1e-4),
-        _step("COMPARE", START + 2 * scale * speed, 0.2, 1e-4),
+        _step("COMPARE", START + 2 * share * scale * speed, 0.2, 1e-4),
         _step("MAKE_REPORT", START + 1.5 * scale, 0.17 + introns * 5e-6, min(introns, 25_000) * 6e-8 + 2e-4),
         _step("MAKE_TRACKS", START + 0.5 * scale, 0.12, introns * 2e-7),
     ]

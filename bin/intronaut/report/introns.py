@@ -1,5 +1,6 @@
 """Introns: the loci that rank highest among held-out predictions, and the data of the searchable table of all."""
 
+import bisect
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -104,15 +105,20 @@ def loci(rows: pd.DataFrame, key: str) -> list[dict[str, Any]]:
     ranked = ranked_by(rows[rows[key].notna() & (rows["length"] >= SHORTEST)], key)
     taken, found = {}, []
     for row in ranked.itertuples():
+        # (start, end, number of the locus) of the leading introns so far, none of which overlap, in genome order
         places = taken.setdefault((row.chrom, row.strand), [])
-        behind = next((locus for start, end, locus in places if start < row.end and row.start < end), None)
-        if behind is None:
-            locus = {"row": row, "others": 0, "others_retained": 0}
-            found.append(locus)
-            places.append((row.start, row.end, locus))
-        else:
+        at = bisect.bisect_left(places, (row.end,))
+        overlapping = []
+        while at and places[at - 1][1] > row.start:
+            at -= 1
+            overlapping.append(places[at][2])
+        if overlapping:
+            behind = found[min(overlapping)]
             behind["others"] += 1
             behind["others_retained"] += row.label == 1
+        else:
+            bisect.insort(places, (row.start, row.end, len(found)))
+            found.append({"row": row, "others": 0, "others_retained": 0})
     return found
 
 
