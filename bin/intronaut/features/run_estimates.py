@@ -49,7 +49,7 @@ def estimates(
         steps += [
             _step(f"EMBED_{name.upper()}", 2 + introns * each / cpus, 0.15, size * 0.9),
             _step("MERGE_FEATURES", START + 0.2 * scale, 0.12, size * 0.9),
-            _step(f"FIT ({name})", START + 7.5 * share * work, 0.25 + 2 * size, introns * 5e-7),
+            _step(f"FIT ({name})", START + 4 + 6 * share * work, 0.25 + 2 * size, introns * 5e-7),
             _step(f"EXPLAIN_INTRON ({name})", START + (1 + 3 * share) * work, 0.25 + size, 1e-3),
             _step(f"EXPLAIN ({name})", START + (6 + 20 * share) * work, 0.4 + 3 * size, size * 0.6),
         ]
@@ -63,8 +63,8 @@ def estimates(
     return [
         *steps,
         _step("PARTITION", START + sets, 0.3 + 3 * introns * columns * 4 / GIGABYTE, 1e-4),
-        _step("COMPARE", START + 2 * share * scale * speed, 0.2, 1e-4),
-        _step("MAKE_REPORT", START + 1.5 * scale, 0.17 + introns * 5e-6, min(introns, 25_000) * 6e-8 + 2e-4),
+        _step("COMPARE", START + 1.5 + share * scale * speed, 0.2, 1e-4),
+        _step("MAKE_REPORT", START + 1 + 0.4 * scale, 0.17 + introns * 5e-6, min(introns, 25_000) * 6e-8 + 2e-4),
         _step("MAKE_TRACKS", START + 0.5 * scale, 0.12, introns * 2e-7),
     ]
 
