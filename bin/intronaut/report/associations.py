@@ -25,7 +25,8 @@ SHOWN_VARIANTS = 15
 
 def section(study: Study, drawn: dict[str, str]) -> dict[str, Any]:
     """Values of the section's template; ``drawn`` are the figures of the page by name."""
-    motifs = [motif_part(study, one) | figure_names(one["name"], drawn) for one in study.motifs]
+    of_profiles = {"fewest_in_bin": FEWEST_IN_BIN}
+    motifs = [motif_part(study, one) | figure_names(one["name"], drawn) | of_profiles for one in study.motifs]
     groups = [group_part(name, one, study) for name, one in study.explanations.items()]
     return {
         "gist": gist(motifs, groups),
@@ -42,7 +43,7 @@ def figure_names(name: str, drawn: dict[str, str]) -> dict[str, Any]:
     scatters = [f"motifs_gc_{key}{suffix}" for key in ("unadjusted", "adjusted")]
     profiles = [key for key in drawn if key.startswith("position_") and key.endswith(suffix or ("donor", "acceptor"))]
     scatters = [key for key in scatters if key in drawn]
-    return {"scatters": scatters, "profiles": profiles, "fewest_in_bin": FEWEST_IN_BIN}
+    return {"scatters": scatters, "profiles": profiles}
 
 
 def suffix_of(name: str) -> str:
