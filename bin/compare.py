@@ -119,7 +119,7 @@ def read_models(folders):
     if len(folders) < 2:
         raise UsageError(f"{folders[0]}: nothing to compare it with; give two or more folders")
     names = [folder.name for folder in folders]
-    # folders of the same name are told apart by where they lie
+    # folders of the same name are distinguished by where they lie
     names = [str(folder) if names.count(folder.name) > 1 else folder.name for folder in folders]
     if len(set(names)) < len(names):
         raise UsageError("a folder is given twice")
@@ -350,18 +350,19 @@ def sentence(row, value_a, value_b, compared, n, margin):
     """What one pair's tests mean, weak results included."""
     a, b, low, high = row["model_a"], row["model_b"], row[f"{compared.key}_low"], row[f"{compared.key}_high"]
     name = compared.name[0].upper() + compared.name[1:]
-    told = f"{name} {value_a:.3f} against {value_b:.3f}, difference {row[f'{compared.key}_difference']:+.3f}"
+    difference = f"{name} {value_a:.3f} against {value_b:.3f}, difference {row[f'{compared.key}_difference']:+.3f}"
     if low is None or low != low:
-        return f"{a} and {b} cannot be told apart: too few groups for an interval; {told}."
-    told += f" (95 % {low:+.3f} to {high:+.3f})"
+        return f"{a} and {b} cannot be distinguished: too few groups for an interval; {difference}."
+    difference += f" (95 % {low:+.3f} to {high:+.3f})"
     equal, p_holm = row["equivalence_p_holm"] < 0.05, row[f"{compared.key}_p_holm"]
     if p_holm < 0.05:
         small = f", by less than {margin:g}" if equal else ""
-        return f"{a} ranks introns better than {b}{small}: {told}, Holm p = {p_holm:.2g}."
+        return f"{a} ranks introns better than {b}{small}: {difference}, Holm p = {p_holm:.2g}."
     if equal:
         p = row["equivalence_p_holm"]
-        return f"{a} and {b} are equally good within {margin:g}: {told}, Holm p of equivalence = {p:.2g}."
-    return f"{a} and {b} cannot be told apart on these {n:,} windows, nor shown to be equal within {margin:g}: {told}."
+        return f"{a} and {b} are equally good within {margin:g}: {difference}, Holm p of equivalence = {p:.2g}."
+    text = f"cannot be distinguished on these {n:,} windows, nor shown to be equal within {margin:g}"
+    return f"{a} and {b} {text}: {difference}."
 
 
 def write_settings(path, table, groups, left_out, compared, args):

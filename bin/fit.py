@@ -266,7 +266,7 @@ def check_options(parser, args):
         binary = ["class_weight", "calibrate", "shuffle_control", "threshold", "near_copies", "repeats", "bootstrap"]
         refuse_without_effect(parser, args, binary, f"with --target {args.target}")
     elif args.min_reads != parser.get_default("min_reads"):
-        raise UsageError("--min-reads: without effect with --target label, whose reads label_introns has judged")
+        raise UsageError("--min-reads: without effect with --target label, whose reads label_introns has counted")
     Rule.parse(args.threshold)
     if args.repeats > 1 and not args.folds:
         raise UsageError("--repeats: needs --folds, because a given split is only one")

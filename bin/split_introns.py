@@ -139,7 +139,7 @@ def refuse_one_sided(args, labels, split, log):
             lacks |= lacking
             if args.scheme != "folds" or len(parts - lacks) < FEWEST_FOLDS:
                 raise BadData(f"{args.labels}: {text}; choose fewer folds, another --scheme, or more of the genome")
-            log.warn(f"{text}; nothing is judged there")
+            log.warn(f"{text}; nothing is evaluated there")
 
 
 def names(text):

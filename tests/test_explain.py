@@ -126,7 +126,7 @@ def test_clusters_say_how_alike_their_features_are_and_whom_they_hide():
     group = pd.Categorical(["A", "B", "C", "A", "D"])
     told = set(cluster_labels(cluster, group, leader))
     others = [name for name in dict.fromkeys("ABCA") if name != group[first]]
-    assert told == {f"{group[first]} (with {', '.join(others)}: not told apart)", "D"}
+    assert told == {f"{group[first]} (with {', '.join(others)}: not distinguished)", "D"}
     assert len(set(correlation_clusters(values, 0.9)[0])) == 5
 
 

@@ -304,7 +304,7 @@ def test_checkpoints_of_other_options_are_not_gone_on_from(small, monkeypatch, c
         patch.setattr(finetune, "write_model", interrupted)
         tuned(*BASSET, "--epochs", 1, "--learning-rate", 0.1)
     finetune.main(words(*BASSET, "--epochs", 1))
-    assert "checkpoints of other options or inputs; starting anew" in capsys.readouterr().err
+    assert "checkpoints of other options or inputs; starting again" in capsys.readouterr().err
     assert same_bytes(["weights.safetensors"])
 
 

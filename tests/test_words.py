@@ -20,6 +20,9 @@ TEXTS = [
     *sorted((ROOT / "galaxy").glob("*.xml")),
     ROOT / "nextflow_schema.json",
 ]
+# the calls by which tools speak: of the log, of Problems, of a parser, and print
+SAYING = {"warn", "note", "detail", "add", "error", "print"}
+SPEAKING = sorted((ROOT / "bin").rglob("*.py"))
 
 
 def prose(page):
@@ -40,6 +43,19 @@ def help_texts(script):
                 yield part.value
 
 
+def messages(script):
+    """Every text that a script or module raises, warns of, notes or prints."""
+    for node in ast.walk(ast.parse(script)):
+        shown = []
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            shown = node.exc.args
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in SAYING:
+            shown = node.args
+        for part in (each for argument in shown for each in ast.walk(argument)):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                yield part.value
+
+
 def found(texts):
     return sorted({match[0] for text in texts for match in OUT.finditer(text)})
 
@@ -53,6 +69,16 @@ def test_pages(page):
 def test_help_texts(path):
     text = path.read_text(encoding="utf-8")
     assert found(help_texts(text) if path.suffix == ".py" else [text]) == []
+
+
+@pytest.mark.parametrize("path", SPEAKING, ids=lambda path: path.relative_to(ROOT / "bin").as_posix())
+def test_messages(path):
+    assert found(messages(path.read_text(encoding="utf-8"))) == []
+
+
+def test_a_word_of_a_message_is_found():
+    script = 'log.warn(f"{n} rows dealt")\nproblems.add("told", 3)\nraise BadData("judged" + x)\nmade = "alike"\n'
+    assert found(messages(script)) == ["dealt", "judged", "told"]
 
 
 def test_a_word_is_found_in_each_of_the_places():

@@ -130,12 +130,12 @@ def smallest_correlations(sample: np.ndarray, leader: np.ndarray, cluster: pd.Ca
 
 
 def cluster_labels(cluster: pd.Categorical, group: pd.Categorical, leader: np.ndarray, most: int = 4) -> list[str]:
-    """``A (with B, C: not told apart)``: the group of each cluster's leader, and the groups of its other features."""
+    """``A (with B, C: not distinguished)``: the group of each cluster's leader, and those of its other features."""
     names = np.asarray(group, object)
     labels = []
     for own in members_of(cluster):
         first = names[leader[own[0]]]
         others = [name for name in pd.unique(names[own]) if name != first]
         named = ", ".join(others[:most]) + (f" and {len(others) - most} more" if len(others) > most else "")
-        labels.append(f"{first} (with {named}: not told apart)" if others else first)
+        labels.append(f"{first} (with {named}: not distinguished)" if others else first)
     return labels

@@ -138,14 +138,14 @@ class Alignments:
         return sorted(self.lengths, key=self.lengths.get, reverse=True) + [_NO_PLACE]
 
     def check_count(self, chrom: str | None, n_records: int) -> None:
-        """Raise BadData when the index says of another number of records than there are in a chromosome."""
+        """Raise BadData when the index lists another number of records than there are in a chromosome."""
         if chrom in (None, _NO_PLACE) or self.index.suffix == ".crai":
             return
         with self._open() as file:
             indexed = next(row.total for row in file.get_index_statistics() if row.contig == chrom)
         if indexed != n_records:
             contents = f"{indexed:,} records of {chrom}, but {self.source} has {n_records:,}"
-            raise BadData(f"{self.index}: tells of {contents}; index it again")
+            raise BadData(f"{self.index}: lists {contents}; index it again")
 
     def sample(self) -> str:
         """The sample of the read groups when they name exactly one, else the file's name without its suffix."""

@@ -97,7 +97,7 @@ def sequence_digest(sequence: str) -> str:
 def input_digest(obs: pd.DataFrame) -> str:
     """One sha256 over all names and sequence digests in row order: the same for any sharding of the same input.
 
-    A user's own matrix has no digests; its names alone are told apart.
+    A user's own matrix has no digests; its names alone are distinguished.
     """
     digests = obs.get("digest", [""] * len(obs))
     pairs = "".join(f"{name}\t{digest}\n" for name, digest in zip(obs.index, digests, strict=True))

@@ -119,7 +119,7 @@ def make_plan(table: pd.DataFrame, n_folds: int | None, seed: int | None = None)
     else:
         raise BadData(f"column split holds {', '.join(sorted(values)[:5])}; use fold numbers, or train, valid and test")
     if plan.nested and len(plan.held_out) < 3:
-        raise BadData(f"{len(plan.held_out)} folds; at least 3 are needed to choose a penalty without the judged fold")
+        raise BadData(f"{len(plan.held_out)} folds; at least 3 are needed to choose a penalty without the one held out")
     both = [fold for fold in plan.held_out if 0 < labels[plan.fold == fold].sum() < (plan.fold == fold).sum()]
     if plan.nested and len(both) < 3:
         raise BadData(

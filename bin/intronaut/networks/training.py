@@ -387,7 +387,7 @@ def checkpoint_folder(output: Path | str, identity: dict[str, Any], log: Log) ->
         log.note(f"going on from the checkpoints in {folder}")
         return folder
     if folder.exists():
-        log.warn(f"{folder}: checkpoints of other options or inputs; starting anew")
+        log.warn(f"{folder}: checkpoints of other options or inputs; starting again")
         shutil.rmtree(folder)
     with whole_file(path) as out:
         out.write(text)
