@@ -18,12 +18,13 @@ process MAKE_TRACKS {
 
     script:
     def aliases_option = aliases ? "--chrom-aliases ${aliases}" : ''
+    def fit_option = 'fit' in folders ? '--fit fit/*' : ''
     def attributions_option = 'attribute' in folders ? '--attributions attribute/*' : ''
     def assembly_option = options.assembly ? "--assembly ${options.assembly}" : ''
     """
     # code ${task.ext.code}
     ${intoFolders(folders)}
-    make_tracks.py --labels labels/labels.tsv --fasta ${fasta} ${aliases_option} --fit fit/* ${attributions_option} \\
+    make_tracks.py --labels labels/labels.tsv --fasta ${fasta} ${aliases_option} ${fit_option} ${attributions_option} \\
         ${assembly_option} --output tracks
     """
 
