@@ -54,6 +54,7 @@ PROG = "finetune"
 NETWORKS = ("sei", "dnabert2", "basset", "basenji", "attentionconv")
 PRETRAINED = ("sei", "dnabert2")
 PAPER_TOKENS = 150
+DEFAULT_MIN_READS = 10
 
 
 def make_parser():
@@ -61,6 +62,19 @@ def make_parser():
     data = parser.add_argument_group("input")
     data.add_argument("--windows", required=True, metavar="FASTA", help="windows of fetch_sequences, plain or gzip")
     data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv of label_introns")
+    data.add_argument(
+        "--target",
+        default="label",
+        choices=("label", "level"),
+        help="label; or the level of retention: psi, weighted by psi_weight",
+    )
+    data.add_argument(
+        "--min-reads",
+        type=positive_int,
+        default=DEFAULT_MIN_READS,
+        metavar="N",
+        help="introns of fewer reads have no level",
+    )
     data.add_argument("--length", type=positive_int, metavar="BP",
                       help="pad windows with N to this, or cut them to their centre")  # fmt: skip
     data.add_argument("--max-tokens", type=positive_int, metavar="N", help="dnabert2: cut longer windows to N tokens")
@@ -130,6 +144,13 @@ def main(argv):
 
 def check_options(args):
     """Raise UsageError for options that do not fit together."""
+    if args.target == "level":
+        if args.preset == "paper":
+            raise UsageError("--preset paper: the paper fits labels, not levels")
+        if args.seeds > 1:
+            raise UsageError("--seeds: without effect with --target level, whose intervals know no seeds")
+    elif args.min_reads != DEFAULT_MIN_READS:
+        raise UsageError("--min-reads: without effect with --target label, whose reads label_introns has judged")
     if not (args.output or args.estimate):
         raise UsageError("nothing to write: give --output, or --estimate")
     if args.estimate and frozen(args):
@@ -169,13 +190,16 @@ def work(args, device, log):
     from intronaut.models.cross_validation import make_plan
     from intronaut.models.design_matrix import join
     from intronaut.models.folder import MODEL_FILES
+    from intronaut.models.level import read_levels, rows_of_model
     from intronaut.networks import classifiers, cross_training, training
 
     windows = list(read_windows(args.windows))
     obs, cut = obs_and_cut(windows)
     read = SimpleNamespace(path=args.windows, obs=obs)
     labels, labels_sha256 = tables.read_labels_and_digest(args.labels)
-    table, rows, counts = join(read, labels)
+    target = {"target": args.target, "min_reads": args.min_reads}
+    table, rows, counts = join(read, rows_of_model(labels, target, args.labels))
+    levels = None if args.target == "label" else read_levels(table, args.target, args.labels)
     plan = make_plan(table, args.folds)
     counts |= held_out.report_rows(table, plan, counts, log, unit="sequence")
     user = read_covariates(table, args.covariates, args.allow_missing, log)
@@ -186,14 +210,15 @@ def work(args, device, log):
     spec = spec_of(args, pretrained, sequences)
     settings = settings_of(args)
     provenance = provenance_of(args, obs, cut, pretrained, sequences) | {"labels_sha256": labels_sha256}
-    provenance |= {"covariates": user.transforms}
+    provenance |= {"covariates": user.transforms, **target}
 
     def new_network(seed):
         return classifiers.start(spec, pretrained, seed, frozen=frozen(args), lora=args.lora)
 
     study = cross_training.Study(
-        args.network, table, plan, read_examples(sequences, table, spec, settings, args), new_network, frozen(args),
-        settings, args.at_once, device, args.bootstrap, args.seed, log, covariates=user.values,
+        args.network, table, plan, read_examples(sequences, table, levels, spec, settings, args), new_network,
+        frozen(args), settings, args.at_once, device, args.bootstrap, args.seed, log, covariates=user.values,
+        levels=levels,
     )  # fmt: skip
     if args.estimate:
         print(*cross_training.estimate(study, args.seeds), sep="\n")
@@ -244,11 +269,12 @@ def spec_of(args, pretrained, sequences):
     return spec | {"length": length}
 
 
-def read_examples(sequences, table, spec, settings, args):
+def read_examples(sequences, table, levels, spec, settings, args):
     """The windows as the network reads them, on each strand that is used."""
     import numpy as np
 
     from intronaut.core.dna import reverse_complement
+    from intronaut.models.level import row_weights
     from intronaut.networks import classifiers
     from intronaut.networks.dnabert2 import Tokenizer
     from intronaut.networks.training import Examples
@@ -260,7 +286,10 @@ def read_examples(sequences, table, spec, settings, args):
     strands = [[reader.encode(sequence) for sequence in sequences]]
     if settings.strands != "forward":
         strands.append([reader.encode(reverse_complement(sequence)) for sequence in sequences])
-    return Examples(strands, table["label"].to_numpy(np.float32), reader.collate)
+    if levels is None:
+        return Examples(strands, table["label"].to_numpy(np.float32), reader.collate, np.ones(len(table), np.float32))
+    weights = row_weights(levels)
+    return Examples(strands, levels.y.astype(np.float32), reader.collate, (weights / weights.mean()).astype(np.float32))
 
 
 def max_tokens(args):

@@ -92,7 +92,7 @@ def optionsOf(settings, step) {
         split_introns: ['target', 'split', 'folds', 'homology', 'test_chromosomes', 'valid_chromosomes'],
         match_introns: ['match', 'seed'],
         fit: ['preset', 'target', 'threshold', 'calibration', 'shuffle_control', 'repeats', 'folds', 'bootstrap', 'seed'],
-        finetune: ['preset', 'network_epochs', 'bootstrap', 'seed'],
+        finetune: ['target', 'preset', 'network_epochs', 'bootstrap', 'seed'],
         partition: ['anchors', 'seed'],
         attribute: ['attribute_method', 'seed'],
         find_motifs: ['tax_group', 'seed'],

@@ -211,6 +211,40 @@ def test_every_way_of_training_changes_what_it_should_and_is_read_back(way, publ
     assert notes["kind"] == (f"{name} head" if not changed else {"sei": "fsei"}.get(name, name))
 
 
+def test_levels_are_learnt_by_the_loss_of_labels_weighted_by_fragments(small, tmp_path):
+    table, sequences = small
+    tuned(*BASSET, "--epochs", 2)
+    # levels of 0 and 1 that weigh alike are labels
+    levels = table.assign(psi=table["label"].astype(float), psi_n=20, psi_weight=4.0, label=np.nan)
+    write_study(tmp_path, levels, sequences)
+    tuned(*BASSET, "--epochs", 2, "--target", "level", output="levels")
+    assert same_bytes(["weights.safetensors"], other="levels")
+    metrics, notes = notes_of("levels", "metrics.json"), notes_of("levels")
+    assert notes["target"] == "level" and {"spearman", "deviance_explained"} <= metrics["metrics"].keys()
+    assert set(metrics["baseline"]) == {"covariates", "combined"}
+    rng = np.random.default_rng(0)
+    write_study(tmp_path, levels.assign(psi_weight=rng.uniform(1, 9, len(table)).round(2)), sequences)
+    tuned(*BASSET, "--epochs", 2, "--target", "level", output="weighted")
+    assert not same_bytes(["weights.safetensors"], other="weighted")
+    write_study(tmp_path, levels.assign(psi=(levels["psi"] * 0.6 + 0.2).round(3)), sequences)
+    tuned(*BASSET, "--epochs", 2, "--target", "level", output="shares")
+    mean = table_of("shares/predictions.tsv")["psi"].mean()
+    assert not same_bytes(["weights.safetensors"], other="shares") and 0.2 < mean < 0.8
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--preset", "paper"], "the paper fits labels, not levels"),
+        (["--seeds", "2"], "--seeds: without effect with --target level"),
+        (["--target", "label", "--min-reads", "5"], "--min-reads: without effect with --target label"),
+    ],
+)
+def test_what_levels_do_not_take_is_refused(options, expected, small):
+    with pytest.raises(UsageError, match=expected):
+        tuned(*BASSET, "--target", "level", *options)
+
+
 def test_the_trunk_learns_at_its_share_of_the_rate(published, small):
     tuned(*published["sei"], "--epochs", 1, "--trunk-factor", 1e-6, "--weight-decay", 0)
     before = classifiers.open_pretrained("sei", published["sei"][3]).tensors
@@ -389,7 +423,7 @@ def test_training_ends_after_patience_and_remembers_the_best_epoch():
     state, losses = training.State(1), iter([0.7, 0.6, 0.65, 0.6, 0.5])
     better = []
     while not state.finished:
-        better.append(state.judge(np.array([next(losses)]), settings))
+        better.append(state.judge(next(losses), settings))
     assert better == [True, True, False, False] and state.best_epoch == 2 and state.epoch == 4
 
 

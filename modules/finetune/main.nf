@@ -12,7 +12,7 @@ process FINETUNE {
     path windows
     path labels
     path covariates, stageAs: 'covariates/*' // of the user
-    val options // preset, network_epochs, bootstrap, seed
+    val options // target, preset, network_epochs, bootstrap, seed
 
     output:
     path "fitted/network_${network}", emit: model
@@ -25,7 +25,8 @@ process FINETUNE {
     """
     # code ${task.ext.code}
     finetune.py --network ${network} ${weights_option} ${tokenizer_option} --windows ${windows} --labels ${labels} \\
-        --preset ${options.preset} ${epochs_option} ${covariates_option} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
+        --target ${options.target} --preset ${options.preset} ${epochs_option} \\
+        ${covariates_option} --bootstrap ${options.bootstrap} --seed ${options.seed} \\
         --threads ${task.cpus} --output fitted/network_${network}
     """
 

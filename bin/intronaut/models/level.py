@@ -59,6 +59,11 @@ def read_levels(labels: pd.DataFrame, target: str, path: Path | str) -> Levels:
     return levels
 
 
+def row_weights(levels):
+    """The weights ``(n,)`` of rows whose overdispersion is not estimated: those given, else 1."""
+    return np.ones(len(levels.y)) if levels.weights is None else levels.weights
+
+
 @dataclass
 class Outcome:
     """What a fitted model had learnt of each row: ``y`` ``(n,)`` its label (1 or 0) or level, its ``weights`` ``(n,)``,

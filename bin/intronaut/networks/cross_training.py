@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from intronaut.io import tables
 from intronaut.models import held_out, logistic
 from intronaut.models.cross_validation import Plan, cross_fit
 from intronaut.models.design_matrix import Matrix, covariates
+from intronaut.models.level import Levels, row_weights
 from intronaut.networks import classifiers, training
 from intronaut.stats import metrics
 from intronaut.stats.jackknife import over_seeds
@@ -55,11 +57,17 @@ class Study:
     log: Log
     folder: Path | None = None
     covariates: pd.DataFrame | None = None
+    levels: Levels | None = None
 
     @property
     def labels(self) -> np.ndarray:
-        """0 and 1 of every row."""
-        return self.table["label"].to_numpy()
+        """0 and 1 of every row, or its level."""
+        return self.table["label"].to_numpy() if self.levels is None else self.levels.y
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """The weight of every row by its fragments; None for labels."""
+        return None if self.levels is None else row_weights(self.levels)
 
 
 @dataclass
@@ -148,9 +156,15 @@ def _train_without(study, outer, seed):
 def evaluated(study: Study, logits: np.ndarray, refitted: np.ndarray | None, columns: str) -> Result:
     """The Result of logits ``(n,)``; ``columns`` says what the model read: features, covariates or combined."""
     of_network = columns == "features"
-    evaluation = held_out.evaluate_held_out(
-        study.table, study.plan, logits, refitted, replicates=study.bootstrap, seed=study.seed
-    )
+    if study.levels is None:
+        evaluation = held_out.evaluate_held_out(
+            study.table, study.plan, logits, refitted, replicates=study.bootstrap, seed=study.seed
+        )
+    else:
+        found: Any = SimpleNamespace(logits=logits, refitted=refitted)
+        evaluation = held_out.evaluate_held_out_levels(
+            study.table, study.plan, found, study.levels, study.weights, study.seed
+        )
     evaluation.summary |= {"model": study.name if of_network else "logistic", "columns": columns}
     held_out.log_evaluation(study.name if of_network else columns, evaluation, study.log)
     return Result(logits, evaluation)
@@ -161,7 +175,7 @@ def linear_models(study: Study, result: Result, threads: int) -> dict[str, Resul
 
     The second is learnt on the validation rows, on which neither was trained. Empty where no covariate varies.
     """
-    plan, labels = study.plan, study.labels
+    plan, labels, weights = study.plan, study.labels, study.weights
     extra = covariates(study.table, plan.known, study.covariates)
     if not extra.shape[1]:
         study.log.warn("no covariate column varies: there is no baseline to compare with")
@@ -171,18 +185,26 @@ def linear_models(study: Study, result: Result, threads: int) -> dict[str, Resul
     def solve(row_weights, c, start, standardisation):
         return logistic.fit(matrix, labels, row_weights, c, start=start, standardisation=standardisation)
 
-    found = cross_fit(matrix, labels, plan, C_VALUES, solve)
+    found = cross_fit(matrix, labels, plan, C_VALUES, solve, weights=weights)
     combined, judged_logits = np.full(len(labels), np.nan), np.stack([result.logits, found.logits], axis=1)
     for outer in plan.outers:
         judged, (_, valid) = plan.judged_by(outer), plan.training_and_validation(outer)
         if judged.any():
             unseen = np.stack([result.valid[outer], found.inner[outer]], axis=1)
-            learnt = LogisticRegression(C=np.inf).fit(unseen[valid], labels[valid])
+            learnt = fitted_to_shares(unseen[valid], labels[valid], None if weights is None else weights[valid])
             combined[judged] = learnt.decision_function(judged_logits[judged])
     return {
         "covariates": evaluated(study, found.logits, found.refitted, "covariates"),
         "combined": evaluated(study, combined, None, "combined"),
     }
+
+
+def fitted_to_shares(x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> LogisticRegression:
+    """A logistic regression without penalty of shares ``y`` (0 to 1): a row is retained by its share, else spliced."""
+    weights = np.ones(len(y)) if weights is None else weights
+    twice = np.concatenate([np.ones(len(y)), np.zeros(len(y))]), np.concatenate([weights * y, weights * (1 - y)])
+    kept = twice[1] > 0
+    return LogisticRegression(C=np.inf).fit(np.concatenate([x, x])[kept], twice[0][kept], sample_weight=twice[1][kept])
 
 
 def write_evaluations(

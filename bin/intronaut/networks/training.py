@@ -27,9 +27,10 @@ from torch.nn.utils import parametrize
 from intronaut.core.errors import TryAgain, UsageError
 from intronaut.core.files import whole_file
 from intronaut.io.checkpoints import open_checkpoint
+from intronaut.models.cross_validation import mean_auroc
 from intronaut.networks.classifiers import Network, precision, predict
 from intronaut.networks.device import compute_halving, device_name, peak_memory_bytes, unless_out_of_memory
-from intronaut.stats.metrics import log_losses, rank_auroc
+from intronaut.stats.metrics import log_losses
 
 if TYPE_CHECKING:
     from intronaut.core.log import Log
@@ -111,11 +112,13 @@ def settings_of(
 
 @dataclass
 class Examples:
-    """Windows to learn from: for each strand that is read, one encoded window a row; labels float32 ``(n,)``."""
+    """Windows to learn from: for each strand that is read, one encoded window a row; labels, or levels, float32
+    ``(n,)``; ``weights`` float32 ``(n,)`` of the rows' losses, of mean 1."""
 
     strands: list
     labels: np.ndarray
     collate: Callable
+    weights: np.ndarray
 
     def rows(self, rows: np.ndarray) -> list[list[np.ndarray]]:
         """The encoded windows of some rows, by strand."""
@@ -137,10 +140,10 @@ class State:
     scale: dict = field(default_factory=dict)
     history: list = field(default_factory=list)
 
-    def judge(self, losses: np.ndarray, settings: Settings) -> bool:
-        """Take the log losses of the validation rows after one more epoch; returns whether they are the least yet."""
+    def judge(self, loss: float, settings: Settings) -> bool:
+        """Take the log loss of the validation rows after one more epoch; returns whether it is the least yet."""
         self.epoch += 1
-        better = (loss := float(losses.mean())) < self.best_loss
+        better = loss < self.best_loss
         if better:
             self.best_loss, self.best_epoch = loss, self.epoch
         self.finished = self.epoch == settings.epochs or self.epoch - self.best_epoch >= settings.patience
@@ -218,12 +221,12 @@ class Training:
         )
         if not (math.isfinite(train_loss) and np.isfinite(logits).all()):
             raise UsageError(f"the loss is not a number in epoch {state.epoch + 1}; lower --learning-rate")
-        losses = log_losses(labels, logits)
-        if state.judge(losses, settings):
+        loss = float(np.average(log_losses(labels, logits), weights=examples.weights[valid_rows]))
+        if state.judge(loss, settings):
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in _changing(self.network).items()}
         state.history.append({
-            "epoch": state.epoch, "train_log_loss": train_loss, "inner_log_loss": float(losses.mean()),
-            "inner_auroc": float(rank_auroc(labels, logits)),
+            "epoch": state.epoch, "train_log_loss": train_loss, "inner_log_loss": loss,
+            "inner_auroc": float(mean_auroc(labels, logits, [np.full(len(labels), True)])),
         })  # fmt: skip
 
     def _epoch(self, rows, rng, progress):
@@ -268,7 +271,8 @@ class Training:
             labels = torch.from_numpy(examples.labels[piece[:, 0]]).to(self.device)
             with precision(self.device, self.settings.dtype), parametrize.cached():
                 logits = self.network(inputs)
-            loss = binary_cross_entropy_with_logits(logits, labels, reduction="sum") / len(places)
+            weights = torch.from_numpy(examples.weights[piece[:, 0]]).to(self.device)
+            loss = binary_cross_entropy_with_logits(logits, labels, weights, reduction="sum") / len(places)
             self.scaler.scale(loss).backward()
             total += loss.detach()
         return total
@@ -375,7 +379,7 @@ def trunk_features(network: Network, examples: Examples, folder: Path, *, size: 
                         np.save(out, np.concatenate([compute_halving(compute, few, log) for few in some]))
                 progress.add(len(block))
             made.append(Blocks(paths))
-    return Examples(made, examples.labels, lambda rows: torch.from_numpy(np.stack(rows)))
+    return Examples(made, examples.labels, lambda rows: torch.from_numpy(np.stack(rows)), examples.weights)
 
 
 def checkpoint_folder(output: Path | str, identity: dict[str, Any], log: Log) -> Path:
