@@ -112,8 +112,8 @@ def settings_of(
 
 @dataclass
 class Examples:
-    """Windows to learn from: for each strand that is read, one encoded window a row; labels, or levels, float32
-    ``(n,)``; ``weights`` float32 ``(n,)`` of the rows' losses, of mean 1."""
+    """Windows to learn from: for each strand that is read, one encoded window a row; labels or levels, and weights of
+    their losses, float32 ``(n,)``."""
 
     strands: list
     labels: np.ndarray
@@ -143,8 +143,7 @@ class State:
     def judge(self, loss: float, settings: Settings) -> bool:
         """Take the log loss of the validation rows after one more epoch; returns whether it is the least yet."""
         self.epoch += 1
-        better = loss < self.best_loss
-        if better:
+        if better := loss < self.best_loss:
             self.best_loss, self.best_epoch = loss, self.epoch
         self.finished = self.epoch == settings.epochs or self.epoch - self.best_epoch >= settings.patience
         return better
@@ -268,10 +267,11 @@ class Training:
         total = torch.zeros((), device=self.device)
         for piece in _batches(places, self.state.at_once):
             inputs = examples.collate([examples.strands[strand][row] for row, strand in piece]).to(self.device)
-            labels = torch.from_numpy(examples.labels[piece[:, 0]]).to(self.device)
+            labels, weights = (
+                torch.from_numpy(own[piece[:, 0]]).to(self.device) for own in (examples.labels, examples.weights)
+            )
             with precision(self.device, self.settings.dtype), parametrize.cached():
                 logits = self.network(inputs)
-            weights = torch.from_numpy(examples.weights[piece[:, 0]]).to(self.device)
             loss = binary_cross_entropy_with_logits(logits, labels, weights, reduction="sum") / len(places)
             self.scaler.scale(loss).backward()
             total += loss.detach()
