@@ -150,7 +150,7 @@ def check_options(args):
         if args.seeds > 1:
             raise UsageError("--seeds: without effect with --target level, whose intervals know no seeds")
     elif args.min_reads != DEFAULT_MIN_READS:
-        raise UsageError("--min-reads: without effect with --target label, whose reads label_introns has judged")
+        raise UsageError("--min-reads: without effect with --target label, whose reads label_introns has counted")
     if not (args.output or args.estimate):
         raise UsageError("nothing to write: give --output, or --estimate")
     if args.estimate and frozen(args):
