@@ -136,7 +136,8 @@ def draw(callers, table, path):
     axes.set_yticks(range(n), [f"{name} ({size[name]:,})" for name in callers])
     axes.set_xticks(range(n), callers, rotation=45, ha="right")
     axes.set_title("Jaccard index of the retained introns")
-    save_svg(figure, path)
+    with whole_file(path, "wb") as out:
+        save_svg(figure, out)
 
 
 if __name__ == "__main__":

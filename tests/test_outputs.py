@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from intronaut.core.errors import CannotWrite
+from intronaut import cli
+from intronaut.core.errors import CannotWrite, Terminated
 from intronaut.core.files import named_after, published_together, whole_file, whole_folder
+from intronaut.core.parts import Part
 from intronaut.io.h5ad import FeatureWriter
 from test_store import VAR, WINDOWS, window_obs
 
@@ -130,3 +132,38 @@ def test_a_second_run_into_one_features_file_is_refused_and_harms_nothing(tmp_pa
     (tmp_path / "go").touch()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert sorted(os.listdir(tmp_path)) == ["f.h5ad", "go", "ready"]
+
+
+def test_a_signal_while_outputs_get_their_names_waits_for_the_last(tmp_path, monkeypatch):
+    publish = Part.publish
+
+    def disturbed(part):
+        publish(part)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Part, "publish", disturbed)
+    before = signal.signal(signal.SIGTERM, cli._raise_terminated)
+    try:
+        with pytest.raises(Terminated), published_together():
+            for name in "abc":
+                with whole_file(tmp_path / name) as out:
+                    out.write("new")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert sorted(os.listdir(tmp_path)) == ["a", "b", "c"]
+
+
+def test_parts_of_killed_runs_are_cleared_away_and_those_of_living_ones_are_not(tmp_path):
+    if not (child := os.fork()):
+        part = Part(tmp_path / "a")
+        part.create()
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert len(os.listdir(tmp_path)) == 1
+    living = Part(tmp_path / "a")
+    living.create()
+    assert os.listdir(tmp_path) == [living.path.name]
+    with whole_file(tmp_path / "a") as out:
+        out.write("new")
+    assert sorted(os.listdir(tmp_path)) == [living.path.name, "a"]
+    living.discard()

@@ -19,7 +19,7 @@ JASPAR = "".join(
 )
 GENERIC = ["--calls-base", "0", "--calls-value", "*_psi", "--calls-threshold", "0.1"]
 # whose bytes hold the time of day or what the run took
-VARYING = ("ro-crate-metadata.json", "ro-crate-metadata.json.sha256", "costs.h5ad")
+VARYING = ("ro-crate-metadata.json", "ro-crate-metadata.json.sha256", "costs.h5ad", "model.json")
 
 
 def call(name, *words):

@@ -20,7 +20,7 @@ from pathlib import Path
 import at_work
 
 TOOLS = ("embed_kmers", "embed_motifs", "embed_sei", "embed_dnabert2", "merge_features", "fetch_sequences", "fit",
-         "make_report", "fetch_weights", "finetune")  # fmt: skip
+         "make_report", "fetch_weights")  # fmt: skip
 
 
 def attack(name, words, folder, count, draw):

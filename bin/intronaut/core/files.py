@@ -7,8 +7,10 @@ import io
 import json
 import os
 import shutil
+import signal
 import stat
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -31,13 +33,32 @@ def published_together() -> Iterator[None]:
     _waiting.append(outputs)
     try:
         yield
-        for part in outputs:
-            with _writing(part.final):
-                part.publish()
+        with _undisturbed():
+            for part in outputs:
+                with _writing(part.final):
+                    part.publish()
     finally:
         _waiting.pop()
         for part in outputs:
             part.discard()
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let signals that would end the program wait until the block has ended."""
+    held: list[int] = []
+    before: dict[int, Any] = {}
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                before[ending] = signal.getsignal(ending)
+                signal.signal(ending, lambda sent, frame: held.append(sent))
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for received in held:
+            os.kill(os.getpid(), received)
 
 
 @contextlib.contextmanager
