@@ -130,7 +130,7 @@ def test_held_out_values_change_nothing_of_a_model_that_has_not_seen_them(fit):
     table, columns = lacking(1)
     labels, plan = table["label"].to_numpy(), make_plan(table, None)
     turned = columns.copy()
-    turned[plan.fold == 2] = 50 + 9 * turned[plan.fold == 2].fillna(1)
+    turned[plan.fold == 2] = 3 + 2 * turned[plan.fold == 2].fillna(1)
 
     def logits(values):
         matrix = Matrix(extra=covariates(table, plan.known, values), known=plan.known)
@@ -139,6 +139,18 @@ def test_held_out_values_change_nothing_of_a_model_that_has_not_seen_them(fit):
 
     training = plan.fold != 2
     np.testing.assert_allclose(logits(columns)[training], logits(turned)[training], atol=2e-5)
+
+
+@pytest.mark.parametrize("fit", PENALTIES, ids=["logistic", "elastic net"])
+def test_a_column_all_but_constant_in_training_decides_no_held_out_row(fit):
+    """One rare, large value, as the occupancy of a motif has: its row is within reach of the others."""
+    table, values = studied()
+    labels, plan = table["label"].to_numpy(), make_plan(table, None)
+    rare = np.random.default_rng(1).normal(size=len(table)) * 1e-6
+    rare[np.flatnonzero(plan.fold == 2)[0]] = 1
+    matrix = Matrix(extra=pd.DataFrame(values).assign(rare=rare).rename(columns=str), known=plan.known)
+    logits = cross_fit(matrix, labels, plan, [0.05], solver(matrix, labels, 1e-7, fit)).logits
+    assert np.abs(logits).max() < 20
 
 
 def test_the_labels_of_a_judged_fold_change_nothing_of_its_predictions():

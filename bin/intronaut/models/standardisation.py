@@ -1,4 +1,4 @@
-"""Medians, means and spreads of each training set, so that no held-out row enters what its model was trained on."""
+"""Medians and spreads of each training set, so that held-out rows do not enter what their model was trained on."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,8 +8,10 @@ import numpy as np
 from intronaut.models.blocks import MISSING_MARK, PREFIX
 from intronaut.models.design_matrix import Matrix
 
-# a column whose variance in a training set is less than this share of that in all sets is taken as constant there
-SMALLEST_SHARE = 1e-10
+# The least spread of a column in a training set, as a share of that in all sets. Without it a column of rare, large
+# values, such as the occupancy of a motif, is all but constant in a set that lacks them, and one held-out window lies a
+# million spreads away: on the demo AUROC fell from 0.711 to 0.691, and fits took twenty times as long.
+LEAST_SPREAD = 0.1
 
 
 @dataclass
@@ -20,8 +22,9 @@ class Standardisation:
     in it is 1. Columns are not changed for that, which would take a copy for each set: the coefficients are. A mean
     needs nothing, because intercepts are not penalised.
 
-    ``sd`` ``(d, k)``: spread of each column of the Matrix. ``columns`` and ``marks`` ``(p,)``: places of the columns
-    that lack values, and of those that mark them; ``shift`` ``(p, k)``: what a unit of the mark adds to the column.
+    ``sd`` ``(d, k)``: spread of each column of the Matrix, LEAST_SPREAD at least. ``columns`` and ``marks`` ``(p,)``:
+    places of the columns that lack values, and of those that mark them; ``shift`` ``(p, k)``: what a unit of the mark
+    adds to the column.
     """
 
     sd: np.ndarray
@@ -38,8 +41,9 @@ class Standardisation:
         share = trains / trains.sum(axis=0)
 
         def moments(rows, values):
-            weights = share[rows].astype(np.float32)
-            return values.T @ weights, (values**2).T @ weights, values[:, columns], values[:, marks]
+            # in float32 the rounding of a constant column would pass for a spread
+            values = values.astype(float)
+            return values.T @ share[rows], (values**2).T @ share[rows], values[:, columns], values[:, marks]
 
         mean, square, pairs = np.zeros((matrix.d, trains.shape[1])), np.zeros((matrix.d, trains.shape[1])), []
         for block_mean, block_square, *pair in matrix.map(moments):
@@ -57,7 +61,7 @@ class Standardisation:
                 mean[columns[at], problem] = filled[rows].mean()
                 square[columns[at], problem] = (filled[rows] ** 2).mean()
         variance = square - mean**2
-        return cls(np.sqrt(np.where(variance > SMALLEST_SHARE * square, variance, 1.0)), columns, marks, shift)
+        return cls(np.sqrt(np.maximum(variance, LEAST_SPREAD**2)), columns, marks, shift)
 
     def to_matrix(self, weights: np.ndarray, which: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Coefficients ``(d, m)`` of the columns as the Matrix has them, from those of the problems ``which``."""
