@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -282,7 +283,7 @@ def test_inputs_that_are_not_files(tmp_path):
     for path, says in [("none", "No such file"), (".", "is a folder"), ("loop", "symbolic links")]:
         with pytest.raises(errors.MissingInput, match=says):
             files.require_file(tmp_path / path)
-    assert files.require_file("-") == "-"
+    assert files.require_file("-") == Path("-")
 
 
 def test_progress_is_one_line_a_minute_in_a_log(monkeypatch, capsys):
