@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 import torch
 import torch.nn.functional as F
@@ -51,11 +52,12 @@ class Config:
 def read_config(path: Path | str) -> Config:
     """The Config of a published config.json. Raises BadData for a model of another kind."""
     told = read_record(path)
-    lacking = [name for name in Config.__annotations__ if name not in told]
+    kinds = get_type_hints(Config)
+    lacking = [name for name in kinds if name not in told]
     if lacking:
         raise BadData(f"{path}: no {', '.join(lacking)}; give the config.json of DNABERT-2")
     try:
-        config = Config(**{name: kind(told[name]) for name, kind in Config.__annotations__.items()})
+        config = Config(**{name: kind(told[name]) for name, kind in kinds.items()})
     except (ValueError, TypeError) as problem:
         raise BadData(f"{path}: not the config.json of a model: {problem}") from problem
     if told.get("hidden_act") != "gelu" or "alibi_starting_size" not in told:
