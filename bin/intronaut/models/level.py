@@ -59,7 +59,7 @@ def read_levels(labels: pd.DataFrame, target: str, path: Path | str) -> Levels:
     return levels
 
 
-def row_weights(levels):
+def row_weights(levels: Levels) -> np.ndarray:
     """The weights ``(n,)`` of rows whose overdispersion is not estimated: those given, else 1."""
     return np.ones(len(levels.y)) if levels.weights is None else levels.weights
 
