@@ -40,6 +40,7 @@ workflow CELL_TYPES {
     emit:
     published = FIT_CELL_TYPES.out.model.map { model, _h5ad, folder -> [model.folder, folder] }.mix(
         LABEL_CELL_TYPES.out.study.flatMap { own, table, counts -> [[own.folder, table], [own.folder, counts]] },
+        LABEL_CELL_TYPES.out.left_out.map { own, ledger -> [own.folder, ledger] },
         inFolder('cell_types', TRANSFER.out.table),
     )
 }

@@ -23,6 +23,7 @@ process LABEL_INTRONS {
 
     output:
     tuple val(options), path('labels.tsv'), path('counts.json'), emit: study
+    tuple val(options), path('ledger.tsv'), emit: left_out
     path 'labels.tsv', emit: labels
     path 'ledger.tsv', emit: ledger
     path 'counts.json', emit: counts
@@ -46,8 +47,8 @@ process LABEL_INTRONS {
     """
     # code ${task.ext.code}
     label_introns.py ${annotation} --fasta ${fasta} ${alias_option} ${peaks_options} --annotation-rule ${options.annotation_rule} \\
-        ${calls_option} ${sheet_option} ${condition_option} ${agreement_options} ${flags_option} ${value_option} ${base_option} ${threshold_option} \\
-        ${length_option} ${empty_option} --window ${context} --folds ${options.folds} \\
+        ${calls_option} ${sheet_option} ${condition_option} ${agreement_options} ${flags_option} ${value_option} \\
+        ${base_option} ${threshold_option} ${length_option} ${empty_option} --window ${context} --folds ${options.folds} \\
         --output labels.tsv --ledger ledger.tsv --counts counts.json
     """
 
