@@ -28,10 +28,10 @@ LENGTH, WINDOW, BINS = 26_000_000, 600, 10
 
 
 def main():
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--introns", type=int, default=10_000)
-    made.add_argument("--tracks", type=int, default=50)
-    args = made.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--introns", type=int, default=10_000)
+    parser.add_argument("--tracks", type=int, default=50)
+    args = parser.parse_args()
     lines = ["\t".join(COLUMNS)]
     with tempfile.TemporaryDirectory() as folder:
         introns = written(Path(folder), args)
@@ -92,25 +92,25 @@ def window_of(start, end, strand):
 
 def own_loop(folder, introns, n_tracks):
     """Means ``(introns, tracks, 1 + BINS)`` of windows and bins, one request at a time."""
-    found = np.empty((len(introns), n_tracks, 1 + BINS))
+    signals = np.empty((len(introns), n_tracks, 1 + BINS))
     for track in range(n_tracks):
         signal = pybigtools.open(str(folder / f"{track}.bw"))
         for at, (start, end, strand) in enumerate(introns):
-            found[at, track, 0] = np.nanmean(signal.values("1", *window_of(start, end, strand), fillna=None))
+            signals[at, track, 0] = np.nanmean(signal.values("1", *window_of(start, end, strand), fillna=None))
             bins = signal.values("1", start, end, bins=BINS, summary="mean", exact=True, fillna=None)
-            found[at, track, 1:] = bins[::-1] if strand == "-" else bins
-    return found
+            signals[at, track, 1:] = bins[::-1] if strand == "-" else bins
+    return signals
 
 
 def over_bed(folder, introns, n_tracks):
     """Means ``(introns, tracks, 1)`` of windows."""
     lines = ["1\t{}\t{}\ti{}\n".format(*window_of(*intron), at) for at, intron in enumerate(introns)]
     (folder / "windows.bed").write_text("".join(lines))
-    found = np.empty((len(introns), n_tracks, 1))
+    signals = np.empty((len(introns), n_tracks, 1))
     for track in range(n_tracks):
         signal = pybigtools.open(str(folder / f"{track}.bw"))
-        found[:, track, 0] = list(signal.average_over_bed(str(folder / "windows.bed"), stats="mean0"))
-    return found
+        signals[:, track, 0] = list(signal.average_over_bed(str(folder / "windows.bed"), stats="mean0"))
+    return signals
 
 
 if __name__ == "__main__":

@@ -44,10 +44,10 @@ LEFT_GB = 6
 
 
 def make_parser():
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--device", default="cuda", metavar="NAME", help="cuda or cpu [cuda]")
-    made.add_argument("--seconds", type=float, default=10, metavar="S", help="of each measurement, at least [10]")
-    return made
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda", metavar="NAME", help="cuda or cpu [cuda]")
+    parser.add_argument("--seconds", type=float, default=10, metavar="S", help="of each measurement, at least [10]")
+    return parser
 
 
 def main():
@@ -132,14 +132,14 @@ def row(network, device, precision, expected, seconds):
     """Windows a second, share of the matrix rate measured before and after, and distance from ``expected``."""
     allow_tf32(precision == "tf32")
     run = network.open_on(device, "float32" if precision == "tf32" else precision)
-    found = run(network.few)
+    computed = run(network.few)
     run(network.many)
     before = matrix_rate(device, precision)
     rate = len(network.many) * repeats_a_second(lambda: run(network.many), seconds, device)
     best = max(before, matrix_rate(device, precision))
     allow_tf32(False)
     share = f"{rate * network.gflop / best:.0%}" if network.gflop else ""
-    return f"{rate:.3g}", share, f"{np.linalg.norm(found - expected) / np.linalg.norm(expected):.1e}"
+    return f"{rate:.3g}", share, f"{np.linalg.norm(computed - expected) / np.linalg.norm(expected):.1e}"
 
 
 def allow_tf32(allowed):
@@ -178,9 +178,9 @@ def mutants(device, seconds):
     places = np.arange(0, 600, 10)
     expected = base_changes(network, window, places, 96)
     network, window = network.to(device), window.to(device)
-    found = base_changes(network, window, places, 96)
+    computed = base_changes(network, window, places, 96)
     rate = 3 * len(places) * repeats_a_second(lambda: base_changes(network, window, places, 96), seconds, device)
-    return f"{rate:.3g}", "", f"{np.linalg.norm(found - expected) / np.linalg.norm(expected):.1e}"
+    return f"{rate:.3g}", "", f"{np.linalg.norm(computed - expected) / np.linalg.norm(expected):.1e}"
 
 
 def as_users_run(args, small):

@@ -35,12 +35,12 @@ LATENT, WIDE = 10, 20_000
 
 
 def main():
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--introns", type=int, nargs="+", default=[900, 5000, 30_000], help="of the planted shares")
-    made.add_argument("--planted", type=int, default=4, help="data sets of each")
-    made.add_argument("--null", type=int, default=60, help="data sets of 480 introns")
-    made.add_argument("--wide", type=int, default=2, help="data sets of 600 introns")
-    args = made.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--introns", type=int, nargs="+", default=[900, 5000, 30_000], help="of the planted shares")
+    parser.add_argument("--planted", type=int, default=4, help="data sets of each")
+    parser.add_argument("--null", type=int, default=60, help="data sets of 480 introns")
+    parser.add_argument("--wide", type=int, default=2, help="data sets of 600 introns")
+    args = parser.parse_args()
     lines = []
 
     def add(*values):

@@ -76,19 +76,15 @@ def main(argv):
 def work(path, args):
     """Load the model, embed every window of ``path`` and say what the tokenizer could not read."""
     from intronaut.features.dnabert2 import Tally, open_embedder
-    from intronaut.features.embed import embed, estimate, open_cache
+    from intronaut.features.embed import embed_or_estimate
     from intronaut.networks.device import pick_device, prepare_torch
 
     log, tally = Log(PROG, args), Tally()
     prepare_torch(args.threads)
     embedder, var, provenance = open_embedder(args, pick_device(args.device), log, tally)
-    if args.estimate:
-        print(*estimate(path, embedder, len(var), store=args.store, batch_size=args.batch_size, log=log), sep="\n")
+    obs = embed_or_estimate(path, args, embedder, var, provenance, log)
+    if obs is None:
         return
-    source = provenance()
-    how = {"store": args.store, "batch_size": args.batch_size, "record_cost": args.record_cost, "log": log}
-    how["cache"] = open_cache(args, source, var, embedder.device)
-    obs = embed(path, args.output, embedder, var, source, **how)
     if args.max_tokens and (cut := obs["truncated"].sum()):
         log.note(f"{cut:,} windows were longer than {args.max_tokens:,} tokens and were cut")
     tally.tell(log)

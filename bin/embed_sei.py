@@ -89,7 +89,7 @@ def check_options(args):
 
 def work(path, args):
     """Load the model and embed every window of ``path``."""
-    from intronaut.features.embed import embed, estimate, open_cache
+    from intronaut.features.embed import embed_or_estimate
     from intronaut.features.sei import open_embedder
     from intronaut.networks.device import pick_device, prepare_torch
     from intronaut.networks.sei import WINDOW
@@ -97,13 +97,9 @@ def work(path, args):
     log = Log(PROG, args)
     prepare_torch(args.threads)
     embedder, var, provenance = open_embedder(args, pick_device(args.device), log)
-    if args.estimate:
-        print(*estimate(path, embedder, len(var), store=args.store, batch_size=args.batch_size, log=log), sep="\n")
+    obs = embed_or_estimate(path, args, embedder, var, provenance, log)
+    if obs is None:
         return
-    source = provenance()
-    how = {"store": args.store, "batch_size": args.batch_size, "record_cost": args.record_cost, "log": log}
-    how["cache"] = open_cache(args, source, var, embedder.device)
-    obs = embed(path, args.output, embedder, var, source, **how)
     cut, unknown = (obs["length"] > WINDOW).sum(), obs["n_unknown"].sum() / obs["length"].sum()
     if cut and args.context != "native":
         log.note(f"{cut:,} windows are longer than {WINDOW:,} bp: only their centre was read")

@@ -64,6 +64,28 @@ class Embedder:
     describe: Callable = lambda window: {}
 
 
+def embed_or_estimate(
+    path: Path,
+    args: Namespace,
+    embedder: Embedder,
+    var: pd.DataFrame,
+    provenance: Callable[[], dict[str, Any]],
+    log: Log,
+) -> pd.DataFrame | None:
+    """What the options that all neural embedders share ask for: :func:`embed`, or with ``--estimate`` a printed table.
+
+    ``provenance`` is called only to embed: it may wait for the digest of the weights. Returns the ``obs`` table, or
+    None of an estimate.
+    """
+    if args.estimate:
+        print(*estimate(path, embedder, len(var), store=args.store, batch_size=args.batch_size, log=log), sep="\n")
+        return None
+    source = provenance()
+    how = {"store": args.store, "batch_size": args.batch_size, "record_cost": args.record_cost, "log": log}
+    cache = open_cache(args, source, var, embedder.device)
+    return embed(path, args.output, embedder, var, source, cache=cache, **how)
+
+
 def embed(
     path: Path,
     output: str,
@@ -105,7 +127,7 @@ def embed(
                     rows, source = work.rows_of(first + np.asarray(batch))
                     if not pending[rows].any():
                         continue
-                    digests = obs["digest"].iloc[rows[np.unique(source, return_index=True)[1]]]
+                    digests = work.digests[first + np.asarray(batch)]
                     values = known_or_computed(
                         embedder.compute, [encoded[place] for place in batch], digests, cache, log
                     )
@@ -131,18 +153,17 @@ def embed(
 
 
 def known_or_computed(
-    compute: Callable[[list[Any]], Any], batch: list[Any], digests: pd.Series, cache: RowCache | None, log: Log
+    compute: Callable[[list[Any]], Any], batch: list[Any], digests: np.ndarray, cache: RowCache | None, log: Log
 ) -> np.ndarray:
     """``(n, d)`` features of a batch: from the cache those that it holds, the others by ``compute``, then kept."""
     if cache is None:
         return compute_halving(compute, batch, log)
-    values = dict(zip(digests, map(cache.get, digests), strict=True))
+    values = {digest: cache.get(digest) for digest in digests}
     missing = [place for place, digest in enumerate(digests) if values[digest] is None]
     if missing:
         computed = compute_halving(compute, [batch[place] for place in missing], log)
-        new = [digests.iloc[place] for place in missing]
-        cache.put(new, computed)
-        values |= dict(zip(new, computed, strict=True))
+        cache.put(digests[missing], computed)
+        values |= dict(zip(digests[missing], computed, strict=True))
     return np.stack([values[digest] for digest in digests])
 
 
@@ -186,8 +207,8 @@ class Work:
     """Which rows hold the same sequence, and the input in chunks of distinct sequences."""
 
     def __init__(self, obs: pd.DataFrame) -> None:
-        self.number, distinct = pd.factorize(obs["digest"])
-        self.n = len(distinct)
+        self.number, digests = pd.factorize(obs["digest"])
+        self.digests, self.n = np.asarray(digests, object), len(digests)
         self._by_number = np.argsort(self.number, kind="stable")
         self._starts = np.searchsorted(self.number[self._by_number], np.arange(self.n + 1))
 
