@@ -284,7 +284,7 @@ def score(models, groups, args, log):
     from intronaut.stats.metrics import evaluate
 
     scores, judge = [], evaluate_levels if has_levels(models[0]["predictions"]) else evaluate
-    for model in models:
+    for model in log.each(models, "models"):
         more = {"refitted": model["refitted"], "null_logits": model["null_logits"]}
         scores.append(judge(model["predictions"], groups, args.bootstrap, args.seed, **more))
         for sentence in scores[-1][0]["warnings"]:
@@ -350,10 +350,10 @@ def sentence(row, value_a, value_b, compared, n, margin):
     """What one pair's tests mean, weak results included."""
     a, b, low, high = row["model_a"], row["model_b"], row[f"{compared.key}_low"], row[f"{compared.key}_high"]
     name = compared.name[0].upper() + compared.name[1:]
-    difference = f"{name} {value_a:.3f} against {value_b:.3f}, difference {row[f'{compared.key}_difference']:+.3f}"
+    difference = f"{name} {value_a:.3f} against {value_b:.3f}, difference {row[f'{compared.key}_difference']:+z.3f}"
     if low is None or low != low:
         return f"{a} and {b} cannot be distinguished: too few groups for an interval; {difference}."
-    difference += f" (95 % {low:+.3f} to {high:+.3f})"
+    difference += f" (95 % {low:+z.3f} to {high:+z.3f})"
     equal, p_holm = row["equivalence_p_holm"] < 0.05, row[f"{compared.key}_p_holm"]
     if p_holm < 0.05:
         small = f", by less than {margin:g}" if equal else ""

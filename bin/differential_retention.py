@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["numpy>=1.26", "pandas>=2.2", "pysam>=0.22", "pyranges>=0.1.7,<1", "biopython>=1.83", "scipy>=1.11"]
+# dependencies = ["numpy>=1.26", "pandas>=2.2", "pysam>=0.22", "pyranges>=0.1.7,<1", "biopython>=1.83", "scipy>=1.11",
+#   "rich>=13"]
 # ///
 """Find introns whose retention differs between conditions, from replicates measured by quantify_introns.
 
@@ -61,7 +62,7 @@ def main(argv):
     from intronaut.genome.annotation import chrom_order
     from intronaut.io.tables import BED_COLUMNS, write_table
 
-    measured, others = read_tables(args)
+    measured, others = read_tables(args, log)
     if measured is None:
         refuse_without_effect(
             parser, args, ["sample_sheet", "reference", "condition"], "without tables of quantify_introns"
@@ -88,7 +89,7 @@ def main(argv):
         )
 
 
-def read_tables(args):
+def read_tables(args, log):
     """All samples measured by quantify_introns in one DataFrame, None for none; the other programs' tables, a list."""
     import pandas as pd
 
@@ -97,7 +98,9 @@ def read_tables(args):
     from intronaut.labels.measured_tables import is_measured_table, read_measured
 
     ours = [path for path in args.tables if is_measured_table(path)]
-    measured = pd.concat([read_measured(path) for path in ours], ignore_index=True) if ours else None
+    measured = (
+        pd.concat([read_measured(path) for path in log.each(ours, "tables")], ignore_index=True) if ours else None
+    )
     if measured is not None and measured.duplicated(["sample", "name"]).any():
         twice = measured.loc[measured.duplicated(["sample", "name"]), "sample"].iloc[0]
         raise BadData(f"sample {twice} is in two of the tables; give each sample once")
@@ -136,11 +139,11 @@ def compared(args, measured, log):
                          "two are needed, one of them the reference (--reference)")  # fmt: skip
     if args.condition is not None and args.condition not in set(samples) - {reference}:
         raise UsageError(f"--condition {args.condition}: give one of the tables' that is not the reference {reference}")
-    for condition in [args.condition] if args.condition else samples:
-        if condition != reference:
-            if max(len(samples[reference]), len(samples[condition])) < 2:
-                log.warn(f"{condition}: no replicates; how much introns vary is assumed, not measured")
-            yield comparison_rows(args, measured, condition, reference, samples)
+    others = [args.condition] if args.condition else [name for name in samples if name != reference]
+    for condition in log.each(others, "comparisons"):
+        if max(len(samples[reference]), len(samples[condition])) < 2:
+            log.warn(f"{condition}: no replicates; how much introns vary is assumed, not measured")
+        yield comparison_rows(args, measured, condition, reference, samples)
 
 
 def comparison_rows(args, measured, condition, reference, samples):

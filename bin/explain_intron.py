@@ -76,7 +76,6 @@ def main(argv):
     args = parser.parse_args(argv)
     check_reads(parser, args)
     log = Log("explain_intron", args)
-    import numpy as np
 
     from intronaut.features.open_model import open_on_features
     from intronaut.features.sei_targets import annotate
@@ -90,23 +89,24 @@ def main(argv):
     group = group_of(var, args.group_by, features.path)
     rows, names = every_locus(features)
     contributions = Contributions(model, features, rows, columns, args.threads)
-    logits = np.concatenate(list(contributions.matrix.map(lambda _, values: contributions.logits(values))))
+    progress = log.progress(len(rows), "introns read")
+    logits = by_blocks(contributions.matrix, lambda _, values: contributions.logits(values), progress)
     table = predictions(with_places(features.obs.iloc[rows[:, 0]], names, args), logits, model, args.model)
     chosen, unranked = chosen_introns(args, table, features.path)
     if unranked:
         log.warn(unranked)
     if not len(chosen):
-        write(args, [], unranked)
+        write(args, [], unranked, log)
         return
     parts = contributions.of(contributions.matrix.rows_at(chosen)).astype(float) @ membership(group)
-    near, distance = neighbours(model, features, rows, columns, chosen, args)
+    near, distance = neighbours(model, features, rows, columns, chosen, args, log)
     about = [describe(row) for row in table.to_dict("records")]
     cards = [
         make_card(about[at], contributions.baseline, dict(zip(group.categories, own, strict=True)), args)
         | {"neighbours": [about[k] | {"distance": d} for k, d in zip(near[place], distance[place], strict=True)]}
         for place, (at, own) in enumerate(zip(chosen, parts, strict=True))
     ]
-    write(args, cards, unranked)
+    write(args, cards, unranked, log)
     log.note(f"{args.output}: {len(cards)} cards")
 
 
@@ -234,7 +234,7 @@ def describe(row):
     }
 
 
-def write(args, cards, unranked):
+def write(args, cards, unranked, log):
     """The three files."""
     from intronaut.io.tables import write_table
     from intronaut.models.folder import read_notes
@@ -244,7 +244,7 @@ def write(args, cards, unranked):
         (folder / "cards.json").write_text(json.dumps(cards, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         write_table(folder / "cards.tsv", card_table(cards), for_people=True)
         figures = drawn_reads(args, [card["name"] for card in cards]) if args.sample_sheet else {}
-        page = cards_page(cards, Path(args.model).name, unranked, levels, figures)
+        page = cards_page(log.each(cards, "cards"), Path(args.model).name, unranked, levels, figures)
         (folder / "cards.html").write_text(page, encoding="utf-8")
 
 
@@ -256,6 +256,7 @@ def drawn_reads(args, names):
     from intronaut.genome.annotation import read_annotation
     from intronaut.labels.counted_samples import open_counted
     from intronaut.labels.intron_bodies import distinct_exons
+    from intronaut.plots.page import embedded
     from intronaut.plots.sashimi import draw_intron
 
     figures, exons = {}, distinct_exons(read_annotation(args.annotation))
@@ -266,11 +267,23 @@ def drawn_reads(args, names):
             if name in known:
                 buffer = io.StringIO()
                 draw_intron(buffer, exons, name, counted)
-                figures[name] = buffer.getvalue()[buffer.getvalue().index("<svg") :]
+                figures[name] = embedded(buffer.getvalue(), f"reads-{name}")
     return figures
 
 
-def neighbours(model, features, rows, columns, chosen, args):
+def by_blocks(matrix, work, progress):
+    """What ``work(rows, values)`` makes of the matrix's blocks of rows, joined; ``progress`` counts the rows."""
+    import numpy as np
+
+    with progress:
+        parts = []
+        for part in matrix.map(work):
+            parts.append(part)
+            progress.add(len(part))
+    return np.concatenate(parts)
+
+
+def neighbours(model, features, rows, columns, chosen, args, log):
     """Places of the nearest introns of each chosen one, ``(c, k)``, and how far off: the root mean square of the
     differences of their standardised features."""
     import numpy as np
@@ -286,7 +299,7 @@ def neighbours(model, features, rows, columns, chosen, args):
     def work(block, values):
         return np.einsum("ij,ij->i", values, values)[:, None] + ends - 2 * values @ own.T
 
-    squared = np.concatenate(list(matrix.map(work))).T.astype(float)
+    squared = by_blocks(matrix, work, log.progress(matrix.n, "introns compared")).T.astype(float)
     squared[np.arange(len(chosen)), chosen] = np.inf
     near = np.argsort(squared, axis=1, kind="stable")[:, : min(args.neighbours, matrix.n - 1)]
     return near, np.sqrt(np.maximum(np.take_along_axis(squared, near, axis=1), 0) / matrix.d)
@@ -324,6 +337,7 @@ def cards_page(cards, model, unranked, levels, figures):
     name, the reads of introns as SVG."""
     import io
 
+    from intronaut.plots.page import embedded
     from intronaut.plots.svg import save_svg, waterfall
     from intronaut.report.render import render
 
@@ -332,8 +346,7 @@ def cards_page(cards, model, unranked, levels, figures):
         steps.append((f"{card['n_other']} more", card["other"]))
         buffer = io.StringIO()
         save_svg(waterfall(*zip(*steps, strict=True), card["baseline"], "logit of retention"), buffer)
-        svg = buffer.getvalue()
-        return svg[svg.index("<svg") :]
+        return embedded(buffer.getvalue(), card["name"])
 
     drawn = [card | {"figure": drawing(card), "reads": figures.get(card["name"])} for card in cards]
     return render("cards.html", cards=drawn, model=model, unranked=unranked, levels=levels)

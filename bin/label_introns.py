@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["numpy>=1.26", "pandas>=2.2", "pyranges>=0.1.7,<1", "pysam>=0.22", "biopython>=1.83", "scipy>=1.11"]
+# dependencies = ["numpy>=1.26", "pandas>=2.2", "pyranges>=0.1.7,<1", "pysam>=0.22", "biopython>=1.83", "scipy>=1.11",
+#   "rich>=13"]
 # ///
 """Label every intron of a gene annotation, or every peak, as retained (1), spliced (0) or unknown (NA).
 
@@ -146,22 +147,29 @@ def main(argv):
     from intronaut.splits.studies import why_no_study
 
     tables = Tables(args.maxent_tables) if args.maxent_tables else None
-    annotation, introns, genes, doubtful = read_introns(args)
-    aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
-    with Genome(args.fasta, args.chrom_aliases) if args.fasta else contextlib.nullcontext() as genome:
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(log.progress(5, "steps"))
+        annotation, introns, genes, doubtful = read_introns(args)
+        aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
+        genome = stack.enter_context(Genome(args.fasta, args.chrom_aliases)) if args.fasta else None
+        progress.add(1)
         chroms = genome_chroms(args, genome, introns)
         introns, ledger = set_apart(args, introns, doubtful, genome, chroms)
         ends = check_annotation(args, log, introns, genome, chroms)
         labels = labelled(args, annotation, introns, genes, genome, aliases, doubtful)
         introns, calls, rho = labels.introns, labels.table, labels.overdispersion
+        progress.add(1)
         columns, sites = splice_site_columns(introns, annotation.genes, genome, chroms, tables, args.seed)
+        progress.add(1)
         columns |= consequence_columns(introns, annotation, args.annotation, genome, chroms)
+        progress.add(1)
         introns = introns.assign(**columns)
         if args.peaks:
             rows, ledger = labelled_peaks(args, annotation, introns, aliases, genome, chroms)
         else:
             rows, ledger = introns, pd.concat([ledger, labels.ledger], ignore_index=True)
         table = finished(args, rows, annotation.genes, genome, chroms)
+        progress.add(1)
     counts = counted(args, table, ledger, introns, calls, annotation, genes)
     counts["no_study"] = {target: why_no_study(table, target, counts["unit"]) for target in ("label", "level")}
     counts |= {"intron_ends": ends, "splice_sites": sites} | ({} if rho is None else {"overdispersion": rho})

@@ -65,17 +65,21 @@ def main(argv):
     from intronaut.report import flags, multiqc, page
     from intronaut.report.study import read_study
 
-    study = read_study(args)
-    assembly = args.assembly or study.settings.get("assembly") or study.counts.get("assembly")
-    html, figures = page.build(study, assembly)
-    with published_together():
-        if args.multiqc:
-            run_name = args.run or study.settings.get("run") or "intronaut"
-            texts = multiqc.contents(study, flags.all_flags(study), run_name, page.versions(study.settings))
-            write_texts(args.multiqc, texts, ["intronaut_*_mqc.tsv", multiqc.VERSIONS])
-        write_texts(args.figures, {f"{name}.svg": svg for name, svg in figures.items()}, ["*.svg"])
-        with whole_file(args.output) as out:
-            out.write(html)
+    with log.progress(3, "steps") as progress:
+        study = read_study(args)
+        progress.add(1)
+        assembly = args.assembly or study.settings.get("assembly") or study.counts.get("assembly")
+        html, figures = page.build(study, assembly)
+        progress.add(1)
+        with published_together():
+            if args.multiqc:
+                run_name = args.run or study.settings.get("run") or "intronaut"
+                texts = multiqc.contents(study, flags.all_flags(study), run_name, page.versions(study.settings))
+                write_texts(args.multiqc, texts, ["intronaut_*_mqc.tsv", multiqc.VERSIONS])
+            write_texts(args.figures, {f"{name}.svg": svg for name, svg in figures.items()}, ["*.svg"])
+            with whole_file(args.output) as out:
+                out.write(html)
+        progress.add(1)
     log.note(f"{args.output}: {len(study.models)} models, {len(figures)} figures")
 
 

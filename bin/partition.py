@@ -329,10 +329,10 @@ class Report:
             row = rows.loc[name]
             verb = "adds to" if row["adds"] == "yes" else "is not shown to add to"
             low, high = row["last_in_low"], row["last_in_high"]
-            range_words = "no interval" if low is None or low != low else f"95 % {low:+.3f} to {high:+.3f}"
+            range_words = "no interval" if low is None or low != low else f"95 % {low:+z.3f} to {high:+z.3f}"
             found.append(
-                f"{name} {verb} all other blocks: {row['last_in']:+.3f} {word} last in ({range_words}), "
-                f"{row['alone']:+.3f} alone."
+                f"{name} {verb} all other blocks: {row['last_in']:+z.3f} {word} last in ({range_words}), "
+                f"{row['alone']:+z.3f} alone."
             )
         return found
 

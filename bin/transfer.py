@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["numpy>=1.26", "pandas>=2.2", "scipy>=1.11", "scikit-learn>=1.5"]
+# dependencies = ["numpy>=1.26", "pandas>=2.2", "scipy>=1.11", "scikit-learn>=1.5", "rich>=13"]
 # ///
 """Ask how far a model of one cell type tells what is retained in another.
 
@@ -15,6 +15,8 @@ Writes transfer.tsv, a row for each two cell types (and each with itself):
   auroc_shared      of the model, on those
   auroc_others      of the mean label of all other cell types on those: what measuring others tells without any model
 """
+
+import itertools
 
 from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.errors import BadData, UsageError
@@ -48,7 +50,8 @@ def main(argv):
 
     labels = {name: read_labels(path).set_index("name") for name, path in paths.items()}
     scores = {name: held_out(folder) for name, folder in folders.items()}
-    rows = [judged(a, b, scores[a], labels, args.seed) for a in folders for b in folders]
+    pairs = list(itertools.product(folders, repeat=2))
+    rows = [judged(a, b, scores[a], labels, args.seed) for a, b in log.each(pairs, "pairs of cell types")]
     table = pd.DataFrame(rows)
     write_table(args.output, table, for_people=True)
     same, other = table["trained_in"] == table["judged_in"], table["trained_in"] != table["judged_in"]

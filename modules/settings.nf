@@ -168,10 +168,18 @@ def namedFiles(settings) {
     return settings.subMap(names).findAll { _name, path -> path }.collectEntries { name, path -> [name, plainFile(path)] }
 }
 
-// The params, and what ran the tools; nothing that differs when the same run is resumed.
+// The command line without what only says how Nextflow works and shows it: resumed, a run has the same.
+def commandOf() {
+    def words = workflow.commandLine.findAll(/(?<=\s)(?:-(?:profile|params-file|r)(?= )|--[\w-]+)(?:[ =](?!-)(?:'[^']*'|\S+))*/)
+    return (['nextflow run', workflow.repository ?: '.'] + words).join(' ')
+}
+
+// The params, and what ran the tools; nothing that differs when the same run is resumed on the same day.
 def settingsJson(settings) {
     def folder = plainFile(settings.outdir)
     def run_by = [
+        started: workflow.start.format(java.time.format.DateTimeFormatter.ofPattern('d MMMM yyyy', Locale.ENGLISH)),
+        command: commandOf(),
         // what MultiQC calls it: many folders of results are called so
         run: folder.name == 'results' ? folder.parent.name : folder.name,
         version: workflow.manifest.version, nextflow: workflow.nextflow.version.toString(),

@@ -14,10 +14,10 @@ import simulated_introns
 from conftest import run_tool
 from intronaut import __version__
 from intronaut.plots import page as figures
-from intronaut.report import associations, browsers, flags, introns, multiqc, verdict
+from intronaut.report import associations, browsers, flags, introns, multiqc, next_steps, verdict
 from intronaut.report import numbers as n
 from intronaut.report.associations import family_row
-from intronaut.report.study import AUROC, Study
+from intronaut.report.study import AUROC, Model, Study
 
 
 @pytest.fixture(scope="module")
@@ -270,8 +270,40 @@ def test_a_split_that_leaks_fails_the_verdict(tool, results, by):
     report(tool, *given)
     words = words_of(results)
     assert "saw neither it" not in words and "no base on both sides" not in words
+    assert "What next? Split the introns anew ( --split folds ); Use measured retention" in words
     assert "These data cannot carry a firm verdict: folds share genes, bases or identical windows." in words
     assert "these numbers are too high" in words
+
+
+@pytest.mark.parametrize(
+    ("key", "state", "title", "first"),
+    [("splice_sites", "fail", "Give annotation and genome of one assembly", True),
+     ("retained", "fail", "Use more introns", True), ("calibration", "warn", "Calibrate before you take", False),
+     ("calibration", "pass", None, False)],
+)  # fmt: skip
+def test_what_to_do_next_follows_from_the_flags(key, state, title, first):
+    rows = pd.DataFrame({"label": [1.0, 0.0] * 9, "gene_id": "g", "length": 90, "gc": 0.5})
+    metrics = {"model": "logistic", "metrics": {"auroc": {"value": 0.7, "low": 0.6, "high": 0.8}}}
+    study = Study(rows, {"unit": "intron"}, pd.DataFrame(), [Model("m", metrics, {}, {}, [])])
+    titles = [step.title for step in next_steps.steps(study, [{"key": key, "state": state, "reason": "So it is."}])]
+    assert any(found.startswith(title) for found in titles) if title else titles == ["Use measured retention"]
+    assert not first or titles[0].startswith(title)
+
+
+def test_a_study_that_no_check_doubts_is_to_be_repeated():
+    rows = pd.DataFrame({"label": [1.0, 0.0], "gene_id": "g"})
+    metrics = {"model": "logistic", "metrics": {"auroc": {"value": 0.7, "low": 0.6, "high": 0.8}}}
+    study = Study(rows, {"unit": "intron", "callers": {"rmats": 1}}, pd.DataFrame(), [Model("m", metrics, {}, {}, [])])
+    assert [step.title for step in next_steps.steps(study, [])] == ["Repeat it in other data"]
+
+
+def test_page_tells_when_and_by_which_command_it_was_made(tool, results):
+    command = "nextflow run . --gtf /data/x/genes.gtf.gz --outdir '/home/me/my results'"
+    (results / "settings.json").write_text(json.dumps({"started": "29 November 2026", "command": command}))
+    report(tool, "--settings", "settings.json")
+    words = words_of(results)
+    assert f"Run 29 November 2026 · Intronaut {__version__}" in words
+    assert "Command: nextflow run . --gtf genes.gtf.gz --outdir &#39;my results&#39;" in words and "/data" not in words
 
 
 def test_a_split_without_leaks_is_said_to_have_none(tool, results):
@@ -494,6 +526,10 @@ def test_calibration_slope_is_that_of_statsmodels():
         (n.decimal, 0.80049, "0.800"),
         (n.signed, -0.0131, "−0.013"),
         (n.signed, -0.0004, "0.000"),
+        (n.decimal, -0.0004, "0.000"),
+        (n.share, -0.0004, "0.0%"),
+        (multiqc._cell, -0.00049, "0"),
+        (multiqc._cell, -0.00051, "-0.00051"),
         (n.share, 0.09363, "9.4%"),
         (n.odds_ratio, float("inf"), "∞"),
         (n.p_value, 0.0366719, "0.037"),
@@ -754,8 +790,11 @@ def test_levels_are_described_by_their_rank_correlation(tool, results):
     report(tool, "--multiqc", "multiqc")
     words = words_of(results)
     assert "The measured level of retention of introns is moderately predictable from" in words
-    assert "rank correlation of 0.420 within folds (95% CI 0.310–0.550; chance is 0)" in words
-    assert "sim (+0.100 (+0.050 to +0.150)) adds information" in words and "AUROC" not in words.split("Introns")[0]
+    assert "How sure? Held-out rank correlation 0.420 (95% CI 0.310–0.550; chance is 0). Checks:" in words
+    assert "rank correlation of 0.420 within folds; 1 would be the same order." in words
+    assert (
+        "sim (+0.100, 95% CI +0.050 to +0.150) adds information" in words and "AUROC" not in words.split("Introns")[0]
+    )
     assert (results / "figures/levels_sim.svg").read_text().count("<circle") == 240
 
 

@@ -1,106 +1,65 @@
-"""The report in headless Chromium: no error, no request, contrast, text for every figure, no sideways scroll.
-
-The page is loaded in frames of several widths, with a probe at its end that tells the page around the frames what it
-finds; that page leaves all of it in its own text, which the browser prints.
-"""
+"""The report and the cards in headless Chromium: no error, no request, contrast, text for every figure, no sideways
+scroll, and the answers on the first screen."""
 
 import functools
-import html
-import json
-import re
 import shutil
-import subprocess
 
 import pytest
 
 from conftest import run_tool
+from page_checks import BROWSER, SCREENS, faults, look
 from test_make_report import fitted, report, write_motifs  # noqa: F401 (a fixture)
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs chromium")
-OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
-           "--no-first-run", "--disable-component-update", "--virtual-time-budget=5000")  # fmt: skip
-
-# at the top of the page: what goes wrong while it loads
-LISTENER = "<script>window.wrong = []; addEventListener('error', e => window.wrong.push(e.message));</script>"
-PROBE = """<script>
-addEventListener('load', () => {
-  const parse = text => (text.match(/[\\d.]+/g) ?? []).map(Number);
-  const light = ([r, g, b]) => [[r, .2126], [g, .7152], [b, .0722]].reduce((sum, [c, w]) => {
-    c /= 255;
-    return sum + w * (c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
-  }, 0);
-  const behind = node => {
-    for (let at = node; at; at = at.parentElement) {
-      const colour = parse(getComputedStyle(at).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  for (const details of document.querySelectorAll('details')) details.open = true;
-  const faint = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const text = walker.currentNode, holder = text.parentElement;
-    if (!text.textContent.trim() || holder.closest('script, style, option, desc, title')) continue;
-    if (!holder.getClientRects().length || holder.closest('.vh, .skip, :disabled')) continue;
-    const style = getComputedStyle(holder), ink = parse(holder.closest('svg') ? style.fill : style.color);
-    const [low, high] = [light(ink), light(behind(holder))].sort((a, b) => a - b);
-    const ratio = (high + .05) / (low + .05);
-    if (ratio < 4.5) faint.push(`${text.textContent.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
-  }
-  const seen = [...document.querySelectorAll('svg:not([aria-hidden]), img')];
-  const found = {
-    wrong: window.wrong, faint, asked: performance.getEntriesByType('resource').map(entry => entry.name),
-    width: document.documentElement.scrollWidth, window: innerWidth,
-    figures: seen.length, unnamed: seen.filter(e => !e.querySelector('title')?.textContent && !e.alt).length,
-    rows: document.querySelectorAll('#all tbody tr').length, count: document.querySelector('#count').textContent,
-  };
-  parent.postMessage(JSON.stringify([window.name, found]), '*');
-});
-</script>"""
-
-
-HOST = """<!DOCTYPE html><title>frames</title><pre id=found></pre><script>
-const found = {};
-addEventListener('message', event => {
-  const [name, what] = JSON.parse(event.data);
-  found[name] = what;
-  document.querySelector('#found').textContent = JSON.stringify(found);
-});
-</script>"""
 GENE = "#gene=%3Cscript%3Ealert(1)%3C/script%3E"
-FRAMES = {"375": (375, ""), "768": (768, ""), "1280": (1280, ""), "gene": (1280, GENE), "nothing": (1280, "#gene=no")}
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
 def seen(request, fitted, tmp_path_factory):  # noqa: F811
-    """What the probe found in every frame."""
+    """What the probe found in every frame of the report."""
     folder = shutil.copytree(fitted, tmp_path_factory.mktemp(request.param), dirs_exist_ok=True)
     write_motifs(folder / "motifs", "A;B")
     here = functools.partial(run_tool, cwd=folder)
     report(here, "--explain", "explain/sim", "--motifs", "motifs", "--assembly", "GRCh38")
-    page = (folder / "report.html").read_text()
-    probed = page.replace("<head>", f"<head>{LISTENER}", 1).replace("</body>", f"{PROBE}</body>")
-    (folder / "probed.html").write_text(probed)
-    frames = [f'<iframe name="{name}" width={width} height=900 src="probed.html{address}" style="border:0"></iframe>'
-              for name, (width, address) in FRAMES.items()]  # fmt: skip
-    (folder / "host.html").write_text(HOST + "".join(frames))
-    options = [*OPTIONS, f"--user-data-dir={folder / 'profile'}"]
-    options += ["--blink-settings=preferredColorScheme=0"] if request.param == "dark" else []
-    command = [BROWSER, *options, "--dump-dom", f"file://{folder / 'host.html'}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    return json.loads(html.unescape(re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.S)[1]))
+    addresses = (("gene", GENE), ("nothing", "#gene=no"))
+    return look(folder / "report.html", request.param == "dark", addresses)
 
 
-@pytest.mark.parametrize("width", ["375", "768", "1280"])
-def test_page_in_a_browser(seen, width):
-    found = seen[width]
-    assert found["wrong"] == found["faint"] == found["asked"] == []
-    assert found["width"] <= found["window"] == int(width)
-    assert found["figures"] > 4 and found["unnamed"] == 0
-    assert found["rows"] == (25 if width == "1280" else 10)
+@pytest.mark.parametrize("width", SCREENS)
+def test_report_in_a_browser(seen, width):
+    assert faults(seen[width], needs_answers=True) == seen["console"] == []
+    assert seen[width]["window"] == int(width) and seen[width]["figures"] > 4
+    assert seen[width]["rows"] == (25 if width == "1280" else 10)
 
 
 def test_a_gene_is_found_by_the_address(seen):
     assert seen["gene"]["wrong"] == [] and seen["gene"]["count"].startswith("240 of 240 introns")
     assert seen["nothing"]["count"] == "0 of 240 introns"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_cards_in_a_browser(fitted, tmp_path, dark):  # noqa: F811
+    given = ("--model", "fit/sim", "--features", "f.h5ad", "--labels", "labels.tsv", "--top", "2")
+    run_tool("explain_intron", *given, "-o", tmp_path / "cards", cwd=fitted)
+    found = look(tmp_path / "cards" / "cards.html", dark)
+    assert found.pop("console") == []
+    for frame in found.values():
+        assert faults(frame, needs_answers=False) == [] and frame["figures"] == 2
+
+
+def test_what_is_wrong_with_a_page_is_found(tmp_path):
+    """So that the tests above cannot pass by finding nothing."""
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<!DOCTYPE html><html><head></head><body><h1>A</h1><h3 id="x">B</h3><p id="x" style="color:#aaa">faint</p>'
+        '<p style="width:900px">wide</p><svg></svg><img src="http://127.0.0.1:9/none.png"><a href="#no"></a>'
+        '<input id="field"><dl class="brief" style="margin-top:2000px">late</dl>'
+        '<script>throw Error("own")</script></body></html>'
+    )
+    found = look(page)
+    told = " ".join(faults(found["375"], needs_answers=True))
+    for words in ("own", "faint: 2.32", "none.png", "id twice: x", "nowhere in the page: no", "without words",
+                  "without a label: field", "sideways", "2 of 2 figures", "1 jumps", "no language",
+                  "answers end"):  # fmt: skip
+        assert words in told, words
+    assert any("own" in line for line in found["console"])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 LOG_EVERY_SECONDS = 60
+Item = TypeVar("Item")
 
 
 class Log:
@@ -34,6 +37,13 @@ class Log:
     def progress(self, total: int, unit: str) -> _Progress:
         """A context manager whose ``.add(n)`` counts finished units."""
         return _Progress(self, total, unit)
+
+    def each(self, items: Sequence[Item], unit: str) -> Iterator[Item]:
+        """Yield the items in order; each counts as finished when the next is asked for."""
+        with self.progress(len(items), unit) as progress:
+            for item in items:
+                yield item
+                progress.add(1)
 
 
 class _Progress:

@@ -7,6 +7,7 @@ size on both. Each has a title and a description for those who do not see it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,12 @@ STYLE = (
 )
 QUARTERS = [(v, f"{v:g}") for v in (0, 0.25, 0.5, 0.75, 1)]
 CURVE_POINTS = np.linspace(0, 1, 101)
+
+
+def embedded(text: str, prefix: str) -> str:
+    """The ``<svg>`` element of an SVG file for a page of several: its identifiers begin with ``prefix``."""
+    prefix = re.sub(r"\W", "_", prefix)
+    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text[text.index("<svg") :])
 
 
 class Axes:

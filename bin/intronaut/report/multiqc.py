@@ -11,6 +11,8 @@ PARENT = {
     "parent_description": "Intron retention: labels, held-out prediction, quality flags.",
 }
 VERSIONS = "intronaut_mqc_versions.yml"
+# half of the last of three decimals
+ROUNDED_TO_ZERO = 0.0005
 COLOURS = {"retained": "#bd4b00", "spliced": "#0072b2", "unknown": "#848e9c"}
 # key: (title, description, lowest, highest, colour scale), after the measure and its interval
 COLUMNS = {
@@ -161,7 +163,10 @@ def _value(metric):
 
 
 def _cell(value):
-    return "" if value is None or value != value else f"{value:.6g}"
+    if value is None or value != value:
+        return ""
+    # MultiQC would write what is rounded to zero with its sign
+    return "0" if -ROUNDED_TO_ZERO < value < 0 else f"{value:.6g}"
 
 
 def flag_table(flags: list[dict[str, str]], run: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from intronaut.report import associations, flags
 from intronaut.report import numbers as n
@@ -16,49 +16,93 @@ WEIGHTS = {
     "dnabert2": "--dnabert2_weights model.safetensors",
     "splice": "--splice_weights splice.safetensors",
 }
+# what to do about a flag that fails or warns, what to say after its reason, and the option that does it
+BY_FLAG = {
+    "leakage": ("Split the introns anew.", "Every number here is too high. Let the pipeline deal whole groups:",
+                "--split folds"),
+    "near_copies": ("Keep near-copies in one fold.", "Deal them together:", "--homology 0.8"),
+    "splice_sites": ("Give annotation and genome of one assembly.", "Both must be of the same build:",
+                     "--gtf genes.gtf.gz --fasta genome.fa.gz"),
+    "short": ("Leave out gaps between exons that are too short to be spliced.", "", "--min_length 30"),
+    "matching": ("Match on fewer covariates", "or give more introns to choose from."),
+    "motif_gc": ("Read no motif as a finding:", "their effects follow their GC content."),
+    "calibration": ("Calibrate before you take a probability at its word.", "", "--calibration platt"),
+}  # fmt: skip
 
 
-def steps(study: Study) -> list[tuple[str, str, str]]:
-    """``(what, why and how, option)`` of each step that the flags and numbers call for."""
-    return [step for step in _every(study) if step]
+class Step(NamedTuple):
+    """What to do, why and how, and the option of the pipeline that does it, if one does."""
+
+    what: str
+    why: str
+    option: str = ""
+
+    @property
+    def title(self) -> str:
+        """What to do, without the sign that joins it to the why."""
+        return self.what.rstrip(".,:")
 
 
-def _every(study):
-    retained = len(study.of_class(1))
-    differences = flags.standardised_differences(study)
+# where no flag and no number calls for a step
+REPEAT = Step("Repeat it in other data:", "no check of this run calls for anything before that.")
+
+
+def steps(study: Study, quality: list[dict[str, str]]) -> list[Step]:
+    """Each step that the flags ``quality`` and the numbers call for, the most urgent first; at least one."""
+    return [Step(*step) for step in _every(study, quality) if step] or [REPEAT]
+
+
+def _every(study, quality):
     key = study.measure.key
     gains = [model.gain()[key] for model in study.best_models if key in model.gain()]
     nothing_added = bool(gains) and all(n.lacks(gain.get("low")) or gain["low"] <= 0 for gain in gains)
+    failed = {flag["key"] for flag in quality if flag["state"] == "fail"}
     yield _too_little(study)
     yield _random_weights(study)
-    yield _leakage(study)
+    yield from _of_flags(study, quality, "fail")
+    if study.models and "retained" in failed:
+        yield _more_introns(study, gains)
     if not study.measured:
         yield (
             "Use measured retention.",
             "The labels come from the annotation alone. Give the output of IRFinder, rMATS or another caller:",
             "--ir_calls calls.tsv",
         )
-    worst = max((abs(differences.get(name, 0)) for name in ("length", "gc")), default=0)
-    if study.models and not study.is_matched and worst > 0.1:
-        yield (
-            "Compare introns of the same length and base content.",
-            f"Retained introns differ by |SMD| {n.decimal(abs(differences.get('length', 0)), 2)} in log length and "
-            f"{n.decimal(abs(differences.get('gc', 0)), 2)} in GC content. Match them:",
-            "--match length,gc",
-        )
+    yield _matching(study)
     yield _other_features(study, nothing_added)
-    copies = study.audit["leaks"]["homology"] if study.audit else {"share": 0}
-    if copies["share"] >= 0.01 and not study.settings.get("homology"):
-        yield (
-            "Keep near-copies in one fold.",
-            f"Of the windows, {n.count(copies['windows'])} ({n.share(copies['share'])}) have one in another fold:",
-            "--homology 0.8",
-        )
-    if retained < FEW and nothing_added:
-        open_gain = max((gain["high"] for gain in gains if not n.lacks(gain.get("high"))), default=None)
-        left = f" leave a gain of up to {n.decimal(open_gain)} open." if open_gain and open_gain > 0 else " are few."
-        yield "Use more introns,", f"at best the whole genome. {n.plural(retained, 'retained intron')}{left}", ""
+    yield from _of_flags(study, quality, "warn")
+    if "retained" not in failed and len(study.of_class(1)) < FEW and nothing_added:
+        yield _more_introns(study, gains)
     yield _follow_up(study)
+
+
+def _of_flags(study, quality, state):
+    for flag in quality:
+        # where near-copies are dealt together already, what is left lies below that identity
+        done = flag["key"] == "near_copies" and study.settings.get("homology")
+        if flag["state"] == state and flag["key"] in BY_FLAG and not done:
+            what, why, *option = BY_FLAG[flag["key"]]
+            reason = f"{flag['reason']} {why}" if what.endswith(".") else f"{why} {flag['reason']}"
+            yield what, reason.strip(), *option
+
+
+def _matching(study):
+    differences = flags.standardised_differences(study)
+    worst = max((abs(differences.get(name, 0)) for name in ("length", "gc")), default=0)
+    if not study.models or study.is_matched or worst <= 0.1:
+        return None
+    return (
+        "Compare introns of the same length and base content.",
+        f"Retained introns differ by |SMD| {n.decimal(abs(differences.get('length', 0)), 2)} in log length and "
+        f"{n.decimal(abs(differences.get('gc', 0)), 2)} in GC content. Match them:",
+        "--match length,gc",
+    )
+
+
+def _more_introns(study, gains):
+    open_gain = max((gain["high"] for gain in gains if not n.lacks(gain.get("high"))), default=None)
+    left = f" leave a gain of up to {n.decimal(open_gain)} open." if open_gain and open_gain > 0 else " are few."
+    return "Use more introns,", f"at best the whole genome. {n.plural(len(study.of_class(1)), 'retained intron')}{left}"
 
 
 def _too_little(study):
@@ -71,7 +115,7 @@ def _too_little(study):
             "Of enough introns the level is measured, though their class is not called:",
             "--target level",
         )
-    return "Measure more introns:", "deeper samples, several of one condition, or more of the genome.", ""
+    return "Measure more introns:", "deeper samples, several of one condition, or more of the genome."
 
 
 def _random_weights(study):
@@ -80,16 +124,6 @@ def _random_weights(study):
     if not random:
         return None
     return "Give real weights.", "These models ran with random ones:", " ".join(options)
-
-
-def _leakage(study):
-    if any(flag["state"] == "fail" for flag in flags.leakage(study)):
-        return (
-            "Split the introns anew.",
-            "Folds share genes or bases, so that every number here is too high. Let the pipeline deal whole groups:",
-            "--split folds",
-        )
-    return None
 
 
 def _other_features(study, nothing_added):
@@ -112,6 +146,6 @@ def _follow_up(study):
         families = motifs["families"]
         chosen += list(families.loc[families["q"] <= associations.FDR, "family"])
     if not chosen:
-        return "Do not", "follow up single motifs or factors from this run: none is selected.", ""
+        return "Do not follow up single motifs or factors", "from this run: none is selected."
     names, _ = n.cut(list(dict.fromkeys(chosen)), 5)
-    return "Test what is selected in other data", f"before following it up: {names}.", ""
+    return "Test what is selected in other data", f"before following it up: {names}."

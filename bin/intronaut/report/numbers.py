@@ -2,7 +2,7 @@
 
 AUROC, average precision, Brier score, calibration error and probabilities have three decimals, shares one decimal in
 per cent, odds ratios two, p and q two significant digits, counts a comma at every thousand. A minus is U+2212, an
-interval an en dash. What is missing (None or NaN) is a dash.
+interval an en dash. What rounds to zero has no sign; what is missing (None or NaN) is a dash.
 """
 
 import math
@@ -20,7 +20,7 @@ def lacks(value: float | None) -> bool:
 
 def count(value: float) -> str:
     """``2,574``."""
-    return MISSING if lacks(value) else minus(f"{value:,.0f}")
+    return MISSING if lacks(value) else minus(f"{value:z,.0f}")
 
 
 def plural(number: int, noun: str, several: str | None = None) -> str:
@@ -30,7 +30,7 @@ def plural(number: int, noun: str, several: str | None = None) -> str:
 
 def decimal(value: float, digits: int = 3) -> str:
     """``0.801``."""
-    return MISSING if lacks(value) else minus(f"{value:.{digits}f}")
+    return MISSING if lacks(value) else minus(f"{value:z.{digits}f}")
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -43,7 +43,7 @@ def signed(value: float, digits: int = 3) -> str:
 
 def share(value: float, digits: int = 1) -> str:
     """``9.4%``."""
-    return MISSING if lacks(value) else f"{100 * value:.{digits}f}%"
+    return MISSING if lacks(value) else minus(f"{100 * value:z.{digits}f}%")
 
 
 def interval(metric: dict[str, float | None], digits: int = 3) -> str:
@@ -64,9 +64,13 @@ def estimate(metric: dict[str, float], digits: int = 3) -> str:
 
 def gain(metric: dict[str, float], digits: int = 3) -> str:
     """``+0.001 (−0.013 to +0.015)``."""
+    return f"{signed(metric['value'], digits)} ({gain_interval(metric, digits)})"
+
+
+def gain_interval(metric: dict[str, float], digits: int = 3) -> str:
+    """``−0.013 to +0.015``."""
     low, high = metric.get("low"), metric.get("high")
-    about = "no interval" if lacks(low) or lacks(high) else _to(low, high, signed, digits)
-    return f"{signed(metric['value'], digits)} ({about})"
+    return "no interval" if lacks(low) or lacks(high) else _to(low, high, signed, digits)
 
 
 def odds_ratio(value: float | None) -> str:

@@ -28,7 +28,7 @@ from intronaut.report.study import PARAMETER_TABLES, Study, headline
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "statsmodels", "pysam", "biopython", "pyjaspar",
             "torch", "jinja2")  # fmt: skip
 # settings that say where the run ran, not what it did
-NOT_SHOWN = ("help", "outdir", "run", "version", "nextflow", "revision", "profile")
+NOT_SHOWN = ("help", "outdir", "run", "version", "nextflow", "revision", "profile", "started", "command")
 
 
 def build(study: Study, assembly: str | None) -> tuple[str, dict[str, str]]:
@@ -43,8 +43,10 @@ def build(study: Study, assembly: str | None) -> tuple[str, dict[str, str]]:
         "labels": labelled.section(study),
         "consequences": consequences.section(study),
         "reads": reads.section(study),
-        "steps": next_steps.steps(study),
+        "steps": next_steps.steps(study, quality),
         "settings": settings_rows(study.settings),
+        # no paths
+        "command": re.sub(r"[^\s,='\"]*/", "", study.settings.get("command") or ""),
         "versions": versions(study.settings),
         "files": files(study) if study.settings else [],
     }
@@ -53,7 +55,7 @@ def build(study: Study, assembly: str | None) -> tuple[str, dict[str, str]]:
         values |= of_models(study, assembly, quality, drawn)
     else:
         values |= {"heading": f"No model can be fitted here: {study.why_no_models}."}
-        values |= {"as_far": "", "evidence": [], "methods": methods(study)}
+        values |= {"as_far": "", "sure": "", "evidence": [], "methods": methods(study)}
         values |= dict.fromkeys(("ladder", "interval_words", "prediction", "blocks", "associations", "introns"))
     values["figures"] = drawn
     return render("page.html", **values), {name: figures.standalone(svg) for name, svg in drawn.items()}
@@ -67,6 +69,7 @@ def of_models(
     return {
         "heading": heading,
         "as_far": as_far,
+        "sure": verdict.sure(study),
         "evidence": verdict.evidence(study, associations.selection_sentences(study)),
         "ladder": verdict.ladder(study),
         "interval_words": interval_words(study),
@@ -97,8 +100,6 @@ def header(study: Study, assembly: str | None) -> dict[str, Any]:
         facts.append(("Features", feature_words(study)))
     run = " · ".join(filter(None, [settings.get("started") or "", f"Intronaut {__version__}"]))
     facts.append(("Run", run))
-    if settings.get("command"):
-        facts.append(("Command", settings["command"]))
     where = re.sub(r"(\.(fa|fasta|fna|2bit))?(\.b?gz)?$", "", text.file_names(settings.get("fasta") or ""))
     return {"species": species, "where": where, "facts": facts}
 

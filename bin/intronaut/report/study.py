@@ -12,6 +12,7 @@ from intronaut.core.errors import BadData
 from intronaut.core.files import require_file
 from intronaut.core.json_files import read_record
 from intronaut.io import tables
+from intronaut.plots.page import embedded
 from intronaut.report.reads import read_quantified
 
 # the name of a set of features in a sentence, and alone in a table
@@ -376,5 +377,4 @@ def read_summary(path: Path | str, tool: str, keys: tuple[str, ...]) -> dict[str
 
 def read_svg(path: Path | str) -> str:
     """An SVG file as an ``<svg>`` element for a page. Raises MissingInput."""
-    text = require_file(path).read_text(encoding="utf-8")
-    return text[text.index("<svg") :]
+    return embedded(require_file(path).read_text(encoding="utf-8"), Path(path).stem)

@@ -89,7 +89,10 @@ def _sentences(study):
         return
     words = strength(headline(baseline.of("covariates")), study.measure)
     if adding:
-        gains = [f"{model.plain} ({n.gain(model.gain()[key])})" for model in adding]
+        gains = [
+            f"{model.plain} ({n.signed(model.gain()[key]['value'])}, 95% CI {n.gain_interval(model.gain()[key])})"
+            for model in adding
+        ]
         yield (
             f"{matched_words(study)}{retention(study)} is {words} from {COVARIATES}, and {n.listed(gains)} "
             f"{'add' if len(adding) > 1 or adding[0].plain.endswith('s') else 'adds'} information."
@@ -125,19 +128,31 @@ def evidence(study: Study, selection: list[str]) -> list[str]:
     return [" ".join(sentences) for sentences in paragraphs if any(sentences)]
 
 
+def sure(study: Study) -> str:
+    """The headline's number with its interval and chance, in few words; empty without one."""
+    model = study.baseline_model or (study.best_models or [None])[0]
+    if model is None:
+        return ""
+    metric = headline(model.of("covariates" if study.baseline_model else "alone"))
+    if n.lacks(metric["value"]):
+        return ""
+    within = "no interval" if n.lacks(metric.get("low")) else f"95% CI {n.interval(metric)}"
+    name = study.measure.name
+    return f"Held-out {name} {n.decimal(metric['value'])} ({within}; chance is {study.measure.chance:g})."
+
+
 def _pairs_sentence(study, auroc):
     value = auroc["value"]
     if n.lacks(value):
         return ""
     if study.measure is not AUROC:
         return (
-            f"Held-out predictions and measured levels have a rank correlation of {n.decimal(value)} within folds "
-            f"(95% CI {n.interval(auroc)}; chance is 0)."
+            f"Held-out predictions and measured levels have a rank correlation of {n.decimal(value)} within folds; "
+            "1 would be the same order."
         )
     return (
         f"Of a retained and a spliced {study.unit} that the model has not seen, the retained one gets the higher "
-        f"probability in {round(100 * value)} of 100 pairs (held-out AUROC {n.decimal(value)}, 95% CI "
-        f"{n.interval(auroc)}; chance is 50)."
+        f"probability in {round(100 * value)} of 100 pairs (chance is 50)."
     )
 
 
