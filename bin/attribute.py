@@ -125,8 +125,8 @@ def read_all(args, problem, features, log):
 
     windows, problems, cut = [], Problems(args.windows), CutRecord()
     for window in cut.watch(read_windows(args.windows)):
-        if told := problem(window.sequence):
-            problems.add(f"record {window.name!r} {told}")
+        if problem_text := problem(window.sequence):
+            problems.add(f"record {window.name!r} {problem_text}")
         windows.append(window)
     problems.raise_if_any()
     for text in refuse_different_cut(features, cut.provenance(), args.windows):
@@ -146,7 +146,7 @@ def read_shown(args):
     return SimpleNamespace(
         chrom_sizes=read_chrom_sizes(args.chrom_sizes) if args.chrom_sizes else None,
         annotation=read_annotation(args.annotation) if args.annotation else None,
-        peaks=read_peaks(args.peaks, own_names=False) if args.peaks else None,
+        peaks=read_peaks(args.peaks, unique_names=False) if args.peaks else None,
     )
 
 
@@ -181,19 +181,19 @@ def attribute_all(folder, windows, model, args, log):
     with h5py.File(folder / "attributions.h5", "w") as file, log.progress(len(windows), "windows") as progress:
         for number, window in enumerate(windows):
             try:
-                made = attribute(model, window.sequence, window.name, settings)
+                attribution = attribute(model, window.sequence, window.name, settings)
             except torch.OutOfMemoryError as problem:
                 raise TryAgain(f"record {window.name!r}: out of memory; lower --batch-size") from problem
-            if not np.isfinite(made.observed).all():
+            if not np.isfinite(attribution.observed).all():
                 raise BadData(f"record {window.name!r}: attributions that are not finite; are the weights sound?")
             if number == 0:
-                create(file, len(windows), longest, made.hypothetical is not None)
+                create(file, len(windows), longest, attribution.hypothetical is not None)
             length = len(window.sequence)
-            file["observed"][number, :length] = made.observed
+            file["observed"][number, :length] = attribution.observed
             file["codes"][number, :length] = base_codes(window.sequence)
-            if made.hypothetical is not None:
-                file["hypothetical"][number, :, :length] = made.hypothetical
-            rows.append(row_of(window, made, args))
+            if attribution.hypothetical is not None:
+                file["hypothetical"][number, :, :length] = attribution.hypothetical
+            rows.append(row_of(window, attribution, args))
             progress.add(1)
     return pd.DataFrame(rows)
 
@@ -207,20 +207,20 @@ def create(file, n, longest, hypothetical):
     file.create_dataset("codes", (n, longest), "u1", chunks=(1, longest), fillvalue=4, **how)
 
 
-def row_of(window, made, args):
+def row_of(window, attribution, args):
     """A line of windows.tsv."""
     nothing = float("nan")
-    passed = "yes" if args.method != "ig" or made.gap <= args.max_gap else "no"
+    passed = "yes" if args.method != "ig" or attribution.gap <= args.max_gap else "no"
     return {
         "name": window.name, "chrom": window.chrom, "start": window.start, "end": window.end, "strand": window.strand,
-        "length": len(window.sequence), "logit": made.logit, "logit_forward": made.logits["+"],
-        "logit_reverse": made.logits.get("-", nothing), "strand_agreement": made.agreement,
-        "attributed": float(made.observed.sum(dtype=float)), "baseline_logit": made.baseline_logit,
-        "completeness_gap": made.gap, "steps": made.steps or None, "passed": passed,
+        "length": len(window.sequence), "logit": attribution.logit, "logit_forward": attribution.logits["+"],
+        "logit_reverse": attribution.logits.get("-", nothing), "strand_agreement": attribution.agreement,
+        "attributed": float(attribution.observed.sum(dtype=float)), "baseline_logit": attribution.baseline_logit,
+        "completeness_gap": attribution.gap, "steps": attribution.steps or None, "passed": passed,
     }  # fmt: skip
 
 
-def write_all(folder, windows, table, made, shown, args, log):
+def write_all(folder, windows, table, record, shown, args, log):
     """Everything that is written from finished attributions."""
     import h5py
 
@@ -232,7 +232,7 @@ def write_all(folder, windows, table, made, shown, args, log):
             file[column] = [text or "" for text in table[column]]
         for column in ("start", "end", "length"):
             file[column] = table[column].fillna(-1).astype("int64").to_numpy()
-        file.attrs["provenance"] = json.dumps(made, sort_keys=True)
+        file.attrs["provenance"] = json.dumps(record, sort_keys=True)
         observed = file["observed"]
         kept = (table["passed"] == "yes").to_numpy()
         if left := int((~kept).sum()):

@@ -71,15 +71,16 @@ def main(argv):
         "homology": homologs(args, windows, log),
         "gene": shared_genes(windows),
     }
-    pairs = pd.concat([described(windows, found).assign(leak=leak) for leak, found in leaks.items()])
+    pairs = pd.concat([described(windows, pairs_of_leak).assign(leak=leak) for leak, pairs_of_leak in leaks.items()])
     summary = counts | judged(args, windows, leaks)
     with published_together():
         write_table(args.output, pairs.reindex(columns=list(COLUMNS)))
         if args.json:
             with whole_file(args.json) as out:
                 out.write(json.dumps(summary, indent=2) + "\n")
-    for leak, found in summary["leaks"].items():
-        log.note(f"{leak}: {found['pairs']:,} pairs, {found['windows']:,} of {summary['held_out']:,} held-out windows")
+    for leak, of_leak in summary["leaks"].items():
+        shares = f"{of_leak['windows']:,} of {summary['held_out']:,} held-out windows"
+        log.note(f"{leak}: {of_leak['pairs']:,} pairs, {shares}")
     refuse_leaks(args, summary)
 
 
@@ -121,13 +122,13 @@ def shared_bases(windows):
 
     from intronaut.genome.intervals import overlapping_pairs
 
-    found = []
+    tables = []
     for side in range(windows["side"].max()):
         ours, theirs = windows[windows["side"] == side], windows[windows["side"] > side]
         pairs = overlapping_pairs(ours, theirs)
         first, second = ours.index[pairs["left"]], theirs.index[pairs["right"]]
-        found.append(pd.DataFrame({"first": first, "second": second, "shared_bp": pairs["overlap"].to_numpy()}))
-    return pd.concat(found, ignore_index=True)
+        tables.append(pd.DataFrame({"first": first, "second": second, "shared_bp": pairs["overlap"].to_numpy()}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def twins(windows):
@@ -175,11 +176,14 @@ def shared_genes(windows):
 
 def described(windows, pairs):
     """The pairs with names and parts in place of row positions."""
-    made = pairs.drop(columns=["first", "second"])
+    named = pairs.drop(columns=["first", "second"])
     for number, column in (("1", "first"), ("2", "second")):
         about = windows.loc[pairs[column], ["name", "split"]]
-        made["name_" + number], made["split_" + number] = about["name"].to_numpy(), about["split"].to_numpy()
-    return made
+        named["name_" + number], named["split_" + number] = (
+            about["name"].to_numpy(),
+            about["split"].to_numpy(),
+        )
+    return named
 
 
 def judged(args, windows, leaks):
@@ -199,18 +203,18 @@ def judged(args, windows, leaks):
             torn = set(leaks[leak]["gene_id"])
             touched = {row for row, name in zip(rows, names, strict=True) if name in torn}
         n = sum(bool(held_out[row]) for row in touched)
-        found = {"pairs": len(leaks[leak]), "windows": n, "share": round(n / max(1, summary["held_out"]), 6)}
+        counts = {"pairs": len(leaks[leak]), "windows": n, "share": round(n / max(1, summary["held_out"]), 6)}
         limit = getattr(args, "max_" + leak)
-        summary["leaks"][leak] = found | {"limit": limit, "passed": n <= limit * summary["held_out"]}
+        summary["leaks"][leak] = counts | {"limit": limit, "passed": n <= limit * summary["held_out"]}
     return summary
 
 
 def refuse_leaks(args, summary):
     """Raise BadData that names every leak above its limit."""
     above = [
-        f"{leak} {found['share']:.3g} of held-out windows (limit {found['limit']:g})"
-        for leak, found in summary["leaks"].items()
-        if not found["passed"]
+        f"{leak} {counts['share']:.3g} of held-out windows (limit {counts['limit']:g})"
+        for leak, counts in summary["leaks"].items()
+        if not counts["passed"]
     ]
     if above:
         raise BadData(f"{args.labels}: the split leaks: {', '.join(above)}; the pairs are in {args.output}")

@@ -204,8 +204,8 @@ def check_calls(path, args, findings, introns, genes, genome):
     calls = read_calls(require_file(path), options, genes)
     if genome is not None:
         check_splice_sites(path, calls, genome, 0.95, (0, 0))
-    own = {chrom: chrom.removeprefix("chr") for chrom in introns["chrom"].unique()}
-    known = set(zip(introns["chrom"].map(own), introns["start"], introns["end"], strict=True))
+    without_prefix = {chrom: chrom.removeprefix("chr") for chrom in introns["chrom"].unique()}
+    known = set(zip(introns["chrom"].map(without_prefix), introns["start"], introns["end"], strict=True))
     named = calls["chrom"].astype(str).str.removeprefix("chr")
     places = set(zip(named, calls["start"], calls["end"], strict=True))
     shared = len(places & known)
@@ -250,7 +250,7 @@ def check_peaks(path, genome):
     """Lines and chromosome names of a BED file."""
     from intronaut.io.peaks import read_peaks
 
-    peaks = read_peaks(require_file(path), own_names=False)
+    peaks = read_peaks(require_file(path), unique_names=False)
     if genome is not None:
         require_some_chrom(path, list(peaks["chrom"].unique()), genome)
 

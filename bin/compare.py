@@ -190,8 +190,8 @@ def common_rows(models, log):
     levels = has_levels(first["predictions"])
     if odd := [model for model in models if has_levels(model["predictions"]) != levels]:
         of = ("levels", "labels") if levels else ("labels", "levels")
-        told = f"a model of {of[1]}, but {first['path']} one of {of[0]}"
-        raise BadData(f"{odd[0]['path']}: {told}; compare models of one target")
+        mismatch = f"a model of {of[1]}, but {first['path']} one of {of[0]}"
+        raise BadData(f"{odd[0]['path']}: {mismatch}; compare models of one target")
     column = "psi" if levels else "label"
     common = set.intersection(*(set(model["predictions"].index) for model in models))
     names = first["predictions"].index[first["predictions"].index.isin(common)]
@@ -238,12 +238,11 @@ def common_folds(models, labels, log):
     n_pairs = [wins(labels, np.zeros(len(labels)), codes(column))[1].sum() for column in (fold, *columns)]
     if not n_pairs[0]:
         raise BadData("no retained and spliced window lie in one fold of every model; compare models of the same folds")
-    for model, own in zip(models, n_pairs[1:], strict=True):
-        if n_pairs[0] < 0.5 * own:
-            log.warn(
-                f"{model['name']}: its folds differ from the others': {n_pairs[0] / own:.0%} of its pairs are compared"
-            )
-        if n_pairs[0] < own:
+    for model, model_pairs in zip(models, n_pairs[1:], strict=True):
+        if n_pairs[0] < 0.5 * model_pairs:
+            share = n_pairs[0] / model_pairs
+            log.warn(f"{model['name']}: its folds differ from the others': {share:.0%} of its pairs are compared")
+        if n_pairs[0] < model_pairs:
             model["refits"] = None
     return pd.Series(fold, index=labels.index)
 
@@ -274,8 +273,8 @@ def groups_of(names, labels, log):
     missing = ~names.isin(known.index)
     if missing.any():
         raise BadData(f"{labels}: no line for {missing.sum()} of the windows, first {names[missing].iloc[0]}")
-    found = known.reindex(names).reset_index(drop=True)
-    return found.fillna("row " + names).to_numpy(object)
+    groups = known.reindex(names).reset_index(drop=True)
+    return groups.fillna("row " + names).to_numpy(object)
 
 
 def score(models, groups, args, log):
@@ -307,8 +306,8 @@ def read_groups(folder):
     table = tables.read_table(path, ("group", "n_features"))
     columns = [f"adjusted_{name}" for name in ("p", "refit", "refit_low", "refit_high")]
     if lacking := [name for name in columns if name not in table]:
-        told = ", ".join(lacking)
-        raise BadData(f"{path}: no column {told}: explained without --labels, so nothing is known of other introns")
+        missing = ", ".join(lacking)
+        raise BadData(f"{path}: no column {missing}: explained without --labels, so nothing is known of other introns")
     return table.astype(dict.fromkeys(["n_features", *columns], float))
 
 
@@ -319,8 +318,8 @@ def read_motifs(folder):
     if folder is None:
         return None, {}
     families = tables.read_table(Path(folder) / "families.tsv", ("factors", "odds_ratio", "low", "high", "q"))
-    told = read_record(Path(folder) / "summary.json")
-    return families.astype(dict.fromkeys(["odds_ratio", "low", "high", "q"], float)), told
+    summary = read_record(Path(folder) / "summary.json")
+    return families.astype(dict.fromkeys(["odds_ratio", "low", "high", "q"], float)), summary
 
 
 def model_table(names, metrics_of_models, key):
@@ -330,20 +329,20 @@ def model_table(names, metrics_of_models, key):
     rows = []
     for name, metrics in zip(names, metrics_of_models, strict=True):
         row = {"model": name}
-        for metric, found in metrics.items():
-            row |= {metric: found["value"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
+        for metric, interval in metrics.items():
+            row |= {metric: interval["value"], f"{metric}_low": interval["low"], f"{metric}_high": interval["high"]}
         rows.append(row)
     return pd.DataFrame(rows).sort_values(key, ascending=False, kind="stable")
 
 
 def with_sentences(pairs, names, values, compared, args, table):
     """The pairs with names instead of numbers, the better model first, and what each means in words."""
-    made = pairs.assign(model_a=[names[a] for a in pairs["a"]], model_b=[names[b] for b in pairs["b"]])
-    made["sentence"] = [
+    named_pairs = pairs.assign(model_a=[names[a] for a in pairs["a"]], model_b=[names[b] for b in pairs["b"]])
+    named_pairs["sentence"] = [
         sentence(row, values[row["a"]], values[row["b"]], compared, len(table), args.margin)
-        for row in made.to_dict("records")
+        for row in named_pairs.to_dict("records")
     ]
-    return made[["model_a", "model_b", *pairs.columns.drop(["a", "b"]), "sentence"]]
+    return named_pairs[["model_a", "model_b", *pairs.columns.drop(["a", "b"]), "sentence"]]
 
 
 def sentence(row, value_a, value_b, compared, n, margin):
@@ -368,7 +367,7 @@ def sentence(row, value_a, value_b, compared, n, margin):
 def write_settings(path, table, groups, left_out, compared, args):
     from intronaut import __version__
 
-    told = {
+    settings = {
         "version": __version__,
         "n": len(table),
         **({"n_retained": int(table["label"].sum())} if "label" in table else {}),
@@ -380,7 +379,7 @@ def write_settings(path, table, groups, left_out, compared, args):
         "bootstrap": args.bootstrap,
         "seed": args.seed,
     }
-    path.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

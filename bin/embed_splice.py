@@ -171,8 +171,8 @@ def embed(introns, tracks, reach, layer):
     first, gene = introns[0]
     minus = first.strand == "-"
     wanted = splice.joined([stretch for row, _ in introns for stretch in splice.stretches_of(row, reach)])
-    found = [tracks.track(first.chrom, *stretch, minus, gene) for stretch in wanted]
-    values = [splice.intron_features(row, found, reach) for row, _ in introns]
+    computed = [tracks.track(first.chrom, *stretch, minus, gene) for stretch in wanted]
+    values = [splice.intron_features(row, computed, reach) for row, _ in introns]
     if layer:
         sites = [[int(site) for site in exon_bases(row.start, row.end, minus)] for row, _ in introns]
         hidden = tracks.hidden(first.chrom, sorted({site for pair in sites for site in pair}), minus, gene)

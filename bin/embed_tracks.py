@@ -79,14 +79,14 @@ def main(argv):
     values = np.empty((len(rows), len(var)), np.float32)
     with log.progress(len(entries), "tracks") as progress:
         for number, entry in enumerate(entries):
-            found = values_of(entry, rows, windows, aliases, args, log)
+            measured = values_of(entry, rows, windows, aliases, args, log)
             covered = tracks.STATISTICS.index("covered")
-            unmeasured = np.isnan(found[:, covered])
-            found[unmeasured, covered] = 0
-            found, missing = tracks.filled(found)
+            unmeasured = np.isnan(measured[:, covered])
+            measured[unmeasured, covered] = 0
+            measured, missing = tracks.filled(measured)
             if missing:
                 log.note(f"{entry.path}: {missing:,} introns are not measured in full or part: medians stand in")
-            values[:, number * width : (number + 1) * width] = found
+            values[:, number * width : (number + 1) * width] = measured
             progress.add(1)
     provenance = {
         "tool": PROG, "version": __version__, "bins": args.bins, "uncovered": args.uncovered,
@@ -122,22 +122,22 @@ def values_of(entry, rows, windows, aliases, args, log):
 
     track = open_track(entry.path)
     named = chrom_names(track, entry.path, rows, args.introns, aliases, log)
-    found = np.full((len(rows), len(tracks.STATISTICS) + args.bins), np.nan)
+    described = np.full((len(rows), len(tracks.STATISTICS) + args.bins), np.nan)
     for chrom, numbers in by_chrom(rows).items():
-        own = named[chrom]
-        if own is None:
+        track_chrom = named[chrom]
+        if track_chrom is None:
             if not np.isnan(getattr(track, "outside", np.nan)):
-                found[numbers] = [track.outside, track.outside, 1.0, *[track.outside] * args.bins]
+                described[numbers] = [track.outside, track.outside, 1.0, *[track.outside] * args.bins]
             continue
         for start, end, members in stretches(numbers, rows, windows):
-            values = track.values(own, start, end)
+            values = track.values(track_chrom, start, end)
             if args.uncovered == "zero":
                 values = np.nan_to_num(values)
             stretch = tracks.Stretch(values, start)
             for number in members:
                 row, intron = rows[number], (rows[number].start, rows[number].end)
-                found[number] = tracks.describe(stretch, windows[number], intron, row.strand == "-", args.bins)
-    return found
+                described[number] = tracks.describe(stretch, windows[number], intron, row.strand == "-", args.bins)
+    return described
 
 
 def chrom_names(track, path, rows, introns, aliases, log):
@@ -145,13 +145,13 @@ def chrom_names(track, path, rows, introns, aliases, log):
     from intronaut.genome.chromosomes import resolve_chrom, resolve_chroms
 
     names = {row.chrom for row in rows}
-    found = {name: resolve_chrom(name, track.chroms, aliases) for name in names}
-    if not any(own is not None for own in found.values()):
+    names_in_track = {name: resolve_chrom(name, track.chroms, aliases) for name in names}
+    if not any(track_name is not None for track_name in names_in_track.values()):
         resolve_chroms(names, track.chroms, aliases, source=introns, genome=path)
         raise BadData(f"{path}: has none of the chromosomes of {introns}")
-    if lacking := sorted(name for name, own in found.items() if own is None):
+    if lacking := sorted(name for name, track_name in names_in_track.items() if track_name is None):
         log.note(f"{path}: nothing on {', '.join(lacking[:5])}{' …' if len(lacking) > 5 else ''}")
-    return found
+    return names_in_track
 
 
 def by_chrom(rows):

@@ -201,7 +201,7 @@ def read_marks(args, table):
         raise UsageError(f"--names: {len(names)} names for {len(args.peaks)} files")
     marks, left_out = {}, {}
     for path, name in zip(args.peaks, names, strict=True):
-        peaks = read_peaks(path, own_names=False)
+        peaks = read_peaks(path, unique_names=False)
         names_here = {chrom: resolve_chrom(chrom, lengths, aliases) for chrom in peaks["chrom"].unique()}
         if not any(names_here.values()):
             resolve_chroms(names_here, lengths, aliases, source=path, genome=args.labels)

@@ -221,10 +221,10 @@ def write_contributions(folder, contributions, model, group, fitted, args):
             for moment, values in zip(moments, (parts, group_parts), strict=True):
                 moment.add(values[fitted[block]])
             logits = parts.sum(axis=1, dtype=float) + contributions.baseline
-            for name, logit, own, order in zip(obs.index[block], logits, parts, top, strict=True):
+            for name, logit, row_parts, order in zip(obs.index[block], logits, parts, top, strict=True):
                 held_out = place_of.get(name, "NA\tNA")
                 out.writelines(
-                    f"{name}\t{held_out}\t{logit:.6g}\t{rank}\t{names[j]}\t{labels[j]}\t{own[j]:.6g}\n"
+                    f"{name}\t{held_out}\t{logit:.6g}\t{rank}\t{names[j]}\t{labels[j]}\t{row_parts[j]:.6g}\n"
                     for rank, j in enumerate(order, 1)
                 )
         grouped.finish()

@@ -102,9 +102,9 @@ def main(argv):
     near, distance = neighbours(model, features, rows, columns, chosen, args, log)
     about = [describe(row) for row in table.to_dict("records")]
     cards = [
-        make_card(about[at], contributions.baseline, dict(zip(group.categories, own, strict=True)), args)
+        make_card(about[at], contributions.baseline, dict(zip(group.categories, row_parts, strict=True)), args)
         | {"neighbours": [about[k] | {"distance": d} for k, d in zip(near[place], distance[place], strict=True)]}
-        for place, (at, own) in enumerate(zip(chosen, parts, strict=True))
+        for place, (at, row_parts) in enumerate(zip(chosen, parts, strict=True))
     ]
     write(args, cards, unranked, log)
     log.note(f"{args.output}: {len(cards)} cards")
@@ -152,11 +152,11 @@ def why_unranked(folder):
     known = [(metrics[key], name, chance) for key, name, chance in RANKED_BY if metrics.get(key) is not None]
     if not known:
         raise BadData(f"{path}: no AUROC or rank correlation in it; fit the model again")
-    found, name, chance = known[0]
-    if found.get("low") is None:
+    interval_of, name, chance = known[0]
+    if interval_of.get("low") is None:
         return "no intron is ranked: too few leakage groups to show that the model tells retained from spliced introns"
-    if found["low"] <= chance:
-        interval = f"{found['low']:.3f} to {found['high']:.3f}"
+    if interval_of["low"] <= chance:
+        interval = f"{interval_of['low']:.3f} to {interval_of['high']:.3f}"
         return f"no intron is ranked: the 95 % interval of the model's {name}, {interval}, does not lie above {chance}"
     return None
 
@@ -180,8 +180,8 @@ def with_places(obs, names, args):
         table.loc[known, list(NOWHERE)] = places.astype({"start": int, "end": int})
         table["gene"] = labels["gene_name"].fillna(labels["gene_id"])
         table["label"] = labels["label"].map(WORDS).fillna("unknown")
-        told = labels.reindex(columns=list(tables.CONSEQUENCES)).itertuples(index=False)
-        table["if_retained"] = [in_words(*values) for values in told]
+        consequences = labels.reindex(columns=list(tables.CONSEQUENCES)).itertuples(index=False)
+        table["if_retained"] = [in_words(*values) for values in consequences]
         for name in MEASURED & set(labels.columns):
             table[name] = pd.to_numeric(labels[name], errors="coerce")
     return table.rename_axis("name").reset_index()
@@ -293,11 +293,11 @@ def neighbours(model, features, rows, columns, chosen, args, log):
 
     scale = Scale(model.mean, model.sd) if isinstance(model, LinearModel) else None
     matrix = Matrix(features, rows, columns, scale=scale, memory=0, threads=args.threads)
-    own = matrix.rows_at(chosen)
-    ends = np.einsum("ij,ij->i", own, own)
+    chosen_values = matrix.rows_at(chosen)
+    ends = np.einsum("ij,ij->i", chosen_values, chosen_values)
 
     def work(block, values):
-        return np.einsum("ij,ij->i", values, values)[:, None] + ends - 2 * values @ own.T
+        return np.einsum("ij,ij->i", values, values)[:, None] + ends - 2 * values @ chosen_values.T
 
     squared = by_blocks(matrix, work, log.progress(matrix.n, "introns compared")).T.astype(float)
     squared[np.arange(len(chosen)), chosen] = np.inf

@@ -88,9 +88,9 @@ def write(rows, chroms, genome, args):
                 for _, record in members:
                     for out in filter(None, (whole, piece)):
                         out.write(record)
-        told = summary(rows, dropped, counts, args.length)
+        summary_line = summary(rows, dropped, counts, args.length)
         if len(dropped) == len(rows):
-            raise BadData(f"{args.input}: no window left: {told}")
+            raise BadData(f"{args.input}: no window left: {summary_line}")
         if args.dropped:
             table = outputs.enter_context(whole_file(args.dropped))
             table.write("chrom\tstart\tend\tname\tscore\tstrand\treason\n")
@@ -98,7 +98,7 @@ def write(rows, chroms, genome, args):
                 f"{row.chrom}\t{row.start}\t{row.end}\t{row.name}\t{row.score}\t{row.strand}\t{reason}\n"
                 for row, reason in dropped
             )
-    log.note(told)
+    log.note(summary_line)
 
 
 def windows_of(rows, chroms, genome, args, dropped, counts, progress):

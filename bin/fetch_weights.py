@@ -79,15 +79,15 @@ def convert_sei(sources, folder):
 
     checkpoint, tensors = open_sei(sources["weights"])
     checkpoint.require_finite(tensors)
-    outputs, found = len(tensors["classifier.2.bias"]), {}
+    outputs, rows_of = len(tensors["classifier.2.bias"]), {}
     try:
         if "targets" in sources:
-            found["targets"] = len(sources["targets"].read_text().splitlines())
+            rows_of["targets"] = len(sources["targets"].read_text().splitlines())
         if "projection" in sources:
-            found["projection"] = np.load(sources["projection"], mmap_mode="r", allow_pickle=False).shape[-1]
+            rows_of["projection"] = np.load(sources["projection"], mmap_mode="r", allow_pickle=False).shape[-1]
     except (ValueError, EOFError) as problem:
         raise BadData(f"{sources['weights'].parent}: names or vectors that cannot be read: {problem}") from problem
-    for kind, number in found.items():
+    for kind, number in rows_of.items():
         if number != outputs:
             raise BadData(f"{sources[kind]}: for {number:,} profiles, but the weights have {outputs:,}")
     write_safetensors(tensors, checkpoint.note, folder / "model.safetensors")
@@ -206,8 +206,8 @@ def main(argv):
                 raise
             shutil.rmtree(downloads, ignore_errors=True)
         record = read_record(folder / "fetched.json")
-    for kind, made in record["files"].items():
-        print(kind, folder / made["name"], sep="\t")
+    for kind, file_record in record["files"].items():
+        print(kind, folder / file_record["name"], sep="\t")
 
 
 def agree(release, args, log):
@@ -233,9 +233,9 @@ def kept(folder, pins, log):
         if digest not in ("any", record["sources"].get(name)):
             log.note(f"{folder}: made from another {name}")
             return False
-    for made in record["files"].values():
-        path = folder / made["name"]
-        if not path.exists() or digest_file(path) != made["sha256"]:
+    for file_record in record["files"].values():
+        path = folder / file_record["name"]
+        if not path.exists() or digest_file(path) != file_record["sha256"]:
             log.warn(f"{path}: damaged or gone")
             return False
     return True
@@ -269,15 +269,15 @@ def keep(release, given, pins, folder, log):
         parts = {kind: path for kind, name in release.parts.items() if (path := weights.with_name(name)).exists()}
         digests |= {path.name: digest_file(path) for path in parts.values()}
         check_digests(digests, release.files, pins, log)
-        with whole_folder(folder) as made:
-            release.convert(parts | {"weights": weights}, made)
+        with whole_folder(folder) as new_folder:
+            release.convert(parts | {"weights": weights}, new_folder)
             for path in parts.values():
-                shutil.copyfile(path, made / path.name)
+                shutil.copyfile(path, new_folder / path.name)
             names = {"weights": "model.safetensors"} | {kind: path.name for kind, path in parts.items()}
-            if (made / "LICENCE.txt").exists():
+            if (new_folder / "LICENCE.txt").exists():
                 names["licence"] = "LICENCE.txt"
-            files = {kind: {"name": name, "sha256": digest_file(made / name)} for kind, name in names.items()}
-            (made / "fetched.json").write_text(json.dumps({"sources": digests, "files": files}, indent=2) + "\n")
+            files = {kind: {"name": name, "sha256": digest_file(new_folder / name)} for kind, name in names.items()}
+            (new_folder / "fetched.json").write_text(json.dumps({"sources": digests, "files": files}, indent=2) + "\n")
     log.note(f"{folder}: ready")
 
 

@@ -160,8 +160,8 @@ def find(path, args, log):
     attributions = WindowAttributions(args.attributions, study.windows) if args.attributions else None
     with whole_folder(args.output, FILES) as folder:
         work = as_paper if args.preset else tested
-        found = work(folder, study, motifs, attributions, args, log)
-        summary = {"tool": TOOL, "version": __version__, "n_motifs": len(motifs), **counts, **found}
+        findings = work(folder, study, motifs, attributions, args, log)
+        summary = {"tool": TOOL, "version": __version__, "n_motifs": len(motifs), **counts, **findings}
         text = json.dumps(summary, indent=1, ensure_ascii=False)
         (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
 
@@ -213,10 +213,10 @@ def tested(folder, study, motifs, attributions, args, log):
     if attributions:
         observed = attributions.observed()
         masks = seqlet_masks(folder, study, observed, args)
-    found, control = scan(scanner, study, masks, args, log)
-    sites, _, looked_at = found
+    scanned, control = scan(scanner, study, masks, args, log)
+    sites, _, looked_at = scanned
     family = families(motifs)
-    by_motif, by_family = test_all(study, motifs, family, scanner, found, control, args, log)
+    by_motif, by_family = test_all(study, motifs, family, scanner, scanned, control, args, log)
     attribution = tables.write_sites(folder / "sites.tsv.gz", study, motifs, sites, looked_at, observed)
     if attribution is not None:
         ids = [motif.motif_id for motif in motifs]
@@ -257,15 +257,15 @@ def scan(scanner, study, masks, args, log):
 
     n = len(study.codes)
     with log.progress(n if args.no_shuffle else 2 * n, "windows") as progress:
-        found = scanner.scan_all(study.codes, masks, threads=args.threads, progress=progress)
+        scanned = scanner.scan_all(study.codes, masks, threads=args.threads, progress=progress)
         if args.no_shuffle:
-            return found, None
+            return scanned, None
         rng = np.random.default_rng(args.seed)
         shuffled = [dinucleotide_shuffle(codes, rng) for codes in study.codes]
-        return found, scanner.scan_all(shuffled, masks, threads=args.threads, progress=progress)
+        return scanned, scanner.scan_all(shuffled, masks, threads=args.threads, progress=progress)
 
 
-def test_all(study, motifs, family, scanner, found, control, args, log):
+def test_all(study, motifs, family, scanner, scanned, control, args, log):
     """motifs.tsv and families.tsv."""
     import numpy as np
 
@@ -279,10 +279,10 @@ def test_all(study, motifs, family, scanner, found, control, args, log):
     tests = AdjustedTest(study.label, design, groups), AdjustedTest(study.label, np.ones((len(design), 1)), groups)
     if not tests[0].grouped:
         log.warn(f"{args.labels} has no column group, or few groups in it: all windows count as independent")
-    hit, shuffled = (None if one is None else tables.windows_hit(one[0], *one[1].shape) for one in (found, control))
+    hit, shuffled = (None if one is None else tables.windows_hit(one[0], *one[1].shape) for one in (scanned, control))
     about = tables.describe_motifs(motifs, family)
     if args.measure == "best":
-        best = found[1], None if control is None else control[1]
+        best = scanned[1], None if control is None else control[1]
         by_motif = tables.best_score_table(about, tests, study, hit, *best)
     else:
         by_motif = tables.motif_table(about, tests, study, hit, shuffled, scanner.reachable, args.min_windows)

@@ -259,8 +259,8 @@ def spec_of(args, pretrained, sequences):
         return spec
     lengths = [len(sequence) for sequence in sequences]
     if not args.length and min(lengths) < max(lengths):
-        told = f"{min(lengths):,} to {max(lengths):,} bases; give --length to pad or cut them"
-        raise BadData(f"{args.windows}: windows of {told}")
+        lengths_text = f"{min(lengths):,} to {max(lengths):,} bases; give --length to pad or cut them"
+        raise BadData(f"{args.windows}: windows of {lengths_text}")
     length = args.length or lengths[0]
     if length < SHORTEST[args.network]:
         raise BadData(

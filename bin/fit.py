@@ -56,7 +56,7 @@ from intronaut.core.log import Log
 # from models that know little more than the base rate to models that fit what noise they like
 C_VALUES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0, 10.0)
 # covariates enter the combined model with this C whatever the features' C: nearly unpenalised, so that it is never
-# worse than they are for want of freedom, and alike along the path, so that only the features' gain and loss end it
+# worse than they are by lack of freedom, and equally along the path, so that only the features' gain and loss end it
 COVARIATE_C = 1.0
 
 
@@ -178,14 +178,14 @@ def main(argv):
         if "covariates" in evaluations and args.target == "label":
             steps = baselines(extra, evaluations, table, plans, matrix_of, args, log)
             tables.write_table(folder / "baselines.tsv", steps)
-        tables.write_table(folder / "path.tsv", main_one.found.path)
+        tables.write_table(folder / "path.tsv", main_one.result.path)
         notes = notes_of(args, features, main_one, table[known], user)
         notes |= {"labels_sha256": labels_sha256, "cost": cost_of(started, len(table), features)}
-        write_model(folder, notes, features.var.iloc[columns], matrices["features"].scale, main_one.found.final)
-        write_decisions(folder, args, main_one.found, table, plans[0], matrices["features"])
+        write_model(folder, notes, features.var.iloc[columns], matrices["features"].scale, main_one.result.final)
+        write_decisions(folder, args, main_one.result, table, plans[0], matrices["features"])
         if args.target == "label":
             how = {"columns": columns, "scale": matrices["features"].scale, "threads": args.threads}
-            ambiguous = score_ambiguous(features, labels, plans[0], main_one.found, main_one.maps, **how)
+            ambiguous = score_ambiguous(features, labels, plans[0], main_one.result, main_one.maps, **how)
             write_ambiguous(folder, *ambiguous, log)
 
 
@@ -227,9 +227,9 @@ def baselines(extra, evaluations, table, plans, matrix_of, args, log):
     *partial, last = rows
     matrices = {name: matrix_of(None, None, None, rows[name], d=rows[name].shape[1]) for name in partial}
     plain = argparse.Namespace(**vars(args) | {"shuffle_control": False})
-    found = {name: one.evaluation for name, one in fit_all(matrices, table, plans, plain, log).items()}
-    columns = {name: own.shape[1] for name, own in rows.items()}
-    return baseline_table(found | {last: evaluations["covariates"], "+ features": evaluations["combined"]}, columns)
+    evaluated = {name: one.evaluation for name, one in fit_all(matrices, table, plans, plain, log).items()}
+    columns = {name: values.shape[1] for name, values in rows.items()}
+    return baseline_table(evaluated | {last: evaluations["covariates"], "+ features": evaluations["combined"]}, columns)
 
 
 def permuted(table, plan, args):
@@ -255,7 +255,7 @@ def check_options(parser, args):
         "l1_ratio": args.model == "elasticnet",
         "tolerance": penalised,
         "trials": args.model == "lightgbm",
-        # the paper weighs the classes alike for trees, and not for its logistic regression
+        # the paper weighs the classes equally for trees, and not for its logistic regression
         "class_weight": not paper,
     }
     model = f"--model {args.model}{' --preset paper' if paper else ''}"
@@ -334,8 +334,8 @@ def notes_of(args, features, fitted, trained, user):
         "preset": args.preset,
         "tool": "fit",
         "version": __version__,
-        "setting": fitted.found.setting,
-        "setting_of_fold": fitted.found.setting_of_fold,
+        "setting": fitted.result.setting,
+        "setting_of_fold": fitted.result.setting_of_fold,
         "class_weight": args.class_weight,
         "calibration": fitted.maps[None],
         "feature_group": args.feature_groups,
@@ -370,7 +370,7 @@ def cost_of(started, n_windows, features):
     }
 
 
-def write_decisions(folder, args, found, table, plan, matrix):
+def write_decisions(folder, args, result, table, plan, matrix):
     """What predict decides by: domain.safetensors; of labels threshold.json and conformal.tsv too."""
     from intronaut.core.files import write_json
     from intronaut.models import conformal, domain, threshold
@@ -379,8 +379,8 @@ def write_decisions(folder, args, found, table, plan, matrix):
     if args.target != "label":
         return
     labels = table["label"].to_numpy()
-    write_json(folder / "threshold.json", threshold.summarise(args.threshold, found, labels, plan, args.seed))
-    conformal.write_scores(folder, conformal.conformal_scores(labels, found.out_of_fold(plan), plan.groups))
+    write_json(folder / "threshold.json", threshold.summarise(args.threshold, result, labels, plan, args.seed))
+    conformal.write_scores(folder, conformal.conformal_scores(labels, result.out_of_fold(plan), plan.groups))
 
 
 if __name__ == "__main__":

@@ -397,9 +397,9 @@ def require_classes(args, counts):
         advice = "the annotation tells none; bring calls from RNA-seq (--calls, in the pipeline --ir_calls)"
         if args.annotation_rule != "any-exon":
             advice += ", or try --annotation-rule any-exon"
-    found = ", ".join(f"{n:,} {name}" for name, n in counts["labels"].items())
+    label_counts = ", ".join(f"{n:,} {name}" for name, n in counts["labels"].items())
     missing = " and no ".join(f"{name} {counts['unit']}s" for name in lacking)
-    raise BadData(f"no {missing} among {found}: {advice}; --allow-empty goes on all the same")
+    raise BadData(f"no {missing} among {label_counts}: {advice}; --allow-empty goes on all the same")
 
 
 if __name__ == "__main__":

@@ -61,8 +61,8 @@ def main(argv):
 
     labels = read_labels(args.labels)
     with Genome(args.fasta, args.chrom_aliases) as genome:
-        own = genome.resolve_all(list(labels["chrom"].unique()), args.labels)
-        sizes, place = dict(genome.lengths), labels.assign(chrom=labels["chrom"].map(own))
+        names = genome.resolve_all(list(labels["chrom"].unique()), args.labels)
+        sizes, place = dict(genome.lengths), labels.assign(chrom=labels["chrom"].map(names))
         refuse_outside(place, sizes, args.labels, args.fasta)
         with whole_folder(args.output, WRITTEN) as folder:
             tracks = [
@@ -153,7 +153,7 @@ def bedgraph_rows(path, genome):
     """``(chrom, start, end, value)`` of a bedGraph, chromosomes named as in the genome."""
     from intronaut.io.text import numbered_lines
 
-    own = {}
+    resolved = {}
     for number, line in numbered_lines(path):
         if not line or line.startswith(("#", "track", "browser")):
             continue
@@ -162,9 +162,9 @@ def bedgraph_rows(path, genome):
             start, end, value = int(start), int(end), float(value)
         except ValueError as problem:
             raise BadData(f"{path}: line {number}: {line[:40]!r} is not chrom, start, end, value") from problem
-        if chrom not in own:
-            own[chrom] = genome.resolve(chrom)
-        yield own[chrom], start, end, value
+        if chrom not in resolved:
+            resolved[chrom] = genome.resolve(chrom)
+        yield resolved[chrom], start, end, value
 
 
 def shade(p):

@@ -71,8 +71,8 @@ def refuse_mixed(paths, first):
         ours, theirs = shared_provenance(shard), shared_provenance(first)
         differing = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
         if differing:
-            told = ", ".join(f"{key} {ours.get(key)!r} and {theirs.get(key)!r}" for key in differing)
-            problems.add(f"{path} and {first.path} were made differently: {told}")
+            differences = ", ".join(f"{key} {ours.get(key)!r} and {theirs.get(key)!r}" for key in differing)
+            problems.add(f"{path} and {first.path} were made differently: {differences}")
         if not shard.var.equals(first.var) or shard.x.dtype != first.x.dtype:
             problems.add(f"{path} and {first.path} hold different features")
         if list(shard.obs.columns) != list(first.obs.columns):

@@ -90,7 +90,7 @@ def main(argv):
     names = list(columns)
     check_number(names, args)
     # covariates are a DataFrame, features the places of their columns
-    widths = {name: own.shape[-1] for name, own in columns.items()}
+    widths = {name: values.shape[-1] for name, values in columns.items()}
     log.note(f"{len(names)} blocks: " + ", ".join(f"{name} ({n})" for name, n in widths.items()))
     quantities, orders = wanted_quantities(names, args)
     values, penalties = values_of_sets(columns, features, rows, table, plan, quantities, args, log)
@@ -272,8 +272,8 @@ class Report:
             for name in [*self.names, "(all)"]:
                 line = {"measure": measure, "block": name, "columns": self.widths.get(name, sum(self.widths.values()))}
                 for what, kind in self.quantities.items():
-                    found = whole if name == "(all)" else self.interval(kind[name], measure)
-                    line |= {what: found["value"], f"{what}_low": found["low"], f"{what}_high": found["high"]}
+                    interval = whole if name == "(all)" else self.interval(kind[name], measure)
+                    line |= {what: interval["value"], f"{what}_low": interval["low"], f"{what}_high": interval["high"]}
                 if "shapley" in self.quantities:
                     positive = whole["low"] is not None and whole["low"] > 0
                     line["share"] = line["shapley"] / whole["value"] if positive else None
@@ -299,9 +299,9 @@ class Report:
         lines = []
         for measure in measures_of(self.args.target):
             for first, second in pairs_of(self.names):
-                found = self.interval(shares.shared(first, second), measure)
-                lines.append({"measure": measure, "block_1": first, "block_2": second, "shared": found["value"],
-                              "low": found["low"], "high": found["high"]})  # fmt: skip
+                interval = self.interval(shares.shared(first, second), measure)
+                lines.append({"measure": measure, "block_1": first, "block_2": second, "shared": interval["value"],
+                              "low": interval["low"], "high": interval["high"]})  # fmt: skip
         return pd.DataFrame(lines)
 
     def sets(self):
@@ -314,8 +314,12 @@ class Report:
         for members, evaluation in self.values.items():
             line = {"blocks": words(members, self.names)}
             for measure in measures_of(self.args.target):
-                found = evaluation.summary["metrics"][METRIC_OF[measure]]
-                line |= {measure: found["value"], f"{measure}_low": found["low"], f"{measure}_high": found["high"]}
+                interval = evaluation.summary["metrics"][METRIC_OF[measure]]
+                line |= {
+                    measure: interval["value"],
+                    f"{measure}_low": interval["low"],
+                    f"{measure}_high": interval["high"],
+                }
             lines.append(line)
         return pd.DataFrame(lines)
 
@@ -324,17 +328,17 @@ class Report:
         measure = table["measure"].iloc[0]
         rows, word = table[table["measure"] == measure].set_index("block"), WORDS[measure]
         total = (0.5 if measure == "auroc" else 0.0) + rows.loc["(all)", "shapley"]
-        found = [f"All {len(self.names)} blocks together: {word} {total:.3f}."]
+        lines = [f"All {len(self.names)} blocks together: {word} {total:.3f}."]
         for name in self.names:
             row = rows.loc[name]
             verb = "adds to" if row["adds"] == "yes" else "is not shown to add to"
             low, high = row["last_in_low"], row["last_in_high"]
             range_words = "no interval" if low is None or low != low else f"95 % {low:+z.3f} to {high:+z.3f}"
-            found.append(
+            lines.append(
                 f"{name} {verb} all other blocks: {row['last_in']:+z.3f} {word} last in ({range_words}), "
                 f"{row['alone']:+z.3f} alone."
             )
-        return found
+        return lines
 
 
 if __name__ == "__main__":

@@ -130,8 +130,8 @@ def run_versions(settings):
 def here_versions():
     """Rows of this Python and every package it can import: what the tools used when no image was."""
     yield "environment", "python", platform.python_version()
-    found = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
-    yield from (("environment", name, version) for name, version in sorted(found.items()))
+    versions = {dist.metadata["Name"]: dist.version for dist in metadata.distributions()}
+    yield from (("environment", name, version) for name, version in sorted(versions.items()))
 
 
 def lock_versions(paths):

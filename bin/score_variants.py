@@ -246,18 +246,20 @@ def write(path, survey, introns, scorer, null, args, log):
             vcf.writelines(f"{line}\n" for line in annotated_header(survey.header))
         for record, alts, effects in with_splice(scored_records(path, survey, scorer, counts), splice, survey):
             rows = [[score_row(record, alt, *one, introns, scorer, null, args)
-                     | (intron_columns(introns.rows[one[1]], of_alt, survey, args) if splice else {}) for one in found]
-                    for alt, found, of_alt in zip(record.alts, alts, effects, strict=True)]  # fmt: skip
+                     | (intron_columns(introns.rows[one[1]], of_alt, survey, args) if splice else {}) for one in scored]
+                    for alt, scored, of_alt in zip(record.alts, alts, effects, strict=True)]  # fmt: skip
             if genes:
-                found = [(alt, effect) for alt, of_alt in zip(record.alts, effects, strict=True) for effect in of_alt]
-                genes.writelines(line([*where(record, alt), *gene_row(effect)]) for alt, effect in found)
+                effects_of = [
+                    (alt, effect) for alt, of_alt in zip(record.alts, effects, strict=True) for effect in of_alt
+                ]
+                genes.writelines(line([*where(record, alt), *gene_row(effect)]) for alt, effect in effects_of)
             scores.writelines(line(row.values()) for of_alt in rows for row in of_alt)
             counts["pairs"] += sum(map(len, rows))
             if groups:
                 groups.writelines(
                     line([*where(record, alt), introns.rows[number].name, *part])
-                    for alt, found in zip(record.alts, alts, strict=True)
-                    for _, number, change in found
+                    for alt, scored in zip(record.alts, alts, strict=True)
+                    for _, number, change in scored
                     for part in group_parts(change, scorer.group, args.top_groups)
                 )
             if vcf:

@@ -123,7 +123,7 @@ def part(args, labels):
 
 def refuse_one_sided(args, labels, split, log):
     """Raise BadData for a part that lacks a class, retained or spliced, where there are such rows: no model can be
-    judged on it, which is better known now than after embedding. Of many folds three that hold both suffice."""
+    tested on it, which is better known now than after embedding. Of many folds three that hold both suffice."""
     from intronaut.splits.studies import FEWEST_FOLDS
 
     parts, lacks = set(split), set()

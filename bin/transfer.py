@@ -89,7 +89,7 @@ def held_out(folder):
 
 
 def judged(trained_in, judged_in, scores, labels, seed):
-    """The row of a model of one cell type judged by the labels of another, as a dict."""
+    """The row of a model of one cell type tested on the labels of another, as a dict."""
     import numpy as np
     import pandas as pd
 

@@ -1,7 +1,9 @@
 """Help texts and pages use the field's terms: words that once stood for them stay out."""
 
 import ast
+import io
 import re
+import tokenize
 
 import pytest
 
@@ -56,6 +58,31 @@ def messages(script):
                 yield part.value
 
 
+# what a thing is must be read from its name: `summary`, `mask`, `position`; these say only that it is there
+EMPTY_NAMES = {"made", "found", "told", "said", "own", "some"}
+
+
+def remarks(script):
+    """The comments and docstrings of a script or module, without the names in them."""
+    for token in tokenize.generate_tokens(io.StringIO(script).readline):
+        if token.type == tokenize.COMMENT:
+            yield prose(token.string)
+    for node in ast.walk(ast.parse(script)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+            yield re.sub(r"``[^`]*``", "", ast.get_docstring(node) or "")
+
+
+def variables(script):
+    """The names that a script or module binds: variables, parameters, functions, classes."""
+    for node in ast.walk(ast.parse(script)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+
+
 def found(texts):
     return sorted({match[0] for text in texts for match in OUT.finditer(text)})
 
@@ -74,6 +101,19 @@ def test_help_texts(path):
 @pytest.mark.parametrize("path", SPEAKING, ids=lambda path: path.relative_to(ROOT / "bin").as_posix())
 def test_messages(path):
     assert found(messages(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", SPEAKING, ids=lambda path: path.relative_to(ROOT / "bin").as_posix())
+def test_comments_and_names(path):
+    script = path.read_text(encoding="utf-8")
+    assert found(remarks(script)) == []
+    assert sorted({name for name in variables(script) if name.strip("_") in EMPTY_NAMES}) == []
+
+
+def test_a_word_of_a_comment_and_an_empty_name_are_found():
+    script = 'def made(own):\n    """Rows ``told`` anew."""\n    _found = 1  # judged by `said`\n'
+    assert found(remarks(script)) == ["anew", "judged"]
+    assert EMPTY_NAMES & {name.strip("_") for name in variables(script)} == {"made", "own", "found"}
 
 
 def test_a_word_of_a_message_is_found():

@@ -234,7 +234,7 @@ def whole_folder(path: Path | str, stale: Sequence[str] = ()) -> Iterator[Path]:
 
 
 def _keep_others(part: Path, folder: Path, stale: Sequence[str]) -> None:
-    """Link into ``part`` what ``folder`` holds beside what is written anew."""
+    """Link into ``part`` what ``folder`` holds beside what is newly written."""
     old = {item for pattern in stale for item in folder.glob(pattern)}
 
     def outdated(parent: str, names: list[str]) -> list[str]:

@@ -282,9 +282,9 @@ def _starting_size(embedder, obs, encoded, log):
     size = embedder.size(obs["length"].to_numpy())
     if embedder.device.type == "cpu":
         return size
-    found = largest_fitting(embedder, encoded, size)
-    log.detail(f"batch size {found:,}")
-    return found
+    fitting_size = largest_fitting(embedder, encoded, size)
+    log.detail(f"batch size {fitting_size:,}")
+    return fitting_size
 
 
 def largest_fitting(embedder: Embedder, encoded: list[np.ndarray], size: int) -> int:

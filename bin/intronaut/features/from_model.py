@@ -61,48 +61,49 @@ class Source:
 def reopen(
     notes: dict[str, Any], files: Any, *, threads: int, device: torch.device, log: Log
 ) -> tuple[Source, np.ndarray]:
-    """``(source, columns)``: the Source of the features a model's ``notes`` tell of, and the columns the model reads.
+    """``(source, columns)``: the Source of the features that a model's ``notes`` record, and the columns it reads.
 
     Raises UsageError for files that are lacking, BadData for others than the features were made with and for features
     that no embedder of this package made.
     """
-    made = notes["features"]
-    if made.get("tool") not in _OPEN:
-        raise BadData(f"the model's features were made by {made.get('tool') or 'another tool'}, not by an embed_ tool: "
+    provenance = notes["features"]
+    tool = provenance.get("tool")
+    if tool not in _OPEN:
+        raise BadData(f"the model's features were made by {tool or 'another tool'}, not by an embed_ tool: "
                       "they cannot be computed from DNA here")  # fmt: skip
-    source = _OPEN[made["tool"]](made, files, threads, device, log)
+    source = _OPEN[tool](provenance, files, threads, device, log)
     given = files.weights or files.motifs or "the embedder"
     columns = matching_columns(notes, Features(Path(given), None, None, source.var, source.provenance))
     return source, columns
 
 
-def _kmers(made, files, threads, device, log):
+def _kmers(provenance, files, threads, device, log):
     from intronaut.features import kmers
 
-    column_of, words = kmers.canonical_kmers(made["k"])
+    column_of, words = kmers.canonical_kmers(provenance["k"])
 
     def compute(sequences):
-        rows = [kmers.features_of(sequence, made["k"], column_of, len(words)) for sequence in sequences]
+        rows = [kmers.features_of(sequence, provenance["k"], column_of, len(words)) for sequence in sequences]
         return np.array(rows, np.float32)
 
-    return Source(kmers.feature_table(words), made, compute)
+    return Source(kmers.feature_table(words), provenance, compute)
 
 
-def _motifs(made, files, threads, device, log):
+def _motifs(learnt, files, threads, device, log):
     from threadpoolctl import threadpool_limits
 
     from intronaut.motifs.motif_files import read_motifs
     from intronaut.motifs.pwm import jaspar_motifs
     from intronaut.motifs.trap import Scanner, feature_table
 
-    provenance = dict(made)
-    if "motifs_sha256" in made:
-        provenance["motifs_sha256"] = digest_file(_needed(files, "motifs", made))
+    provenance = dict(learnt)
+    if "motifs_sha256" in learnt:
+        provenance["motifs_sha256"] = digest_file(_needed(files, "motifs", learnt))
         motifs = read_motifs(files.motifs, left_out=[])
     else:
-        release, _, group = made["motifs"].partition(", ")[0].split(" ", 2)
+        release, _, group = learnt["motifs"].partition(", ")[0].split(" ", 2)
         motifs = jaspar_motifs(release, group)
-    scanner = Scanner(motifs, made["pseudocount"], made["background"], made.get("strands", 2))
+    scanner = Scanner(motifs, learnt["pseudocount"], learnt["background"], learnt.get("strands", 2))
     pool = ThreadPoolExecutor(threads)
 
     def compute(sequences):
@@ -112,17 +113,17 @@ def _motifs(made, files, threads, device, log):
     return Source(feature_table(motifs), provenance, compute)
 
 
-def _sei(made, files, threads, device, log):
+def _sei(provenance, files, threads, device, log):
     from intronaut.features.sei import open_embedder
 
-    options = SimpleNamespace(**made | vars(files))
-    _needed(files, "weights", made)
-    if made["features"] == "chosen":
+    options = SimpleNamespace(**provenance | vars(files))
+    _needed(files, "weights", provenance)
+    if provenance["features"] == "chosen":
         raise BadData("the model reads Sei profiles that a file chose; embed all of them, and fit --feature-groups")
-    if made["features"] not in ("spline", "trunk"):
-        _needed(files, "targets", made)
-    if made["features"] == "seqclass":
-        return _sequence_classes(options, _needed(files, "projection", made), device, log)
+    if provenance["features"] not in ("spline", "trunk"):
+        _needed(files, "targets", provenance)
+    if provenance["features"] == "seqclass":
+        return _sequence_classes(options, _needed(files, "projection", provenance), device, log)
     return _embedder(*open_embedder(options, device, log), log)
 
 
@@ -150,22 +151,22 @@ def _sequence_classes(options, projection, device, log):
     return source
 
 
-def _dnabert2(made, files, threads, device, log):
+def _dnabert2(provenance, files, threads, device, log):
     from intronaut.features.dnabert2 import Tally, open_embedder
 
     for name in ("weights", "tokenizer"):
-        _needed(files, name, made)
-    return _embedder(*open_embedder(SimpleNamespace(**made | vars(files)), device, log, Tally()), log)
+        _needed(files, name, provenance)
+    return _embedder(*open_embedder(SimpleNamespace(**provenance | vars(files)), device, log, Tally()), log)
 
 
 def _embedder(embedder, var, provenance, log):
     return Source(var, provenance(), in_batches(embedder, log), lambda text: embedder.problem(Window("", text)))
 
 
-def _needed(files, name, made):
+def _needed(files, name, provenance):
     path = getattr(files, name)
     if path is None:
-        raise UsageError(f"--{name} is needed: the model's features were made by {made['tool']} with one")
+        raise UsageError(f"--{name} is needed: the model's features were made by {provenance['tool']} with one")
     return path
 
 
@@ -177,9 +178,9 @@ def in_batches(embedder: Embedder, log: Log) -> Callable:
         size = embedder.size(np.array([len(sequence) for sequence in sequences]))
         values = None
         for batch in embedder.cut([len(item) for item in encoded], size):
-            found = compute_halving(embedder.compute, [encoded[place] for place in batch], log)
-            values = np.empty((len(sequences), found.shape[1]), np.float32) if values is None else values
-            values[batch] = found
+            computed = compute_halving(embedder.compute, [encoded[place] for place in batch], log)
+            values = np.empty((len(sequences), computed.shape[1]), np.float32) if values is None else values
+            values[batch] = computed
         return values
 
     return compute

@@ -203,5 +203,5 @@ def provenance(options: Namespace, digest: BackgroundDigest, note: str) -> dict[
     if options.projection and options.features == "seqclass":
         files["projection_sha256"] = digest_file(options.projection)
     features = options.features if options.features in KEYWORDS else "chosen"
-    made = {"tool": TOOL, "version": __version__, "weights_note": note, "features": features}
-    return made | files | {name: vars(options)[name] for name in names}
+    record = {"tool": TOOL, "version": __version__, "weights_note": note, "features": features}
+    return record | files | {name: vars(options)[name] for name in names}

@@ -56,9 +56,9 @@ def variant_class_scores(
     """
     sums = [profiles[:, histone].sum(axis=1, keepdims=True) for profiles in (reference, alternative)]
     scores = []
-    for profiles, own in zip((reference, alternative), sums, strict=True):
+    for profiles, histone_sum in zip((reference, alternative), sums, strict=True):
         adjusted = np.array(profiles)
-        adjusted[:, histone] *= (sums[0] + sums[1]) / 2 / own
+        adjusted[:, histone] *= (sums[0] + sums[1]) / 2 / histone_sum
         scores.append(class_scores(adjusted, vectors[:CLASSES]))
     return scores[1] - scores[0]
 
@@ -123,11 +123,11 @@ def target_class(target: str) -> str:
     What neither the table nor a rule knows is taken for a transcription factor, as most targets are.
     """
     name = TAGS.sub("", target)
-    factor, told = _curated().get(name, (name, None))
-    if told:
-        return told
-    found = (kind for kind, pattern in CLASS_RULES if re.match(pattern, factor))
-    return next(found, "transcription_factor")
+    factor, kind_given = _curated().get(name, (name, None))
+    if kind_given:
+        return kind_given
+    kinds = (kind for kind, pattern in CLASS_RULES if re.match(pattern, factor))
+    return next(kinds, "transcription_factor")
 
 
 @functools.cache
@@ -139,14 +139,14 @@ def cell_tissue(cell: str) -> str:
     """
     words = [word.strip("()").lower() for word in re.split(r"[_ ]+(?![^(]*\))", cell)][::-1]
     lines = [word for word in words if any(map(str.isdigit, word)) and word not in ("h1", "h9")]
-    found = (_tissue_of_words().get(re.sub(r"^gm\d+$", "lymphoblastoid", word)) for word in lines + words)
-    return next(filter(None, found), "unknown")
+    tissues = (_tissue_of_words().get(re.sub(r"^gm\d+$", "lymphoblastoid", word)) for word in lines + words)
+    return next(filter(None, tissues), "unknown")
 
 
 @functools.cache
 def _curated():
     rows = _packaged_table("sei_factors.tsv")
-    return {name: (factor, None if told == "NA" else told) for name, factor, told in rows}
+    return {name: (factor, None if kind == "NA" else kind) for name, factor, kind in rows}
 
 
 @functools.cache

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from intronaut.genome.windows import Row
 
 CHUNK = 50_000
-# bases between two stretches that cost no more to compute than to begin anew
+# bases between two stretches that cost no more to compute than to start a new one
 JOINED_GAP = 7_000
 NEAR = 50
 USED = 0.1
@@ -78,8 +78,8 @@ class Tracks:
     def compute(self, sequences: list[str], minus: bool) -> np.ndarray:
         """Tracks ``(b, nets, 2, n)`` of forward sequences of equal length with their flanks of 5,000 bases."""
         read = [reverse_complement(sequence) for sequence in sequences] if minus else sequences
-        found = self.networks.probabilities(one_hot(read))[:, :, [ACCEPTOR, DONOR]].transpose(0, 1).numpy()
-        return found[..., ::-1] if minus else found
+        probabilities = self.networks.probabilities(one_hot(read))[:, :, [ACCEPTOR, DONOR]].transpose(0, 1).numpy()
+        return probabilities[..., ::-1] if minus else probabilities
 
     def track(self, chrom: str, start: int, end: int, minus: bool, gene: Gene | None = None) -> Track:
         """The Track of ``[start, end)``, in chunks of CHUNK."""
@@ -104,7 +104,7 @@ class Tracks:
 
     def hidden(self, chrom: str, positions: list[int], minus: bool, gene: Gene | None = None) -> dict[int, np.ndarray]:
         """The sums before the last layer at some bases: a dict from position to ``(nets * 32,)``."""
-        found = {}
+        hidden_at = {}
         for start, end in joined([(position, position + 1) for position in positions]):
             for first in range(start, end, CHUNK):
                 last = min(first + CHUNK, end)
@@ -114,19 +114,19 @@ class Tracks:
                 for position in positions:
                     if first <= position < last:
                         place = last - 1 - position if minus else position - first
-                        found[position] = sums[:, 0, :, place].numpy().reshape(-1)
-        return found
+                        hidden_at[position] = sums[:, 0, :, place].numpy().reshape(-1)
+        return hidden_at
 
 
 def joined(stretches: Iterable[tuple[int, int]], gap: int = JOINED_GAP) -> list[tuple[int, int]]:
     """Sorted ``(start, end)`` stretches, those less than ``gap`` apart joined."""
-    found = []
+    merged = []
     for start, end in sorted(stretches):
-        if found and start - found[-1][1] < gap:
-            found[-1] = found[-1][0], max(found[-1][1], end)
+        if merged and start - merged[-1][1] < gap:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
         else:
-            found.append((start, end))
-    return found
+            merged.append((start, end))
+    return merged
 
 
 def stretches_of(row: Row, reach: int) -> list[tuple[int, int]]:
@@ -168,12 +168,12 @@ def intron_features(row: Row, tracks: list[Track], reach: int) -> list[float]:
     sites, values = exon_bases(row.start, row.end, row.strand == "-"), []
     for kind, site in zip((DONOR, ACCEPTOR), map(int, sites), strict=True):
         line = ROWS[kind]
-        own = _part(tracks, site, site + 1)[:, line, 0]
+        at_site = _part(tracks, site, site + 1)[:, line, 0]
         ends = {(row.start, min(row.start + reach, row.end)), (max(row.end - reach, row.start), row.end)}
         inside = np.concatenate([_part(tracks, *end)[:, line].mean(axis=0) for end in joined(ends, gap=1)])
         near = _part(tracks, site - NEAR, site + NEAR + 1)[:, line].mean(axis=0)
         near[NEAR] = 0
-        values += [log_odds(own.mean()), own.std(), log_odds(inside.max()), log_odds(near.max()),
+        values += [log_odds(at_site.mean()), at_site.std(), log_odds(inside.max()), log_odds(near.max()),
                    float((inside >= USED).sum())]  # fmt: skip
     return values
 

@@ -60,13 +60,13 @@ def read_annotation(path: Path | str, longest_intron: int = LONGEST_INTRON) -> A
     return _annotation(exons, longest_intron, left_out)
 
 
-def _annotation(found, longest_intron, left_out):
-    place = (found.transcript.astype(np.int64) << 32) + found.start
-    order = np.lexsort((found.end, place))
-    exons = pd.DataFrame({name: getattr(found, name)[order] for name in ("transcript", "start", "end")})
+def _annotation(lines, longest_intron, left_out):
+    place = (lines.transcript.astype(np.int64) << 32) + lines.start
+    order = np.lexsort((lines.end, place))
+    exons = pd.DataFrame({name: getattr(lines, name)[order] for name in ("transcript", "start", "end")})
     columns = ["transcript_id", "gene_id", "gene_name", "retained"]
-    transcripts = pd.DataFrame(found.about, columns=columns, dtype=object)
-    _, _, transcripts["chrom"], transcripts["strand"] = zip(*found.keys, strict=True)
+    transcripts = pd.DataFrame(lines.about, columns=columns, dtype=object)
+    _, _, transcripts["chrom"], transcripts["strand"] = zip(*lines.keys, strict=True)
     by_transcript = exons.groupby("transcript")
     transcripts["start"], transcripts["end"] = by_transcript["start"].min(), by_transcript["end"].max()
     transcripts["retained"] = transcripts["retained"].astype(bool)
@@ -75,7 +75,7 @@ def _annotation(found, longest_intron, left_out):
     transcripts["gene"] = by_gene.ngroup()
     genes = genes[["gene_id", "gene_name", "chrom", "strand", "start", "end"]]
     order = ["transcript_id", "gene", "chrom", "strand", "start", "end", "retained"]
-    exceptions = np.array(found.exceptions, object)
+    exceptions = np.array(lines.exceptions, object)
     return Annotation(genes, transcripts[order], exons, exceptions, longest_intron, left_out)
 
 

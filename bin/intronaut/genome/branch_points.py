@@ -67,10 +67,10 @@ def exclusion_zone(tail: np.ndarray) -> np.ndarray:
     is_ag = np.zeros(tail.shape, bool)
     is_ag[:, 1:] = (tail[:, :-1] == 0) & (tail[:, 1:] == 2)
     by_distance = is_ag[:, ::-1][:, EXCLUSION_FROM : EXCLUSION_UP_TO + 1]
-    found = by_distance.argmax(axis=1) + EXCLUSION_FROM
+    distance = by_distance.argmax(axis=1) + EXCLUSION_FROM
     inside = (tail[:, ::-1] < OTHER).cumprod(axis=1).sum(axis=1)
     none = np.minimum(inside, EXCLUSION_UP_TO)
-    return np.where(inside < EXCLUSION_FROM, np.nan, np.where(by_distance.any(axis=1), found, none))
+    return np.where(inside < EXCLUSION_FROM, np.nan, np.where(by_distance.any(axis=1), distance, none))
 
 
 def _columns(tail, column, distances):

@@ -70,13 +70,14 @@ def resolve_chrom(
     Exact first, then the alias table, then ``1``/``chr1`` and ``M``/``MT``/``chrM``. Raises BadData when several
     names fit, or when the length of the chromosome is known and differs.
     """
-    own = _one_of(chrom, lengths, aliases)
-    told = length if length is not None or aliases is None else aliases.lengths.get(chrom)
-    if own is not None and None not in (told, lengths[own]) and told != lengths[own]:
+    name = _one_of(chrom, lengths, aliases)
+    stated = length if length is not None or aliases is None else aliases.lengths.get(chrom)
+    if name is not None and None not in (stated, lengths[name]) and stated != lengths[name]:
         raise BadData(
-            f"chromosome {chrom} has {told:,} bases, but {own} of the genome has {lengths[own]:,}: another assembly?"
+            f"chromosome {chrom} has {stated:,} bases, "
+            f"but {name} of the genome has {lengths[name]:,}: another assembly?"
         )
-    return own
+    return name
 
 
 def _one_of(chrom, lengths, aliases):
@@ -116,8 +117,8 @@ def resolve_chroms(
     lacking = [chrom for chrom, name in names.items() if name is None]
     if lacking:
         raise BadData(
-            f"{source}: {len(lacking)} of {len(chroms)} chromosomes are not in {genome}: {_some(lacking)}; "
-            f"{genome} has {_some(lengths)}; use the genome the rows were made with, or give --chrom-aliases"
+            f"{source}: {len(lacking)} of {len(chroms)} chromosomes are not in {genome}: {_first_names(lacking)}; "
+            f"{genome} has {_first_names(lengths)}; use the genome the rows were made with, or give --chrom-aliases"
         )
     return {chrom: name for chrom, name in names.items() if name is not None}
 
@@ -137,7 +138,7 @@ def known_chroms(
     return names
 
 
-def _some(names):
+def _first_names(names):
     names = list(names)
     rest = f" … ({len(names)} in all)" if len(names) > SHOWN_NAMES else ""
     return ", ".join(names[:SHOWN_NAMES]) + rest

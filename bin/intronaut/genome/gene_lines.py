@@ -108,7 +108,7 @@ def _raise_faults(faults, models, problems):
 
 
 def _dialect(block):
-    """The module that reads the file, told by the first line whose attributes are of one of the two ways; or None."""
+    """The module that reads the file, known by the first line whose attributes are of one of the two ways; or None."""
     for text in block.column(ATTRIBUTES).words():
         if _GFF3_ATTRIBUTE.match(text):
             return gff3

@@ -122,7 +122,7 @@ def _joined(columns):
 
 def _rows_of_copies(exons, models):
     """For each transcript that stands in the file several times, a dict from its rows in ``exons`` to the copy."""
-    spans = {number: sorted(set(found)) for number, found in models.spans.items() if _are_several(found)}
+    spans = {number: sorted(set(places)) for number, places in models.spans.items() if _are_several(places)}
     repeated = _with_repeated_numbers(exons, models.spans)
     wanted = np.isin(exons["transcript"], np.fromiter({*spans, *repeated}, np.int32))
     rows_of = {}
@@ -134,8 +134,8 @@ def _rows_of_copies(exons, models):
             copies[transcript] = _by_transcript_line(exons, rows, spans[transcript])
             # each copy is one transcript by its own line: nothing is left to be spliced in trans
             models.exceptions.pop(transcript, None)
-        elif (found := _by_exon_number(exons, rows)) is not None:
-            copies[transcript] = found
+        elif (separate_rows := _by_exon_number(exons, rows)) is not None:
+            copies[transcript] = separate_rows
         else:
             models.exceptions[transcript] = REPEATED_NUMBERS
     return copies

@@ -76,7 +76,7 @@ def read_gene_spans(path: Path | str, chroms: Callable | None = None) -> GeneSpa
     minus = np.array([gene.strand == "-" for gene in rows])[of_gene] if rows else np.zeros(0, bool)
     donor, acceptor = exon_bases(introns["start"].to_numpy(), introns["end"].to_numpy(), minus)
     for number in np.unique(of_gene):
-        own = of_gene == number
-        spans.donors[rows[number]] = np.unique(donor[own])
-        spans.acceptors[rows[number]] = np.unique(acceptor[own])
+        of_this_gene = of_gene == number
+        spans.donors[rows[number]] = np.unique(donor[of_this_gene])
+        spans.acceptors[rows[number]] = np.unique(acceptor[of_this_gene])
     return spans

@@ -86,34 +86,34 @@ def _read_block(lines, features, first_lines, models, faults):
 
 
 def _add_feature(features, kind, text, place=None):
-    found = attributes(text)
-    if "ID" not in found:
+    values = attributes(text)
+    if "ID" not in values:
         return
     parent = next(iter(parents(text)), "")
-    feature = features.setdefault(found["ID"], _Feature(parent, kind, _about(found)))
+    feature = features.setdefault(values["ID"], _Feature(parent, kind, _about(values)))
     if place:
         feature.spans.append(place)
-    feature.exception = feature.exception or _EXCEPTIONS.get(found.get("exception"))
+    feature.exception = feature.exception or _EXCEPTIONS.get(values.get("exception"))
 
 
 def parents(text: str) -> list[str]:
     """The identifiers after ``Parent`` in column nine, percent escapes undone, those of no letter left out."""
-    found = _PARENT.search(text) if "Parent" in text else None
-    names = (name.strip() for name in found[1].split(",")) if found else ()
+    match = _PARENT.search(text) if "Parent" in text else None
+    names = (name.strip() for name in match[1].split(",")) if match else ()
     return [unquote(name) for name in names if name]
 
 
 def attributes(text: str) -> dict[str, str]:
     """Column nine of a GFF3 line as a dict, percent escapes undone."""
     pairs = (part.partition("=") for part in text.split(";") if "=" in part)
-    found = {key.strip(): value.strip() for key, _, value in pairs}
-    return {key: unquote(value) for key, value in found.items()} if "%" in text else found
+    values = {key.strip(): value.strip() for key, _, value in pairs}
+    return {key: unquote(value) for key, value in values.items()} if "%" in text else values
 
 
-def _about(found):
-    biotype = found.get("transcript_type") or found.get("transcript_biotype") or found.get("biotype")
-    name = found.get("gene_name") or found.get("gene") or found.get("Name")
-    return found.get("transcript_id"), found.get("gene_id"), name, biotype
+def _about(values):
+    biotype = values.get("transcript_type") or values.get("transcript_biotype") or values.get("biotype")
+    name = values.get("gene_name") or values.get("gene") or values.get("Name")
+    return values.get("transcript_id"), values.get("gene_id"), name, biotype
 
 
 def _describe(features, models):
@@ -122,19 +122,19 @@ def _describe(features, models):
     for number, (identifier, _, *place) in enumerate(models.transcripts):
         chain = _chain(identifier, features)
         used.update(chain)
-        own, top = features[identifier], features[chain[-1]]
-        name, _, _, biotype = own.about
+        described, top = features[identifier], features[chain[-1]]
+        name, _, _, biotype = described.about
         _, gene, symbol, _ = top.about
         models.about.append((name or bare(identifier), gene or bare(chain[-1]), symbol, biotype == RETAINED_INTRON))
-        exception = models.exceptions.get(number) or own.exception or top.exception
+        exception = models.exceptions.get(number) or described.exception or top.exception
         if exception:
             models.exceptions[number] = exception
         # the parts of a trans-spliced gene stand on lines of the gene where its transcript has one line
-        spans = top.spans if exception == TRANS_SPLICED and len(own.spans) <= 1 else own.spans
+        spans = top.spans if exception == TRANS_SPLICED and len(described.spans) <= 1 else described.spans
         for *where, span in spans:
             if where == place:
                 models.add_span(number, *span)
-        if identifier in with_children or own.kind in _PRODUCTS:
+        if identifier in with_children or described.kind in _PRODUCTS:
             models.with_children.add(number)
     unused = [feature.kind for identifier, feature in features.items() if identifier not in used]
     models.left_out["transcripts_without_exons"] += sum(_TRANSCRIPT.search(kind) is not None for kind in unused)

@@ -41,17 +41,17 @@ def read(blocks: Iterable[Features], models: GeneModels, faults: list[tuple[int,
 
 def _runs(lines, names):
     """The rows where another transcript begins (int array), and its (transcript_id, gene_id, chrom, strand)."""
-    starts, found = [], []
+    starts, run_names = [], []
     text, spans = lines.lines.text, lines.spans()
     moves = (lines.column(_CHROM).changes() | lines.column(_STRAND).changes()).tolist()
     for row, (start, end, moved) in enumerate(zip(*spans[1:], moves, strict=True)):
         if moved or not text.startswith(names.upto, start):
             starts.append(row)
-            found.append(names.values(text, start, end))
+            run_names.append(names.values(text, start, end))
     starts = np.array(starts, np.int64)
     heads = lines[starts]
     chroms, strands = heads.column(_CHROM).repeated_words(), heads.column(_STRAND).repeated_words()
-    return starts, [(*name, chrom, strand) for name, chrom, strand in zip(found, chroms, strands, strict=True)]
+    return starts, [(*name, chrom, strand) for name, chrom, strand in zip(run_names, chroms, strands, strict=True)]
 
 
 def _add_nameless(lines, kinds, models, faults):
@@ -166,8 +166,8 @@ def attribute(text: bytes, name: bytes, start: int, end: int) -> str | None:
     value, _ = _quoted(text, name, start, end)
     if value is not None or text.find(name, start, end) < 0:
         return value
-    found = re.search(rb"(?:^|[;\s])" + name + rb'\s+"?([^";]*)', text[start:end])
-    return found[1].decode().strip() if found else None
+    match = re.search(rb"(?:^|[;\s])" + name + rb'\s+"?([^";]*)', text[start:end])
+    return match[1].decode().strip() if match else None
 
 
 def _quoted(text, name, start, end):

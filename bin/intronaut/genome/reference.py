@@ -81,8 +81,8 @@ class Genome:
 
     def resolve(self, chrom: str, length: int | None = None) -> str:
         """This genome's name for ``chrom``; raises BadData that shows both names when there is none."""
-        own = resolve_chrom(chrom, self.lengths, self.aliases, length)
-        return own if own is not None else self.resolve_all([chrom], "input")[chrom]
+        resolved = resolve_chrom(chrom, self.lengths, self.aliases, length)
+        return resolved if resolved is not None else self.resolve_all([chrom], "input")[chrom]
 
     def resolve_all(self, chroms: Iterable[str], source: Path | str) -> dict[str, str]:
         """A dict from each of the names of ``source`` to this genome's; raises BadData that shows both sets."""
@@ -258,7 +258,7 @@ def _text_reader(path, blocks):
     """Yield ``read(start, end)`` over the uncompressed bytes (at most 64 KiB at once) and their number."""
     if blocks is None:
         with open(path, "rb") as handle:
-            yield (lambda start, end: os.pread(handle.fileno(), _some_bytes(start, end), start)), path.stat().st_size
+            yield (lambda start, end: os.pread(handle.fileno(), _byte_count(start, end), start)), path.stat().st_size
         return
     with bgzf.BgzfReader(str(path), "rb") as reader:
         texts = [text for _, text in blocks[:-1]]
@@ -267,14 +267,14 @@ def _text_reader(path, blocks):
             block, text = blocks[bisect.bisect_right(texts, start) - 1]
             try:
                 reader.seek(bgzf.make_virtual_offset(block, start - text))
-                return reader.read(_some_bytes(start, end))
+                return reader.read(_byte_count(start, end))
             except (ValueError, zlib.error, AssertionError) as problem:
                 raise BadData(f"{path}: broken bgzf block at byte {block:,}; copy the file again") from problem
 
         yield read, blocks[-1][1]
 
 
-def _some_bytes(start, end):
+def _byte_count(start, end):
     return min(max(end - start, 0), 1 << 16)
 
 

@@ -95,13 +95,13 @@ def read_bases(
     length = (introns["end"] - introns["start"]).to_numpy()
     parts = {"donor": (donor_at, DONOR), "acceptor": (acceptor_at, ACCEPTOR), "tail": (acceptor_at, (reach, 0)),
              "head": (donor_at, (0, 8))}  # fmt: skip
-    found = {name: np.full((n, sum(span)), OTHER, np.uint8) for name, (_, span) in parts.items()}
+    bases = {name: np.full((n, sum(span)), OTHER, np.uint8) for name, (_, span) in parts.items()}
     decoys, pairs = {"donor": [], "acceptor": []}, np.zeros(16, np.int64)
     for chrom in introns["chrom"].unique():
         rows = np.flatnonzero((introns["chrom"] == chrom).to_numpy())
         codes = base_codes(genome.fetch(chroms[chrom], 0, genome.lengths[chroms[chrom]]))
         for name, (at, span) in parts.items():
-            found[name][rows] = around(codes, at[rows], minus[rows], *span)
+            bases[name][rows] = around(codes, at[rows], minus[rows], *span)
         at, strand = draws.get(chrom, (np.zeros(0, np.int64), np.zeros(0, bool)))
         keys = {"donor": donor_at[rows] * 2 + minus[rows], "acceptor": acceptor_at[rows] * 2 + minus[rows]}
         pairs += np.bincount(_pair_codes(around(codes, at, strand, 0, 2)), minlength=17)[:16]
@@ -111,11 +111,11 @@ def read_bases(
             hits[hits] = ~np.isin(at[hits] * 2 + strand[hits], keys[name])
             decoys[name].append(around(codes, at[hits], strand[hits], *span))
     distance = np.arange(reach - 1, -1, -1)
-    found["tail"][distance >= length[:, None]] = OTHER
-    found["head"][np.arange(8) >= length[:, None]] = OTHER
+    bases["tail"][distance >= length[:, None]] = OTHER
+    bases["head"][np.arange(8) >= length[:, None]] = OTHER
     chrom = introns["chrom"].factorize()[0].astype(np.int64) << 40
     decoy_donors, decoy_acceptors = (rng.permutation(np.concatenate(decoys[name])) for name in decoys)
-    return Bases(**found, place_donor=chrom + donor_at * 2 + minus, place_acceptor=chrom + acceptor_at * 2 + minus,
+    return Bases(**bases, place_donor=chrom + donor_at * 2 + minus, place_acceptor=chrom + acceptor_at * 2 + minus,
                  decoy_donors=decoy_donors, decoy_acceptors=decoy_acceptors, pairs=pairs)  # fmt: skip
 
 

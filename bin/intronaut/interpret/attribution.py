@@ -93,14 +93,14 @@ def attribute(model: BaseModel | TokenModel, sequence: str, name: str, settings:
     baselines, steps = model.baselines(sequence, settings, rng), settings.steps
     while True:
         integrated = {strand: model.integrate(sequence, strand, baselines, steps, settings) for strand in model.strands}
-        made = _joined(integrated)
+        attribution = _joined(integrated)
         distances = np.array([part.distances for part in integrated.values()])
-        made.attributed = float(made.observed.sum(dtype=float))
-        made.baseline_logit = float(made.logit - distances.mean())
-        missing = abs(made.attributed - distances.mean())
-        made.gap, made.steps = float(missing / max(np.abs(distances).mean(), 1e-12)), steps
-        if made.gap <= settings.gap or 2 * steps > settings.most_steps:
-            return made
+        attribution.attributed = float(attribution.observed.sum(dtype=float))
+        attribution.baseline_logit = float(attribution.logit - distances.mean())
+        missing = abs(attribution.attributed - distances.mean())
+        attribution.gap, attribution.steps = float(missing / max(np.abs(distances).mean(), 1e-12)), steps
+        if attribution.gap <= settings.gap or 2 * steps > settings.most_steps:
+            return attribution
         steps *= 2
 
 
@@ -166,13 +166,13 @@ class BaseModel:
         method = IntegratedGradients(network, multiply_by_inputs=False)
         size = _at_once(channels.shape[2], self.device, settings)
         gradients = torch.cat([
-            method.attribute(channels.expand_as(some), some, n_steps=steps, internal_batch_size=size)
-            for some in others.split(size)
+            method.attribute(channels.expand_as(part), part, n_steps=steps, internal_batch_size=size)
+            for part in others.split(size)
         ])  # fmt: skip
         hypothetical = (gradients - (others * gradients).sum(1, keepdim=True)).double().mean(0)
         with torch.no_grad():
             logit = network(channels).item()
-            from_baselines = torch.cat([network(some) for some in others.split(size)]).double().cpu().numpy()
+            from_baselines = torch.cat([network(part) for part in others.split(size)]).double().cpu().numpy()
         return self._placed(sequence, strand, channels[0], hypothetical, logit, logit - from_baselines)
 
     def read(self, sequence: str, strand: str, settings: Settings) -> _Strand:
@@ -246,17 +246,17 @@ class TokenModel:
         size = _at_once(len(sequence), self.device, settings)
         method = IntegratedGradients(self._logits)
         shares = torch.cat([
-            method.attribute(embedded.expand_as(some), some, n_steps=steps, internal_batch_size=size).sum(2)
-            for some in others.split(size)
+            method.attribute(embedded.expand_as(part), part, n_steps=steps, internal_batch_size=size).sum(2)
+            for part in others.split(size)
         ])  # fmt: skip
         with torch.no_grad():
             logit = self._logits(embedded).item()
-            from_baselines = torch.cat([self._logits(some) for some in others.split(size)]).double().cpu().numpy()
+            from_baselines = torch.cat([self._logits(part) for part in others.split(size)]).double().cpu().numpy()
         observed = self._spread(text, shares.double().mean(0).cpu().numpy())
         return _Strand(observed if strand == "+" else observed[::-1], None, logit, logit - from_baselines)
 
     def read(self, sequence: str, strand: str, settings: Settings) -> _Strand:
-        """One strand's mutagenesis: every mutant is cut into tokens anew."""
+        """One strand's mutagenesis: every mutant is cut into tokens again."""
         text, (first, end) = read_strand(sequence, strand), central(len(sequence), settings.centre)
         if strand == "-":
             first, end = len(sequence) - end, len(sequence) - first

@@ -142,7 +142,7 @@ def unit_effects(sample: np.ndarray, unit: pd.Categorical, weights: np.ndarray) 
         ``(units, k)``.
     """
     thin = weights.astype(np.float32)
-    return np.stack([(sample[:, own] @ thin[own]).std(axis=0) for own in members_of(unit)])
+    return np.stack([(sample[:, columns] @ thin[columns]).std(axis=0) for columns in members_of(unit)])
 
 
 def strongest(parts: np.ndarray, count: int) -> np.ndarray:

@@ -17,7 +17,7 @@ def correlation_clusters(sample: np.ndarray, threshold: float) -> tuple[np.ndarr
     """Cluster columns so that each correlates with its cluster's leader by more than ``threshold``, in either sign.
 
     The column with the most such neighbours leads the first cluster, and takes those of them that are still free; then
-    the free one with the most, and so on. Nothing is chained: alike is alike to the leader.
+    the free one with the most, and so on. Nothing is chained: similar means similar to the leader.
 
     Args:
         sample: ``(n, d)`` float32 rows to measure correlations on.
@@ -32,16 +32,17 @@ def correlation_clusters(sample: np.ndarray, threshold: float) -> tuple[np.ndarr
     z /= np.where(length > 0, length, 1)
     near, count = np.empty((d, -(-d // 8)), np.uint8), np.empty(d, np.int64)
     for first in range(0, d, CHUNK):
-        some = slice(first, min(first + CHUNK, d))
-        found = np.abs(z[:, some].T @ z) > threshold
-        near[some], count[some] = np.packbits(found, axis=1), found.sum(axis=1)
+        columns = slice(first, min(first + CHUNK, d))
+        correlated = np.abs(z[:, columns].T @ z) > threshold
+        near[columns], count[columns] = np.packbits(correlated, axis=1), correlated.sum(axis=1)
     leader = np.full(d, -1)
     for column in np.argsort(-count, kind="stable"):
         if leader[column] < 0:
-            own = np.unpackbits(near[column], count=d).astype(bool) & (leader < 0)
-            own[column] = True
-            leader[own] = column
+            members = np.unpackbits(near[column], count=d).astype(bool) & (leader < 0)
+            members[column] = True
+            leader[members] = column
     sign = [
-        np.einsum("ij,ij->j", z[:, some], z[:, leader[some]]) for some in np.array_split(np.arange(d), 1 + d // CHUNK)
+        np.einsum("ij,ij->j", z[:, columns], z[:, leader[columns]])
+        for columns in np.array_split(np.arange(d), 1 + d // CHUNK)
     ]
     return leader, np.where(np.concatenate(sign) < 0, -1, 1)

@@ -120,9 +120,9 @@ def smallest_correlations(sample: np.ndarray, leader: np.ndarray, cluster: pd.Ca
     z = sample - sample.mean(axis=0)
     length = np.sqrt(np.einsum("ij,ij->j", z, z))
     smallest = np.ones(len(cluster.categories))
-    for at, own in enumerate(members_of(cluster)):
-        first = leader[own[0]]
-        others = own[own != first]
+    for at, members in enumerate(members_of(cluster)):
+        first = leader[members[0]]
+        others = members[members != first]
         if len(others):
             scales = np.maximum(length[others] * length[first], np.finfo(float).tiny)
             smallest[at] = (np.abs(z[:, others].T @ z[:, first]) / scales).min()
@@ -133,9 +133,9 @@ def cluster_labels(cluster: pd.Categorical, group: pd.Categorical, leader: np.nd
     """``A (with B, C: not distinguished)``: the group of each cluster's leader, and those of its other features."""
     names = np.asarray(group, object)
     labels = []
-    for own in members_of(cluster):
-        first = names[leader[own[0]]]
-        others = [name for name in pd.unique(names[own]) if name != first]
+    for members in members_of(cluster):
+        first = names[leader[members[0]]]
+        others = [name for name in pd.unique(names[members]) if name != first]
         named = ", ".join(others[:most]) + (f" and {len(others) - most} more" if len(others) > most else "")
         labels.append(f"{first} (with {named}: not distinguished)" if others else first)
     return labels

@@ -139,11 +139,11 @@ def add_selection(explanation: Explanation, study: Study, progress: _Progress) -
     for name, (unit, table) in tables.items():
         units = stability_selection.make_units(study.matrix, unit, explanation.sample, known)
         for prefix, beside in (("", np.empty((known.sum(), 0))), ("adjusted_", study.covariates.to_numpy())):
-            found, summary[f"selection_of_{prefix}{name}"] = stability_selection.select_stably(
+            selected, summary[f"selection_of_{prefix}{name}"] = stability_selection.select_stably(
                 units, study.outcome.y[known], study.groups, study.halves, beside, settings.threshold,
                 settings.most_false, settings.threads,
             )  # fmt: skip
-            table[[prefix + column for column in found]] = found
+            table[[prefix + column for column in selected]] = selected
             progress.add(1)
     return summary
 

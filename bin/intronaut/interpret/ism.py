@@ -80,10 +80,14 @@ class Changed:
     def read(self, first: torch.Tensor, width: int, beyond: float = 0.0) -> torch.Tensor:
         """``(m, c, 1, width)`` activations from the positions ``first`` ``(m,)`` on; outside the window ``beyond``."""
         place = first[:, None] + torch.arange(width, device=first.device)
-        own, mutant = place - self.starts[:, None], torch.arange(len(first), device=first.device)[:, None]
+        offset, mutant = place - self.starts[:, None], torch.arange(len(first), device=first.device)[:, None]
         # rows to choose from: the window's, one that is beyond it, and those of every mutant's span
         index = torch.where((place < 0) | (place >= self.n), self.n, place)
-        index = torch.where((own >= 0) & (own < self.span), self.n + 1 + mutant * self.span + own, index)
+        index = torch.where(
+            (offset >= 0) & (offset < self.span),
+            self.n + 1 + mutant * self.span + offset,
+            index,
+        )
         outside = self.reference.new_full((1, self.reference.shape[1]), beyond)
         table = torch.cat([_rows(self.reference), outside, _rows(self.values)])
         return table.index_select(0, index.flatten()).unflatten(0, (-1, 1, width)).permute(0, 3, 1, 2)
@@ -155,8 +159,8 @@ def _product(values, matrix, bias, taps, stride, apart):
         (mutants, outputs, taps, channels), (rows.stride(0), stride * along, apart * along, rows.stride(2))
     )
     flat = read.reshape(mutants * outputs, taps * channels)
-    made = flat @ matrix if bias is None else torch.addmm(bias, flat, matrix)
-    return made.unflatten(0, (mutants, 1, outputs)).permute(0, 3, 1, 2)
+    product = flat @ matrix if bias is None else torch.addmm(bias, flat, matrix)
+    return product.unflatten(0, (mutants, 1, outputs)).permute(0, 3, 1, 2)
 
 
 def _max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
@@ -207,15 +211,15 @@ def base_changes(
     ``(4, length)``, one-hot at ``places``. ``batch`` mutants are computed at once.
     """
     places = torch.as_tensor(places, dtype=torch.int64, device=channels.device)
-    own = channels[:, places].argmax(0).tolist()
-    mutants = [(row, base) for row in range(len(places)) for base in range(BASES) if base != own[row]]
+    base_at = channels[:, places].argmax(0).tolist()
+    mutants = [(row, base) for row in range(len(places)) for base in range(BASES) if base != base_at[row]]
     rows, bases = torch.tensor(mutants, dtype=torch.int64, device=channels.device).reshape(-1, 2).T
     starts, one_hot = places[rows], torch.eye(BASES).to(channels)
     memo, logits = Memo(), []
     for first in range(0, len(rows), batch):
         memo.at = 0
-        some = slice(first, first + batch)
-        mutated = Changed(channels[None, :, None], one_hot[bases[some], :, None, None], starts[some], memo)
+        batch_rows = slice(first, first + batch)
+        mutated = Changed(channels[None, :, None], one_hot[bases[batch_rows], :, None, None], starts[batch_rows], memo)
         logits.append(network(mutated))
     changes = torch.zeros(len(places), BASES)
     if logits:
@@ -225,12 +229,12 @@ def base_changes(
 
 def sequence_changes(logits_of: Callable, sequence: str, places: list[int], batch: int) -> np.ndarray:
     """The same of a network that reads text: ``logits_of(list of sequences)`` gives an array ``(n,)``."""
-    own = [sequence[place] for place in places]
-    mutants = [(row, base) for row in range(len(places)) for base in range(BASES) if "ACGT"[base] != own[row]]
+    base_at = [sequence[place] for place in places]
+    mutants = [(row, base) for row in range(len(places)) for base in range(BASES) if "ACGT"[base] != base_at[row]]
     changes = np.zeros((len(places), BASES), np.float32)
     reference = logits_of([sequence])
     for first in range(0, len(mutants), batch):
-        some = mutants[first : first + batch]
-        texts = [sequence[: places[row]] + "ACGT"[base] + sequence[places[row] + 1 :] for row, base in some]
-        changes[tuple(zip(*some, strict=True))] = logits_of(texts) - reference
+        batch_mutants = mutants[first : first + batch]
+        texts = [sequence[: places[row]] + "ACGT"[base] + sequence[places[row] + 1 :] for row, base in batch_mutants]
+        changes[tuple(zip(*batch_mutants, strict=True))] = logits_of(texts) - reference
     return changes

@@ -50,18 +50,21 @@ def refit(
     labels = np.asarray(labels, float)
     if notes["class_weight"] == "balanced":
         for problem in range(k):
-            own = labels if labels.ndim == 1 else labels[:, problem]
-            row_weights[:, [problem]], offset[[problem]] = balanced(row_weights[:, [problem]], own)
+            problem_labels = labels if labels.ndim == 1 else labels[:, problem]
+            row_weights[:, [problem]], offset[[problem]] = balanced(row_weights[:, [problem]], problem_labels)
     start = logistic.repeated(model.weights, model.intercept, k)
     if notes["kind"] != "elasticnet":
         how = {"start": start, "tolerance": notes["tolerance"], "spectrum": logistic.spectrum(matrix)}
-        found = logistic.fit(matrix, labels, row_weights, c, **how)
-        return found.weights, found.intercept + offset
+        solution = logistic.fit(matrix, labels, row_weights, c, **how)
+        return solution.weights, solution.intercept + offset
     how = {"l1_ratio": notes["l1_ratio"], "tolerance": notes["tolerance"]}
     if labels.ndim == 1:
-        found = elastic_net.fit(matrix, labels, row_weights, c, start=start, **how)
-        return found.weights, found.intercept + offset
-    alone = [elastic_net.fit(matrix, own, w[:, None], c, **how) for own, w in zip(labels.T, row_weights.T, strict=True)]
+        solution = elastic_net.fit(matrix, labels, row_weights, c, start=start, **how)
+        return solution.weights, solution.intercept + offset
+    alone = [
+        elastic_net.fit(matrix, problem_labels, w[:, None], c, **how)
+        for problem_labels, w in zip(labels.T, row_weights.T, strict=True)
+    ]
     return np.hstack([one.weights for one in alone]), np.hstack([one.intercept for one in alone]) + offset
 
 
@@ -189,8 +192,8 @@ def _fit_trees(matrix, outcome, train, settings):
 def _shuffled_linear(matrix, rows, weights, intercept, member, tried):
     """Logits of the rows, and a function ``(place in tried, order)`` → logits with that group in another order."""
     weights = weights.astype(np.float32)
-    some = np.array_split(rows, 1 + len(rows) // ROWS_AT_ONCE)
-    parts = np.concatenate([(matrix.rows_at(own) * weights) @ member for own in some]).astype(float)
+    chunks = np.array_split(rows, 1 + len(rows) // ROWS_AT_ONCE)
+    parts = np.concatenate([(matrix.rows_at(chunk) * weights) @ member for chunk in chunks]).astype(float)
     logits = parts.sum(axis=1) + intercept
     parts = np.asfortranarray(parts[:, tried])
     return logits, lambda at, order: logits + parts[order, at] - parts[:, at]

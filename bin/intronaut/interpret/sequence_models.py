@@ -39,8 +39,8 @@ def differentiable(
     if not isinstance(model, LinearModel):
         raise BadData(f"{folder}: trees have no gradient; attribute explains networks and linear models on Sei")
     if model.notes["features"].get("tool") != "embed_sei":
-        made_by = model.notes["features"].get("tool", "another tool")
-        raise BadData(f"{folder}: a linear model on features of {made_by}; attribute reads networks, and those on Sei")
+        tool = model.notes["features"].get("tool", "another tool")
+        raise BadData(f"{folder}: a linear model on features of {tool}; attribute reads networks, and those on Sei")
     return _linear_on_sei(folder, model, files, device, log)
 
 
@@ -51,14 +51,14 @@ def _of_network(model):
 
 
 def _linear_on_sei(folder, model, files, device, log):
-    made = model.notes["features"]
-    options = SimpleNamespace(**made | vars(files))
-    for name in _files_of(made["features"]):
+    recorded = model.notes["features"]
+    options = SimpleNamespace(**recorded | vars(files))
+    for name in _files_of(recorded["features"]):
         if getattr(files, name) is None:
             raise UsageError(f"--{name} is needed: {folder} reads features of Sei that were made with it")
     checkpoint, tensors = sei.open_sei(options.weights)
     digest = BackgroundDigest(checkpoint.path)
-    if made["features"] == "chosen":
+    if recorded["features"] == "chosen":
         raise BadData(f"{folder}: reads Sei profiles that a file chose; embed all of them, and fit --feature-groups")
     var, rows, vectors = wanted_features(options, tensors)
     if checkpoint.note:
@@ -68,23 +68,23 @@ def _linear_on_sei(folder, model, files, device, log):
     )
     weights, intercept = np.zeros(len(var)), None
     weights[columns], intercept = model.per_unit()
-    strands = STRANDS[made["strands"]]
+    strands = STRANDS[recorded["strands"]]
     # the logit is the mean of the strands; of features that are not, each strand has coefficients of its own
-    parts = 2 * weights.reshape(2, -1) if made["strands"] == "both" else [weights] * len(strands)
-    made_of = {
-        strand: LinearOnSei(tensors, made["features"], rows, part, intercept, vectors)
+    parts = 2 * weights.reshape(2, -1) if recorded["strands"] == "both" else [weights] * len(strands)
+    weight_files = {
+        strand: LinearOnSei(tensors, recorded["features"], rows, part, intercept, vectors)
         for strand, part in zip(strands, parts, strict=True)
     }
-    checkpoint.require_finite(made_of["+"].state_dict())
+    checkpoint.require_finite(weight_files["+"].state_dict())
 
     def encode(sequence):
-        codes = sei.encode(sequence, made["iupac"] == "expand")
-        return codes if made["context"] == "native" else sei.fit_to_window(codes)
+        codes = sei.encode(sequence, recorded["iupac"] == "expand")
+        return codes if recorded["context"] == "native" else sei.fit_to_window(codes)
 
     def problem(sequence):
-        return problem_with(Window("", sequence), made["context"])
+        return problem_with(Window("", sequence), recorded["context"])
 
-    return BaseModel(made_of, encode, device), problem
+    return BaseModel(weight_files, encode, device), problem
 
 
 def _files_of(features):

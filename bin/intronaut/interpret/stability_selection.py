@@ -28,7 +28,7 @@ from intronaut.interpret.contributions import members_of
 if TYPE_CHECKING:
     from intronaut.models.design_matrix import Matrix
 
-# a group's tracks are mostly alike: their first axes hold what they share
+# a group's tracks are mostly similar: their first axes hold what they share
 MOST_AXES, SHARE = 3, 0.9
 EXACT_AXES = 256
 # what keeps a coefficient finite where a half separates the classes, in rows' worth of evidence
@@ -75,20 +75,20 @@ def make_units(
         most: axes of a unit at most.
     """
     columns = members_of(unit)
-    loadings = [_axes(sample[:, own], most) for own in columns]
+    loadings = [_axes(sample[:, unit_columns], most) for unit_columns in columns]
     size = np.array([part.shape[1] for part in loadings])
     first = np.cumsum(size) - size
     entries = [
-        (np.repeat(own, count), np.tile(np.arange(count) + start, len(own)), part.ravel())
-        for own, part, start, count in zip(columns, loadings, first, size, strict=True)
+        (np.repeat(unit_columns, count), np.tile(np.arange(count) + start, len(unit_columns)), part.ravel())
+        for unit_columns, part, start, count in zip(columns, loadings, first, size, strict=True)
     ]
     row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
     all_loadings = sparse.csr_array((value.astype(np.float32), (row, column)), shape=(len(unit), int(size.sum())))
     z = np.concatenate(list(matrix.map(lambda rows, values: values @ all_loadings)))[rows].astype(float)
     z -= z.mean(axis=0)
     for start, count in zip(first[size > 1], size[size > 1], strict=True):
-        own, triangle = np.linalg.qr(z[:, start : start + count])
-        z[:, start : start + count] = own * np.sign(triangle.diagonal())
+        basis, triangle = np.linalg.qr(z[:, start : start + count])
+        z[:, start : start + count] = basis * np.sign(triangle.diagonal())
     z = _standardised(np.clip(_standardised(z), -LARGEST, LARGEST))
     return Units(np.ascontiguousarray(z.T, np.float32), first, size)
 
@@ -126,17 +126,17 @@ def halves(groups: np.ndarray | pd.Series, labels: np.ndarray | pd.Series, pairs
     """
     group, distinct = pd.factorize(np.asarray(groups))
     g, labels, rng = len(distinct), np.asarray(labels), np.random.default_rng(seed)
-    made, tries = [], 0
-    while len(made) < 2 * pairs:
+    masks, tries = [], 0
+    while len(masks) < 2 * pairs:
         chosen = np.zeros(g, bool)
         chosen[rng.permutation(g)[: g // 2]] = True
         half = chosen[group]
         if all(0 < labels[side].sum() < side.sum() for side in (half, ~half)):
-            made += [half, ~half]
+            masks += [half, ~half]
         tries += 1
         if tries > 20 * pairs:
             raise BadData(f"{g} leakage groups cannot be split into halves that hold retained and spliced introns both")
-    return np.array(made)
+    return np.array(masks)
 
 
 def error_bound(q: int, p: int, threshold: float) -> float:
@@ -162,8 +162,8 @@ def select_forward(
 ) -> tuple[np.ndarray, np.ndarray]:
     """On each half, the ``q`` units that a forward logistic regression takes in first.
 
-    Every step takes the unit whose axes go best with what is left unexplained, then fits all that were taken anew
-    (orthogonal matching pursuit for groups: Lozano, Swirszcz & Abe 2011, AISTATS 15:452). Units are judged by the tail
+    Every step takes the unit whose axes go best with what is left unexplained, then fits all that were taken again
+    (orthogonal matching pursuit for groups: Lozano, Swirszcz & Abe 2011, AISTATS 15:452). Units are ranked by the tail
     probability of chi-square with as many degrees of freedom as they have axes; the best CANDIDATES of a step once more
     by a score test that is robust to whole leakage groups, so that no single gene decides.
 
@@ -212,21 +212,21 @@ class _HalfFit:
         surprise[self.picked] = -np.inf
         few = min(CANDIDATES, len(surprise) - len(self.picked))
         close = np.argpartition(-surprise, few - 1)[:few]
-        found = [self._robust(close[self.units.size[close] == size]) for size in np.unique(self.units.size[close])]
-        close, robust = (np.concatenate(part) for part in zip(*found, strict=True))
+        tests = [self._robust(close[self.units.size[close] == size]) for size in np.unique(self.units.size[close])]
+        close, robust = (np.concatenate(part) for part in zip(*tests, strict=True))
         best = int(close[np.argmax(_surprise(robust, self.units.size[close]))])
-        own = self.units.values(best, self.rows)
-        self.x = np.hstack([self.x, own])
-        self.point = np.append(self.point, np.zeros(own.shape[1]))
+        columns = self.units.values(best, self.rows)
+        self.x = np.hstack([self.x, columns])
+        self.point = np.append(self.point, np.zeros(columns.shape[1]))
         self.picked.append(best)
 
-    def _robust(self, some):
+    def _robust(self, units):
         """``(some, statistics)``: score tests of units of one size by the scatter of their scores over groups."""
-        axes = np.stack([self.units.axes_of(unit) for unit in some])
+        axes = np.stack([self.units.axes_of(unit) for unit in units])
         scores = self.units.z[axes.ravel()][:, self.rows] * self.residual.astype(np.float32)
         sums = (self.groups @ scores.T.astype(float)).reshape(-1, *axes.shape)
         total, scatter = sums.sum(axis=0), np.einsum("gur,gus->urs", sums, sums)
-        return some, np.einsum("ur,urs,us->u", total, np.linalg.pinv(scatter, hermitian=True), total)
+        return units, np.einsum("ur,urs,us->u", total, np.linalg.pinv(scatter, hermitian=True), total)
 
     def signs(self):
         sizes = self.units.size[self.picked]
@@ -234,7 +234,7 @@ class _HalfFit:
 
 
 def _surprise(statistics, size):
-    """Minus the log tail probability of chi-square statistics, or what orders alike where all have one axis."""
+    """Minus the log tail probability of chi-square statistics, or what gives the same order where all have one axis."""
     return -chi2.logsf(statistics, size) if (size > 1).any() else np.array(statistics)
 
 
@@ -286,8 +286,8 @@ def fit_held_out(
     group, labels = pd.factorize(np.asarray(groups))[0], np.asarray(labels, float)
 
     def one(half):
-        rows, own = ~inside[half], picked[half]
-        parts = [units.values(unit, rows) for unit in own]
+        rows, picked_units = ~inside[half], picked[half]
+        parts = [units.values(unit, rows) for unit in picked_units]
         x = np.column_stack([np.ones(rows.sum()), base[rows], *parts]).astype(float)
         point, fitted, hessian = logistic(x, labels[rows], np.zeros(x.shape[1]))
         scores = _sums_by(group[rows]) @ (x * (labels[rows] - fitted)[:, None])
@@ -296,10 +296,10 @@ def fit_held_out(
         few = g / (g - 1) * (len(x) - 1) / max(len(x) - x.shape[1], 1)
         covariance = few * inverse @ (scores.T @ scores) @ inverse
         at = 1 + base.shape[1]
-        for unit in own:
+        for unit in picked_units:
             axes = slice(at, at + units.size[unit])
             wald = point[axes] @ np.linalg.pinv(covariance[axes, axes]) @ point[axes]
-            p[half, unit] = min(1, f.sf(wald / units.size[unit], units.size[unit], g - 1) * len(own))
+            p[half, unit] = min(1, f.sf(wald / units.size[unit], units.size[unit], g - 1) * len(picked_units))
             estimate[half, unit], error[half, unit] = point[at], np.sqrt(covariance[at, at])
             at = axes.stop
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def forward_values(window: Window, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``(places, values)`` of the bases A, C, G, T of a window on the forward strand of the genome, increasing.
 
-    ``values`` ``(length,)`` run as the window reads: a window of the minus strand is turned round.
+    ``values`` ``(length,)`` run as the window reads: a window of the minus strand is reversed.
     """
     known = np.isin(np.frombuffer(window.sequence.encode(), "S1"), [b"A", b"C", b"G", b"T"])
     values = np.asarray(values)[: len(known)]

@@ -58,11 +58,11 @@ class Checkpoint:
                 problems.add(f"tensor {name} is not part of this model")
         wanted = [name for name in shapes if name in self.tensors]
         for name in wanted:
-            found, shape = self.tensors[name], tuple(shapes[name])
-            if tuple(found.shape) != shape:
-                problems.add(f"tensor {name} has shape {_times(found.shape)}, not {_times(shape)}")
-            elif not found.is_floating_point():
-                problems.add(f"tensor {name} holds {str(found.dtype).removeprefix('torch.')}, not real numbers")
+            tensor, shape = self.tensors[name], tuple(shapes[name])
+            if tuple(tensor.shape) != shape:
+                problems.add(f"tensor {name} has shape {_times(tensor.shape)}, not {_times(shape)}")
+            elif not tensor.is_floating_point():
+                problems.add(f"tensor {name} holds {str(tensor.dtype).removeprefix('torch.')}, not real numbers")
         problems.raise_if_any()
         return {name: self.tensors[name] for name in wanted}
 

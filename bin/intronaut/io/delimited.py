@@ -95,10 +95,10 @@ class Lines:
         self.first, self.text = first, text
         letters = np.frombuffer(text, np.uint8)
         cuts = np.flatnonzero(letters <= _NEWLINE)
-        found = letters.take(cuts)
-        if found.min() < _TAB:
-            cuts, found = cuts[found >= _TAB], found[found >= _TAB]
-        ends = np.flatnonzero(found == _NEWLINE)
+        marks = letters.take(cuts)
+        if marks.min() < _TAB:
+            cuts, marks = cuts[marks >= _TAB], marks[marks >= _TAB]
+        ends = np.flatnonzero(marks == _NEWLINE)
         # column k of line i lies between the marks _before[i] + k and the next
         self._marks = np.concatenate([[-1], cuts])
         self._before = np.concatenate([[0], ends[:-1] + 1])

@@ -93,11 +93,11 @@ class Resuming:
     def __call__(self, url: str, output: Path | str, store: pooch.Pooch) -> None:
         part = Path(store.abspath) / f".{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
         resumed = self._receive(url, part)
-        if self.sha256 and (found := digest_file(part)) != self.sha256:
+        if self.sha256 and (digest := digest_file(part)) != self.sha256:
             part.unlink()
             if resumed:
                 raise requests.ConnectionError("the file has changed since the first part arrived")
-            raise BadData(f"{url}: sha256 is {found}, not {self.sha256}; another version, or damaged on its way")
+            raise BadData(f"{url}: sha256 is {digest}, not {self.sha256}; another version, or damaged on its way")
         part.replace(output)
 
     def _receive(self, url, part):

@@ -294,7 +294,7 @@ def open_features(path: Path | str) -> Features:
     """Open a features file made by any embedder, or a user's own .h5ad with a dense ``X``.
 
     Raises BadData for a file that is not HDF5, is truncated, lacks X/obs/var, is sparse, names two rows or two columns
-    alike, or is unfinished.
+    the same, or is unfinished.
     """
     require_file(path)
     try:

@@ -76,8 +76,8 @@ def _early_dataset(parent, name, shape, dtype):
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER if 0 not in shape and name == "X" else h5py.h5d.FILL_TIME_ALLOC)
     space = h5py.h5s.create_simple(shape)
-    made = h5py.h5d.create(parent.id, name.encode(), h5py.h5t.py_create(np.dtype(dtype), logical=True), space, plan)
-    h5py.Dataset(made).attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    dataset = h5py.h5d.create(parent.id, name.encode(), h5py.h5t.py_create(np.dtype(dtype), logical=True), space, plan)
+    h5py.Dataset(dataset).attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
 
 
 def _write_text(parent, name, text):

@@ -20,11 +20,11 @@ _NAMED = re.compile(r"([A-Za-z][\w.+-]*)=(.+)")
 
 def features_files(sources: list[str]) -> list[tuple[str | None, str]]:
     """``[(block or None, path)]`` of words like ``FILE`` or ``BLOCK=FILE``."""
-    found = []
+    files = []
     for source in sources:
         named = None if Path(source).exists() else _NAMED.fullmatch(source)
-        found.append((named[1], named[2]) if named else (None, source))
-    return found
+        files.append((named[1], named[2]) if named else (None, source))
+    return files
 
 
 def open_joined(sources: list[str]) -> Features:
@@ -69,10 +69,10 @@ def open_joined(sources: list[str]) -> Features:
 
 def block_name(features: Features) -> str:
     """What the columns of a features file are called together: by the tool that made it, else by the file's name."""
-    made = features.provenance
-    if made.get("tool") == "embed_motifs" and made.get("strands") == 1:
+    provenance = features.provenance
+    if provenance.get("tool") == "embed_motifs" and provenance.get("strands") == 1:
         return "rbp"  # motifs of the transcript's strand, which proteins that bind RNA read
-    return BLOCK_OF_TOOL.get(made.get("tool"), features.path.name.split(".")[0])
+    return BLOCK_OF_TOOL.get(provenance.get("tool"), features.path.name.split(".")[0])
 
 
 def _prefixed(name, var):

@@ -75,7 +75,7 @@ def open_track(path: Path) -> BigWig | Intervals:
     if kind == "bedgraph":
         return Intervals(*read_bedgraph(path), outside=np.nan)
     if kind == "peaks":
-        peaks = read_peaks(path, own_names=False)
+        peaks = read_peaks(path, unique_names=False)
         return Intervals(peaks["chrom"], peaks["start"], peaks["end"], np.ones(len(peaks)), outside=0.0)
     what = "a bigWig" if kind == "bigwig" else "bigWig, bedGraph (.bedGraph, .bdg, .bg), BED or narrowPeak"
     raise BadData(f"{path}: not {what} by its first bytes or its name")
@@ -98,14 +98,14 @@ class BigWig:
 
     def values(self, chrom: str, start: int, end: int) -> np.ndarray:
         """The values of ``[start, end)``; NaN without one and beyond the chromosome."""
-        found = np.full(end - start, np.nan)
+        signal = np.full(end - start, np.nan)
         first, last = max(start, 0), min(end, self.chroms[chrom])
         if first < last:
             try:
-                found[first - start : last - start] = self.file.values(chrom, first, last, fillna=None)
+                signal[first - start : last - start] = self.file.values(chrom, first, last, fillna=None)
             except (OSError, RuntimeError, ValueError) as problem:
                 raise BadData(f"{self.path}: broken at {chrom}:{first}-{last} ({problem}); copy it again") from problem
-        return found
+        return signal
 
 
 class Intervals:
@@ -129,13 +129,13 @@ class Intervals:
 
     def values(self, chrom: str, start: int, end: int) -> np.ndarray:
         """The values of ``[start, end)``."""
-        found = np.full(end - start, self.outside)
+        signal = np.full(end - start, self.outside)
         starts, ends, values, reach = self.parts[chrom]
         first, last = np.searchsorted(reach, start, side="right"), np.searchsorted(starts, end, side="left")
         for at in range(first, last):
-            own = found[max(starts[at] - start, 0) : max(ends[at] - start, 0)]
-            np.fmax(own, values[at], out=own)
-        return found
+            stretch = signal[max(starts[at] - start, 0) : max(ends[at] - start, 0)]
+            np.fmax(stretch, values[at], out=stretch)
+        return signal
 
 
 def read_bedgraph(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

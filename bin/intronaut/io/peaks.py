@@ -33,12 +33,12 @@ _FURTHER = {"length", "width", "summit", "abs_summit", "fold_enrichment"}
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?\Z", re.IGNORECASE)
 
 
-def read_peaks(path: Path | str, own_names: bool = True) -> pd.DataFrame:
+def read_peaks(path: Path | str, unique_names: bool = True) -> pd.DataFrame:
     """Read a BED file (BED3 to BED12, narrowPeak, or a table whose first three columns are BED) into a DataFrame.
 
     Header lines (``#``, ``track``, ``browser``) and a first line of column names are skipped; order is kept. With
-    ``own_names`` False, column four is kept as it is: several peaks may be of one factor. The table ``*_peaks.xls`` of
-    MACS and ranges of Bioconductor, whose starts count from 1, are known by their column names.
+    ``unique_names`` False, column four is kept as it is: several peaks may be of one factor. The table
+    ``*_peaks.xls`` of MACS and ranges of Bioconductor, whose starts count from 1, are known by their column names.
 
     Returns:
         DataFrame: chrom, start, end, name (None where column four is not a name of its own), strand (``.``), summit
@@ -68,8 +68,8 @@ def read_peaks(path: Path | str, own_names: bool = True) -> pd.DataFrame:
     if not blocks:
         raise BadData(f"{path}: no peak in it")
     values = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    if own_names:
-        values["name"] = _own_names(values["name"].tolist())
+    if unique_names:
+        values["name"] = _unique_names(values["name"].tolist())
     peaks = pd.DataFrame({**values, "strand": "."})
     return peaks[["chrom", "start", "end", "name", "strand", "summit"]]
 
@@ -128,7 +128,7 @@ def _fault(columns, known):
     return "no chromosome"
 
 
-def _own_names(names):
+def _unique_names(names):
     """The names when each is a word of its own and occurs once, else None for all: windows need unique names.
 
     Scores in the column of names, as SEACR, SICER and epic2 write them, are none.

@@ -62,8 +62,8 @@ def read_header(path: Path) -> list[str]:
 
 def contig_lengths(header: list[str]) -> dict[str, int]:
     """A dict from each contig that the header names with its length to that length."""
-    found = [(_CONTIG.match(line), _LENGTH.match(line)) for line in header]
-    return {name[1]: int(length[1]) for name, length in found if name and length}
+    matches = [(_CONTIG.match(line), _LENGTH.match(line)) for line in header]
+    return {name[1]: int(length[1]) for name, length in matches if name and length}
 
 
 def read_records(path: Path | str) -> Iterator[Record]:

@@ -87,11 +87,11 @@ def refuse_different_cut(features: dict[str, Any], windows: dict[str, Any], path
     Raises:
         BadData: another anchor, length, strand policy or edge policy.
     """
-    model, own = features.get("window"), windows.get("window")
-    if not model or not own:
+    model, cut = features.get("window"), windows.get("window")
+    if not model or not cut:
         which = path if model else "the model"
         return [f"{which} {NOT_RECORDED}"]
-    if differing := different_cut(model, own):
+    if differing := different_cut(model, cut):
         raise BadData(f"{path}: not cut as the windows of the model: {'; '.join(sorted(differing))}")
     genomes = features.get("genome"), windows.get("genome")
     if None not in genomes and genomes[0] != genomes[1]:
@@ -106,8 +106,8 @@ def refuse_different_options(features: dict[str, Any], options: dict[str, Any]) 
     """
     differing = different_cut(features.get("window") or {}, options)
     if differing:
-        told = "; ".join(sorted(text.removeprefix("window ") for text in differing))
-        raise UsageError(f"the model learnt from windows that were cut otherwise: {told}")
+        differences = "; ".join(sorted(text.removeprefix("window ") for text in differing))
+        raise UsageError(f"the model learnt from windows that were cut otherwise: {differences}")
 
 
 def _number_or_text(value):

@@ -95,8 +95,8 @@ def label_by_annotation(
     return label, reason
 
 
-def _any_per_intron(introns, genes, found):
-    return np.bincount(genes["intron"], found, minlength=len(introns)) > 0
+def _any_per_intron(introns, genes, flag):
+    return np.bincount(genes["intron"], flag, minlength=len(introns)) > 0
 
 
 def introns_by_annotation(

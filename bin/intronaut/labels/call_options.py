@@ -54,23 +54,23 @@ def call_options(args: Namespace) -> CallOptions:
 def limits(text: str) -> dict[str, float]:
     """``--calls-limits`` as a dict from ``caller.limit`` to its number."""
     known = [f"{kind}.{name}" for kind, known in FORMATS.items() for name in known.limits]
-    found = {}
+    limit_of = {}
     for key, value in pairs("--calls-limits", text):
         if key not in known:
             raise UsageError(f"--calls-limits: no limit {key}; there are {', '.join(known)}")
-        found[key] = _number("--calls-limits", f"{key}={value}", value)
-    return found
+        limit_of[key] = _number("--calls-limits", f"{key}={value}", value)
+    return limit_of
 
 
 def evidence(text: str) -> dict[str, float]:
     """``--calls-evidence`` as a dict from a column to the fewest reads in it that decide."""
-    found = {}
+    least_of = {}
     for word in filter(None, text.split(",")):
         match = re.fullmatch(r"(.+?)\s*>=\s*(.+)", word)
         if not match:
             raise UsageError(f"--calls-evidence {text}: expected COLUMN>=NUMBER, several joined by commas")
-        found[match[1]] = _number("--calls-evidence", word, match[2])
-    return found
+        least_of[match[1]] = _number("--calls-evidence", word, match[2])
+    return least_of
 
 
 def pairs(option: str, text: str) -> list[tuple[str, str]]:

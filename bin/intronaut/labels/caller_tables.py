@@ -115,10 +115,10 @@ def numbers(texts: pd.Series, problems: Problems) -> pd.Series:
 
 def parts(texts: pd.Series, pattern: str, what: str, problems: Problems) -> pd.DataFrame:
     """The named groups of ``pattern`` in a column of text, as text columns; what does not fit goes to ``problems``."""
-    found = texts.str.extract(f"^{pattern}$", expand=True)
-    for line, text in texts[found.isna().all(axis=1)].items():
+    columns = texts.str.extract(f"^{pattern}$", expand=True)
+    for line, text in texts[columns.isna().all(axis=1)].items():
         problems.add(f"{texts.name} is {text!r}, not {what}", line)
-    return found
+    return columns
 
 
 def places(texts: pd.Series, base: int, problems: Problems) -> tuple[pd.Series, pd.Series, pd.Series, pd.Series]:
@@ -126,17 +126,17 @@ def places(texts: pd.Series, base: int, problems: Problems) -> tuple[pd.Series, 
 
     ``base`` is the number of the first base of a chromosome, 0 or 1. What is no such place goes to ``problems``.
     """
-    found = parts(texts, PLACE, "chrom:start-end", problems)
-    start, end = (whole_numbers(found[name].fillna("0").str.replace(",", ""), problems) for name in ("start", "end"))
-    return found["chrom"].fillna("."), start - base, end, found["strand"].fillna(".")
+    columns = parts(texts, PLACE, "chrom:start-end", problems)
+    start, end = (whole_numbers(columns[name].fillna("0").str.replace(",", ""), problems) for name in ("start", "end"))
+    return columns["chrom"].fillna("."), start - base, end, columns["strand"].fillna(".")
 
 
 def column_of(table: pd.DataFrame, problems: Problems, *names: str) -> str:
     """The first of the ``names`` that is a column; raises BadData when the table lacks them all."""
-    found = next((name for name in names if name in table), None)
-    if found is None:
+    column = next((name for name in names if name in table), None)
+    if column is None:
         raise BadData(f"{problems.where}: the table lacks the column {' or '.join(names)}")
-    return found
+    return column
 
 
 def check_places(rows: pd.DataFrame, problems: Problems) -> None:

@@ -175,7 +175,7 @@ def _lacking(wanted, table):
     ]  # fmt: skip
 
 
-def with_own_names(table: pd.DataFrame) -> pd.DataFrame:
+def with_caller_names(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the callers' names of columns that R has changed: ``IR.coords`` for ``IR coords`` and so on."""
     expected = {
         name for known in FORMATS.values() for names in (*known.known_by, *known.needs) for name in names.split("|")

@@ -13,7 +13,7 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.labels.caller_tables import check_places, text_table
-from intronaut.labels.callers import FORMATS, lacking_columns, recognised, with_own_names
+from intronaut.labels.callers import FORMATS, lacking_columns, recognised, with_caller_names
 from intronaut.labels.generic_calls import read_generic
 from intronaut.labels.intron_callers import IRFINDER_COLUMNS
 from intronaut.labels.pooled import EVIDENCE
@@ -49,7 +49,7 @@ def read_calls(path: Path | str, options: CallOptions, genes: pd.DataFrame) -> p
     table = text_table(path)
     if len(table.columns) == len(IRFINDER_COLUMNS) and "column_1" in table:
         table.columns = IRFINDER_COLUMNS  # its oldest versions write no header
-    table = with_own_names(table)
+    table = with_caller_names(table)
     kind = recognised(table) if options.format == "auto" else options.format
     problems = Problems(path)
     if kind == "generic":
@@ -59,7 +59,7 @@ def read_calls(path: Path | str, options: CallOptions, genes: pd.DataFrame) -> p
     rows["start"], rows["end"] = rows["start"] + options.shift[0], rows["end"] + options.shift[1]
     check_places(rows[rows["chrom"] != "."], problems)
     problems.raise_if_any()
-    # the whole path, since IRFinder and rMATS name the files of all samples alike
+    # the whole path, since IRFinder and rMATS name the files of all samples by one name
     rows["sample"] = f"{path}:" + rows["sample"] if "sample" in rows else str(path)
     rows = rows.dropna(subset="value").reset_index(names="line")
     if rows.empty:
@@ -104,10 +104,10 @@ def match_calls(
     """
     calls = calls.assign(own=calls["chrom"].map(chrom_names), call=np.arange(len(calls)))
     places = introns[["chrom", "start", "end"]].assign(intron=np.arange(len(introns)), other=introns["strand"])
-    found = calls.merge(places.rename(columns={"chrom": "own"}), how="left", on=["own", "start", "end"])
-    right_strand = (found["strand"] == ".") | (found["strand"] == found["other"])
-    matched = found[found["intron"].notna() & right_strand].astype({"intron": "int64"})
-    lost = found[~found["call"].isin(matched["call"])].drop_duplicates("call")
+    joined = calls.merge(places.rename(columns={"chrom": "own"}), how="left", on=["own", "start", "end"])
+    right_strand = (joined["strand"] == ".") | (joined["strand"] == joined["other"])
+    matched = joined[joined["intron"].notna() & right_strand].astype({"intron": "int64"})
+    lost = joined[~joined["call"].isin(matched["call"])].drop_duplicates("call")
     reason = np.where(lost["intron"].notna(), "other_strand", "not_annotated")
     lost = lost.assign(reason=np.where(lost["own"].isna(), "chrom_not_annotated", reason))
     lost.loc[lost["chrom"] == ".", "reason"] = "gene_not_annotated"
@@ -177,19 +177,19 @@ def collapse(calls: pd.DataFrame, rule: str) -> pd.DataFrame:
     return merged
 
 
-def consensus(said: pd.DataFrame, n_introns: int, at_least: int) -> tuple[np.ndarray, np.ndarray]:
+def consensus(calls: pd.DataFrame, n_introns: int, at_least: int) -> tuple[np.ndarray, np.ndarray]:
     """One label an intron: retained when ``at_least`` callers say so, spliced when that many do and none says retained.
 
     With ``at_least`` 1, one caller that calls the intron retained is enough and outvotes any number that do not: most
     callers miss most retained introns (David et al. 2022, Genome Biol 23:240).
 
     Args:
-        said: as from :func:`collapse`.
+        calls: as from :func:`collapse`.
 
     Returns:
         label (float64) and reason (object), one value an intron; introns without any call are ``unmeasured``.
     """
-    label, reason, intron = (said[name].to_numpy() for name in ("label", "reason", "intron"))
+    label, reason, intron = (calls[name].to_numpy() for name in ("label", "reason", "intron"))
     n_retained = np.bincount(intron, label == 1, minlength=n_introns)
     n_spliced = np.bincount(intron, label == 0, minlength=n_introns)
     result = np.full(n_introns, np.nan)
@@ -203,11 +203,11 @@ def consensus(said: pd.DataFrame, n_introns: int, at_least: int) -> tuple[np.nda
     return result, why
 
 
-def calls_table(said: pd.DataFrame, introns: pd.DataFrame) -> pd.DataFrame:
+def calls_table(calls: pd.DataFrame, introns: pd.DataFrame) -> pd.DataFrame:
     """What every caller says of every intron: the intron's BED columns, caller, value, label, label_reason."""
-    about = introns.iloc[said["intron"]].reset_index(drop=True)
+    about = introns.iloc[calls["intron"]].reset_index(drop=True)
     about = about.assign(name=about["intron_id"], score=0).drop(columns=["label", "label_reason"])
-    about = about.join(said[["caller", "value", "label", "reason"]].rename(columns={"reason": "label_reason"}))
+    about = about.join(calls[["caller", "value", "label", "reason"]].rename(columns={"reason": "label_reason"}))
     bed = ["chrom", "start", "end", "name", "score", "strand"]
     return about.astype({"label": "Int64"})[[*bed, "gene_id", "caller", "value", "label", "label_reason"]]
 

@@ -62,11 +62,11 @@ def read_coding_spans(path: Path | str) -> dict[str, tuple[int, int]]:
 
 
 def _transcripts_of(attributes):
-    found = _GTF_TRANSCRIPT.search(attributes)
-    if found:
-        return [found[1]]
-    found = _GFF3_PARENTS.search(attributes)
-    return [_PREFIX.sub("", unquote(parent)) for parent in found[1].split(",")] if found else []
+    match = _GTF_TRANSCRIPT.search(attributes)
+    if match:
+        return [match[1]]
+    match = _GFF3_PARENTS.search(attributes)
+    return [_PREFIX.sub("", unquote(parent)) for parent in match[1].split(",")] if match else []
 
 
 def coding_transcripts(
@@ -80,17 +80,17 @@ def coding_transcripts(
         members, key=lambda at: (-len(members[at]), about["start"].iat[at] - about["end"].iat[at], names[at])
     )
     starts, ends = exons["start"].to_numpy(), exons["end"].to_numpy()
-    found = {}
+    by_transcript = {}
     for at in order:
         chrom, strand = about["chrom"].iat[at], about["strand"].iat[at]
-        own = _merged(zip(starts[members[at]].tolist(), ends[members[at]].tolist(), strict=True))
+        merged = _merged(zip(starts[members[at]].tolist(), ends[members[at]].tolist(), strict=True))
         span = spans.get(names[at])
-        coding = None if span is None else Coding(chrom, strand == "-", own, *span)
-        for (_, left), (right, _) in zip(own, own[1:], strict=False):
+        coding = None if span is None else Coding(chrom, strand == "-", merged, *span)
+        for (_, left), (right, _) in zip(merged, merged[1:], strict=False):
             key = chrom, left, right, strand
-            if found.get(key) is None:
-                found[key] = coding
-    return found
+            if by_transcript.get(key) is None:
+                by_transcript[key] = coding
+    return by_transcript
 
 
 def _merged(exons):
@@ -124,7 +124,7 @@ def consequence(
     parts = [_forward(coding, exon) for exon in coding.exons]
     kept = _forward(coding, (start, end))
     first_coding = _forward(coding, (coding.start, coding.end))[0]
-    own_stop = _forward(coding, (coding.start, coding.end))[1]
+    normal_stop = _forward(coding, (coding.start, coding.end))[1]
     parts.sort()
     spliced, junctions, upstream, normal, length = [], [], 0, 0, 0
     for number, (left, right) in enumerate(parts):
@@ -132,7 +132,7 @@ def consequence(
         length += right - left
         if right <= kept[0]:
             upstream += max(right - max(left, first_coding), 0)
-        normal += max(min(right, own_stop) - max(left, first_coding), 0)
+        normal += max(min(right, normal_stop) - max(left, first_coding), 0)
         if right == kept[0]:
             spliced.append(kept)
             length += kept[1] - kept[0]
@@ -142,8 +142,8 @@ def consequence(
     offset = sum(max(min(right, first_coding) - left, 0) for left, right in spliced if left < first_coding)
     stop = _STOP.match(text, offset)
     # GTF leaves the stop codon out of the CDS, GFF3 counts it in
-    own_end = offset + normal + (kept[1] - kept[0])
-    premature = stop is not None and stop.end() < own_end
+    retained_end = offset + normal + (kept[1] - kept[0])
+    premature = stop is not None and stop.end() < retained_end
     decays = premature and bool(junctions) and junctions[-1] - stop.end() > DECAY_DISTANCE
     return "cds", (end - start) % 3, int(premature), int(decays)
 

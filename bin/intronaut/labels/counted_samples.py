@@ -35,7 +35,9 @@ def open_counted(
         for row in rows:
             file = stack.enter_context(Alignments(row.files["reads"], fasta))
             names = alignment_chroms(file, table, None, annotation)
-            sample.files.append((file, {own: chrom for chrom, own in names.items() if own is not None}))
+            sample.files.append(
+                (file, {file_chrom: chrom for chrom, file_chrom in names.items() if file_chrom is not None})
+            )
         rules = ReadRules(about["overhang"], about["min_mapq"], about["keep_multimapped"], about["drop_duplicates"])
         counted.append(CountedSample(sample, rules, about["library"], table))
     return counted

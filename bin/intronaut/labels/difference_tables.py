@@ -11,7 +11,7 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.labels.caller_tables import check_places, column_of, numbers, text_table
-from intronaut.labels.callers import recognised, with_own_names
+from intronaut.labels.callers import recognised, with_caller_names
 from intronaut.labels.event_callers import last_item, majiq_rows, rmats_place, suppa_events
 from intronaut.labels.rows import events_of
 
@@ -28,7 +28,7 @@ def read_differences(path: Path | str, genes: pd.DataFrame) -> tuple[pd.DataFram
     Raises:
         BadData: another table, or every line that cannot be right.
     """
-    table = with_own_names(text_table(path))
+    table = with_caller_names(text_table(path))
     kind, problems = recognised(table), Problems(path)
     if kind not in READERS:
         raise BadData(f"{path}: no table of differences of {', '.join(READERS)}; it looks like one of {kind}")

@@ -34,8 +34,8 @@ def rmats(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, pr
             problems.add(f"group {group} has not one inclusion and one skipping count for every inclusion level", line)
         for i in level.columns.intersection(included.columns).intersection(skipped.columns):
             enough = sum(numbers(lists[i], problems) for lists in (included, skipped)) >= limits["reads"]
-            found = call_rows(*place, numbers(level[i], problems), enough & differs, enough)
-            rows.append(found.assign(sample=f"{group}.{i + 1}"))
+            replicate = call_rows(*place, numbers(level[i], problems), enough & differs, enough)
+            rows.append(replicate.assign(sample=f"{group}.{i + 1}"))
     return stacked(rows, problems)
 
 

@@ -115,10 +115,10 @@ def _present(path, table, name):
 def _column(path, table, role, names):
     if role in names:
         return _present(path, table, names[role])
-    found = next((name for name in table.columns if name.lower() in PLACE_NAMES[role]), None)
-    if found is None and role != "strand":
+    column = next((name for name in table.columns if name.lower() in PLACE_NAMES[role]), None)
+    if column is None and role != "strand":
         raise BadData(f"{path}: no column for {role} among {', '.join(table.columns)}; name it by --calls-columns")
-    return found
+    return column
 
 
 def _matching(path, table, pattern):

@@ -73,9 +73,9 @@ def check_annotated_introns(
         BadData: the share is lower; names the shift of one base that would mend it, if there is one.
     """
     ends = _ends(introns.assign(chrom=introns["chrom"].map(chroms)), genome)
-    found = Counter(_kind(left[1:3] + right[1:3], strand) for left, right, strand in ends)
-    kinds = {f"{site[:2]}-{site[2:]}": found[site] for site in ("GTAG", "GCAG", "ATAC")}
-    counts = {"introns": len(ends), **kinds, "other": found["other"], "share": None}
+    counted = Counter(_kind(left[1:3] + right[1:3], strand) for left, right, strand in ends)
+    kinds = {f"{site[:2]}-{site[2:]}": counted[site] for site in ("GTAG", "GCAG", "ATAC")}
+    counts = {"introns": len(ends), **kinds, "other": counted["other"], "share": None}
     if ends:
         share = _shares(ends)
         counts["share"] = round(share[0, 0], 4)

@@ -84,7 +84,7 @@ def iread(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, pr
 def idiffir(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """iDiffIR ``lists/allIntrons.txt``: (first base of the intron, first base after it), 1-based; place by gene.
 
-    value = IRR ratio of each condition where it is told; else |log2 fold change|, trusted below the limit p.
+    value = IRR ratio of each condition where it is given; else |log2 fold change|, trusted below the limit p.
     """
     span = parts(table["intronCoords"], TUPLE, "(start, end)", problems).fillna("0")
     span = span.apply(whole_numbers, problems=problems)

@@ -34,13 +34,13 @@ def why_unusable(
     return reason, outside
 
 
-def peak_rows(peaks: pd.DataFrame, introns: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+def peak_rows(peaks: pd.DataFrame, introns: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
     """The labelled ``peaks`` with gene and covariates of the intron under them that overlaps most, missing without one.
 
     ``length``, ``rank`` and so on describe that intron; ``dist_tss`` and ``dist_tes`` run from the peak's middle.
     """
-    peaks, found = peaks.reset_index(drop=True), found.reset_index(drop=True)
-    under = found["introns"].tolist()
+    peaks, labelled = peaks.reset_index(drop=True), labelled.reset_index(drop=True)
+    under = labelled["introns"].tolist()
     host = introns.reindex([rows[0] if rows else -1 for rows in under]).reset_index(drop=True)
     into = (peaks["start"] + peaks["end"]) // 2 - host["start"]
     minus = host["strand"] == "-"
@@ -48,7 +48,7 @@ def peak_rows(peaks: pd.DataFrame, introns: pd.DataFrame, found: pd.DataFrame) -
     right = np.where(minus, host["dist_tss"], host["dist_tes"]) + host["length"] - into
     return host.assign(
         chrom=peaks["chrom"], start=peaks["start"], end=peaks["end"], strand=peaks["strand"], name=peaks["name"],
-        label=found["label"].astype(float), label_reason=found["reason"],
+        label=labelled["label"].astype(float), label_reason=labelled["reason"],
         intron_id=_joined_over(under, introns["intron_id"]), gene_id=_joined_over(under, introns["gene_id"]),
         gene_name=_joined_over(under, introns["gene_name"]),
         dist_tss=np.where(minus, right, left), dist_tes=np.where(minus, left, right),

@@ -104,7 +104,7 @@ def count_samples(
 
     Raises:
         BadData: files that break off or are not sorted, and short and long reads in one sample.
-        TryAgain: a process was killed, as it is for want of memory.
+        TryAgain: a process was killed, as it is for lack of memory.
     """
     plans = [_plan(sample, introns, options) for sample in samples]
     with _Pool(plans, threads) as pool:

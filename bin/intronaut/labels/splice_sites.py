@@ -43,10 +43,10 @@ def splice_site_columns(
         models = ["MaxEntScan", "MaxEntScan"]
     else:
         donor, acceptor, models = splice_sites.site_strengths(bases)
-    found = {"donor_strength": donor, "acceptor_strength": acceptor}
-    found |= branch_points.describe(bases.tail, bases.head, seed=seed)
+    columns = {"donor_strength": donor, "acceptor_strength": acceptor}
+    columns |= branch_points.describe(bases.tail, bases.head, seed=seed)
     if models is None:
-        return found, None
-    about = {"donor_model": models[0], "acceptor_model": models[1], "u12": int(found["u12"].sum()),
+        return columns, None
+    about = {"donor_model": models[0], "acceptor_model": models[1], "u12": int(columns["u12"].sum()),
              "tables_differ": tables.unknown if tables else []}  # fmt: skip
-    return found, about
+    return columns, about

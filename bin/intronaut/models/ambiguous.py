@@ -35,7 +35,7 @@ def score_ambiguous(
     features: Features,
     labels: pd.DataFrame,
     plan: Plan,
-    found: CrossFit,
+    result: CrossFit,
     maps: dict[int | None, dict[str, Any] | None],
     *,
     columns: np.ndarray,
@@ -44,13 +44,13 @@ def score_ambiguous(
 ) -> tuple[pd.DataFrame, int]:
     """Predictions of the ambiguous introns that have features, each by a model that has not seen its leakage group.
 
-    An intron whose group lies in a judged fold is predicted by the model of that fold; one whose group no training row
-    has, by the final model. Where training rows of a test design share its group, no such model is kept, and it is left
-    out.
+    An intron whose group lies in a held-out fold is predicted by the model of that fold; one whose group no training
+    row has, by the final model. Where training rows of a test design share its group, no such model is kept, and it is
+    left out.
 
     Args:
         plan: whose ``groups`` and ``fold`` say where each leakage group trains.
-        found: the CrossFit of ``columns`` of the features; ``maps`` the calibration of each judged fold and of None.
+        result: the CrossFit of ``columns`` of the features; ``maps`` the calibration of each held-out fold and of None.
         scale: the Scale by which the models read the columns.
 
     Returns:
@@ -64,14 +64,14 @@ def score_ambiguous(
     unseen = outer <= 0 if not plan.nested else np.ones(len(table), bool)
     outer = np.where(outer > 0, outer, 0)
     table, group, outer, left_out = table[unseen], group[unseen], outer[unseen], int((~unseen).sum())
-    if table.empty or not found.models:
+    if table.empty or not result.models:
         return pd.DataFrame(columns=["name", "group", "fold", "p_retained", "logit"]), left_out
     rows = np.array([[loci[name][0], loci[name][-1]] for name in table["name"]], np.int64)
     matrix = Matrix(features, rows, columns, scale=scale, memory=0, threads=threads)
     logits = np.empty(len(table))
     for number in np.unique(outer):
         model, inside = number or None, outer == number
-        logits[inside] = apply_calibration(maps[model], _logits(matrix, found.models[model])[inside])
+        logits[inside] = apply_calibration(maps[model], _logits(matrix, result.models[model])[inside])
     fold = pd.array(np.where(outer > 0, outer, 0), "Int64").astype(object)
     fold[outer == 0] = pd.NA
     scored = {"name": table["name"], "group": group, "fold": fold, "p_retained": expit(logits), "logit": logits}

@@ -1,6 +1,6 @@
 """Logistic regression on blocks of columns, each with a penalty of its own that is chosen on inner folds.
 
-A block of 20,000 columns and one of ten are treated alike: the penalty of each is chosen by itself, and may be so
+A block of 20,000 columns and one of ten are treated equally: the penalty of each is chosen by itself, and may be so
 strong that the block is left out (van de Wiel, van Nee & Rauschenberger 2021, J Comput Graph Stat 30:835).
 """
 
@@ -173,9 +173,9 @@ def _along_path(fits, setting, loss, at, outer):
         idle = 0
         for penalty in side:
             tried = (*setting[:at], penalty, *setting[at + 1 :])
-            found = fits.inner_loss(tried, outer)
-            if found < loss - LEAST_GAIN:
-                setting, loss, idle = tried, found, 0
+            new_loss = fits.inner_loss(tried, outer)
+            if new_loss < loss - LEAST_GAIN:
+                setting, loss, idle = tried, new_loss, 0
             else:
                 idle += 1
             if idle == PATIENCE:

@@ -68,8 +68,8 @@ class Target:
         if self.levels is None:
             how = {"replicates": 2, "seed": self.args.seed}
             return held_out.evaluate_held_out(self.table, self.plan, logits, refitted, **how)
-        found: Any = SimpleNamespace(logits=logits, refitted=refitted)
-        return held_out.evaluate_held_out_levels(self.table, self.plan, found, *self.levels, self.args.seed)
+        result: Any = SimpleNamespace(logits=logits, refitted=refitted)
+        return held_out.evaluate_held_out_levels(self.table, self.plan, result, *self.levels, self.args.seed)
 
 
 class Predictor:
@@ -93,15 +93,15 @@ def predictor(
 ) -> Predictor:
     """The Predictor of ``y`` with the weights of rows, or None for 1 each."""
 
-    def values_of(own):
-        of_features = not hasattr(own, "columns")
-        parts = (features, rows, own) if of_features else (None, None, None, own)
+    def values_of(block):
+        of_features = not hasattr(block, "columns")
+        parts = (features, rows, block) if of_features else (None, None, None, block)
         return Matrix(*parts, known=plan.known, threads=args.threads).values()
 
-    values = {name: values_of(own) for name, own in columns.items()}
+    values = {name: values_of(block) for name, block in columns.items()}
     if args.model == "lightgbm":
         return Predictor(partial(predict_by_trees, list(values.values()), y, weights, plan, args), len(values))
-    blocks = [block_penalties.block_of(name, own) for name, own in values.items()]
+    blocks = [block_penalties.block_of(name, block_values) for name, block_values in values.items()]
     fits = block_penalties.Fits(blocks, y, plan, weights=weights, threads=args.threads)
     return Predictor(partial(block_penalties.held_out_logits, fits), len(values))
 
@@ -112,6 +112,6 @@ def predict_by_trees(
     """As :func:`predictor`, by boosted trees, which need no penalties."""
     together = pd.DataFrame(np.hstack([values[at] for at in members]), copy=False)
     matrix = Matrix(extra=together, scale=Scale.identity(together.shape[1]), threads=args.threads)
-    found = lightgbm.cross_fit(matrix, y, plan, weights=weights, threads=args.threads, seed=args.seed)
-    refitted = np.full((len(plan.held_out), len(y)), np.nan) if found.refitted is None else found.refitted
-    return found.logits, refitted, {}
+    result = lightgbm.cross_fit(matrix, y, plan, weights=weights, threads=args.threads, seed=args.seed)
+    refitted = np.full((len(plan.held_out), len(y)), np.nan) if result.refitted is None else result.refitted
+    return result.logits, refitted, {}

@@ -31,21 +31,21 @@ def covariate_blocks(values: pd.DataFrame, further: Sequence[str] = ()) -> dict[
     Raises:
         UsageError: a word of another form, a column that does not exist or does not vary, or is in two blocks.
     """
-    own = dict(_block_words(word) for word in further)
+    given = dict(_block_words(word) for word in further)
     known = {covariate_of(column) for column in values}
-    claimed = [name for names in own.values() for name in names]
+    claimed = [name for names in given.values() for name in names]
     for name in claimed:
         if name not in known:
             raise UsageError(f"--block: no column {name} that varies; there are {', '.join(sorted(known)) or 'none'}")
         if claimed.count(name) > 1:
             raise UsageError(f"--block: {name} is in two blocks; a column belongs to one")
-    blocks = {name: [] for name in (*BASELINE_ORDER, *own)}
+    blocks = {name: [] for name in (*BASELINE_ORDER, *given)}
     for column in values:
         name = covariate_of(column)
-        block = next((block for block, names in own.items() if name in names), None)
+        block = next((block for block, names in given.items() if name in names), None)
         if block is None:
             block = usual_block(name)
-            if block in own:
+            if block in given:
                 continue
         blocks[block].append(column)
     return {block: values[columns] for block, columns in blocks.items() if columns}
@@ -84,7 +84,7 @@ def feature_blocks(var: pd.DataFrame, column: str) -> dict[str, np.ndarray]:
 def nested_baselines(values: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The covariates taken in block by block: ``{name of the row: DataFrame of all columns so far}``."""
     rows, columns = {}, []
-    for block, own in covariate_blocks(values).items():
-        columns += list(own)
+    for block, block_columns in covariate_blocks(values).items():
+        columns += list(block_columns)
         rows[BASELINE_ORDER[block] if rows else block] = values[columns]
     return rows

@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    found: CrossFit, labels: np.ndarray, plan: Plan, method: str
+    result: CrossFit, labels: np.ndarray, plan: Plan, method: str
 ) -> tuple[CrossFit, dict[int | None, dict[str, Any] | None]]:
     """Calibrate held-out logits by what their own inner folds teach.
 
     Returns ``(found, maps)``: the CrossFit with calibrated ``logits``, ``inner`` and ``refitted``, and a dict from
-    every judged fold, and None for the final model, to what :func:`learn_calibration` learnt, or None.
+    every held-out fold, and None for the final model, to what :func:`learn_calibration` learnt, or None.
     """
     if method == "none":
-        return found, dict.fromkeys(found.inner)
-    maps = {outer: learn_calibration(inner, labels, method) for outer, inner in found.inner.items()}
-    logits, refitted = found.logits.copy(), None if found.refitted is None else found.refitted.copy()
-    for outer in found.inner:
+        return result, dict.fromkeys(result.inner)
+    maps = {outer: learn_calibration(inner, labels, method) for outer, inner in result.inner.items()}
+    logits, refitted = result.logits.copy(), None if result.refitted is None else result.refitted.copy()
+    for outer in result.inner:
         rows = plan.judged_by(outer)
         logits[rows] = apply_calibration(maps[outer], logits[rows])
         if refitted is not None:
             refitted[:, rows] = apply_calibration(maps[outer], refitted[:, rows])
-    inner = {outer: apply_calibration(maps[outer], values) for outer, values in found.inner.items()}
-    return replace(found, logits=logits, inner=inner, refitted=refitted), maps
+    inner = {outer: apply_calibration(maps[outer], values) for outer, values in result.inner.items()}
+    return replace(result, logits=logits, inner=inner, refitted=refitted), maps
 
 
 def learn_calibration(logits: np.ndarray, labels: np.ndarray, method: str) -> dict[str, Any]:

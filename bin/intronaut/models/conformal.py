@@ -38,15 +38,15 @@ def limits(scores: pd.DataFrame, level: float) -> dict[int, float]:
     """
     result = {}
     for label, name in CLASSES.items():
-        own = scores[scores["label"] == label]
-        n_groups = own["weight"].sum()
+        of_label = scores[scores["label"] == label]
+        n_groups = of_label["weight"].sum()
         if 1 - level < (1 - 1e-9) / (n_groups + 1):
             highest = int(n_groups / (n_groups + 1) * 1000) / 1000
             raise UsageError(
                 f"--sets {level:g}: {n_groups:.0f} leakage groups hold {name} introns, which allow {highest:g} at most"
             )
-        reached = np.cumsum(own["weight"].to_numpy()) >= level * (n_groups + 1) - 1e-9
-        result[label] = float(own["score"].to_numpy()[np.argmax(reached)]) if reached.any() else np.inf
+        reached = np.cumsum(of_label["weight"].to_numpy()) >= level * (n_groups + 1) - 1e-9
+        result[label] = float(of_label["score"].to_numpy()[np.argmax(reached)]) if reached.any() else np.inf
     return result
 
 

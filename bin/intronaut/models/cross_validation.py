@@ -31,9 +31,9 @@ LEAST_RISE = 1e-6
 class Plan:
     """Which rows train and which are evaluated.
 
-    ``fold`` ``(n,)``: the fold of every row that may train, TEST for rows that are only judged, UNUSED for the rest.
+    ``fold`` ``(n,)``: the fold of every row that may train, TEST for rows that are held out only, UNUSED for the rest.
     ``held_out``: the folds that are left out one at a time to choose settings. ``nested``: True when these folds are
-    also judged, so that settings are chosen anew without each of them; False when the test rows are judged.
+    also held out, so that settings are chosen again without each of them; False when the test rows are held out.
     """
 
     fold: np.ndarray
@@ -48,7 +48,7 @@ class Plan:
 
     @property
     def outers(self) -> tuple[int | None, ...]:
-        """What to fit for: None, the final model, then each judged fold."""
+        """What to fit for: None, the final model, then each held-out fold."""
         return (None, *self.held_out) if self.nested else (None,)
 
     @property
@@ -57,7 +57,7 @@ class Plan:
         return self.known if self.nested else self.fold == TEST
 
     def judged_by(self, outer: int | None) -> np.ndarray:
-        """Rows judged by the model trained without fold ``outer``; the final model (None) judges test rows only."""
+        """Held-out rows of the model trained without fold ``outer``; the final model (None) judges test rows only."""
         return self.fold == (TEST if outer is None else outer)
 
     def trains(self, left_out: Collection[int | None]) -> np.ndarray:
@@ -152,15 +152,15 @@ def _train_test_plan(split, values, groups, labels):
 
 @dataclass
 class CrossFit:
-    """What a cross-fit found.
+    """The outcome of a cross-fit.
 
-    ``logits`` ``(n,)``: of the judged rows, each by a model that never saw it. ``inner``: for every held-out fold, and
-    None for the final model, the logits ``(n,)`` of its training rows by models that saw neither the row's fold nor
-    the judged one (NaN elsewhere): what a calibration may learn from. ``final``: the model fitted on all known rows.
+    ``logits`` ``(n,)``: of the held-out rows, each by a model that never saw it. ``inner``: for every held-out fold,
+    and None for the final model, the logits ``(n,)`` of its training rows by models that saw neither the row's fold nor
+    the held-out one (NaN elsewhere): what a calibration may learn from. ``final``: the model fitted on all known rows.
     ``setting`` of the final model and ``setting_of_fold``; ``path`` the table of what was tried. ``refitted`` ``(K,
-    n)``: in line j the judged rows by models of the same settings that were also trained without the j-th held-out
+    n)``: in line j the held-out rows by models of the same settings that were also trained without the j-th held-out
     fold, whose own rows keep their model; None where no such models exist. ``warnings``: what the fits show of
-    themselves. ``models``: as ``final``, of every judged fold and of None, the final model; empty where not kept.
+    themselves. ``models``: as ``final``, of every held-out fold and of None, the final model; empty where not kept.
     """
 
     logits: np.ndarray
@@ -213,7 +213,7 @@ def cross_fit(
 
     Args:
         labels: ``(n,)`` 0 or 1, or shares between.
-        balance: weigh the classes alike in training, then shift the logits back to the training prevalence.
+        balance: weigh the classes equally in training, then shift the logits back to the training prevalence.
         solve: ``(row_weights, c, start, standardisation) -> logistic.Solution``; ``start`` is the solution of the C
             before, or None, ``standardisation`` the Standardisation of the training sets.
         weights: of the rows, ``(n,)`` or ``(n, sets)`` in the order of :func:`left_out_sets`; None for 1 each.
@@ -224,14 +224,14 @@ def cross_fit(
     row_weights, offsets = _training_weights(trains, labels, weights, balance)
     standardisation = Standardisation.measure(matrix, trains)
     outers, loss_weights = plan.outers, None if weights is None else weights.reshape(len(labels), -1)[:, 0]
-    solution, models, inner, own, refitted, path = None, {}, {}, {}, {}, []
+    solution, models, inner, held_out, refitted, path = None, {}, {}, {}, {}, []
     for c in sorted(c_values):
         solution = solve(row_weights, c, solution, standardisation)
         logits = logistic.logits(matrix, solution) + offsets
         for outer in outers:
             place = at[_left_out(outer)]
             models[c, outer] = solution.weights[:, place].copy(), solution.intercept[place] + offsets[place]
-            inner[c, outer], own[c, outer] = _inner_logits(logits, plan, outer, at), logits[:, place]
+            inner[c, outer], held_out[c, outer] = _inner_logits(logits, plan, outer, at), logits[:, place]
             refitted[c, outer] = _refitted_logits(logits, plan, outer, at)
             path.append(
                 {"c": c, "judged_fold": outer, **_inner_score(inner[c, outer], labels, plan, loss_weights)}
@@ -246,7 +246,7 @@ def cross_fit(
     judged, again = np.full(len(plan.fold), np.nan), np.full((len(plan.held_out), len(plan.fold)), np.nan)
     for outer in outers:
         rows = plan.judged_by(outer)
-        judged[rows], again[:, rows] = own[best[outer], outer][rows], refitted[best[outer], outer]
+        judged[rows], again[:, rows] = held_out[best[outer], outer][rows], refitted[best[outer], outer]
     chosen = {outer: inner[best[outer], outer] for outer in outers}
     settings = best[None], {str(k): best[k] for k in outers[1:]}
     return CrossFit(
@@ -278,7 +278,7 @@ def _path_warnings(path, c_values):
 
 
 def _refitted_logits(logits, plan, outer, at):
-    """The rows judged without ``outer`` by the models that were also trained without each held-out fold, ``(K, m)``."""
+    """Held-out rows without ``outer`` by the models that were also trained without each held-out fold, ``(K, m)``."""
     rows = plan.judged_by(outer)
     return np.stack([logits[rows, at[_left_out(outer, fold)]] for fold in plan.held_out])
 
@@ -321,5 +321,5 @@ def _past_best(path, per_c):
 
 def _best(path, outer):
     """The C of least inner log loss; the smallest of equals."""
-    own = path[path["judged_fold"].isna() if outer is None else path["judged_fold"] == outer]
-    return own["c"].iloc[int(np.argmin(own["inner_log_loss"]))]
+    rows = path[path["judged_fold"].isna() if outer is None else path["judged_fold"] == outer]
+    return rows["c"].iloc[int(np.argmin(rows["inner_log_loss"]))]

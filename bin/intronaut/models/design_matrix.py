@@ -55,7 +55,7 @@ def _forward_name(name):
 def every_locus(features: Features) -> tuple[np.ndarray, list[str]]:
     """The ``(n, 2)`` feature rows of every locus of a features file, in its order, and the loci's names."""
     loci = locus_rows(features.obs.index)
-    return np.array([[found[0], found[-1]] for found in loci.values()], np.int64).reshape(-1, 2), list(loci)
+    return np.array([[rows[0], rows[-1]] for rows in loci.values()], np.int64).reshape(-1, 2), list(loci)
 
 
 def join(features: Features, labels: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, dict[str, int]]:
@@ -244,15 +244,15 @@ class Matrix:
         blocks = self.blocks if blocks is None else blocks
         # a bounded window of blocks, so that a slow reader never fills the memory
         for first in range(0, len(blocks), 4 * self.threads):
-            some = blocks[first : first + 4 * self.threads]
-            yield from self.pool.map(lambda rows: work(rows, self.block(rows)), some)
+            ahead = blocks[first : first + 4 * self.threads]
+            yield from self.pool.map(lambda rows: work(rows, self.block(rows)), ahead)
 
     def leading(self, d: int) -> Matrix:
         """The first ``d`` columns as a Matrix over the same memory."""
-        made = copy.copy(self)
-        made.d, made.names = d, self.names[:d]
-        made.scale = Scale(self.scale.mean[:d], self.scale.sd[:d])
-        return made
+        view = copy.copy(self)
+        view.d, view.names = d, self.names[:d]
+        view.scale = Scale(self.scale.mean[:d], self.scale.sd[:d])
+        return view
 
     def values(self) -> np.ndarray:
         """All rows at once, standardised, ``(n, d)`` float32."""

@@ -67,10 +67,10 @@ def learn_domain(matrix: Matrix, fold: np.ndarray) -> Domain:
     t2, q = np.empty(len(rows)), np.empty(len(rows))
     for number in np.unique(fold):
         held = fold == number
-        own_axes, own_variances = principal_axes(values[~held], axes.shape[1], share=1)
-        t2[held], q[held] = distances(values[held], own_axes, own_variances)
+        kept_axes, kept_variances = principal_axes(values[~held], axes.shape[1], share=1)
+        t2[held], q[held] = distances(values[held], kept_axes, kept_variances)
         # of many columns, the variances along axes of fewer rows are larger by chance
-        t2[held] *= own_variances.sum() / variances.sum()
+        t2[held] *= kept_variances.sum() / variances.sum()
     # axes that hold everything leave a distance of rounding errors only
     limits = (max(float(np.quantile(one, QUANTILE)), 1e-6) for one in (t2, q))
     scale = matrix.scale

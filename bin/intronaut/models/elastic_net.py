@@ -69,17 +69,17 @@ def fit(
             held = np.concatenate(list(matrix.map(lambda rows, values, held=columns: values[:, held])))
 
             def solve(problem, columns=columns, held=held):
-                own = inside[columns, problem]
-                at = np.append(columns[own], matrix.d)
+                selected = inside[columns, problem]
+                at = np.append(columns[selected], matrix.d)
                 share = row_weights[:, problem] / loss_of.total[problem]
-                values = held[:, own]
+                values = held[:, selected]
                 if standardisation is not None:
-                    values = standardisation.values(held, columns, columns[own], problem)
-                one = _Problem(values, labels, share, penalty[columns[own], problem], l1_ratio)
+                    values = standardisation.values(held, columns, columns[selected], problem)
+                one = _Problem(values, labels, share, penalty[columns[selected], problem], l1_ratio)
                 return at, *one.minimise(point[at, problem], tolerance / 4)
 
-            for problem, (at, found, taken) in zip(unfinished, matrix.pool.map(solve, unfinished), strict=True):
-                point[at, problem] = found
+            for problem, (at, solution, taken) in zip(unfinished, matrix.pool.map(solve, unfinished), strict=True):
+                point[at, problem] = solution
                 steps[problem] += taken
     size = l1_ratio * np.abs(point[:-1]) + (1 - l1_ratio) * point[:-1] ** 2 / 2
     weights = point[:-1] if standardisation is None else standardisation.to_matrix(point[:-1])

@@ -24,7 +24,7 @@ class Fitted:
     """The CrossFit of the first plan, its calibration ``maps`` by held-out fold and of None, the final model, and the
     Evaluation. Of fits to levels ``rho`` maps each held-out fold, and ``final``, to its overdispersion."""
 
-    found: CrossFit
+    result: CrossFit
     maps: dict
     evaluation: held_out.Evaluation
     rho: dict[str, float] | None = None
@@ -41,17 +41,17 @@ def fit_labels(
     """
     labels, evaluations, first = table["label"].to_numpy(), [], None
     for plan in plans:
-        found = learn(name, matrix, labels, plan, None)
-        report_fit(name, found, log)
-        found, maps = calibrate(found, labels, plan, args.calibrate)
+        result = learn(name, matrix, labels, plan, None)
+        report_fit(name, result, log)
+        result, maps = calibrate(result, labels, plan, args.calibrate)
         if flat := sum(map(is_flat, maps.values())):
             log.warn(
                 f"{name}: --calibrate {args.calibrate} has slope 0 for {flat} of {len(maps)} models, which give every "
                 "intron the base rate: on inner folds retention does not rise with their logit"
             )
-        first = first or (found, maps)
+        first = first or (result, maps)
         evaluation = held_out.evaluate_held_out(
-            table, plan, found.logits, found.refitted, replicates=args.bootstrap, seed=args.seed
+            table, plan, result.logits, result.refitted, replicates=args.bootstrap, seed=args.seed
         )
         evaluation.summary |= {"model": args.model, "columns": name}
         evaluations.append(evaluation)
@@ -71,18 +71,18 @@ def fit_to_levels(
     log: Log,
 ) -> Fitted:
     """Fit one set of columns to the Levels of its rows and evaluate it by them; returns a Fitted."""
-    found, weights, rho = fit_levels(levels, plan, lambda y, weights: learn(name, matrix, y, plan, weights))
-    report_fit(name, found, log)
-    evaluation = held_out.evaluate_held_out_levels(table, plan, found, levels, weights, args.seed)
+    result, weights, rho = fit_levels(levels, plan, lambda y, weights: learn(name, matrix, y, plan, weights))
+    report_fit(name, result, log)
+    evaluation = held_out.evaluate_held_out_levels(table, plan, result, levels, weights, args.seed)
     rho_of = {"final" if outer is None else str(outer): value for outer, value in rho.items()}
     evaluation.summary |= {"model": args.model, "columns": name, "target": args.target, "rho": rho_of or None}
     held_out.log_evaluation(name, evaluation, log)
-    return Fitted(found, dict.fromkeys(plan.outers), evaluation, rho_of or None)
+    return Fitted(result, dict.fromkeys(plan.outers), evaluation, rho_of or None)
 
 
-def report_fit(name: str, found: CrossFit, log: Log) -> None:
+def report_fit(name: str, result: CrossFit, log: Log) -> None:
     """Log what the fits show of themselves."""
-    if "converged" in found.path and not found.path["converged"].all():
-        log.warn(f"{name}: {(~found.path['converged']).sum()} fits stopped before --tolerance; see path.tsv")
-    for sentence in found.warnings:
+    if "converged" in result.path and not result.path["converged"].all():
+        log.warn(f"{name}: {(~result.path['converged']).sum()} fits stopped before --tolerance; see path.tsv")
+    for sentence in result.warnings:
         log.warn(f"{name}: {sentence}")

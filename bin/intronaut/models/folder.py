@@ -218,11 +218,11 @@ def refuse_other_making(model: dict[str, Any], features: Features) -> list[str]:
     keys = sorted(meaning_was.keys() | meaning_now.keys())
     differing = [key for key in keys if meaning_was.get(key) != meaning_now.get(key)]
     if meaning_was and meaning_now and differing:
-        told = "; ".join(f"{key} was {meaning_was.get(key)!r}, is {meaning_now.get(key)!r}" for key in differing)
-        raise BadData(f"{features.path}: not made as the features of the model: {told}")
+        differences = "; ".join(f"{key} was {meaning_was.get(key)!r}, is {meaning_now.get(key)!r}" for key in differing)
+        raise BadData(f"{features.path}: not made as the features of the model: {differences}")
     warnings = []
-    for block, made in was.items():
-        warnings += refuse_different_cut(made["provenance"], now.get(block, {"provenance": {}})["provenance"],
+    for block, recorded in was.items():
+        warnings += refuse_different_cut(recorded["provenance"], now.get(block, {"provenance": {}})["provenance"],
                                          features.path)  # fmt: skip
     return list(dict.fromkeys(warnings))
 
@@ -273,6 +273,6 @@ def group_columns(features: Features, group: str) -> np.ndarray:
         raise BadData(f"{features.path}: feature group {group!r}: give COLUMN=VALUE; its columns are {known}")
     chosen = np.flatnonzero(features.var[column].isin(values.split(",")))
     if not len(chosen):
-        some = ", ".join(map(str, features.var[column].value_counts().index[:10]))
-        raise BadData(f"{features.path}: no feature has {column} {values}; it holds {some} …")
+        examples = ", ".join(map(str, features.var[column].value_counts().index[:10]))
+        raise BadData(f"{features.path}: no feature has {column} {values}; it holds {examples} …")
     return chosen

@@ -124,15 +124,15 @@ def evaluate_held_out(
 
 
 def evaluate_held_out_levels(
-    table: pd.DataFrame, plan: Plan, found: CrossFit, levels: Levels, weights: np.ndarray, seed: int
+    table: pd.DataFrame, plan: Plan, result: CrossFit, levels: Levels, weights: np.ndarray, seed: int
 ) -> Evaluation:
     """The Evaluation of the held-out rows by their measured levels, whose predictions also hold psi and weight.
 
     Args:
         table: the rows, with ``class``, the label by thresholds (1, 0, NaN), which the fit has not seen.
-        found: the CrossFit; ``levels`` the Levels of all rows, ``weights`` ``(n,)`` of the held-out ones.
+        result: the CrossFit; ``levels`` the Levels of all rows, ``weights`` ``(n,)`` of the held-out ones.
     """
-    predictions = prediction_table(table.assign(label=0), found.logits, plan.fold_names(), plan.judged)
+    predictions = prediction_table(table.assign(label=0), result.logits, plan.fold_names(), plan.judged)
     held_out = table[plan.judged].reset_index(drop=True)
     measured = {"psi": as_written(levels.y[plan.judged]), "weight": as_written(weights[plan.judged])}
     predictions = predictions.assign(label=held_out["class"].astype("Int64"), **measured)
@@ -146,7 +146,9 @@ def evaluate_held_out_levels(
         "groups": plan.groups[plan.judged],
         "replicates": 0,
         "seed": seed,
-        "refitted": None if found.refitted is None else np.stack([as_written(r[plan.judged]) for r in found.refitted]),
+        "refitted": None
+        if result.refitted is None
+        else np.stack([as_written(r[plan.judged]) for r in result.refitted]),
         "null_logits": null[plan.judged],
     }
     evaluation = Evaluation(predictions, *evaluate_levels(predictions, **inputs), inputs)
@@ -155,7 +157,7 @@ def evaluate_held_out_levels(
 
 
 def _known(weights, levels):
-    """The weights, of training rows that are not held out by their reads or alike."""
+    """The weights, of training rows that are not held out by their reads or equally."""
     reads = levels.n if levels.weights is None else levels.weights
     return np.where(np.isfinite(weights), weights, reads)
 
@@ -223,8 +225,8 @@ def baseline_table(evaluations: dict[str, Evaluation], columns: dict[str, int]) 
         row = {"row": name, "columns": columns.get(name)}
         steps = {} if before is None else gain(evaluation.scores, before.scores)
         for metric in ("auroc", "average_precision", "deviance_explained"):
-            found, step = evaluation.summary["metrics"][metric], steps.get(metric, {})
-            row |= {metric: found["value"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
+            interval, step = evaluation.summary["metrics"][metric], steps.get(metric, {})
+            row |= {metric: interval["value"], f"{metric}_low": interval["low"], f"{metric}_high": interval["high"]}
             row |= {
                 f"{metric}_gain{end}": step.get(key) for end, key in (("", "value"), ("_low", "low"), ("_high", "high"))
             }
@@ -290,10 +292,10 @@ def write_evaluations(
         write_table(folder / "strata.tsv", strata)
         more = more | {"auroc_within_strata": within}
         if "match" in held_out:
-            found = auroc_within_matches(
+            within_matches = auroc_within_matches(
                 main.predictions, held_out["match"].to_numpy(float), main.inputs["groups"], main.inputs["seed"]
             )
-            more = more | {"auroc_within_matches": found}
+            more = more | {"auroc_within_matches": within_matches}
     if main.repeats:
         repeats = [one.predictions.assign(repeat=number) for number, one in enumerate(main.repeats, 2)]
         write_table(folder / "repeats.tsv", pd.concat(repeats))

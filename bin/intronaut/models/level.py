@@ -34,7 +34,7 @@ def read_levels(labels: pd.DataFrame, target: str, path: Path | str) -> Levels:
     """The Levels of a labels table.
 
     ``counts`` reads ``ir_reads`` of ``ir_total``; ``level`` reads ``psi`` with ``psi_n`` and ``psi_weight``, or ``psi``
-    alone, whose rows then count alike (Papke & Wooldridge 1996, J Appl Econom 11:619). Rows without reads are NaN.
+    alone, whose rows then count equally (Papke & Wooldridge 1996, J Appl Econom 11:619). Rows without reads are NaN.
 
     Raises BadData for lacking columns, and for levels outside 0 to 1.
     """
@@ -141,27 +141,27 @@ def fit_levels(levels: Levels, plan: Plan, learn: Callable) -> tuple[CrossFit, n
         learn: ``(y, weights) -> CrossFit`` with weights ``(n, sets)`` in the order of left_out_sets.
 
     Returns:
-        ``(found, weights, rho)``: the CrossFit; the weight ``(n,)`` of each held-out row; ``{judged fold, or None for
-        the final model: ρ}``, empty where the weights were known or no reads were counted.
+        ``(result, weights, rho)``: the CrossFit; the weight ``(n,)`` of each held-out row; ``{held-out fold, or None
+        for the final model: ρ}``, empty where the weights were known or no reads were counted.
     """
     sets = left_out_sets(plan)
     if levels.weights is not None or not levels.counted:
         weights = np.ones(len(levels.y)) if levels.weights is None else levels.weights
         return learn(levels.y, np.repeat(weights[:, None], len(sets), axis=1)), weights, {}
     first = read_weights(levels.n, FIRST_RHO)
-    found = learn(levels.y, np.repeat(first[:, None], len(sets), axis=1))
+    result = learn(levels.y, np.repeat(first[:, None], len(sets), axis=1))
     rho_of_set = {}
     for folds in sets:
         # inner predictions of one of the folds left out; rows of the other take no part
         outer = min(folds) if folds and plan.nested else None
-        inner = found.inner[outer]
+        inner = result.inner[outer]
         rows = np.isfinite(inner) & ~np.isin(plan.fold, list(folds))
         rho_of_set[folds] = overdispersion(levels.y[rows], levels.n[rows], expit(inner[rows]))
     weights = np.stack([read_weights(levels.n, rho_of_set[folds]) for folds in sets], axis=1)
-    found = learn(levels.y, weights)
+    result = learn(levels.y, weights)
     rho = {outer: rho_of_set[frozenset() if outer is None else frozenset([outer])] for outer in plan.outers}
-    own = np.full(len(levels.y), np.nan)
+    held_out_weights = np.full(len(levels.y), np.nan)
     for outer in plan.outers:
         rows = plan.judged_by(outer)
-        own[rows] = read_weights(levels.n[rows], rho[outer])
-    return found, own, rho
+        held_out_weights[rows] = read_weights(levels.n[rows], rho[outer])
+    return result, held_out_weights, rho

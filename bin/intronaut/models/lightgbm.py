@@ -76,7 +76,7 @@ def cross_fit(
     Args:
         labels: ``(n,)`` 0 or 1, or shares between, which are fitted by cross-entropy.
         weights: ``(n,)`` of the rows; None for 1 each.
-        progress: what counts the judged folds as they are done, or None.
+        progress: what counts the held-out folds as they are done, or None.
     """
     fixed = COMMON | (PAPER if preset == "paper" else DEFAULTS) | {"seed": seed}
     if not np.isin(labels, (0, 1)).all():
@@ -97,8 +97,8 @@ def cross_fit(
         if preset == "default":
             fixed["min_child_samples"] = leaf_size(known.sum())
         task = _Task(matrix, data, labels, weights, plan, folds, known, preset, threads)
-        settings[outer], found = task.search(fixed, trials, seed)
-        tried += [{"judged_fold": outer, **row} for row in found]
+        settings[outer], trial_rows = task.search(fixed, trials, seed)
+        tried += [{"judged_fold": outer, **row} for row in trial_rows]
         inner[outer] = task.inner
         fitted[outer] = task.train(known, settings[outer]), balance_offset(labels[known], settings[outer])
         rows = plan.judged_by(outer)
@@ -109,10 +109,10 @@ def cross_fit(
             progress.add(1)
     of_fold = {str(fold): settings[fold] for fold in plan.outers[1:]}
     empty = sum(not booster.feature_importance("split").any() for booster, _ in fitted.values())
-    told = [f"the trees of {empty} of {len(fitted)} models have no split: they give every intron the base rate"]
+    warning = [f"the trees of {empty} of {len(fitted)} models have no split: they give every intron the base rate"]
     return CrossFit(
         judged, inner, fitted[None], settings[None], of_fold, pd.DataFrame(tried),
-        refitted if len(refitted) > 1 else None, told if empty else [], fitted,
+        refitted if len(refitted) > 1 else None, warning if empty else [], fitted,
     )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def balance_offset(labels: np.ndarray, settings: dict[str, Any]) -> float:
 
 
 class _Task:
-    """Settings for one judged fold from its inner folds; ``inner`` holds the inner logits of the best settings."""
+    """Settings for one held-out fold from its inner folds; ``inner`` holds the inner logits of the best settings."""
 
     def __init__(self, matrix, data, labels, weights, plan, folds, known, preset, threads):
         self.matrix, self.data, self.labels, self.weights = matrix, data, labels, weights
@@ -158,7 +158,7 @@ class _Task:
             tried.append(row)
             if row["inner_log_loss"] < self.best:
                 self.best, self.inner, self.boosters = row["inner_log_loss"], logits, boosters
-                self.found = settings | {"num_iterations": trees}
+                self.chosen = settings | {"num_iterations": trees}
             return row["inner_log_loss"]
 
         attempt(fixed)
@@ -168,7 +168,7 @@ class _Task:
             study.optimize(lambda trial: attempt(fixed | _suggest(trial)), n_trials=trials)
         for row in tried:
             row["chosen"] = row["inner_log_loss"] == self.best
-        return self.found, tried
+        return self.chosen, tried
 
     def refitted(self, rows, trees, judged):
         """``(K, m)`` logits of the ``rows`` (bool) by the chosen settings without each held-out fold too.
@@ -193,10 +193,10 @@ class _Task:
             return fold, held, booster, offset, predict(booster, self.matrix, held) + offset
 
         with ThreadPoolExecutor(self.threads) as pool:
-            for fold, held, booster, offset, own in pool.map(without, self.folds):
+            for fold, held, booster, offset, fold_logits in pool.map(without, self.folds):
                 trees.append(booster.best_iteration)
                 boosters[fold] = booster, offset
-                logits[held] = own
+                logits[held] = fold_logits
         rows = np.isfinite(logits)
         shown = {name: settings[name] for name in DEFAULTS if name in settings}
         auroc = mean_auroc(self.labels, logits, [self.fold == fold for fold in self.folds])

@@ -103,7 +103,7 @@ def fit(
         gram: of :func:`gram`, which does the same for as many columns as one can invert a matrix of; the first guess
             is then the inverse Hessian of rows that all have the same probability.
         standardisation: a :class:`intronaut.models.standardisation.Standardisation` of the problems, in whose columns
-            the coefficients are penalised and their derivatives judged; None for the columns as they are. The Solution
+            the coefficients are penalised and their derivatives taken; None for the columns as they are. The Solution
             is of the columns as they are.
     """
     objective = Objective(matrix, labels, row_weights, c, ridge, standardisation)
@@ -168,8 +168,8 @@ class Objective:
 
     def __call__(self, point: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(loss (k,), gradient (d + 1, k))`` of the problems ``which`` at ``point`` ``(d + 1, k)``."""
-        own = self.standardisation
-        slope = point[:-1] if own is None else own.to_matrix(point[:-1], which)
+        standardisation = self.standardisation
+        slope = point[:-1] if standardisation is None else standardisation.to_matrix(point[:-1], which)
         slope, intercept = slope.astype(np.float32), point[-1]
         row_weights = self.row_weights[:, which]
         labels = self.labels if self.labels.shape[1] == 1 else self.labels[:, which]
@@ -186,8 +186,8 @@ class Objective:
             loss += block_loss
             gradient[:-1] += block_slope
             gradient[-1] += block_intercept
-        if own is not None:
-            gradient[:-1] = own.gradient(gradient[:-1], which)
+        if standardisation is not None:
+            gradient[:-1] = standardisation.gradient(gradient[:-1], which)
         ridge = self.ridge[:, which]
         loss = loss / self.total[which] + (ridge * point**2).sum(axis=0) / 2
         return loss, gradient / self.total[which] + ridge * point
@@ -201,12 +201,12 @@ def _inverse_hessian(objective, labels, spectrum):
     curvature = _curvature(objective, labels)
 
     def apply(problems, vectors):
-        ridge, own = objective.ridge[:-1, problems], curvature[problems]
-        highest, along = ridge.max(axis=0), own * values[:, None]
+        ridge, curvatures = objective.ridge[:-1, problems], curvature[problems]
+        highest, along = ridge.max(axis=0), curvatures * values[:, None]
         # the directions that are not kept are taken to be as steep as the flattest of those that are
         gain = 1 / (along + highest) - 1 / (along[0] + highest)
         slope = vectors[:-1] / (along[0] + ridge) + directions @ (gain * (directions.T @ vectors[:-1]))
-        return np.vstack([slope, vectors[-1] / own])
+        return np.vstack([slope, vectors[-1] / curvatures])
 
     return apply
 
@@ -222,8 +222,8 @@ def _inverse(objective, labels, gram):
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
 
     def apply(problems, vectors):
-        own = curvature[problems]
-        return np.vstack([inverse @ vectors[:-1].astype(np.float32), vectors[-1:]]) / own
+        curvatures = curvature[problems]
+        return np.vstack([inverse @ vectors[:-1].astype(np.float32), vectors[-1:]]) / curvatures
 
     return apply
 
@@ -277,11 +277,12 @@ def _directions(gradient, pairs, guess, problems):
             shares[at].append(inverse * (step @ result[:, at]))
             result[:, at] -= shares[at][-1] * change
     if guess is None:
-        for at, own in enumerate(usable):
-            result[:, at] /= own[-1][2] * (own[-1][1] @ own[-1][1]) if own else max(np.linalg.norm(result[:, at]), 1.0)
+        for at, kept in enumerate(usable):
+            scale = kept[-1][2] * (kept[-1][1] @ kept[-1][1]) if kept else max(np.linalg.norm(result[:, at]), 1.0)
+            result[:, at] /= scale
     else:
         result = guess(problems, result)
-    for at, own in enumerate(usable):
-        for (step, change, inverse), share in zip(own, reversed(shares[at]), strict=True):
+    for at, kept in enumerate(usable):
+        for (step, change, inverse), share in zip(kept, reversed(shares[at]), strict=True):
             result[:, at] += (share - inverse * (change @ result[:, at])) * step
     return result

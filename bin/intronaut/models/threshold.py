@@ -63,14 +63,14 @@ class Rule:
         return float(p[reached[-1]]) if len(reached) else np.nan
 
 
-def choose_thresholds(rule: Rule, found: CrossFit, labels: np.ndarray, plan: Plan) -> tuple[float, dict[int, float]]:
+def choose_thresholds(rule: Rule, result: CrossFit, labels: np.ndarray, plan: Plan) -> tuple[float, dict[int, float]]:
     """Thresholds of a calibrated CrossFit: ``(final, {judged fold: threshold})``.
 
-    That of a judged fold comes from the inner out-of-fold probabilities of its training rows; that of the final model
+    That of a held-out fold comes from the inner out-of-fold probabilities of its training rows; that of the final model
     from all out-of-fold probabilities, none of which its model has seen.
     """
-    by_fold = {outer: _chosen(rule, found.inner[outer], labels) for outer in plan.outers}
-    final = _chosen(rule, found.out_of_fold(plan), labels)
+    by_fold = {outer: _chosen(rule, result.inner[outer], labels) for outer in plan.outers}
+    final = _chosen(rule, result.out_of_fold(plan), labels)
     return final, {outer: threshold for outer, threshold in by_fold.items() if outer is not None}
 
 
@@ -104,16 +104,16 @@ def _measures(hits, false_calls, retained, spliced):
         }
 
 
-def summarise(rule_text: str, found: CrossFit, labels: np.ndarray, plan: Plan, seed: int) -> dict[str, Any]:
+def summarise(rule_text: str, result: CrossFit, labels: np.ndarray, plan: Plan, seed: int) -> dict[str, Any]:
     """What threshold.json holds: the rule, its thresholds, the rows that chose them, and held-out measures."""
     rule = Rule.parse(rule_text)
-    final, by_fold = choose_thresholds(rule, found, labels, plan)
+    final, by_fold = choose_thresholds(rule, result, labels, plan)
     judged = plan.judged
-    own = np.full(len(labels), final)
+    row_threshold = np.full(len(labels), final)
     for fold, threshold in by_fold.items():
-        own[plan.judged_by(fold)] = threshold
+        row_threshold[plan.judged_by(fold)] = threshold
     # a threshold that could not be reached calls nothing
-    called = expit(found.logits[judged]) >= np.nan_to_num(own[judged], nan=np.inf)
+    called = expit(result.logits[judged]) >= np.nan_to_num(row_threshold[judged], nan=np.inf)
     return {
         "rule": rule_text,
         "threshold": _json_number(final),

@@ -39,12 +39,12 @@ def jaspar_motifs(release: str, tax_group: str) -> list[Motif]:
     if release not in releases:
         raise UsageError(f"no JASPAR release {release!r}; there are {', '.join(releases)}")
     with warnings.catch_warnings(action="ignore"):
-        found = jaspardb(release=release).fetch_motifs(collection="CORE", tax_group=[tax_group], all_versions=False)
-    if not found:
+        records = jaspardb(release=release).fetch_motifs(collection="CORE", tax_group=[tax_group], all_versions=False)
+    if not records:
         raise UsageError(f"{release} CORE has no motif of {tax_group!r}; try vertebrates, plants, fungi or insects")
     motifs = [
         Motif(one.matrix_id, one.name, counts_of(one), _one_text(one.tf_family), _one_text(one.tf_class))
-        for one in found
+        for one in records
     ]
     return sorted(motifs, key=lambda motif: motif.motif_id)
 

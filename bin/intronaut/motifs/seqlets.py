@@ -53,8 +53,8 @@ def open_attributions(path: Path | str) -> Attributions:
         raise BadData(f"{path}: {key} is no dataset of text")
     n, shape = len(names), observed.shape
     if len(shape) != 2 or shape[0] != n or (hypothetical is not None and hypothetical.shape != (n, 4, shape[-1])):
-        found = "" if hypothetical is None else f", hypothetical {hypothetical.shape}"
-        raise BadData(f"{path}: shapes that do not fit together: {key} ({n},), observed {shape}{found}")
+        hypothetical_shape = "" if hypothetical is None else f", hypothetical {hypothetical.shape}"
+        raise BadData(f"{path}: shapes that do not fit together: {key} ({n},), observed {shape}{hypothetical_shape}")
     row_of = {name: row for row, name in enumerate(names.asstr()[:])}
     if len(row_of) < n:
         raise BadData(f"{path}: a name occurs twice in {key}")
@@ -95,10 +95,10 @@ def find_seqlets(observed: np.ndarray, lengths: np.ndarray, fdr: float, rng: np.
     sums, null = _sums(observed), _sums(rng.permuted(observed, axis=1))
     high, low = _threshold(sums, null, fdr), -_threshold(-sums, -null, fdr)
     rows = []
-    for window, own in enumerate(sums):
-        inside = np.arange(len(own)) <= lengths[window] - WIDTH
-        for start in _strongest(own, inside & ((own >= high) | (own <= low))):
-            rows.append((window, start, start + WIDTH, own[start]))
+    for window, window_sums in enumerate(sums):
+        inside = np.arange(len(window_sums)) <= lengths[window] - WIDTH
+        for start in _strongest(window_sums, inside & ((window_sums >= high) | (window_sums <= low))):
+            rows.append((window, start, start + WIDTH, window_sums[start]))
     return pd.DataFrame(rows, columns=["window", "start", "end", "attribution"])
 
 
@@ -143,21 +143,21 @@ class WindowAttributions:
 
     def observed(self) -> np.ndarray:
         """``(n, length)`` float32. Raises BadData for numbers that are not finite."""
-        made = np.empty((len(self.rows), self.file.observed.shape[1]), np.float32)
+        rows_read = np.empty((len(self.rows), self.file.observed.shape[1]), np.float32)
         for block, rows in self._blocks():
-            made[block] = self.file.observed[rows]
-        if not np.isfinite(made).all():
+            rows_read[block] = self.file.observed[rows]
+        if not np.isfinite(rows_read).all():
             raise BadData(f"{self.file.path}: attributions that are not finite")
-        return made
+        return rows_read
 
     def hypothetical(self) -> np.ndarray:
         """``(n, 4, length)`` float32. Raises BadData when the file has none."""
         if self.file.hypothetical is None:
             raise BadData(f"{self.file.path}: no dataset hypothetical; run attribute again")
-        made = np.empty((len(self.rows), *self.file.hypothetical.shape[1:]), np.float32)
+        rows_read = np.empty((len(self.rows), *self.file.hypothetical.shape[1:]), np.float32)
         for block, rows in self._blocks():
-            made[block] = self.file.hypothetical[rows]
-        return made
+            rows_read[block] = self.file.hypothetical[rows]
+        return rows_read
 
     def _blocks(self):
         # HDF5 reads chosen rows in rising order only
@@ -187,9 +187,9 @@ def discover(windows: list[np.ndarray], hypothetical: np.ndarray, path: Path) ->
     patterns = TFMoDISco(one_hot=bases, hypothetical_contribs=hypothetical.transpose(0, 2, 1))
     save_hdf5(str(path), *patterns, WIDTH)
     return [
-        Motif(f"{outcome}_{number}", f"{outcome} {number}", _core(found) * len(found.seqlets))
-        for outcome, some in zip(("retained", "spliced"), patterns, strict=True)
-        for number, found in enumerate(some or (), 1)
+        Motif(f"{outcome}_{number}", f"{outcome} {number}", _core(pattern) * len(pattern.seqlets))
+        for outcome, of_outcome in zip(("retained", "spliced"), patterns, strict=True)
+        for number, pattern in enumerate(of_outcome or (), 1)
     ]
 
 

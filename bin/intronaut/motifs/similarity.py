@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from intronaut.motifs.pwm import Motif
 
-# the pair of limits by which RSAT matrix-clustering (Castro-Mondragon et al. 2017, NAR 45:e119) calls matrices alike
+# the pair of limits by which RSAT matrix-clustering (Castro-Mondragon et al. 2017, NAR 45:e119) calls matrices similar
 LEAST_CORRELATION, LEAST_NORMALISED = 0.6, 0.4
 SMALLEST = np.float32(1e-9)
 NEUTRAL = 0.25
@@ -93,12 +93,12 @@ def nearest_known(motifs: list[Motif], known: list[Motif], n: int) -> pd.DataFra
     import pandas as pd
     from memelite import tomtom
 
-    queries, targets = ([frequencies(motif).T for motif in some] for some in (motifs, known))
+    queries, targets = ([frequencies(motif).T for motif in set_of_motifs] for set_of_motifs in (motifs, known))
     p, _, _, overlap, strand = tomtom(queries, targets, n_jobs=1)
     rows = []
-    for motif, *found in zip(motifs, p, overlap, strand, strict=True):
-        for rank, k in enumerate(np.argsort(found[0], kind="stable")[:n], 1):
-            chance, shared, minus = (values[k] for values in found)
+    for motif, *results in zip(motifs, p, overlap, strand, strict=True):
+        for rank, k in enumerate(np.argsort(results[0], kind="stable")[:n], 1):
+            chance, shared, minus = (values[k] for values in results)
             sign = "-" if minus else "+"
             rows.append(
                 (motif.motif_id, rank, known[k].motif_id, known[k].tf, chance, chance * len(known), int(shared), sign)

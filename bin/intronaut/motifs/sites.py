@@ -130,7 +130,7 @@ class SiteScanner:
         bases = one_hot(codes)
         unknown = np.r_[0, np.cumsum(codes == OTHER)]
         best, tested = np.full(len(self.widths), np.nan, np.float32), np.zeros(len(self.widths), np.int64)
-        found = [np.empty((4, 0), np.int32)]
+        blocks = [np.empty((4, 0), np.int32)]
         for width, places, terms, least in self.groups:
             positions = len(codes) - width + 1
             if positions < 1:
@@ -153,8 +153,8 @@ class SiteScanner:
             held = scores[reached]
             row, column = np.nonzero(held >= least[reached, None])
             strand, motif = np.divmod(reached[row], len(places))
-            found.append(np.stack([places[motif], rows[column], strand, held[row, column]]).astype(np.int32))
-        return np.concatenate(found, axis=1), best, tested
+            blocks.append(np.stack([places[motif], rows[column], strand, held[row, column]]).astype(np.int32))
+        return np.concatenate(blocks, axis=1), best, tested
 
     def scan_all(
         self,
@@ -174,20 +174,20 @@ class SiteScanner:
 
         keeps = [None] * len(windows) if keeps is None else keeps
         best, tested = np.empty((len(windows), len(self.widths)), np.float32), np.zeros(len(self.widths), np.int64)
-        found, sizes = [], []
+        blocks, sizes = [], []
         # one window a thread: the threads of BLAS itself have nothing to gain on products this small
         with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
             for row, (sites, scores, looked_at) in enumerate(pool.map(self.scan, windows, keeps)):
                 sites = sites[:, np.lexsort((sites[2], sites[1], sites[0]))]
                 best[row], tested = scores, tested + looked_at
-                found.append(sites)
+                blocks.append(sites)
                 sizes.append(sites.shape[1])
                 if progress is not None:
                     progress.add(1)
-        return self._sites(np.concatenate(found, axis=1), sizes), best, tested
+        return self._sites(np.concatenate(blocks, axis=1), sizes), best, tested
 
-    def _sites(self, found, sizes):
-        motif, start, strand, score = found
+    def _sites(self, columns, sizes):
+        motif, start, strand, score = columns
         window = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         sites = Sites(window, motif, start, strand == 1, score / STEPS_PER_BIT, np.empty(len(motif)))
         for one, places in sites.of_motif():

@@ -120,9 +120,9 @@ def describe_families(motifs: list[Motif], family: np.ndarray, by_motif: pd.Data
         {
             "family": family_names(motifs, family),
             "n_motifs": [len(rows) for rows in members],
-            "best_motif": [min(own, key=place.get) for own in ids],
+            "best_motif": [min(members, key=place.get) for members in ids],
             "factors": [";".join(dict.fromkeys(motifs[k].tf for k in rows)) for rows in members],
-            "motif_gc": [float(gc[own].mean()) for own in ids],
+            "motif_gc": [float(gc[members].mean()) for members in ids],
         }
     )
 
@@ -235,10 +235,10 @@ def position_table(study: Study, sites: Sites, widths: np.ndarray, members: dict
         inside = (start >= low[sites.window]) & (start + BIN - 1 <= high[sites.window])
         bins = np.arange(np.floor(np.nanmin(low) / BIN), np.ceil((np.nanmax(high) + 1) / BIN)) * BIN
         for label in (1, 0):
-            own = study.label == label
-            covered = [int((own & (low <= first) & (high >= first + BIN - 1)).sum()) for first in bins]
+            of_label = study.label == label
+            covered = [int((of_label & (low <= first) & (high >= first + BIN - 1)).sum()) for first in bins]
             for family, motifs in members.items():
-                chosen = np.isin(sites.motif, motifs) & own[sites.window] & inside
+                chosen = np.isin(sites.motif, motifs) & of_label[sites.window] & inside
                 seen = np.unique(np.stack([sites.window[chosen], start[chosen]]), axis=1)[1]
                 hits = [int((seen == first).sum()) for first in bins]
                 piece = {

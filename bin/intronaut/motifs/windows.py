@@ -62,8 +62,8 @@ def read_study(fasta: Path, labels: Path | str, names: list[str], more: Callable
     kept = np.flatnonzero(reason == "")
     label = rows["label"].to_numpy()[kept]
     if len(set(label)) < 2:
-        told = f"{int((label == 1).sum())} retained and {int((label == 0).sum())} spliced"
-        raise BadData(f"{fasta}: {told} windows with label and covariates in {labels}; both kinds are needed")
+        counts = f"{int((label == 1).sum())} retained and {int((label == 0).sum())} spliced"
+        raise BadData(f"{fasta}: {counts} windows with label and covariates in {labels}; both kinds are needed")
     covariates = covariates.iloc[kept].reset_index(drop=True)
     return Study(
         [windows[k] for k in kept], [codes[k] for k in kept], rows.iloc[kept], label, covariates, left_out,

@@ -297,8 +297,8 @@ def predict(
             return network(collate(rows).to(device)).double().cpu().numpy()
 
     def along(rows):
-        some = (rows[first : first + size] for first in range(0, len(rows), size))
-        return np.concatenate([np.empty(0), *(compute_halving(compute, few, log) for few in some)])
+        batches = (rows[first : first + size] for first in range(0, len(rows), size))
+        return np.concatenate([np.empty(0), *(compute_halving(compute, few, log) for few in batches)])
 
     return np.mean([along(rows) for rows in strands], axis=0)
 

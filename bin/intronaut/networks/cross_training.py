@@ -75,7 +75,7 @@ class Result:
     """What the trainings from one seed, or one linear model beside them, came to.
 
     ``logits`` ``(n,)`` are the held-out rows', NaN elsewhere, and ``evaluation`` says what they are worth. Of networks
-    also: ``valid``, by judged fold, the logits ``(n,)`` of the validation rows of its training; its ``states``; the
+    also: ``valid``, by held-out fold, the logits ``(n,)`` of the validation rows of its training; its ``states``; the
     ``path`` of all epochs; and the ``network`` that is kept, as trained (None if none is).
     """
 
@@ -93,11 +93,11 @@ def train_all(study: Study, seed: int, keep: bool) -> Result:
     for outer in study.plan.outers:
         if outer is None and study.plan.nested and not keep:
             continue
-        network, state, found = _train_without(study, outer, seed)
+        network, state, all_logits = _train_without(study, outer, seed)
         if outer is None:
             kept = network
         judged = study.plan.judged_by(outer)
-        logits[judged], valid[outer], states[outer] = found[judged], np.where(judged, np.nan, found), state
+        logits[judged], valid[outer], states[outer] = all_logits[judged], np.where(judged, np.nan, all_logits), state
         about = {"seed": seed, "judged_fold": outer}
         path += [about | row | {"chosen": row["epoch"] == state.best_epoch} for row in state.history]
     result = evaluated(study, logits, None, "features")
@@ -128,7 +128,7 @@ def estimate(study: Study, seeds: int) -> list[str]:
 
 
 def _train_without(study, outer, seed):
-    """Train without fold ``outer``: the network, its State, its logits ``(n,)`` of validation and judged rows."""
+    """Train without fold ``outer``: the network, its State, its logits ``(n,)`` of validation and held-out rows."""
     plan, settings, log = study.plan, study.settings, study.log
     train, valid = plan.training_and_validation(outer)
     seed = [seed, outer or 0]
@@ -161,9 +161,9 @@ def evaluated(study: Study, logits: np.ndarray, refitted: np.ndarray | None, col
             study.table, study.plan, logits, refitted, replicates=study.bootstrap, seed=study.seed
         )
     else:
-        found: Any = SimpleNamespace(logits=logits, refitted=refitted)
+        result_of: Any = SimpleNamespace(logits=logits, refitted=refitted)
         evaluation = held_out.evaluate_held_out_levels(
-            study.table, study.plan, found, study.levels, study.weights, study.seed
+            study.table, study.plan, result_of, study.levels, study.weights, study.seed
         )
     evaluation.summary |= {"model": study.name if of_network else "logistic", "columns": columns}
     held_out.log_evaluation(study.name if of_network else columns, evaluation, study.log)
@@ -185,16 +185,16 @@ def linear_models(study: Study, result: Result, threads: int) -> dict[str, Resul
     def solve(row_weights, c, start, standardisation):
         return logistic.fit(matrix, labels, row_weights, c, start=start, standardisation=standardisation)
 
-    found = cross_fit(matrix, labels, plan, C_VALUES, solve, weights=weights)
-    combined, judged_logits = np.full(len(labels), np.nan), np.stack([result.logits, found.logits], axis=1)
+    baseline = cross_fit(matrix, labels, plan, C_VALUES, solve, weights=weights)
+    combined, judged_logits = np.full(len(labels), np.nan), np.stack([result.logits, baseline.logits], axis=1)
     for outer in plan.outers:
         judged, (_, valid) = plan.judged_by(outer), plan.training_and_validation(outer)
         if judged.any():
-            unseen = np.stack([result.valid[outer], found.inner[outer]], axis=1)
+            unseen = np.stack([result.valid[outer], baseline.inner[outer]], axis=1)
             learnt = fitted_to_shares(unseen[valid], labels[valid], None if weights is None else weights[valid])
             combined[judged] = learnt.decision_function(judged_logits[judged])
     return {
-        "covariates": evaluated(study, found.logits, found.refitted, "covariates"),
+        "covariates": evaluated(study, baseline.logits, baseline.refitted, "covariates"),
         "combined": evaluated(study, combined, None, "combined"),
     }
 

@@ -51,16 +51,16 @@ class Config:
 
 def read_config(path: Path | str) -> Config:
     """The Config of a published config.json. Raises BadData for a model of another kind."""
-    told = read_record(path)
+    record = read_record(path)
     kinds = get_type_hints(Config)
-    lacking = [name for name in kinds if name not in told]
+    lacking = [name for name in kinds if name not in record]
     if lacking:
         raise BadData(f"{path}: no {', '.join(lacking)}; give the config.json of DNABERT-2")
     try:
-        config = Config(**{name: kind(told[name]) for name, kind in kinds.items()})
+        config = Config(**{name: kind(record[name]) for name, kind in kinds.items()})
     except (ValueError, TypeError) as problem:
         raise BadData(f"{path}: not the config.json of a model: {problem}") from problem
-    if told.get("hidden_act") != "gelu" or "alibi_starting_size" not in told:
+    if record.get("hidden_act") != "gelu" or "alibi_starting_size" not in record:
         raise BadData(f"{path}: not a DNABERT-2: it must have alibi_starting_size, and hidden_act gelu")
     return config
 
@@ -180,7 +180,7 @@ class PackedLinear(nn.Module):
     """A linear layer for inference on a CPU, its weights laid out once as oneDNN's kernels read them.
 
     Up to a fifth faster than ``nn.Linear``, which on a CPU calls another library in float32 and lays the weights out
-    anew for every call in bfloat16. The weights' layout is made for ``ROWS`` rows at a time and serves any number.
+    again for every call in bfloat16. The weights' layout is made for ``ROWS`` rows at a time and serves any number.
     """
 
     def __init__(self, linear: torch.nn.modules.linear.Linear) -> None:

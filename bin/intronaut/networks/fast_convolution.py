@@ -100,8 +100,8 @@ def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.
     """``x @ weight.T + bias`` over the last axis, with at least LEAST_ROWS rows."""
     rows = x.reshape(-1, x.shape[-1])
     short = max(0, LEAST_ROWS - len(rows))
-    made = F.linear(F.pad(rows, (0, 0, 0, short)), weight, bias)[: len(rows)]
-    return made.view(*x.shape[:-1], len(weight))
+    product_rows = F.linear(F.pad(rows, (0, 0, 0, short)), weight, bias)[: len(rows)]
+    return product_rows.view(*x.shape[:-1], len(weight))
 
 
 class TiledConv:
@@ -123,8 +123,10 @@ class TiledConv:
             part = weight[first : first + OUTPUTS_AT_ONCE]
             padded = torch.zeros(taps * self.groups, *part.shape[:2], dtype=torch.float64)
             padded[: self.width] = part.permute(2, 0, 1)
-            made = (to_points @ padded.view(self.groups, taps, -1)).view(self.groups, self.points, *part.shape[:2])
-            self.weight[:, :, first : first + OUTPUTS_AT_ONCE] = made.transpose(0, 1)
+            transformed = (to_points @ padded.view(self.groups, taps, -1)).view(
+                self.groups, self.points, *part.shape[:2]
+            )
+            self.weight[:, :, first : first + OUTPUTS_AT_ONCE] = transformed.transpose(0, 1)
         self.bias = bias.float()
 
     def __call__(self, x: torch.Tensor, relu: bool = False) -> torch.Tensor:

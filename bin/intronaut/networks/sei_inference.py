@@ -71,7 +71,7 @@ class Runner:
         def weights(name):
             return [tensors[f"{name}.{part}"].to(self.device) for part in ("weight", "bias")]
 
-        def made(name, kind, *more):
+        def converted(name, kind, *more):
             conv = kind(*(part.to(dtype) for part in weights(name)), *more)
             let_go(tensors[f"{name}.weight"])
             return conv
@@ -86,11 +86,11 @@ class Runner:
             pair, convs = STAGES[number]
             # past the first pair, fusing saves little over tiles and would cost memory and time to load
             kind = PlainPair if number and tiled else FusedPair
-            return paired(kind, conv if number else narrow, *pair), [made(name, conv) for name in convs]
+            return paired(kind, conv if number else narrow, *pair), [converted(name, conv) for name in convs]
 
         # the widest layers first: once most filters are in memory, little is mapped beside them
         self.dilated = [
-            made(f"dconv{number}.1", PhasedConv if tiled else LayerConv, dilation)
+            converted(f"dconv{number}.1", PhasedConv if tiled else LayerConv, dilation)
             for number, dilation in enumerate(DILATIONS, 1)
         ]
         self.stages = [stage(number) for number in (2, 1, 0)][::-1]
@@ -215,9 +215,9 @@ def _widened(x, region, wider, quiet):
     """``(s, len(region), c)`` with the response to N around it, up to ``(s, len(wider), c)``."""
     if len(wider) == len(region):
         return x
-    made = quiet["in"][wider.start : wider.stop].repeat(len(x), 1, 1)
-    made[:, region.start - wider.start : region.stop - wider.start] = x
-    return made
+    widened = quiet["in"][wider.start : wider.stop].repeat(len(x), 1, 1)
+    widened[:, region.start - wider.start : region.stop - wider.start] = x
+    return widened
 
 
 class Head:

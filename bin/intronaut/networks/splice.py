@@ -42,24 +42,24 @@ ATTRIBUTION = (
 
 def convolutions() -> list[tuple[int, int, int, int]]:
     """``(number from 1, inputs, outputs, width)`` of every convolution of one network, in its order."""
-    number, found = 2, [(1, 4, CHANNELS, 1), (2, CHANNELS, CHANNELS, 1)]
+    number, layers = 2, [(1, 4, CHANNELS, 1), (2, CHANNELS, CHANNELS, 1)]
     for width, _ in GROUPS:
         widths = [width] * 2 * UNITS + [1]
-        found += [(number + at, CHANNELS, CHANNELS, one) for at, one in enumerate(widths, 1)]
+        layers += [(number + at, CHANNELS, CHANNELS, one) for at, one in enumerate(widths, 1)]
         number += len(widths)
-    return [*found, (number + 1, CHANNELS, 3, 1)]
+    return [*layers, (number + 1, CHANNELS, 3, 1)]
 
 
 def shapes(nets: int = NETS) -> dict[str, tuple[int, ...]]:
     """Tensor name → shape of the whole checkpoint."""
-    found: dict[str, tuple[int, ...]] = {}
+    shape_of: dict[str, tuple[int, ...]] = {}
     for net in range(nets):
         for number, inputs, outputs, width in convolutions():
-            found[f"net{net}.conv{number}.weight"] = (outputs, inputs, width)
-            found[f"net{net}.conv{number}.bias"] = (outputs,)
+            shape_of[f"net{net}.conv{number}.weight"] = (outputs, inputs, width)
+            shape_of[f"net{net}.conv{number}.bias"] = (outputs,)
         for number in range(1, len(GROUPS) * UNITS * 2 + 1):
-            found |= {f"net{net}.bn{number}.{name}": (CHANNELS,) for name in NORM}
-    return found
+            shape_of |= {f"net{net}.bn{number}.{name}": (CHANNELS,) for name in NORM}
+    return shape_of
 
 
 def convert(wheel: Path) -> dict[str, np.ndarray]:
@@ -72,8 +72,8 @@ def convert(wheel: Path) -> dict[str, np.ndarray]:
             data = archive.read(GRAPH)
     except (zipfile.BadZipFile, KeyError, OSError) as problem:
         raise BadData(f"{wheel}: not the wheel of cispliceai ({problem}); fetch it again") from problem
-    if (found := hashlib.sha256(data).hexdigest()) != GRAPH_SHA256:
-        raise BadData(f"{wheel}: {GRAPH} has sha256 {found}, not {GRAPH_SHA256}; another version, or damaged")
+    if (digest := hashlib.sha256(data).hexdigest()) != GRAPH_SHA256:
+        raise BadData(f"{wheel}: {GRAPH} has sha256 {digest}, not {GRAPH_SHA256}; another version, or damaged")
     graph, tensors = Graph(data, wheel), {}
     for net in range(NETS):
         # Keras numbers the copies of a layer in one graph
@@ -130,8 +130,8 @@ class SpliceNetworks:
         self.dtype, self.device, self.nets = getattr(torch, dtype), device, []
         self.sha256 = content_sha256({name: tensor.float().numpy() for name, tensor in tensors.items()})
         for net in range(min(nets or NETS, count_nets(tensors))):
-            own = {name.partition(".")[2]: one for name, one in tensors.items() if name.startswith(f"net{net}.")}
-            self.nets.append(self._prepared(own))
+            of_net = {name.partition(".")[2]: one for name, one in tensors.items() if name.startswith(f"net{net}.")}
+            self.nets.append(self._prepared(of_net))
 
     def _prepared(self, tensors):
         """Kernels, biases, and the scale and shift that each batch normalisation comes to at inference."""
@@ -181,12 +181,12 @@ class SpliceNetworks:
         from torch.nn.functional import conv1d
 
         with torch.inference_mode():
-            x, found, sums = x.to(self.device, self.dtype), [], []
+            x, outputs, sums = x.to(self.device, self.dtype), [], []
             for net, (kernels, _) in enumerate(self.nets):
                 hidden = self.hidden(x, net)
-                found.append(torch.softmax(conv1d(hidden, *kernels[-1]).float(), dim=1).cpu())
+                outputs.append(torch.softmax(conv1d(hidden, *kernels[-1]).float(), dim=1).cpu())
                 sums += [hidden.float().cpu()] if layer else []
-            return (torch.stack(found), torch.stack(sums)) if layer else torch.stack(found)
+            return (torch.stack(outputs), torch.stack(sums)) if layer else torch.stack(outputs)
 
 
 def one_hot(sequences: list[str]) -> torch.Tensor:
@@ -199,8 +199,8 @@ def one_hot(sequences: list[str]) -> torch.Tensor:
 
 def count_nets(tensors: dict[str, torch.Tensor]) -> int:
     """How many networks a checkpoint of these tensor names holds; NETS where the names are of something else."""
-    found = {name.partition(".")[0] for name in tensors}
-    return max((int(name[3:]) + 1 for name in found if name[:3] == "net" and name[3:].isdecimal()), default=NETS)
+    prefixes = {name.partition(".")[0] for name in tensors}
+    return max((int(name[3:]) + 1 for name in prefixes if name[:3] == "net" and name[3:].isdecimal()), default=NETS)
 
 
 def open_networks(

@@ -268,7 +268,7 @@ class Training:
         for piece in _batches(places, self.state.at_once):
             inputs = examples.collate([examples.strands[strand][row] for row, strand in piece]).to(self.device)
             labels, weights = (
-                torch.from_numpy(own[piece[:, 0]]).to(self.device) for own in (examples.labels, examples.weights)
+                torch.from_numpy(values[piece[:, 0]]).to(self.device) for values in (examples.labels, examples.weights)
             )
             with precision(self.device, self.settings.dtype), parametrize.cached():
                 logits = self.network(inputs)
@@ -366,7 +366,7 @@ def trunk_features(network: Network, examples: Examples, folder: Path, *, size: 
         with torch.inference_mode(), precision(device, dtype):
             return network.trunk(examples.collate(rows).to(device)).float().cpu().numpy()
 
-    made = []
+    blocks = []
     with log.progress(len(examples.strands) * n, "windows through the frozen trunk") as progress:
         for strand, rows in enumerate(examples.strands):
             paths = []
@@ -374,12 +374,12 @@ def trunk_features(network: Network, examples: Examples, folder: Path, *, size: 
                 block = [rows[row] for row in range(first, min(first + BLOCK, n))]
                 paths.append(Path(folder) / f"trunk_{strand}_{first // BLOCK}.npy")
                 if not paths[-1].exists():
-                    some = (block[at : at + size] for at in range(0, len(block), size))
+                    batches = (block[at : at + size] for at in range(0, len(block), size))
                     with whole_file(paths[-1], "wb") as out:
-                        np.save(out, np.concatenate([compute_halving(compute, few, log) for few in some]))
+                        np.save(out, np.concatenate([compute_halving(compute, few, log) for few in batches]))
                 progress.add(len(block))
-            made.append(Blocks(paths))
-    return Examples(made, examples.labels, lambda rows: torch.from_numpy(np.stack(rows)), examples.weights)
+            blocks.append(Blocks(paths))
+    return Examples(blocks, examples.labels, lambda rows: torch.from_numpy(np.stack(rows)), examples.weights)
 
 
 def checkpoint_folder(output: Path | str, identity: dict[str, Any], log: Log) -> Path:

@@ -95,8 +95,8 @@ class Evidence:
 
     def linear(self) -> list[int]:
         """The position of the linear model on Sei's outputs that has most of them, as a list of one or none."""
-        found = self.of("sei logistic all") or self.of("sei logistic tf")
-        return found[:1]
+        models = self.of("sei logistic all") or self.of("sei logistic tf")
+        return models[:1]
 
     def difference(self, a: int, b: int) -> Estimate:
         """The difference of AUROC of two models."""
@@ -210,10 +210,10 @@ def _fine_tuning_adds(evidence):
 
 
 def _groups_equal(evidence):
-    found = [at for group in ("tf", "histone", "all") for at in evidence.of(f"sei logistic {group}")[:1]]
-    if len(found) < 3:
+    models = [at for group in ("tf", "histone", "all") for at in evidence.of(f"sei logistic {group}")[:1]]
+    if len(models) < 3:
         return lacking("logistic regressions on the groups tf, histone and all of embed_sei features")
-    pairs = [(a, b) for place, a in enumerate(found) for b in found[place + 1 :]]
+    pairs = [(a, b) for place, a in enumerate(models) for b in models[place + 1 :]]
     estimates, m, margin = [evidence.difference(a, b) for a, b in pairs], len(pairs), evidence.margin
     adjusted = model_comparison.holm([one.equivalence_p(margin) for one in estimates])
     texts = [

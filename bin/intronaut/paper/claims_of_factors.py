@@ -74,7 +74,7 @@ def _of_groups(present, confirmed, opposed):
 def rank_p(groups: pd.DataFrame, draws: int = DRAWS, seed: int = 1) -> float:
     """How rarely as many groups, drawn at random with as many features each, rank as high by adjusted_p as the named.
 
-    Sizes are alike within a factor of two. The rank sum of the named groups is compared with those of the draws.
+    Sizes agree within a factor of two. The rank sum of the named groups is compared with those of the draws.
     """
     rng = np.random.default_rng(seed)
     ranks = rankdata(groups["adjusted_p"])

@@ -87,7 +87,7 @@ def fit(
             point -= rate * (first / (1 - BETA1**steps)) / scale
         if epoch % LOOK_EVERY:
             continue
-        logits = np.concatenate([matrix.rows_at(some) @ point[:-1] for some in _split(valid)]) + point[-1]
+        logits = np.concatenate([matrix.rows_at(rows) @ point[:-1] for rows in _split(valid)]) + point[-1]
         loss = log_losses(labels[valid], logits.astype(float)).mean()
         history.append({"epoch": epoch + 1, "train_log_loss": losses / len(rows), "inner_log_loss": loss})
         since += 1

@@ -88,15 +88,15 @@ def _pieces(codes, hypothetical):
     of its own."""
     bases = one_hot(codes)
     for turned in (False, True):
-        own = bases[::-1, ::-1] if turned else bases
+        oriented = bases[::-1, ::-1] if turned else bases
         if hypothetical is None:
-            starts = range(0, len(own) - WIDTH + 1, WIDTH)
+            starts = range(0, len(oriented) - WIDTH + 1, WIDTH)
         else:
-            contributions = hypothetical[:, : len(own)].T
+            contributions = hypothetical[:, : len(oriented)].T
             contributions = contributions[::-1, ::-1] if turned else contributions
-            starts = _hot_starts((own - BASELINE) * contributions)
+            starts = _hot_starts((oriented - BASELINE) * contributions)
         if len(starts):
-            yield np.stack([own[start : start + WIDTH] for start in starts])
+            yield np.stack([oriented[start : start + WIDTH] for start in starts])
 
 
 def _hot_starts(scores):
@@ -126,14 +126,14 @@ class _Hits:
             self.groups.append((width, places, np.stack(odds).astype(np.float32), np.array(least, np.float32)))
 
     def count(self, tiles):
-        found = np.zeros(self.n, np.int64)
+        counts = np.zeros(self.n, np.int64)
         end_to_end = np.concatenate([tiles.reshape(-1, 4), np.zeros((WIDTH, 4), np.float32)])
         for width, places, terms, least in self.groups:
             # every site of the tiles laid end to end, as one product; those that reach into the next tile are dropped
             scores = terms @ sites_as_columns(end_to_end, WIDTH * len(tiles), width)
             highest = scores.reshape(len(terms), len(tiles), WIDTH)[:, :, : WIDTH - width + 1].max(axis=2)
-            found[places] = (highest > least[:, None]).sum(axis=1)
-        return found
+            counts[places] = (highest > least[:, None]).sum(axis=1)
+        return counts
 
 
 def _table(motifs, total, pieces):

@@ -31,8 +31,8 @@ def window_figure(
     """
     import matplotlib.pyplot as plt
 
-    rows = [some for some in (models, peaks) if some]
-    heights = [1.6, *(0.22 * len(some) for some in rows), 1.3]
+    rows = [spans_shown for spans_shown in (models, peaks) if spans_shown]
+    heights = [1.6, *(0.22 * len(spans_shown) for spans_shown in rows), 1.3]
     figure, axes = plt.subplots(
         len(heights), 1, figsize=(8, 0.9 + sum(heights)), height_ratios=heights, layout="constrained"
     )
@@ -40,8 +40,8 @@ def window_figure(
     first = strongest(observed, logo_bases)
     end = min(first + logo_bases, len(observed))
     _track(axes[0], observed, first, end)
-    for below, some in zip(axes[1:-1], rows, strict=True):
-        _stretches(below, some, len(observed), of_models=some is models)
+    for below, spans in zip(axes[1:-1], rows, strict=True):
+        _stretches(below, spans, len(observed), of_models=spans is models)
         below.sharex(axes[0])
     _logo(axes[-1], window.sequence, observed, first, end)
     return figure
@@ -93,7 +93,7 @@ def peaks_near(peaks: pd.DataFrame, chrom: str, window: Any) -> list[tuple[str, 
     if len(rows) <= PEAKS_SHOWN:
         return rows
     others = rows[PEAKS_SHOWN - 1 :]
-    return [*rows[: PEAKS_SHOWN - 1], (f"{len(others)} others", [place for _, some in others for place in some])]
+    return [*rows[: PEAKS_SHOWN - 1], (f"{len(others)} others", [place for _, places in others for place in places])]
 
 
 def _track(axes, observed, first, end):

@@ -98,8 +98,8 @@ def positions_figure(table: pd.DataFrame, families: list[str], n_labels: dict[in
     named = {1: ("retained", RETAINED), 0: ("spliced", SPLICED)}
     for line, family in zip(axes, families, strict=True):
         for ax, landmark in zip(line, landmarks, strict=True):
-            own = table[(table["family"] == family) & (table["landmark"] == landmark)]
-            for label, part in own.groupby("label"):
+            rows = table[(table["family"] == family) & (table["landmark"] == landmark)]
+            for label, part in rows.groupby("label"):
                 part = part[part["windows"] >= LEAST_COVERED * n_labels[label]]
                 name, colour = named[label]
                 middle, (low, high) = (part["start"] + part["end"]) / 2, wilson(part["hit"], part["windows"])

@@ -232,9 +232,13 @@ def position_profile(family: str, landmark: str, bins: list[dict[str, Any]], des
         title, (edges[0], edges[-1]), (0, top), f"bases from the {landmark}", "windows with a site", ticks, y_ticks, 220
     )
     for label, css in ((0, "ss"), (1, "sr")):
-        own = sorted((bin_ for bin_ in bins if bin_["label"] == label), key=lambda bin_: bin_["start"])
-        if own:
-            axes.line([(bin_["start"] + bin_["end"]) / 2 for bin_ in own], [bin_["share"] for bin_ in own], css)
+        shown = sorted((bin_ for bin_ in bins if bin_["label"] == label), key=lambda bin_: bin_["start"])
+        if shown:
+            axes.line(
+                [(bin_["start"] + bin_["end"]) / 2 for bin_ in shown],
+                [bin_["share"] for bin_ in shown],
+                css,
+            )
     return axes.svg(description)
 
 

@@ -210,13 +210,13 @@ def motif_finding(hits: pd.DataFrame) -> str:
     return f"{len(hits):,} motif families differ after adjusting for GC and length: {names}."
 
 
-def gc_sentence(summary: dict[str, Any], found: int) -> str:
+def gc_sentence(summary: dict[str, Any], n_adjusted: int) -> str:
     before, after = summary["gc_correlation"]["unadjusted"], summary["gc_correlation"]["adjusted"]
     if before is None or after is None:
         return ""
     if abs(before) >= 0.4 > 2 * abs(after):
         rich = "rich" if before > 0 else "poor"
-        nearly = found < 0.1 * summary["significant_families"]["unadjusted"]
+        nearly = n_adjusted < 0.1 * summary["significant_families"]["unadjusted"]
         return (
             f"Before adjusting, GC-{rich} motifs look enriched because retained introns are GC-{rich}. Adjusted for "
             "the window's GC content and the intron's length, that slope is gone"

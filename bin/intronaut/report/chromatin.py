@@ -41,11 +41,11 @@ def _factors(study, predicted, measured):
     tables = [study.explanations.get(model.name) for model in (predicted, measured)]
     if None in tables:
         return [], 0
-    own = [one["groups"].drop_duplicates("group").set_index("group") for one in tables]
-    both = own[0].index.intersection(own[1].index)
+    by_group = [one["groups"].drop_duplicates("group").set_index("group") for one in tables]
+    both = by_group[0].index.intersection(by_group[1].index)
     rows = []
     for factor in both:
-        effects = [_effect(groups.loc[factor]) for groups in own]
+        effects = [_effect(groups.loc[factor]) for groups in by_group]
         if None not in effects:
             one, other = effects
             agree = "yes" if one["value"] * other["value"] > 0 else "no"
@@ -56,8 +56,8 @@ def _factors(study, predicted, measured):
 def _effect(row):
     """The effect of a group beside the covariates, refitted on halves that did not select it; None where it was not."""
     for prefix in ("adjusted_", ""):
-        found = {key: row.get(f"{prefix}refit{end}") for key, end in
+        effect = {key: row.get(f"{prefix}refit{end}") for key, end in
                  (("value", ""), ("low", "_low"), ("high", "_high"))}  # fmt: skip
-        if not n.lacks(found["value"]):
-            return found
+        if not n.lacks(effect["value"]):
+            return effect
     return None

@@ -38,8 +38,8 @@ def section(study: Study) -> dict[str, Any] | None:
 
 
 def _row(words, classes, chosen):
-    cells = [f"{n.count(own.sum())} ({n.share(own.mean(), 0)})" if len(rows) else n.MISSING
-             for own, rows in zip(chosen, classes, strict=True)]  # fmt: skip
+    cells = [f"{n.count(flags.sum())} ({n.share(flags.mean(), 0)})" if len(rows) else n.MISSING
+             for flags, rows in zip(chosen, classes, strict=True)]  # fmt: skip
     return {"name": words, "retained": cells[0], "spliced": cells[1]}
 
 

@@ -34,22 +34,22 @@ class View:
 
 def views(study: Study) -> list[View]:
     """The rankings, the best held-out AUROC first: covariates, each feature set with and without them."""
-    found = []
+    intron_views = []
     baseline = study.baseline_model
     if baseline:
         title = "Length, GC and position"
-        found.append(
+        intron_views.append(
             _view("cov", title, "length, GC, position", baseline, "covariates", f"fit/{baseline.name}/covariates")
         )
     for place, model in enumerate(study.best_models):
         if "combined" in model.predictions:
             title = f"Length, GC, position and {model.short}"
-            found.append(
+            intron_views.append(
                 _view(f"both{place}", title, f"+ {model.short}", model, "combined", f"fit/{model.name}/combined")
             )
         title = model.short[:1].upper() + model.short[1:] + " alone"
-        found.append(_view(f"alone{place}", title, f"{model.short} alone", model, "alone", f"fit/{model.name}"))
-    return sorted(found, key=lambda view: -(view.auroc["value"] if not n.lacks(view.auroc["value"]) else 0))
+        intron_views.append(_view(f"alone{place}", title, f"{model.short} alone", model, "alone", f"fit/{model.name}"))
+    return sorted(intron_views, key=lambda view: -(view.auroc["value"] if not n.lacks(view.auroc["value"]) else 0))
 
 
 def _view(key, title, short, model, part, folder):
@@ -103,7 +103,7 @@ def loci(rows: pd.DataFrame, key: str) -> list[dict[str, Any]]:
     Introns without a held-out probability, and those too short to be introns, lead no locus.
     """
     ranked = ranked_by(rows[rows[key].notna() & (rows["length"] >= SHORTEST)], key)
-    taken, found = {}, []
+    taken, rows_by_locus = {}, []
     for row in ranked.itertuples():
         # (start, end, number of the locus) of the leading introns so far, none of which overlap, in genome order
         places = taken.setdefault((row.chrom, row.strand), [])
@@ -113,13 +113,13 @@ def loci(rows: pd.DataFrame, key: str) -> list[dict[str, Any]]:
             at -= 1
             overlapping.append(places[at][2])
         if overlapping:
-            behind = found[min(overlapping)]
+            behind = rows_by_locus[min(overlapping)]
             behind["others"] += 1
             behind["others_retained"] += row.label == 1
         else:
-            bisect.insort(places, (row.start, row.end, len(found)))
-            found.append({"row": row, "others": 0, "others_retained": 0})
-    return found
+            bisect.insort(places, (row.start, row.end, len(rows_by_locus)))
+            rows_by_locus.append({"row": row, "others": 0, "others_retained": 0})
+    return rows_by_locus
 
 
 def panel(study: Study, rows: pd.DataFrame, view: View, assembly: str | None) -> dict[str, Any]:

@@ -191,13 +191,13 @@ def matched_sentence(matched: dict[str, dict[str, float]], retained: int) -> str
     return f"{start}: any AUROC up to {n.decimal(after['high'])} is compatible with these data{few}."
 
 
-def agreement(found: dict[str, Any] | None) -> dict[str, Any] | None:
+def agreement(table: dict[str, Any] | None) -> dict[str, Any] | None:
     """Fleiss' kappa and the figure of compare_callers; None for one caller."""
-    if not found:
+    if not table:
         return None
-    kappa = found["summary"]["fleiss_kappa"]
+    kappa = table["summary"]["fleiss_kappa"]
     return {
         "kappa": "not defined" if kappa is None else n.decimal(kappa, 2),
-        "introns": n.count(found["summary"]["introns_labelled_by_all"]),
-        "figure": found["figure"],
+        "introns": n.count(table["summary"]["introns_labelled_by_all"]),
+        "figure": table["figure"],
     }

@@ -172,15 +172,15 @@ def settings_rows(settings: dict[str, Any]) -> list[tuple[str, float | str]]:
 
 def versions(settings: dict[str, Any]) -> list[tuple[str, str]]:
     """``(software, version)`` of what this page was made with, and of the engine."""
-    found = [("intronaut", __version__)]
+    rows = [("intronaut", __version__)]
     if settings.get("nextflow"):
-        found.append(("nextflow", settings["nextflow"]))
+        rows.append(("nextflow", settings["nextflow"]))
     for name in PACKAGES:
         try:
-            found.append((name, metadata.version(name)))
+            rows.append((name, metadata.version(name)))
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return rows
 
 
 def files(study: Study) -> list[tuple[str, str]]:

@@ -40,15 +40,15 @@ def read_quantified(folder: Path | str, read_svg: Callable[[Path], str]) -> dict
 
 def section(study: Study) -> dict[str, Any] | None:
     """Values of the section's template; None for a study without reads."""
-    found = study.quantified
-    if found is None:
+    quantified = study.quantified
+    if quantified is None:
         return None
     return {
-        "gist": gist(found["samples"]),
-        "samples": [sample_row(about) for about in found["samples"]],
-        "warnings": [(about["sample"], text) for about in found["samples"] for text in about["warnings"]],
-        "comparisons": [comparison_row(name, counts) for name, counts in found["comparisons"].items()],
-        "figures": list(found["figures"].values())[:DRAWN],
+        "gist": gist(quantified["samples"]),
+        "samples": [sample_row(about) for about in quantified["samples"]],
+        "warnings": [(about["sample"], text) for about in quantified["samples"] for text in about["warnings"]],
+        "comparisons": [comparison_row(name, counts) for name, counts in quantified["comparisons"].items()],
+        "figures": list(quantified["figures"].values())[:DRAWN],
     }
 
 

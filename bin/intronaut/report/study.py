@@ -79,9 +79,9 @@ class Model:
     @property
     def embedder(self) -> str:
         """The embedder that computed the features; empty for a network, which has none, and for a user's matrix."""
-        made = self.about.get("features", {})
-        tool = made.get("tool") or ""
-        if tool == "embed_motifs" and made.get("strands") == 1:
+        provenance = self.about.get("features", {})
+        tool = provenance.get("tool") or ""
+        if tool == "embed_motifs" and provenance.get("strands") == 1:
             return "rna"
         return "" if tool == "finetune" else tool.removeprefix("embed_")
 

@@ -214,11 +214,11 @@ def auroc_within_folds(table: pd.DataFrame) -> float:
     wins = pairs = 0.0
     for _, part in table.groupby("fold", dropna=False):
         positive = (part["label"] == 1).to_numpy()
-        own = positive.sum() * (~positive).sum()
-        if own:
+        n_pairs = positive.sum() * (~positive).sum()
+        if n_pairs:
             ranks = part["p_retained"].rank().to_numpy()
             wins += ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2
-            pairs += own
+            pairs += n_pairs
     return wins / pairs if pairs else None
 
 

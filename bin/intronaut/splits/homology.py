@@ -108,7 +108,7 @@ class _SeedIndex:
     """Which seeds each sequence has, as sparse matrices of a block of sequences at a time.
 
     ``lots`` and ``first_lot`` ``(SEEDS,)`` int32: how many lots each seed has, 0 where no sequence has it, and the
-    column of its first. One block is kept; of more, each is made anew when it is needed, so that memory does not grow
+    column of its first. One block is kept; of more, each is made again when it is needed, so that memory does not grow
     with the number of sequences beyond this table.
     """
 
@@ -126,7 +126,7 @@ class _SeedIndex:
 
     def forward(self, block):
         """Sequences of the block × lots."""
-        return self._made("+", block, lambda: self._matrix(self.sequences[block], block.start))
+        return self._cached("+", block, lambda: self._matrix(self.sequences[block], block.start))
 
     def others(self, strand, block):
         """Lots × sequences of the block: ``forward(rows) @ others(strand, block)`` counts the seeds that two share."""
@@ -135,9 +135,9 @@ class _SeedIndex:
             texts = self.sequences[block]
             return self._matrix(texts if strand == "+" else map(reverse_complement, texts), block.start).T.tocsr()
 
-        return self._made(strand + "others", block, make)
+        return self._cached(strand + "others", block, make)
 
-    def _made(self, what, block, make):
+    def _cached(self, what, block, make):
         if len(self.lengths) > BLOCK:
             return make()
         if what not in self.kept:
@@ -197,15 +197,15 @@ def _seeds(sequences, every, first):
 
 def _candidates(index, sides, identity, coverage, partners):
     """Pairs on different sides that share enough seeds to be worth an alignment: first, second, strand."""
-    found = []
+    tables = []
     for strand in "+-":
         best = pd.DataFrame({"first": [], "second": [], "n": []}, dtype=np.int64)
         for block in index.blocks:
             others = index.others(strand, block)
             parts = [_sharing(index, sides, rows, others, block.start, identity, coverage) for rows in index.blocks]
             best = _most_shared(pd.concat([best, *parts]), partners)
-        found.append(best.assign(strand=strand))
-    pairs = pd.concat(found)
+        tables.append(best.assign(strand=strand))
+    pairs = pd.concat(tables)
     low, high = np.sort(pairs[["first", "second"]].to_numpy(np.int64), axis=1).T
     pairs = pd.MultiIndex.from_arrays([low, high, pairs["strand"]], names=["first", "second", "strand"])
     return pairs.unique().sort_values().to_frame()
@@ -213,14 +213,14 @@ def _candidates(index, sides, identity, coverage, partners):
 
 def _sharing(index, sides, rows, others, start, identity, coverage):
     """Pairs ``first`` (of the block ``rows``), ``second`` (from position ``start``) and ``n``, the seeds they share."""
-    forward, found = index.forward(rows), []
+    forward, tables = index.forward(rows), []
     for at in range(0, forward.shape[0], ROWS_AT_ONCE):
         shared = (forward[at : at + ROWS_AT_ONCE] @ others).tocoo()
         pairs = pd.DataFrame({"first": shared.row + (rows.start + at), "second": shared.col + start, "n": shared.data})
         pairs = pairs[(shared.data > 1) & (sides[pairs["first"]] != sides[pairs["second"]])]
         shorter = np.minimum(index.lengths[pairs["first"]], index.lengths[pairs["second"]])
-        found.append(pairs[pairs["n"] * SEED_SLACK >= coverage * shorter * identity ** len(SEED) / index.every])
-    return pd.concat(found)
+        tables.append(pairs[pairs["n"] * SEED_SLACK >= coverage * shorter * identity ** len(SEED) / index.every])
+    return pd.concat(tables)
 
 
 def _most_shared(pairs, partners):

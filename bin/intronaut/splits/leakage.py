@@ -55,8 +55,8 @@ def context_span(start: np.ndarray, end: np.ndarray, context: int) -> tuple[np.n
 
 def gene_members(gene_ids: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Row position and gene name, two arrays, for every gene that the comma-joined ``gene_ids`` name."""
-    found = [(row, name) for row, names in enumerate(gene_ids) if not pd.isna(names) for name in names.split(",")]
-    rows, names = zip(*found, strict=True) if found else ((), ())
+    members = [(row, name) for row, names in enumerate(gene_ids) if not pd.isna(names) for name in names.split(",")]
+    rows, names = zip(*members, strict=True) if members else ((), ())
     return np.asarray(rows, np.int64), np.asarray(names, object)
 
 

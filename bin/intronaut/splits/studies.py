@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-# a penalty is chosen, and judged, without the fold that is held out
+# a penalty is chosen, and its models tested, without the fold that is held out
 FEWEST_FOLDS = 3
 FEWEST_READS = 10
 

@@ -53,7 +53,7 @@ class AdjustedTest:
     in large samples. The standard error is the usual one, and ``grouped`` False.
 
     With ``groups``, p is that of the generalised score test (Boos 1992, Am Stat 46:327), whose variance is the one
-    between the sums of groups, so that rows of one group may be alike; it holds for variables that few rows have,
+    between the sums of groups, so that rows of one group may be correlated; it holds for variables that few rows have,
     where Wald's test with such a variance finds far too much. With fewer than 10 rows of the rarer class a term
     (Peduzzi et al. 1996) that variance is too small, and p is the larger of this test's and the penalised one's. The
     standard error is the larger of the usual one and the sandwich (Liang & Zeger 1986, Biometrika 73:13). Variances get
@@ -119,8 +119,8 @@ class AdjustedTest:
         """The score of x once the covariates' part is taken out of it, against how it scatters between groups."""
         weight = self.null_p * (1 - self.null_p)
         weighted = self.design * weight[:, None]
-        own = x - self.design @ np.linalg.solve(weighted.T @ self.design, weighted.T @ x)
-        sums = self._sums(own[:, None], self.label - self.null_p)[:, 0]
+        residual = x - self.design @ np.linalg.solve(weighted.T @ self.design, weighted.T @ x)
+        sums = self._sums(residual[:, None], self.label - self.null_p)[:, 0]
         score = sums.sum() / np.sqrt(sums @ sums * self._factor(self.design.shape[1]))
         return 2 * stats.t.sf(abs(score), self.df)
 

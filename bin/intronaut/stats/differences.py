@@ -20,7 +20,7 @@ LEVEL = 0.95
 USUAL_RHO, LEAST_RHO, MOST_RHO = 0.02, 0.001, 0.5
 # introns that show overdispersion: enough fragments in each sample, a level that can go either way
 FEWEST, LOW, HIGH = 20, 0.05, 0.95
-# the most that all introns can say of the variation of one: replicates are too few to show that all vary alike
+# the most that all introns can say of the variation of one: replicates are too few to show that all vary equally
 MOST_PRIOR_DF = 10.0
 # fragments of either kind below which no difference can show
 LEAST_EITHER = 5

@@ -79,8 +79,8 @@ def _of_sums(deviance, null_deviance, errors, n):
 def _spearman(rows, logits, jackknife):
     """The mean rank correlation within folds, and without each block; NaN where no fold varies."""
     members = [np.flatnonzero(rows.folds == fold) for fold in range(rows.folds.max() + 1)]
-    by_fold = np.array([_rank_correlation(rows.y[own], logits[own]) for own in members])
-    size = np.array([len(own) for own in members], float)
+    by_fold = np.array([_rank_correlation(rows.y[rows_of_fold], logits[rows_of_fold]) for rows_of_fold in members])
+    size = np.array([len(rows_of_fold) for rows_of_fold in members], float)
     value = _weighted_mean(by_fold, size)
     if not jackknife:
         return value, None
@@ -88,8 +88,8 @@ def _spearman(rows, logits, jackknife):
     for block in range(len(left_out)):
         correlations, sizes = by_fold.copy(), size.copy()
         for fold in np.unique(rows.folds[rows.blocks == block]):
-            own = members[fold][rows.blocks[members[fold]] != block]
-            correlations[fold], sizes[fold] = _rank_correlation(rows.y[own], logits[own]), len(own)
+            remaining = members[fold][rows.blocks[members[fold]] != block]
+            correlations[fold], sizes[fold] = _rank_correlation(rows.y[remaining], logits[remaining]), len(remaining)
         left_out[block] = _weighted_mean(correlations, sizes)
     return value, left_out
 

@@ -172,8 +172,8 @@ def jumping_metrics(rows: Rows, logits: np.ndarray, draws: Resampler | None = No
 
     def of(weights, sums):
         n, retained, true_positives, all_called = sums
-        found = ranking.metrics(weights) | {"mcc_at_prevalence": matthews(true_positives, all_called, retained, n)}
-        return {name: float(found[name]) for name in JUMPING}
+        values = ranking.metrics(weights) | {"mcc_at_prevalence": matthews(true_positives, all_called, retained, n)}
+        return {name: float(values[name]) for name in JUMPING}
 
     if draws is None:
         return of(np.ones(len(labels)), columns.sum(axis=0))
@@ -309,9 +309,11 @@ def gain(
     values, difference = better[0] - base[0], better[1] - base[1]
     result = {}
     for name in values.index:
-        found = difference.interval(name, values[name])
-        known = name in difference.left_out and found["se"] is not None
-        result[name] = found | {"p": two_sided_p(found["value"], found["se"], found["df"]) if known else None}
+        interval = difference.interval(name, values[name])
+        known = name in difference.left_out and interval["se"] is not None
+        result[name] = interval | {
+            "p": two_sided_p(interval["value"], interval["se"], interval["df"]) if known else None
+        }
     return result
 
 

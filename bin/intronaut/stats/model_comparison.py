@@ -135,14 +135,14 @@ def compare_pairs(
         differences = gain(scores[a], scores[b])
         row: dict[str, float | None] = {"a": a, "b": b}
         for metric in compared.metrics:
-            found = differences[metric]
-            row |= {f"{metric}_difference": found["value"], f"{metric}_low": found["low"]}
-            row |= {f"{metric}_high": found["high"], f"{metric}_p": found["p"]}
+            difference = differences[metric]
+            row |= {f"{metric}_difference": difference["value"], f"{metric}_low": difference["low"]}
+            row |= {f"{metric}_high": difference["high"], f"{metric}_p": difference["p"]}
             if metric == key:
                 if independent is not None:
                     row["auroc_p_independent_rows"] = two_sided_p(*independent.difference(a, b))
-                known = found["se"] is not None
-                p = equivalence_p(found["value"], found["se"], margin, found["df"]) if known else None
+                known = difference["se"] is not None
+                p = equivalence_p(difference["value"], difference["se"], margin, difference["df"]) if known else None
                 row |= {"equivalence_p": p}
         rows.append(row)
     tested = [f"{metric}_p" for metric in compared.metrics] + ["equivalence_p"]

@@ -38,11 +38,11 @@ def wins(labels: np.ndarray | pd.Series, scores: np.ndarray, stratum: np.ndarray
     retained = np.asarray(labels) == 1
     size = int(np.max(stratum, initial=-1)) + 1
     n_of = {label: np.bincount(stratum[retained == label], minlength=size) for label in (True, False)}
-    overall, own = midranks(scores, stratum), np.empty(len(retained))
+    overall, within_label = midranks(scores, stratum), np.empty(len(retained))
     for label in (True, False):
-        own[retained == label] = midranks(np.asarray(scores)[retained == label], stratum[retained == label])
+        within_label[retained == label] = midranks(np.asarray(scores)[retained == label], stratum[retained == label])
     # of the rows that rank lower, those of the other class
-    lower = overall - own
+    lower = overall - within_label
     opponents = np.where(retained, n_of[False][stratum], n_of[True][stratum])
     return np.where(retained, lower, opponents - lower), opponents
 

@@ -152,8 +152,8 @@ def context_of(genome: Genome, allele: Allele) -> Context | None:
     if allele.start < 1 or allele.end >= genome.lengths[allele.chrom]:
         return None
     bases = genome.fetch(allele.chrom, allele.start - 1, allele.end + 1)
-    found = Context(bases[0], bases[1:-1], allele.alt, bases[-1])
-    return min(found, found.reversed()) if set("".join(found)) <= set("ACGT") else None
+    context = Context(bases[0], bases[1:-1], allele.alt, bases[-1])
+    return min(context, context.reversed()) if set("".join(context)) <= set("ACGT") else None
 
 
 def random_alleles(
@@ -169,8 +169,8 @@ def random_alleles(
     while len(drawn) < number and len(order):
         for place in order:
             if place not in left:
-                found = _places(genome, context, windows[place])
-                left[place] = [found[i] for i in rng.permutation(len(found))]
+                places = _places(genome, context, windows[place])
+                left[place] = [places[i] for i in rng.permutation(len(places))]
             if left[place]:
                 drawn.append((int(place), left[place].pop()))
             if len(drawn) == number:
@@ -183,12 +183,12 @@ def _places(genome, context, window):
     chrom, start, end = window
     start, end = max(start, 0), min(end, genome.lengths[chrom])
     bases = genome.fetch(chrom, start, end)
-    found = set()
+    alleles = set()
     for read in {context, context.reversed()}:
         for hit in re.finditer(f"(?={read.left}{read.ref}{read.right})", bases):
             at = start + hit.start() + 1
-            found.add(Allele(chrom, at, at + len(read.ref), read.alt))
-    return sorted(found)
+            alleles.add(Allele(chrom, at, at + len(read.ref), read.alt))
+    return sorted(alleles)
 
 
 class Introns:

@@ -64,8 +64,8 @@ class Scorer:
         """The Change of each of at most PAIRS ``(reference, alternative)`` sequences."""
         if not pairs:
             return []
-        found = self._values(pairs)
-        reference, alternative = (np.stack([found[pair[side]] for pair in pairs]) for side in (0, 1))
+        value_of = self._values(pairs)
+        reference, alternative = (np.stack([value_of[pair[side]] for pair in pairs]) for side in (0, 1))
         before = self.source.features(reference)[:, self.columns]
         change = self.source.change(reference, alternative)[:, self.columns]
         if not isinstance(self.model, LinearModel):
@@ -79,23 +79,27 @@ class Scorer:
         if self.group is None:
             return [Change(*row, None) for row in zip(first.tolist(), parts.sum(axis=1).tolist(), strict=True)]
         sums = [np.bincount(self.group.codes, row, len(self.group.categories)) for row in parts]
-        return [Change(float(one), float(own.sum()), own) for one, own in zip(first, sums, strict=True)]
+        return [
+            Change(float(one), float(by_feature.sum()), by_feature) for one, by_feature in zip(first, sums, strict=True)
+        ]
 
     def _values(self, pairs):
         """Sequence → values of the embedder, for all sequences of the pairs."""
         references = dict.fromkeys(reference for reference, _ in pairs)
-        found = {sequence: self.kept[sequence] for sequence in references if sequence in self.kept}
-        new = [sequence for sequence in dict.fromkeys(text for pair in pairs for text in pair) if sequence not in found]
+        value_of = {sequence: self.kept[sequence] for sequence in references if sequence in self.kept}
+        new = [
+            sequence for sequence in dict.fromkeys(text for pair in pairs for text in pair) if sequence not in value_of
+        ]
         if new:
-            found |= zip(new, self.source.compute(new), strict=True)
+            value_of |= zip(new, self.source.compute(new), strict=True)
             self.computed += len(new)
         for sequence in references:
-            self.kept[sequence] = np.array(found[sequence])
+            self.kept[sequence] = np.array(value_of[sequence])
             self.kept.move_to_end(sequence)
-        room = self.kept_bytes // max(found[pairs[0][0]].nbytes + len(pairs[0][0]), 1)
+        room = self.kept_bytes // max(value_of[pairs[0][0]].nbytes + len(pairs[0][0]), 1)
         while len(self.kept) > max(room, 1):
             self.kept.popitem(last=False)
-        return found
+        return value_of
 
     def probability(self, logit_of_model: float, prevalence: float | None = None) -> float:
         """The calibrated probability of retention; ``prevalence`` as in predict."""
@@ -108,8 +112,8 @@ class Scorer:
     @property
     def learnt_from(self) -> str:
         """The digest of the windows that the model learnt from, or None."""
-        made = self.model.notes["features"]
-        return made.get("input_sha256") or made.get("windows_sha256")
+        provenance = self.model.notes["features"]
+        return provenance.get("input_sha256") or provenance.get("windows_sha256")
 
 
 def open_scorer(
@@ -147,7 +151,7 @@ class Survey:
         self.header = read_header(path)
         if any(line.startswith("##INFO=<ID=INTRONAUT_") for line in self.header):
             raise BadData(f"{path}: has INTRONAUT_ scores already; give the VCF without them")
-        self.introns, self.genome, told = introns, introns.genome, contig_lengths(self.header)
+        self.introns, self.genome, header_lengths = introns, introns.genome, contig_lengths(self.header)
         self.records, self.chroms, self.mismatching, self.touched, self.contexts = 0, {}, set(), set(), set()
         wrong = Problems(
             f"{path}: REF is not what {self.genome.path} holds; another assembly? --ref-mismatch skip leaves these out"
@@ -156,7 +160,9 @@ class Survey:
             self.records += 1
             chrom = record.fields[0]
             if chrom not in self.chroms:
-                self.chroms[chrom] = resolve_chrom(chrom, self.genome.lengths, self.genome.aliases, told.get(chrom))
+                self.chroms[chrom] = resolve_chrom(
+                    chrom, self.genome.lengths, self.genome.aliases, header_lengths.get(chrom)
+                )
             if fault := self._mismatch(record):
                 wrong.add(fault, record.line)
                 self.mismatching.add(record.line)

@@ -168,11 +168,11 @@ class SpliceScorer:
 
     def genes_at(self, chrom: str, shape: Shape) -> list[tuple[Gene | None, str]]:
         """``(gene or None, strand)`` of everything that an allele may change."""
-        found = [] if self.genes is None else self.genes.at(chrom, shape.start, shape.start + shape.ref)
+        genes = [] if self.genes is None else self.genes.at(chrom, shape.start, shape.start + shape.ref)
         if self.as_original:
             # the original takes a gene's last base as outside, and looks at POS alone
-            found = [gene for gene in found if gene.start <= shape.start < gene.end - 1]
-        return [(gene, gene.strand) for gene in found] or [(None, strand) for strand in "+-"]
+            genes = [gene for gene in genes if gene.start <= shape.start < gene.end - 1]
+        return [(gene, gene.strand) for gene in genes] or [(None, strand) for strand in "+-"]
 
     def effects(self, alleles: list[tuple[str, int, str, str]]) -> list[list[Effect]]:
         """The list of Effects of every ``(chrom, start, ref, alt)``, one per gene, upper-case bases.
@@ -184,18 +184,18 @@ class SpliceScorer:
             shape = shape_of(start, ref, alt)
             jobs += [(number, chrom, shape, alt, gene, strand) for gene, strand in self.genes_at(chrom, shape)]
         references = self._references(jobs)
-        found = [[] for _ in alleles]
+        by_allele = [[] for _ in alleles]
         for job, alternative in self._alternatives(jobs):
             number, chrom, shape, _, gene, strand = job
             start, end = self._around(shape)
             track = next(one for one in references[chrom, gene, strand] if one.start <= start and end <= one.end)
             reference = track.part(start, end).mean(axis=0)
             known = self._known(gene) if self.mask else None
-            found[number].append(
+            by_allele[number].append(
                 effect_of(reference, alternative, shape, gene, strand, self.distance, known=known,
                           as_original=self.as_original)
             )  # fmt: skip
-        return found
+        return by_allele
 
     def _around(self, shape):
         """``[start, end)`` in which an allele may change sites; the original takes an even number of bases."""
@@ -224,9 +224,9 @@ class SpliceScorer:
         return {
             (chrom, gene, strand): [
                 self.tracks.track(chrom, start, end, strand == "-", self._span(gene))
-                for start, end in joined(own, JOINED_GAP)
+                for start, end in joined(places, JOINED_GAP)
             ]
-            for (chrom, gene, strand), own in stretches.items()
+            for (chrom, gene, strand), places in stretches.items()
         }
 
     def _alternatives(self, jobs):
@@ -235,9 +235,9 @@ class SpliceScorer:
         for job in jobs:
             sized.setdefault((job[5], job[2].alt + self._extra(job[2])), []).append(job)
         by_job = {}
-        for (strand, _), own in sized.items():
-            for first in range(0, len(own), TOGETHER):
-                part = own[first : first + TOGETHER]
+        for (strand, _), sized_alleles in sized.items():
+            for first in range(0, len(sized_alleles), TOGETHER):
+                part = sized_alleles[first : first + TOGETHER]
                 tracks = self.tracks.compute([self._sequence(job) for job in part], strand == "-")
                 by_job |= {id(job): track.mean(axis=0) for job, track in zip(part, tracks, strict=True)}
         for job in jobs:
@@ -298,20 +298,20 @@ def _effects_of(records, scorer, survey):
                 if left_out(alt) is None:
                     alleles[record.line, alt] = chrom, record.start, record.ref, alt.upper()
     effects = dict(zip(alleles, scorer.effects(list(alleles.values())), strict=True))
-    for record, found in records:
-        yield record, found, [effects.get((record.line, alt), []) for alt in record.alts]
+    for record, alts in records:
+        yield record, alts, [effects.get((record.line, alt), []) for alt in record.alts]
 
 
 def of_intron(effects: list[Effect], intron: Row, distance: int) -> tuple[float | None, ...]:
     """INTRON_COLUMNS of one intron, by the longest gene that holds it; None where no effect is of its strand."""
-    own = [
+    in_gene = [
         effect for effect in effects
         if effect.strand == intron.strand
         and (effect.gene is None or (effect.gene.start <= intron.start and intron.end <= effect.gene.end))
     ]  # fmt: skip
-    if not own:
+    if not in_gene:
         return (None,) * len(INTRON_COLUMNS)
-    longest = max(own, key=lambda effect: 0 if effect.gene is None else effect.gene.end - effect.gene.start)
+    longest = max(in_gene, key=lambda effect: 0 if effect.gene is None else effect.gene.end - effect.gene.start)
     return longest.at_intron(intron, distance)
 
 
