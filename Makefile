@@ -2,7 +2,7 @@
 # the Pythons that `make test-install` tries: those of pyenv that are wanted, else the one of the environment
 PYTHONS ?= $(or $(wildcard $(foreach v,3.11 3.12 3.13,$(HOME)/.pyenv/versions/$(v).*/bin/python)),$(PYTHON))
 
-.PHONY: help demo demo-full test test-fast test-install test-places lint format docs engine lock images clean
+.PHONY: help demo demo-full test test-data test-fast test-install test-places lint format docs engine lock images clean
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
@@ -29,10 +29,13 @@ demo-full: $(VENV) $(ENGINE) ## Run the demo with every embedder: CI-SpliceAI's 
 	$(BIN)/python tests/helpers/random_checkpoints.py dnabert2 $(FULL)/dnabert2
 	engine/nextflow run . -profile demo_full -resume -ansi-log false
 
-test: $(VENV) $(ENGINE) ## Run every test, as many files side by side as there are processors
+REAL := .cache/real/human_chr19p_GRCh38
+test-data: $(REAL) ## Fetch the real data of the tests that are too large to ship, 8 MB, from the package index
+
+test: $(VENV) $(ENGINE) $(REAL) ## Run every test, as many files side by side as there are processors
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-test-fast: $(VENV) ## Run the tests that take seconds: those of the library
+test-fast: $(VENV) $(REAL) ## Run the tests that take seconds: those of the library
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --dist loadfile
 
 test-install: $(VENV) ## Install the package into a clean environment of each Python and run it there
@@ -75,6 +78,9 @@ $(CORE): containers/core/requirements.txt
 $(VENV): requirements.txt $(CORE)
 	$(BIN)/python $(PIP) -r requirements.txt
 	touch $@
+
+$(REAL): | $(VENV)
+	$(BIN)/python tests/fetch_data.py .cache/real
 
 $(ENGINE): engine/nextflow-pom.xml
 	@mkdir -p .engine

@@ -13,7 +13,6 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
 DATA = ROOT / "tests" / "data"
 DEMO = ROOT / "assets" / "demo"
 # whole pipelines, full-size or trained models, and tools started hundreds of times; `make test-fast` leaves them out
@@ -65,9 +64,9 @@ def golden():
 
 
 @pytest.fixture(scope="session")
-def shared_data():
-    """Real genomes, annotations and peaks that are too large to ship, or may not be."""
-    path = SHARED / "data"
+def chr19p():
+    """The short arm of human chromosome 19, FASTA and GFF3, which `make test` fetches as they are too large to ship."""
+    path = ROOT / ".cache" / "real" / "human_chr19p_GRCh38"
     if not path.is_dir():
-        pytest.skip("real data too large to ship are not beside the repository (../shared/data)")
+        pytest.skip("chromosome 19p is not there; fetch it with `make test-data`")
     return path

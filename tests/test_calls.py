@@ -175,10 +175,10 @@ def test_real_rmats_table_matches_the_annotation(real_data):
     assert set(here["sample"].str.split(":").str[-1]) == {"1.1", "1.2", "1.3", "2.1", "2.2", "2.3"}
 
 
-def test_real_rmats_table_passes_the_coordinate_check(shared_data, tmp_path, monkeypatch):
-    folder = shared_data / "human_chr19p_GRCh38"
+def test_real_rmats_table_passes_the_coordinate_check(chr19p, real_data, tmp_path, monkeypatch):
+    folder = real_data / "human_chr19p_GRCh38"
     monkeypatch.chdir(tmp_path)
-    args = [folder / "annotation.chr19p.ensembl91.gtf.gz", "--fasta", folder / "genome.chr19p.fa.gz", "--calls"]
+    args = [folder / "annotation.chr19p.ensembl91.gtf.gz", "--fasta", chr19p / "genome.chr19p.fa.gz", "--calls"]
     label_introns.main([str(arg) for arg in [*args, folder / "ir_calls.rMATS_HCT116_hypoxia.RI.MATS.txt.gz"]])
     assert read_labels(tmp_path / "labels.tsv")["label"].notna().sum() >= 30
 

@@ -156,8 +156,8 @@ def test_pyjaspar_agrees_with_the_exported_meme_file(jaspar, real_data):
         np.testing.assert_allclose(one.counts / one.counts.sum(axis=1, keepdims=True), shares, atol=2e-6)
 
 
-def test_paper_motif_file_is_read(shared_data):
-    found = read_motifs(shared_data / "motifs" / "jaspar_paper_repo.meme.txt.gz")
+def test_paper_motif_file_is_read(real_data):
+    found = read_motifs(real_data / "motifs" / "jaspar_paper_repo.meme.txt.gz")
     assert len(found) == 949
     assert (found[0].motif_id, found[0].tf, found[0].counts.shape) == ("MA0002.1", "RUNX1", (11, 4))
 

@@ -202,11 +202,11 @@ def test_windows_of_the_wrong_length_are_listed(embed):
         embed(random_dna(6, 600, 4096, 20), "--context", "native")
 
 
-def test_sei_reads_the_bases_of_chr19p_on_both_strands_and_at_its_ends(shared_data, tmp_path):
+def test_sei_reads_the_bases_of_chr19p_on_both_strands_and_at_its_ends(chr19p, tmp_path):
     """200 windows, with the start of the chromosome, the edge of its first gap, and its cut end."""
     from Bio import SeqIO
 
-    path = shared_data / "human_chr19p_GRCh38" / "genome.chr19p.fa.gz"
+    path = chr19p / "genome.chr19p.fa.gz"
     with gzip.open(path, "rt") as handle:
         chromosome = next(SeqIO.parse(handle, "fasta")).seq
     draw, size = random.Random(9), len(chromosome)

@@ -313,8 +313,8 @@ def test_length_in_the_assembly_report_is_checked(tmp_path):
     assert resolve_chrom("na", {"chr1": 1}, aliases) is None
 
 
-def test_real_alias_table(shared_data):
-    folder = shared_data / "yeast_R64"
+def test_real_alias_table(real_data):
+    folder = real_data / "yeast_R64"
     with Genome(folder / "genome.R64.fna.gz", folder / "chrom_alias.tsv") as genome:
         found = genome.resolve_all(["chrI", "II", "BK006937.2"], "peaks.bed")
     assert found == {"chrI": "BK006935.2", "II": "BK006936.2", "BK006937.2": "BK006937.2"}

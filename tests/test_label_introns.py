@@ -78,17 +78,17 @@ def test_demo_labels_agree_with_brute_force(tool, tmp_path):
     assert 2500 < len(table) < 2700 and 220 < (table["label"] == 1).sum() < 260
 
 
-@pytest.mark.parametrize(("data", "ending"), [("real_data", "gtf"), ("shared_data", "gff3")])
-def test_chr19p_labels_agree_with_brute_force_in_both_formats(tool, tmp_path, request, data, ending):
-    folder = request.getfixturevalue(data) / "human_chr19p_GRCh38"
+@pytest.mark.parametrize("ending", ["gtf", "gff3"])
+def test_chr19p_labels_agree_with_brute_force_in_both_formats(tool, tmp_path, real_data, chr19p, ending):
+    folder = real_data / "human_chr19p_GRCh38" if ending == "gtf" else chr19p
     table, expected = compare_with_brute_force(tool, tmp_path, folder / f"annotation.chr19p.ensembl91.{ending}.gz")
     assert (table["label"] == 1).sum() == 693
     pairs = sum(len(intron["genes"]) for intron in expected.values())
     assert counts_of(tmp_path)["annotation"]["introns_of_genes"] == pairs
 
 
-def test_yeast_introns_agree_with_brute_force(tool, tmp_path, shared_data):
-    yeast, _ = compare_with_brute_force(tool, tmp_path, shared_data / "yeast_R64" / "annotation.R64.gff3.gz")
+def test_yeast_introns_agree_with_brute_force(tool, tmp_path, real_data):
+    yeast, _ = compare_with_brute_force(tool, tmp_path, real_data / "yeast_R64" / "annotation.R64.gff3.gz")
     assert len(yeast) == 340 and not (yeast["label"] == 1).any()
 
 
@@ -230,9 +230,9 @@ def test_peak_on_a_spliced_intron_that_touches_a_retained_one_is_left_out(tool, 
     assert ledger_of(tmp_path)["reason"].tolist() == ["touches_retained"]
 
 
-def test_regulatory_build_peaks_add_up(tool, tmp_path, shared_data):
-    folder = shared_data / "human_chr19p_GRCh38"
-    peaks = folder / "peaks.ensembl_regulatory_build_r100.all_chr.bed.gz"
+def test_regulatory_build_peaks_add_up(tool, tmp_path, real_data):
+    folder = real_data / "human_chr19p_GRCh38"
+    peaks = folder / "peaks.ensembl_regulatory_build_r100.chr19.bed.gz"
     tool("label_introns", folder / "annotation.chr19p.ensembl91.gtf.gz", "--peaks", peaks)
     counts, table, lost = counts_of(tmp_path), read_labels(tmp_path / "labels.tsv"), ledger_of(tmp_path)
     with gzip.open(peaks, "rt") as lines:
@@ -243,8 +243,8 @@ def test_regulatory_build_peaks_add_up(tool, tmp_path, shared_data):
     assert sorted([*kept, *left]) == places
 
 
-def test_no_retained_intron_is_an_error_that_says_what_to_do(tool, tmp_path, shared_data):
-    done = tool("label_introns", shared_data / "yeast_R64" / "annotation.R64.gff3.gz", code=65)
+def test_no_retained_intron_is_an_error_that_says_what_to_do(tool, tmp_path, real_data):
+    done = tool("label_introns", real_data / "yeast_R64" / "annotation.R64.gff3.gz", code=65)
     assert "no retained" in done.stderr and "--calls" in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "labels.tsv").exists()
 

@@ -26,9 +26,8 @@ def demo_labels(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def chr19p_labels(shared_data, tmp_path_factory):
-    folder = shared_data / "human_chr19p_GRCh38"
-    files = folder / "annotation.chr19p.ensembl91.gtf.gz", folder / "genome.chr19p.fa.gz"
+def chr19p_labels(chr19p, tmp_path_factory):
+    files = chr19p / "annotation.chr19p.ensembl91.gff3.gz", chr19p / "genome.chr19p.fa.gz"
     return label(tmp_path_factory.mktemp("chr19p"), *files)
 
 

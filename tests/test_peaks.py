@@ -114,11 +114,10 @@ def test_paper_rules_by_hand(small):
     assert sum(label == 0 for label in labels.values()) == 1 and list(ledger.values()).count("not_drawn") == 1
 
 
-def test_paper_rules_agree_with_a_loop_on_real_peaks(shared_data):
-    folder = shared_data / "human_chr19p_GRCh38"
+def test_paper_rules_agree_with_a_loop_on_real_peaks(real_data):
+    folder = real_data / "human_chr19p_GRCh38"
     annotation = read_annotation(folder / "annotation.chr19p.ensembl91.gtf.gz")
-    peaks = read_peaks(folder / "peaks.ENCODE_cCRE_PLS_K562.all_chr.bed.gz").query("chrom == 'chr19'")
-    peaks = peaks.assign(chrom="19").reset_index(drop=True)
+    peaks = read_peaks(folder / "peaks.ENCODE_cCRE_PLS_K562.chr19.bed.gz").assign(chrom="19")
     introns = label_introns_of(annotation)
     retained = introns["label"].to_numpy() == 1
     exons = flanking_exons(annotation, introns[retained])

@@ -40,9 +40,8 @@ def bases_of(folder, sequence, introns, genes, reach=60):
 
 
 @pytest.fixture(scope="module")
-def chr19p(shared_data):
-    folder = shared_data / "human_chr19p_GRCh38"
-    return read_real(folder, "annotation.chr19p.ensembl91.gtf.gz", "genome.chr19p.fa.gz")
+def real_sites(chr19p):
+    return read_real(chr19p, "annotation.chr19p.ensembl91.gff3.gz", "genome.chr19p.fa.gz")
 
 
 def test_bases_around_sites_are_those_of_the_sequence(tmp_path):
@@ -113,8 +112,8 @@ def test_models_follow_the_number_of_sites(n, models):
     assert splice_sites.models_for(n) == models
 
 
-def test_a_gc_donor_is_weaker_than_the_same_with_gt(chr19p):
-    bases, _ = chr19p
+def test_a_gc_donor_is_weaker_than_the_same_with_gt(real_sites):
+    bases, _ = real_sites
     words = codes_of(["CAGGTAAGT", "CAGGCAAGT", "CAGATAAGT"])
     sites = np.vstack([bases.donor, words])
     places = np.r_[bases.place_donor, -1, -2, -3]
@@ -132,8 +131,8 @@ def halves(sites, places, pair_at, pair, decoys):
     return (sites[::2], sites[1::2]), (decoys[::2], decoys[1::2])
 
 
-def test_sites_of_the_other_half_are_told_from_decoys(chr19p):
-    bases, _ = chr19p
+def test_sites_of_the_other_half_are_told_from_decoys(real_sites):
+    bases, _ = real_sites
     cases = [
         (bases.donor, bases.place_donor, 3, 11, bases.decoy_donors, splice_sites.entropy_log2, 0.96),
         (bases.acceptor, bases.place_acceptor, 18, 2, bases.decoy_acceptors, splice_sites.markov_log2, 0.935),
@@ -145,9 +144,9 @@ def test_sites_of_the_other_half_are_told_from_decoys(chr19p):
         assert rank_auroc(np.r_[np.ones(len(test)), np.zeros(len(test_decoys))], score) > least
 
 
-def test_strengths_agree_with_maxentscan(chr19p, golden):
+def test_strengths_agree_with_maxentscan(real_sites, golden):
     """Against scores of the original's tables on real and decoy sites of the same chromosome."""
-    bases, _ = chr19p
+    bases, _ = real_sites
     table = pd.read_csv(golden / "splice" / "maxent40.tsv", sep="\t")
     for kind, sites, places, decoys, at, pair, model, least in (
         ("score5", bases.donor, bases.place_donor, bases.decoy_donors, 3, 11, "maximum entropy", 0.93),
@@ -241,8 +240,8 @@ def test_tract_and_exclusion_zone_by_hand():
     assert np.isnan(branch_points.exclusion_zone(tail)[2])
 
 
-def test_exclusion_zone_agrees_with_searching_strings(chr19p):
-    bases, introns = chr19p
+def test_exclusion_zone_agrees_with_searching_strings(real_sites):
+    bases, introns = real_sites
     width = bases.tail.shape[1]
     found = branch_points.exclusion_zone(bases.tail)
     for row in range(0, len(introns), 97):
@@ -253,9 +252,9 @@ def test_exclusion_zone_agrees_with_searching_strings(chr19p):
         assert width > branch_points.EXCLUSION_UP_TO and found[row] == wanted
 
 
-def test_yeast_introns_teach_their_branch_point(shared_data):
+def test_yeast_introns_teach_their_branch_point(real_data):
     """TACTAAC, the branch point of nearly every intron of S. cerevisiae, from a start that only says yUnAy."""
-    bases, introns = read_real(shared_data / "yeast_R64", "annotation.R64.gff3.gz", "genome.R64.fna.gz")
+    bases, introns = read_real(real_data / "yeast_R64", "annotation.R64.gff3.gz", "genome.R64.fna.gz")
     rows = (introns["end"] - introns["start"] > 120).to_numpy()
     distances = range(8, 100)
     motif, prior, background = branch_points.learn(bases.tail[rows], distances)
@@ -269,15 +268,15 @@ def test_yeast_introns_teach_their_branch_point(shared_data):
     assert np.mean([(word == base_codes("ACTAAC")).all() for word in words]) > 0.7
 
 
-def test_human_branch_points_lie_where_they_were_mapped(chr19p):
-    bases, _ = chr19p
+def test_human_branch_points_lie_where_they_were_mapped(real_sites):
+    bases, _ = real_sites
     motif, prior, _ = branch_points.learn(bases.tail)
     assert "".join("ACGT"[base] for base in motif.argmax(axis=1))[3] == "T"
     assert 18 <= branch_points.DISTANCES[prior.argmax()] <= 30
 
 
-def test_minor_spliceosome_introns(chr19p):
-    bases, introns = chr19p
+def test_minor_spliceosome_introns(real_sites):
+    bases, introns = real_sites
     assert branch_points.is_u12(bases.head, bases.tail).sum() == 26
     width = branch_points.reach()
     tail = codes_of(["C" * (width - 25) + "TTCCTTAAC" + "C" * 14 + "AG", "C" * (width - 2) + "AG"])

@@ -137,14 +137,14 @@ def table_of_the_original(wheel):
 COLUMNS = {"AG": "acceptor_gain", "AL": "acceptor_loss", "DG": "donor_gain", "DL": "donor_loss"}
 
 
-def test_effects_are_those_of_the_original(real_weights, wheel, golden, shared_data):
+def test_effects_are_those_of_the_original(real_weights, wheel, golden, chr19p):
     """Substitutions and indels of two genes, with and without the mask, and between genes."""
     spans = table_of_the_original(wheel)
     types = {"ref": str, "alt": str}
     table = pd.read_csv(golden / "splice" / "variants.tsv", sep="\t", dtype=types, keep_default_na=False)
     chosen = table[table["label"].str.contains(r"PLPP2\(-\) (?:donor \+1|del2)$|intergenic|ins12")]
     assert len(chosen) == 10
-    with Genome(shared_data / "human_chr19p_GRCh38" / "genome.chr19p.fa.gz") as genome:
+    with Genome(chr19p / "genome.chr19p.fa.gz") as genome:
         tracks = Tracks(open_networks(real_weights), genome)
         for mask, part in chosen.groupby("mask"):
             scorer = SpliceScorer(tracks, spans, distance=100, mask=bool(mask), as_original=True)
