@@ -192,6 +192,7 @@ def work(args, device, log):
     from intronaut.models.folder import MODEL_FILES
     from intronaut.models.level import read_levels, rows_of_model
     from intronaut.networks import classifiers, cross_training, training
+    from intronaut.networks.frozen_trunk import trunk_features
 
     windows = list(read_windows(args.windows))
     obs, cut = obs_and_cut(windows)
@@ -227,9 +228,7 @@ def work(args, device, log):
     study.folder = training.checkpoint_folder(args.output, identity, log)
     if study.frozen:
         network, size = new_network([args.seed]).to(device), args.at_once or settings.batch
-        study.examples = training.trunk_features(
-            network, study.examples, study.folder, size=size, dtype=args.dtype, log=log
-        )
+        study.examples = trunk_features(network, study.examples, study.folder, size=size, dtype=args.dtype, log=log)
     results = [cross_training.train_all(study, args.seed + more, keep=more == 0) for more in range(args.seeds)]
     beside = cross_training.linear_models(study, results[0], args.threads)
     with whole_folder(args.output, MODEL_FILES) as folder:

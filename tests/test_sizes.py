@@ -25,7 +25,6 @@ LARGER = {
     "bin/intronaut/models/lightgbm.py:cross_fit": SETTINGS,
     "bin/intronaut/models/lightgbm.py:_Task.__init__": "what all trainings of a search share",
     "bin/intronaut/models/logistic.py:fit": SETTINGS,
-    "bin/intronaut/networks/training.py": "one training: its settings, its steps, its checkpoints",
     "bin/intronaut/plots/page.py:Axes.__init__": SETTINGS,
     "bin/intronaut/stats/metrics.py:_of_sums": "eight sums that every metric is computed from",
     "bin/intronaut/variants/splice.py:effect_of": SETTINGS,

@@ -29,14 +29,12 @@ from intronaut.core.files import whole_file
 from intronaut.io.checkpoints import open_checkpoint
 from intronaut.models.cross_validation import mean_auroc
 from intronaut.networks.classifiers import Network, precision, predict
-from intronaut.networks.device import compute_halving, device_name, peak_memory_bytes, unless_out_of_memory
+from intronaut.networks.device import device_name, peak_memory_bytes, unless_out_of_memory
 from intronaut.stats.metrics import log_losses
 
 if TYPE_CHECKING:
     from intronaut.core.log import Log
 
-# windows whose trunk features share a file
-BLOCK = 512
 TRIAL_SECONDS = 10.0
 
 
@@ -341,45 +339,6 @@ def _changing(network):
     fixed = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
     tensors = network.state_dict().items()
     return {name: tensor for name, tensor in tensors if tensor.is_floating_point() and name not in fixed}
-
-
-class Blocks:
-    """Rows that lie in numbered files of BLOCK rows each, mapped into memory."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        self.parts = [np.load(path, mmap_mode="r") for path in paths]
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        block, place = divmod(int(row), BLOCK)
-        return self.parts[block][place]
-
-
-def trunk_features(network: Network, examples: Examples, folder: Path, *, size: int, dtype: str, log: Log) -> Examples:
-    """The Examples whose windows are what a frozen trunk makes of them, computed once into files of ``folder``.
-
-    Files that a killed run left are not computed again.
-    """
-    device, n = next(network.parameters()).device, len(examples.labels)
-    network.eval()
-
-    def compute(rows):
-        with torch.inference_mode(), precision(device, dtype):
-            return network.trunk(examples.collate(rows).to(device)).float().cpu().numpy()
-
-    blocks = []
-    with log.progress(len(examples.strands) * n, "windows through the frozen trunk") as progress:
-        for strand, rows in enumerate(examples.strands):
-            paths = []
-            for first in range(0, n, BLOCK):
-                block = [rows[row] for row in range(first, min(first + BLOCK, n))]
-                paths.append(Path(folder) / f"trunk_{strand}_{first // BLOCK}.npy")
-                if not paths[-1].exists():
-                    batches = (block[at : at + size] for at in range(0, len(block), size))
-                    with whole_file(paths[-1], "wb") as out:
-                        np.save(out, np.concatenate([compute_halving(compute, few, log) for few in batches]))
-                progress.add(len(block))
-            blocks.append(Blocks(paths))
-    return Examples(blocks, examples.labels, lambda rows: torch.from_numpy(np.stack(rows)), examples.weights)
 
 
 def checkpoint_folder(output: Path | str, identity: dict[str, Any], log: Log) -> Path:
