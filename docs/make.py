@@ -75,8 +75,11 @@ def chosen(name, value_schema):
 
 
 def choice_schema(choice):
-    """A comma list that has the choice among its items; anything for "any"."""
-    return {} if choice == "any" else {"pattern": f"(^|,){re.escape(choice)}(,|$)"}
+    """A comma list that has the choice, or one of a list of choices, among its items; anything for "any"."""
+    if choice == "any":
+        return {}
+    word = re.escape(choice) if isinstance(choice, str) else f"({'|'.join(map(re.escape, choice))})"
+    return {"pattern": f"(^|,){word}(,|$)"}
 
 
 def api_page():

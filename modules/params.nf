@@ -149,7 +149,8 @@ def unsafe(name, path) {
     }.join(' ')} as a command: ${path}"] : []
 }
 
-// What does not go with the other params: "needs" and "excludes" name a param and its choice, or any.
+// What does not go with the other params: "needs" and "excludes" name a param and its choice, one of
+// several choices, or any.
 def wrongBeside(rule, text, items, given) {
     def needed = text == rule['default'].toString() ? [:] : (rule.needs ?: [:])
     def lacking = needed.findAll { name, choice -> !isChosen(name, choice, given) }
@@ -163,11 +164,11 @@ def wrongBeside(rule, text, items, given) {
 
 def isChosen(name, choice, given) {
     def items = (given[name] ?: '').toString().tokenize(',')
-    return choice == 'any' ? !items.isEmpty() : choice in items
+    return choice == 'any' ? !items.isEmpty() : [choice].flatten().any { word -> word in items }
 }
 
 def shown(name, choice) {
-    return choice == 'any' ? "--${name}" : "--${name} ${choice}"
+    return choice == 'any' ? "--${name}" : "--${name} ${[choice].flatten().join(' or ')}"
 }
 
 // "; did you mean plants?", where a choice is close.

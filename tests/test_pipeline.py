@@ -371,7 +371,7 @@ def test_params_that_do_not_go_together_are_named_at_once(tmp_path):
     given = {
         "--networks": "dnabert2", "--attribute_method": "gradient", "--preset": "paper", "--models": "elasticnet",
         "--embedders": "sei,kmers,sei", "--seed": "-1", "--peaks": DEMO / "chr19_6Mb.gff3.gz", "--anchor": "donor",
-        "--ir_consensus": "2", "--ir_exclude_flags": "true", "--test_chromosomes": "X",
+        "--embedding_cache": "/tmp", "--ir_consensus": "2", "--ir_exclude_flags": "true", "--test_chromosomes": "X",
         "--marks": f"{DEMO}/chr19_6Mb.fa.gz,{DEMO}/../demo/chr19_6Mb.fa.gz",
     }  # fmt: skip
     printed = nextflow(tmp_path, "-profile", "demo", *(text for pair in given.items() for text in pair), code=1)

@@ -1,5 +1,6 @@
 """The paper's study and ours in one run, with the demo's genome and random weights standing in for the downloads."""
 
+import gzip
 import json
 import re
 
@@ -63,7 +64,12 @@ def test_both_ways_end_in_claims(tmp_path):
     args += ["--networks", "basset", "--network_epochs", "1", "--attribute_method", "gradient"]
     args += ["--tax_group", "nematodes"]  # few motifs: which ones are found is not what is tried here
     args += ["--sei_weights", tmp_path / "model.safetensors", "--sei_targets", tmp_path / "target.names"]
+    args += ["--embedding_cache", tmp_path / "embedded"]
     printed = run_nextflow(ROOT / "reproduce.nf", tmp_path, "-profile", "paper", *args, "--split", "groups")
+    # both ways embed the same windows, each of which is kept once
+    with gzip.open(tmp_path / "out" / "our_way" / "windows" / "centre_600.fa.gz", "rt") as lines:
+        bases = {record.split("\n", 1)[1].replace("\n", "") for record in lines.read().split(">")[1:]}
+    assert sum(path.is_file() for path in (tmp_path / "embedded").rglob("*")) == len(bases)
     assert any("THEIR_WAY:RECORD_RUN" in task for task in submitted(printed))
     found = {way: tmp_path / "out" / way for way in ("their_way", "our_way")}
     for folder in found.values():

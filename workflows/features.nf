@@ -40,7 +40,10 @@ workflow FEATURES {
         shards_of.sei, of_sei['weights'] ?: [], of_sei['targets'] ?: [], of_sei['projection'] ?: [], of_sei['class-names'] ?: [],
         optionsOf(settings, 'embed_sei'),
     )
-    EMBED_DNABERT2(shards_of.dnabert2, optionalFile(settings.dnabert2_weights), optionalFile(settings.dnabert2_tokenizer))
+    EMBED_DNABERT2(
+        shards_of.dnabert2, optionalFile(settings.dnabert2_weights), optionalFile(settings.dnabert2_tokenizer),
+        optionsOf(settings, 'embed_dnabert2'),
+    )
     // [name, features of all its shards in genome order]
     shard_features = EMBED_MOTIFS.out.features
         .mix(EMBED_RNA_MOTIFS.out.features, EMBED_KMERS.out.features, EMBED_SEI.out.features, EMBED_DNABERT2.out.features)

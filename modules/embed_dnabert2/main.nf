@@ -10,15 +10,17 @@ process EMBED_DNABERT2 {
     tuple val(name), path(shard)
     path weights, stageAs: 'weights/*'
     path tokenizer, stageAs: 'tokenizer/*'
+    val options // embedding_cache
 
     output:
     tuple val(name), path('*.h5ad'), emit: features
 
     script:
+    def cache_option = options.embedding_cache ? "--cache ${options.embedding_cache}" : ''
     """
     # code ${task.ext.code}
     embed_dnabert2.py ${shard} --weights ${weights} --tokenizer ${tokenizer} --threads ${task.cpus} --record-cost \\
-        --output ${shard.name.replace('.fa.gz', '.h5ad')}
+        ${cache_option} --output ${shard.name.replace('.fa.gz', '.h5ad')}
     """
 
     stub:
