@@ -78,7 +78,7 @@ def _every(study, quality):
 
 def _of_flags(study, quality, state):
     for flag in quality:
-        # where near-copies are dealt together already, what is left lies below that identity
+        # where near-copies are assigned together already, what is left lies below that identity
         done = flag["key"] == "near_copies" and study.settings.get("homology")
         if flag["state"] == state and flag["key"] in BY_FLAG and not done:
             what, why, *option = BY_FLAG[flag["key"]]
