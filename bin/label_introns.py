@@ -30,6 +30,7 @@ from intronaut.cli import (
     positive_int,
     refuse_without_effect,
     run,
+    two_numbers,
 )
 from intronaut.core.errors import BadData, UsageError
 from intronaut.core.files import named_after, published_together, require_file, whole_file
@@ -41,8 +42,7 @@ RULES = ("retained_intron", "strict", "any-exon")
 OF_CALLS = ("calls_format", "calls_threshold", "calls_spliced", "calls_limits", "calls_base", "calls_value")
 OF_CALLS += ("calls_columns", "calls_evidence", "calls_rows", "calls_table", "samples", "sample_sheet", "condition")
 OF_CALLS += ("consensus", "shift", "exclude_flags")
-OF_OVERLAP = ("min_overlap", "summit", "keep_flanking")
-OF_PAPER = ("negatives",)
+OF_OVERLAP, OF_PAPER = ("min_overlap", "summit", "keep_flanking"), ("negatives",)
 # gaps of a few bases in gene models are no introns: the shortest that vertebrates are known to splice have about 40
 MIN_LENGTH, MIN_LENGTH_OF_PAPER = 30, 1
 
@@ -123,12 +123,6 @@ def make_parser():
 def sample_rule(text):
     """argparse type: ``pooled``, ``mean``, ``any`` or a fraction."""
     return text if text in ("pooled", "mean", "any") else fraction(text)
-
-
-def two_numbers(text):
-    """argparse type: two whole numbers, as ``0,-1``."""
-    first, last = text.split(",")
-    return int(first), int(last)
 
 
 def main(argv):

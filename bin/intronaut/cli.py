@@ -255,6 +255,12 @@ def fraction(text: str) -> float:
     return value
 
 
+def two_numbers(text: str) -> tuple[int, int]:
+    """argparse type: two whole numbers, as ``0,-1``."""
+    first, last = text.split(",")
+    return int(first), int(last)
+
+
 def _number(text):
     try:
         return float(text)
