@@ -3,7 +3,7 @@
 
     python tests/faults/killed_tools.py [COUNT [TOOL …]]
 
-COUNT (50 by default) kills of each. After a kill nothing may stand under a final name but what an unbroken run writes;
+COUNT (50 by default) kills of each, at moments drawn from the whole of its run. After a kill nothing may stand under a final name but what an unbroken run writes;
 after the second start the folder must hold exactly the files of an unbroken run, hidden ones too. Prints a line a
 tool. Exits with 1 after a fault.
 """
@@ -24,19 +24,24 @@ TOOLS = ("embed_kmers", "embed_motifs", "embed_sei", "embed_dnabert2", "merge_fe
 
 
 def attack(name, words, folder, count, draw):
-    """Counter of what ``count`` kills of one tool came to, and the faults."""
+    """The moments of ``count`` kills of one tool, in shares of an unbroken run, and the faults."""
     out, said = folder / "killed", folder / "said"
-    out.mkdir(exist_ok=True)
-    started = time.monotonic()
-    assert at_work.finish(at_work.start(name, words, out, said)) == 0, said.read_text()
-    seconds, wanted, killed, faults = time.monotonic() - started, at_work.digests(out), 0, []
-    for _ in range(count):
+    for _ in range(2):  # the second run finds all that it reads in memory, as those that are killed do
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        started = time.monotonic()
+        assert at_work.finish(at_work.start(name, words, out, said)) == 0, said.read_text()
+        seconds = time.monotonic() - started
+    wanted, moments, faults = at_work.digests(out), [], []
+    while len(moments) < count:
         shutil.rmtree(out)
         out.mkdir()
-        child = at_work.start(name, words, out, said)
-        time.sleep(draw.uniform(0, seconds))
+        child, moment = at_work.start(name, words, out, said), draw.random()
+        time.sleep(moment * seconds)
         os.kill(child, signal.SIGKILL)
-        killed += at_work.finish(child) == -signal.SIGKILL
+        if at_work.finish(child) != -signal.SIGKILL:
+            continue  # it had ended
+        moments.append(moment)
         early = [
             path for path, digest in at_work.digests(out).items() if not hidden(path) and digest != wanted.get(path)
         ]
@@ -45,7 +50,7 @@ def attack(name, words, folder, count, draw):
         if early or code or found != wanted:
             other = sorted(path for path in found.keys() | wanted.keys() if found.get(path) != wanted.get(path))
             faults.append(f"early {early}, code {code}, other {other}, said {said.read_text()[-200:]!r}")
-    return killed, faults
+    return moments, faults
 
 
 def hidden(path):
@@ -62,8 +67,12 @@ def main():
         at_work.make_study(folder)
         commands = at_work.commands()
         for name in sys.argv[2:] or TOOLS:
-            killed, faults = attack(name, commands[name], folder, count, draw)
-            print(f"{name}: {count} runs, {killed} killed, faults {faults or 'none'}", flush=True)
+            moments, faults = attack(name, commands[name], folder, count, draw)
+            print(
+                f"{name}: {len(moments)} kills at {min(moments):.0%} to {max(moments):.0%} of its run, "
+                f"faults {faults or 'none'}",
+                flush=True,
+            )
             broken += len(faults)
     sys.exit(broken > 0)
 
