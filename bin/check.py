@@ -81,6 +81,13 @@ def make_parser():
     data.add_argument("--ir-format", "--ir_format", default="auto", metavar="NAME", help="their format")
     data.add_argument("--ir-value", "--ir_value", default="", metavar="COLS", help="value columns of your own table")
     data.add_argument("--ir-base", "--ir_base", type=int, choices=(0, 1), help="first base of its chromosomes")
+    data.add_argument(
+        "--ir-scale",
+        "--ir_scale",
+        default="auto",
+        choices=("auto", "percent", "other"),
+        help="of its values and threshold",
+    )
     data.add_argument("--ir-threshold", "--ir_threshold", type=float, metavar="X", help="retained from this value up")
     data.add_argument("--alignments", metavar="TSV", help="sheet of samples, for quantify_introns")
     data.add_argument("--peaks", metavar="BED", help="peaks to label instead of introns")
@@ -200,7 +207,9 @@ def check_calls(path, args, findings, introns, genes, genome):
     if args.ir_format not in ("auto", "generic", *FORMATS):
         raise BadData(f"--ir-format {args.ir_format} is none of auto, generic, {', '.join(FORMATS)}")
     values = tuple(name for name in args.ir_value.split(",") if name)
-    options = CallOptions(format=args.ir_format, base=args.ir_base, values=values, retained=args.ir_threshold)
+    options = CallOptions(
+        format=args.ir_format, base=args.ir_base, values=values, retained=args.ir_threshold, scale=args.ir_scale
+    )
     calls = read_calls(require_file(path), options, genes)
     if genome is not None:
         check_splice_sites(path, calls, genome, 0.95, (0, 0))

@@ -187,13 +187,14 @@ def work(args, device, log):
     from intronaut.io.fasta import read_windows
     from intronaut.io.window_cut import obs_and_cut
     from intronaut.models import held_out
-    from intronaut.models.cross_validation import make_plan
+    from intronaut.models.cross_validation import make_plan, number_of_folds
     from intronaut.models.design_matrix import join
     from intronaut.models.folder import MODEL_FILES
     from intronaut.models.level import read_levels, rows_of_model
     from intronaut.networks import classifiers, cross_training, training
     from intronaut.networks.frozen_trunk import trunk_features
 
+    args.folds = number_of_folds(args.folds, log)
     windows = list(read_windows(args.windows))
     obs, cut = obs_and_cut(windows)
     read = SimpleNamespace(path=args.windows, obs=obs)

@@ -141,11 +141,12 @@ def main(argv):
     from intronaut.io.joined_features import open_joined
     from intronaut.models import held_out
     from intronaut.models.ambiguous import score_ambiguous, write_ambiguous
-    from intronaut.models.cross_validation import make_plan
+    from intronaut.models.cross_validation import make_plan, number_of_folds
     from intronaut.models.design_matrix import BELOW_ALL, Matrix, Scale, covariates, join
     from intronaut.models.folder import MODEL_FILES, group_columns, write_model
 
     started = time.monotonic()
+    args.folds = number_of_folds(args.folds, log)
     features = open_joined(args.features)
     columns = group_columns(features, args.feature_groups)
     labels, labels_sha256 = tables.read_labels_and_digest(args.labels)

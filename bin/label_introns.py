@@ -38,10 +38,11 @@ from intronaut.core.log import Log
 
 TOOL = "label_introns"
 RULES = ("retained_intron", "strict", "any-exon")
+SCALES = ("auto", "percent", "other")
 # options that say something only of calls, of peaks by overlap, of peaks labelled as in the paper
 OF_CALLS = ("calls_format", "calls_threshold", "calls_spliced", "calls_limits", "calls_base", "calls_value")
 OF_CALLS += ("calls_columns", "calls_evidence", "calls_rows", "calls_table", "samples", "sample_sheet", "condition")
-OF_CALLS += ("consensus", "shift", "exclude_flags")
+OF_CALLS += ("consensus", "shift", "exclude_flags", "calls_scale")
 OF_OVERLAP, OF_PAPER = ("min_overlap", "summit", "keep_flanking"), ("negatives",)
 # gaps of a few bases in gene models are no introns: the shortest that vertebrates are known to splice have about 40
 MIN_LENGTH, MIN_LENGTH_OF_PAPER = 30, 1
@@ -81,6 +82,11 @@ def make_parser():
     add("--calls-spliced", type=float, metavar="X", help="spliced from this value down; default: the caller's")
     add("--calls-limits", default="", metavar="CALLER.LIMIT=X,…", help="other thresholds, as rmats.reads=10")
     add("--calls-base", type=int, choices=(0, 1), help="first base of a chromosome in a table of your own")
+    add(
+        "--calls-scale", choices=SCALES, default="auto",
+        help="of its values and thresholds: percent, other, or auto, which refuses a threshold below 1 for values up "
+        "to 100",
+    )  # fmt: skip
     add("--calls-value", default="", metavar="COLS", help="its value columns; a * names the caller")
     add(
         "--calls-columns", default="", metavar="KEY=COL,…",

@@ -81,8 +81,9 @@ def main(argv):
     if args.sequential:
         refuse_without_effect(options, args, ["sampled"], "with --sequential")
     from intronaut.models import held_out
-    from intronaut.models.cross_validation import make_plan
+    from intronaut.models.cross_validation import make_plan, number_of_folds
 
+    args.folds = number_of_folds(args.folds, log)
     features, table, rows, counts = read_inputs(args)
     plan = make_plan(table, args.folds)
     counts |= held_out.report_rows(table, plan, counts, log)

@@ -259,6 +259,38 @@ def test_unknown_table_names_the_options_it_needs(tmp_path, monkeypatch):
         run(tmp_path, monkeypatch, "--calls", FOLDER / "generic_1based.tsv")
 
 
+def percent_table(tmp_path, factor):
+    table = pd.read_csv(FOLDER / "generic_1based.tsv", sep="\t")
+    path = tmp_path / "percent.tsv"
+    table.assign(psi=table["psi"] * factor).to_csv(path, sep="\t", index=False, na_rep="NA")
+    return path
+
+
+def test_levels_in_per_cent_are_not_taken_for_shares(tmp_path, monkeypatch):
+    shares = run(tmp_path, monkeypatch, "--calls", FOLDER / "generic_1based.tsv", *GENERIC)
+    percent = ["--calls", percent_table(tmp_path, 100), *GENERIC[:-1]]
+    with pytest.raises(BadData, match=r"column psi: values up to .* a threshold of 0.1\. If they are per cent"):
+        run(tmp_path, monkeypatch, *percent, "0.1")
+    read = run(tmp_path, monkeypatch, *percent, "10", "--calls-scale", "percent")
+    pd.testing.assert_frame_equal(read, shares)
+    as_it_is = run(tmp_path, monkeypatch, *percent, "10")
+    pd.testing.assert_series_equal(as_it_is["label"], shares["label"])
+    assert run(tmp_path, monkeypatch, *percent, "0.1", "--calls-scale", "other")["label"].notna().any()
+    # a threshold near 0 means whatever is measured, on any scale
+    assert run(tmp_path, monkeypatch, *percent, "1e-9")["label"].notna().any()
+
+
+def test_a_threshold_in_per_cent_is_refused_for_shares(tmp_path, monkeypatch):
+    generic = ["--calls", FOLDER / "generic_1based.tsv", *GENERIC[:-1]]
+    with pytest.raises(BadData, match="column psi: no value above .* but a threshold of 10"):
+        run(tmp_path, monkeypatch, *generic, "10")
+    with pytest.raises(BadData, match="irfinder has values from 0 to 1, but a threshold of 10"):
+        run(tmp_path, monkeypatch, "--calls", FOLDER / "irfinder.IRFinder-IR-dir.txt", "--calls-threshold", "10")
+    with pytest.raises(BadData, match="from 0 to 400 are no per cent"):
+        run(tmp_path, monkeypatch, "--calls", percent_table(tmp_path, 1000), *GENERIC[:-1], "10", "--calls-scale",
+            "percent")  # fmt: skip
+
+
 def test_format_that_does_not_fit_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ToolError, match="not a table of rmats: it lacks riExonStart_0base"):
         run(tmp_path, monkeypatch, "--calls", FOLDER / "suppa.psi", "--calls-format", "rmats")

@@ -336,6 +336,14 @@ def test_repeats_average_over_assignments_of_groups_to_folds(tmp_path, study):
     assert metrics["metrics"]["brier"]["value"] == pytest.approx(np.mean(briers), abs=1e-9)
 
 
+def test_two_folds_are_three(tool, tmp_path, study):
+    assert "3 folds are made" in tool("fit", *FIT, "--folds", "2").stderr
+    two = {path.name: path.read_bytes() for path in (tmp_path / "m").glob("*.*") if path.name != "model.json"}
+    tool("fit", *FIT, "--folds", "3")
+    assert two == {path.name: path.read_bytes() for path in (tmp_path / "m").glob("*.*") if path.name != "model.json"}
+    assert read(tmp_path / "m", "model.json")["folds"] == 3
+
+
 def test_repeats_of_a_given_split_are_refused(tool, study):
     assert "--repeats: needs --folds" in tool("fit", *FIT, "--repeats", "2", code=2).stderr
 

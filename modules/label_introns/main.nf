@@ -36,6 +36,7 @@ process LABEL_INTRONS {
     def condition_option = options.condition ? "--condition ${options.condition}" : ''
     def value_option = calls && options.ir_value ? "--calls-value ${options.ir_value}" : ''
     def base_option = calls && options.ir_base != null ? "--calls-base ${options.ir_base}" : ''
+    def scale_option = calls ? "--calls-scale ${options.ir_scale}" : ''
     def flags_option = calls && options.ir_exclude_flags ? '--exclude-flags' : ''
     def threshold_option = calls && options.ir_threshold != null ? "--calls-threshold ${options.ir_threshold}" : ''
     def paper_option = options.paper_labels ? '--paper' : ''
@@ -48,7 +49,7 @@ process LABEL_INTRONS {
     # code ${task.ext.code}
     label_introns.py ${annotation} --fasta ${fasta} ${alias_option} ${peaks_options} --annotation-rule ${options.annotation_rule} \\
         ${calls_option} ${sheet_option} ${condition_option} ${agreement_options} ${flags_option} ${value_option} \\
-        ${base_option} ${threshold_option} ${length_option} ${empty_option} --window ${context} --folds ${options.folds} \\
+        ${base_option} ${scale_option} ${threshold_option} ${length_option} ${empty_option} --window ${context} --folds ${options.folds} \\
         --output labels.tsv --ledger ledger.tsv --counts counts.json
     """
 

@@ -121,7 +121,8 @@ def commands():
         "finetune": "--windows w.fa --labels labels.tsv --network basset --epochs 1 --folds 3 --bootstrap 10 "
                     "--threads 1 -o OUT/network",
         "attribute": "three.fa --model network --method gradient --threads 1 -o OUT/attributed",
-        "embed_splice": "three.bed --fasta genome.fa --weights splice.safetensors --nets 1 --threads 1 -o OUT/sites.h5ad",
+        "embed_splice": "three.bed --fasta genome.fa --weights splice.safetensors --nets 1 --threads 1 "
+                        "-o OUT/sites.h5ad",
         "differential_retention": [str(CALLERS / "rmats.RI.MATS.JC.txt"), "-o", "OUT/differences.tsv"],
         "partition": "--features k.h5ad --labels labels.tsv --sequential --threads 1 -o OUT/shares",
         "transfer": "--models a=model b=other --labels a=labels.tsv b=labels.tsv -o OUT/transfer.tsv",

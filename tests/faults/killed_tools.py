@@ -3,9 +3,9 @@
 
     python tests/faults/killed_tools.py [COUNT [TOOL …]]
 
-COUNT (50 by default) kills of each, at moments drawn from the whole of its run. After a kill nothing may stand under a final name but what an unbroken run writes;
-after the second start the folder must hold exactly the files of an unbroken run, hidden ones too. Prints a line a
-tool. Exits with 1 after a fault.
+COUNT (50 by default) kills of each, at moments drawn from the whole of its run. After a kill nothing may stand under a
+final name but what an unbroken run writes; after the second start the folder must hold exactly the files of an
+unbroken run, hidden ones too. Prints a line a tool. Exits with 1 after a fault.
 """
 
 import os

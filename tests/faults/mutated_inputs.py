@@ -114,7 +114,7 @@ def alien_introns(path, rows):
     ends, starts = defaultdict(set), defaultdict(set)
     for fields in lines_of(path):
         if len(fields) == 9 and fields[3].isdigit() and fields[4].isdigit():
-            names = re.findall(r"transcript_id[ =]\"?([^\";]+)", fields[8])
+            names = re.findall(r"transcript_id[ =]+\"?([^\";]+)", fields[8])
             names += [
                 unquote(name) for text in re.findall(r"(?:Parent|ID)=([^;]*)", fields[8]) for name in text.split(",")
             ]

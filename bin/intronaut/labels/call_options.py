@@ -15,7 +15,8 @@ class CallOptions:
     ``format`` is ``auto``, ``generic`` or one of FORMATS. ``base`` (0 or 1), ``values`` (columns; ``*`` names the
     caller), ``names`` (role → column), ``evidence`` (column → the fewest reads) and ``rows`` (column → the values to
     read) describe a generic table. ``retained`` and ``spliced`` replace every caller's thresholds; ``limits`` holds
-    others as ``caller.limit`` → number. ``shift`` is added to starts and ends.
+    others as ``caller.limit`` → number. ``shift`` is added to starts and ends. ``scale`` is that of the values and
+    thresholds of a generic table: ``auto``, ``percent`` or ``other``.
     """
 
     format: str = "auto"
@@ -28,6 +29,7 @@ class CallOptions:
     shift: tuple = (0, 0)
     evidence: dict = field(default_factory=dict)
     rows: dict = field(default_factory=dict)
+    scale: str = "auto"
 
 
 def call_options(args: Namespace) -> CallOptions:
@@ -48,6 +50,7 @@ def call_options(args: Namespace) -> CallOptions:
         shift=args.shift,
         evidence=evidence(args.calls_evidence),
         rows=rows,
+        scale=args.calls_scale,
     )
 
 

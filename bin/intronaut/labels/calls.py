@@ -75,6 +75,9 @@ def _read_known(path, kind, table, options, genes, problems):
         raise BadData(f"{path}: {what} of {kind}: it lacks {', '.join(lacking)}")
     limits = caller_limits(kind, options)
     rows = FORMATS[kind].read(table, limits, genes, problems)
+    threshold = 0 if options.retained is None else options.retained
+    if FORMATS[kind].limits["retained"] <= 1 < threshold and rows["value"].max() <= 1:
+        raise BadData(f"{path}: {kind} has values from 0 to 1, but a threshold of {threshold:g}; give a part of 1")
     for name in ("retained", "spliced"):
         rows[name] = limits[name] if name not in rows else rows[name]
     return rows.assign(caller=kind.removesuffix("_v1").removesuffix("_v3"))

@@ -23,17 +23,19 @@ PLACE_NAMES = {
     "strand": ("strand",),
 }
 _ROLES = (*PLACE_NAMES, "place")
+# a threshold below says: whatever is measured, on any scale
+_LEAST_SHARE = 0.001
 
 
 def read_generic(path: Path | str, table: pd.DataFrame, options: CallOptions, problems: Problems) -> pd.DataFrame:
     """The rows of the table, see :mod:`intronaut.labels.callers`: every value column is a caller.
 
     A missing value is no measurement. Where the columns of ``options.evidence`` hold fewer reads than asked for, the
-    value decides nothing.
+    value decides nothing. With the scale ``percent`` values and thresholds become parts of 1.
 
     Raises:
         UsageError: an option is lacking that the table needs.
-        BadData: a column is lacking.
+        BadData: a column is lacking, or the threshold is of another scale than the values.
     """
     _require_options(path, table, options)
     table = _chosen_rows(path, table, options.rows)
@@ -43,13 +45,34 @@ def read_generic(path: Path | str, table: pd.DataFrame, options: CallOptions, pr
         enough &= numbers(table[_present(path, table, name)], problems) >= least
     # without a threshold of its own, whatever is measured and not retained is spliced
     spliced = np.nextafter(options.retained, -np.inf) if options.spliced is None else options.spliced
-    values = {caller: name for pattern in options.values for caller, name in _matching(path, table, pattern)}
-    return pd.concat(
-        call_rows(chrom, start, end, strand, numbers(table[name], problems), enough, enough).assign(
-            caller=caller, retained=options.retained, spliced=spliced
+    names = {caller: name for pattern in options.values for caller, name in _matching(path, table, pattern)}
+    whole = 100 if options.scale == "percent" else 1
+    tables = []
+    for caller, name in names.items():
+        values = numbers(table[name], problems)
+        _check_scale(f"{path}: column {name}", values.min(), values.max(), options)
+        rows = call_rows(chrom, start, end, strand, values / whole, enough, enough)
+        tables.append(rows.assign(caller=caller, retained=options.retained / whole, spliced=spliced / whole))
+    return pd.concat(tables)
+
+
+def _check_scale(column, least, most, options):
+    """Refuse values that are no per cent where they should be, and a threshold of another scale than the values."""
+    threshold = options.retained
+    if options.scale == "percent" and (least < 0 or most > 100):
+        raise BadData(f"{column}: values from {least:g} to {most:g} are no per cent; leave out --calls-scale percent")
+    if options.scale != "auto" or least < 0:
+        return
+    if _LEAST_SHARE <= threshold < 1 < most <= 100:
+        raise BadData(
+            f"{column}: values up to {most:g}, but a threshold of {threshold:g}. If they are per cent, give the "
+            f"threshold in per cent, as {100 * threshold:g}, and --calls-scale percent; if not, --calls-scale other"
         )
-        for caller, name in values.items()
-    )
+    if most <= 1 < threshold:
+        raise BadData(
+            f"{column}: no value above {most:g}, but a threshold of {threshold:g}; give it as a part of 1, or "
+            "--calls-scale percent where values are per cent"
+        )
 
 
 def _require_options(path, table, options):

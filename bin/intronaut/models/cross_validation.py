@@ -18,9 +18,10 @@ from intronaut.stats.matches import linked_groups
 from intronaut.stats.metrics import log_losses, rank_auroc, require_both_classes
 
 if TYPE_CHECKING:
+    from intronaut.core.log import Log
     from intronaut.models.design_matrix import Matrix
 
-DEFAULT_FOLDS = 5
+DEFAULT_FOLDS, FEWEST_FOLDS = 5, 3
 TEST, UNUSED = 0, -1
 # weaker penalties cost most steps and, past the best one, only get worse
 PATIENCE = 2
@@ -88,6 +89,14 @@ class Plan:
         return pd.array(np.where(self.known, self.fold, 0), "Int64").astype(object) if self.nested else np.nan
 
 
+def number_of_folds(wanted: int | None, log: Log) -> int | None:
+    """The folds to make where ``--folds`` asks for so many: of two, neither leaves any to choose a penalty by."""
+    if wanted != FEWEST_FOLDS - 1:
+        return wanted
+    log.warn("--folds 2: beside the fold held out, another one chooses settings and a third trains; 3 folds are made")
+    return FEWEST_FOLDS
+
+
 def make_plan(table: pd.DataFrame, n_folds: int | None, seed: int | None = None) -> Plan:
     """Decide who trains among the rows of a labels table.
 
@@ -118,10 +127,13 @@ def make_plan(table: pd.DataFrame, n_folds: int | None, seed: int | None = None)
         plan = Plan(fold, _numbers(fold), True, groups)
     else:
         raise BadData(f"column split holds {', '.join(sorted(values)[:5])}; use fold numbers, or train, valid and test")
-    if plan.nested and len(plan.held_out) < 3:
-        raise BadData(f"{len(plan.held_out)} folds; at least 3 are needed to choose a penalty without the one held out")
+    if plan.nested and len(plan.held_out) < FEWEST_FOLDS:
+        raise BadData(
+            f"{len(plan.held_out)} folds; at least 3 are needed to choose a penalty without the one held out: --folds "
+            "makes others"
+        )
     both = [fold for fold in plan.held_out if 0 < labels[plan.fold == fold].sum() < (plan.fold == fold).sum()]
-    if plan.nested and len(both) < 3:
+    if plan.nested and len(both) < FEWEST_FOLDS:
         raise BadData(
             f"{len(both)} of {len(plan.held_out)} folds hold both retained and spliced introns; at least 3 are needed: "
             "ask for fewer folds, or add introns of other genes"
