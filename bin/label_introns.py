@@ -38,7 +38,6 @@ from intronaut.core.log import Log
 
 TOOL = "label_introns"
 RULES = ("retained_intron", "strict", "any-exon")
-SCALES = ("auto", "percent", "other")
 # options that say something only of calls, of peaks by overlap, of peaks labelled as in the paper
 OF_CALLS = ("calls_format", "calls_threshold", "calls_spliced", "calls_limits", "calls_base", "calls_value")
 OF_CALLS += ("calls_columns", "calls_evidence", "calls_rows", "calls_table", "samples", "sample_sheet", "condition")
@@ -82,11 +81,7 @@ def make_parser():
     add("--calls-spliced", type=float, metavar="X", help="spliced from this value down; default: the caller's")
     add("--calls-limits", default="", metavar="CALLER.LIMIT=X,…", help="other thresholds, as rmats.reads=10")
     add("--calls-base", type=int, choices=(0, 1), help="first base of a chromosome in a table of your own")
-    add(
-        "--calls-scale", choices=SCALES, default="auto",
-        help="of its values and thresholds: percent, other, or auto, which refuses a threshold below 1 for values up "
-        "to 100",
-    )  # fmt: skip
+    add("--calls-scale", default="auto", choices=("auto", "percent", "other"), help="of its values and thresholds")
     add("--calls-value", default="", metavar="COLS", help="its value columns; a * names the caller")
     add(
         "--calls-columns", default="", metavar="KEY=COL,…",
@@ -381,9 +376,8 @@ def finished(args, table, genes, genome, chroms):
     n_folds = min(args.folds, table["group"].nunique()) if args.allow_empty else args.folds
     table["split"] = grouped_folds(table["group"], table["label"], n_folds) if len(table) else []
     table["label"] = table["label"].astype("Int64")
-    measured = [name for name in (*LEVELS, *COLUMN_OF.values()) if name in table]
-    columns = [*LABEL_COLUMNS, "evidence", *COVARIATES, *CONSEQUENCES, "ir_value", *measured, "label_reason"]
-    return table[[*columns, "group", "split"]]
+    measured = [name for name in (*LEVELS, *COLUMN_OF.values(), "label_reason") if name in table]
+    return table[[*LABEL_COLUMNS, "evidence", *COVARIATES, *CONSEQUENCES, "ir_value", *measured, "group", "split"]]
 
 
 def require_classes(args, counts):

@@ -134,6 +134,18 @@ def test_a_batch_that_does_not_fit_is_halved(sequences):
         compute_halving(fitting(0), batch, LOG)
 
 
+def test_memory_that_runs_out_below_torch_halves_the_batch_too(sequences):
+    """oneDNN, which computes convolutions on CPUs, only says that it could not create what it computes with."""
+
+    def compute(batch):
+        if len(batch) > 5:
+            raise RuntimeError("could not create a primitive")
+        return counting([])(batch)
+
+    batch = [base_codes(sequence) for sequence in sequences[:9]]
+    assert np.array_equal(compute_halving(compute, batch, LOG), [features_of(codes) for codes in batch])
+
+
 def test_other_failures_are_not_taken_for_a_lack_of_memory(sequences):
     def compute(batch):
         raise RuntimeError("no such kernel")

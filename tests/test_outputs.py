@@ -1,5 +1,6 @@
 """Outputs appear whole or not at all, alone and together, and a folder is replaced in one step."""
 
+import errno
 import importlib
 import os
 import random
@@ -14,7 +15,7 @@ from intronaut import cli
 from intronaut.core.errors import CannotWrite, Terminated
 from intronaut.core.files import named_after, published_together, whole_file, whole_folder
 from intronaut.core.parts import Part
-from intronaut.io.h5ad import FeatureWriter
+from intronaut.io.h5ad import FeatureWriter, open_features
 from test_store import VAR, WINDOWS, window_obs
 
 
@@ -132,6 +133,62 @@ def test_a_second_run_into_one_features_file_is_refused_and_harms_nothing(tmp_pa
     (tmp_path / "go").touch()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert sorted(os.listdir(tmp_path)) == ["f.h5ad", "go", "ready"]
+
+
+def slow(function, folder):
+    """The function, which begins a moment after it was called and says by a file that it was."""
+
+    def delayed(*args, **named):
+        (folder / "claiming").touch()
+        time.sleep(0.3)
+        return function(*args, **named)
+
+    return delayed
+
+
+def refuse_links(*args, **named):
+    raise PermissionError(errno.EPERM, "no links here")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_second_run_never_harms_one_whose_claim_is_slow(tmp_path, links):
+    """Several runs begin while the first gives its file the name that others know it by: one of all ends, whole."""
+    if not (child := os.fork()):
+        try:
+            if links:
+                os.link = slow(os.link, tmp_path)
+            else:
+                os.link, os.replace = refuse_links, slow(os.replace, tmp_path)
+            os._exit(0 if run_into(tmp_path / "f.h5ad", 1.0, "first") else 9)
+        finally:
+            os._exit(1)
+    while not (tmp_path / "claiming").exists():
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        time.sleep(0.005)
+    if not links:
+        os_link, os.link = os.link, refuse_links
+    ended = [run_into(tmp_path / "f.h5ad", float(number), f"number {number}") for number in range(2, 9)]
+    if not links:
+        os.link = os_link
+    first = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    # where files are linked, a claim is one step: until it, the name is free, and the first is refused without harm
+    assert first in (0, 9) and (first == 0 or any(ended))
+    assert first == 0 or links
+    assert len(set(open_features(tmp_path / "f.h5ad").x[:].ravel())) == 1
+    assert sorted(os.listdir(tmp_path)) == ["claiming", "f.h5ad"]
+
+
+def run_into(path, value, tool):
+    """Whether a run that writes one value everywhere ended; False where it was refused for another run."""
+    try:
+        writer = FeatureWriter(path, window_obs(WINDOWS), VAR, "float32", {"tool": tool}, resume=True)
+        with writer:
+            writer.write(np.arange(len(WINDOWS)), np.full((len(WINDOWS), len(VAR)), value))
+            writer.finish()
+    except CannotWrite as refusal:
+        assert "another run" in str(refusal)
+        return False
+    return True
 
 
 def test_a_signal_while_outputs_get_their_names_waits_for_the_last(tmp_path, monkeypatch):

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from intronaut import __version__
-from intronaut.core.errors import CannotWrite, MissingInput, Terminated, ToolError, TryAgain, UsageError
+from intronaut.core.errors import (
+    CannotWrite,
+    MissingInput,
+    Terminated,
+    ToolError,
+    TryAgain,
+    UsageError,
+    is_out_of_memory,
+)
 
 # LightGBM keeps its seeds in 32 bits with a sign; --seeds counts up from it
 LARGEST_SEED = 2**31 - 1 - 1000
@@ -293,7 +301,9 @@ def run(main: Callable[[list[str]], int | None], prog: str) -> NoReturn:
         advice = "use `pip install 'intronaut[torch]'`, the environment of `make`, or an image"
         print(f"{prog}: error: Python package {problem.name} is not installed; {advice}", file=sys.stderr)
         code = ToolError.code
-    except MemoryError:
+    except (MemoryError, RuntimeError) as problem:
+        if not is_out_of_memory(problem):
+            raise
         print(f"{prog}: error: out of memory; give the tool more or lower its batch size", file=sys.stderr)
         code = TryAgain.code
     except OSError as problem:

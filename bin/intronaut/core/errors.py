@@ -50,6 +50,22 @@ class Terminated(BaseException):
         self.signum = signum
 
 
+# what torch says of memory, and oneDNN below it, which says no more
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "out of memory",
+    "could not create a primitive",
+    "could not execute a primitive",
+)
+
+
+def is_out_of_memory(problem: BaseException) -> bool:
+    """Whether an exception of Python or torch says that memory did not suffice."""
+    if isinstance(problem, RuntimeError):
+        return any(words in str(problem) for words in _OUT_OF_MEMORY)
+    return isinstance(problem, MemoryError)
+
+
 class Problems:
     """Collects every problem of one input, so that the user mends them in one go: of each line the first one."""
 

@@ -8,6 +8,7 @@ specification 0.1.0, so ``anndata.read_h5ad`` opens the file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -189,11 +190,20 @@ class FeatureWriter:
             except FileExistsError:
                 raise
             except OSError:  # a file system without links
-                os.close(os.open(self.part, os.O_CREAT | os.O_EXCL))
-                os.replace(self._private.path, self.part)
+                self._claim_without_links()
         except FileExistsError as problem:
             raise self._of_another_run() from problem
         self._private.unlink()
+
+    def _claim_without_links(self):
+        """Take the name by an empty file, locked until the whole one replaces it: who finds it empty removes it."""
+        lock = None
+        while lock is None or not lock.is_on(self.part):
+            os.close(os.open(self.part, os.O_CREAT | os.O_EXCL, 0o666))
+            with contextlib.suppress(FileNotFoundError, BlockingIOError):
+                lock = Lock(self.part)
+        os.replace(self._private.path, self.part)
+        lock.release()
 
     def _of_another_run(self):
         return CannotWrite(f"{self.path}: another run is writing it; wait for that, or choose another name")

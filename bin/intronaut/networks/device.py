@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from intronaut.core.errors import TryAgain, UsageError
+from intronaut.core.errors import TryAgain, UsageError, is_out_of_memory
 from intronaut.core.log import Log, peak_bytes
 
 if TYPE_CHECKING:
@@ -70,10 +70,8 @@ def unless_out_of_memory(compute: Callable, batch: np.ndarray | list[np.ndarray]
 
     try:
         return compute(batch)
-    except (torch.OutOfMemoryError, MemoryError):
-        pass
-    except RuntimeError as problem:
-        if "can't allocate memory" not in str(problem) and "out of memory" not in str(problem):
+    except (RuntimeError, MemoryError) as problem:
+        if not is_out_of_memory(problem):
             raise
     # only here, outside the handler, is the failed attempt's memory no longer held by the traceback
     if torch.cuda.is_available():

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Give embedders less memory than they want; they must back off to the same bytes, or end with code 75 and one line.
+
+    python tests/faults/capped_memory.py [COUNT]
+
+What a run takes beyond the imported libraries is measured; COUNT (10 by default) runs of each then get 60 % of it, as
+RLIMIT_AS. Prints a line an embedder. Exits with 1 after a fault.
+"""
+
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import at_work
+
+SHARE, TRY_AGAIN = 0.6, 75
+SEI = "--weights sei/model.safetensors --features spline --context npad --threads 1 --batch-size 120"
+DNABERT2 = "--weights dnabert2/model.safetensors --tokenizer dnabert2/tokenizer.json --threads 1 --batch-size 100000"
+COMMANDS = {
+    "embed_sei": f"w.fa {SEI} -o OUT/s.h5ad",
+    "embed_dnabert2": f"long.fa {DNABERT2} -o OUT/d.h5ad",
+    "embed_splice": "three.bed --fasta genome.fa --weights splice.safetensors --nets 1 --threads 1 -o OUT/p.h5ad",
+    "embed_motifs": "long.fa --motifs tiny.jaspar --threads 1 -o OUT/m.h5ad",
+    "embed_kmers": "long.fa --k 6 -o OUT/k.h5ad",
+}
+
+
+def address_space(process, field):
+    """Bytes of ``VmSize``, what a process has mapped, or ``VmPeak``, the most that it had."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(field)), 0)
+
+
+def needed(child):
+    """The most bytes that a process maps until it ends, beyond what it starts with."""
+    most = 0
+    while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        most = max(most, address_space(child, "VmPeak"))
+        time.sleep(0.005)
+    return most - address_space(os.getpid(), "VmSize")
+
+
+def attack(name, words, folder, count):
+    """The bytes that a run needs, how many capped ones backed off, said that they lack memory or did with less, and
+    the faults."""
+    out, said, limits = folder / "out", folder / "said", resource.getrlimit(resource.RLIMIT_AS)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    child = at_work.start(name, words, out, said)
+    wants = needed(child)
+    assert at_work.finish(child) == 0, said.read_text()
+    wanted, backed_off, refused, faults = at_work.digests(out), 0, 0, []
+    cap = address_space(os.getpid(), "VmSize") + int(SHARE * wants)
+    for _ in range(count):
+        shutil.rmtree(out)
+        out.mkdir()
+        child = at_work.start(
+            name, words, out, said, before=lambda: resource.setrlimit(resource.RLIMIT_AS, (cap, limits[1]))
+        )
+        code, text, left = at_work.finish(child), said.read_text(), at_work.digests(out)
+        backed_off += code == 0 and "halving" in text
+        refused += code == TRY_AGAIN
+        if code not in (0, TRY_AGAIN) or "Traceback" in text or (code == 0 and left != wanted):
+            faults.append(f"code {code}, left {sorted(left)}, said {text[-300:]!r}")
+    return wants, backed_off, refused, faults
+
+
+def main():
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    at_work.load_libraries()
+    broken = 0
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        at_work.make_study(folder)
+        at_work.call("fetch_sequences", "labels.tsv", "--fasta", "genome.fa", "--length", 900, "-o", "long.fa")
+        for name, words in COMMANDS.items():
+            wants, backed_off, refused, faults = attack(name, words.split(), folder, count)
+            print(
+                f"{name}: needs {wants / 1e6:.0f} MB; of {count} runs with {SHARE:.0%} of that {backed_off} backed "
+                f"off, {refused} ended with code {TRY_AGAIN}, faults {faults or 'none'}",
+                flush=True,
+            )
+            broken += len(faults)
+    sys.exit(broken > 0)
+
+
+if __name__ == "__main__":
+    main()
