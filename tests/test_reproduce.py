@@ -57,6 +57,12 @@ def test_the_demo_says_what_the_reproduction_needs(tmp_path):
     assert "paper_labels" not in printed
 
 
+def sequences(path):
+    """The distinct sequences of a gzip FASTA file."""
+    with gzip.open(path, "rt") as lines:
+        return {record.partition("\n")[2].replace("\n", "") for record in lines.read().split(">")[1:]}
+
+
 def test_both_ways_end_in_claims(tmp_path):
     random_checkpoints.write_sei(tmp_path)
     args = ["--gtf", DEMO / "chr19_6Mb.gff3.gz", "--fasta", DEMO / "chr19_6Mb.fa.gz", "--outdir", tmp_path / "out"]
@@ -66,10 +72,13 @@ def test_both_ways_end_in_claims(tmp_path):
     args += ["--sei_weights", tmp_path / "model.safetensors", "--sei_targets", tmp_path / "target.names"]
     args += ["--embedding_cache", tmp_path / "embedded"]
     printed = run_nextflow(ROOT / "reproduce.nf", tmp_path, "-profile", "paper", *args, "--split", "groups")
-    # both ways embed the same windows, each of which is kept once
-    with gzip.open(tmp_path / "out" / "our_way" / "windows" / "centre_600.fa.gz", "rt") as lines:
-        bases = {record.split("\n", 1)[1].replace("\n", "") for record in lines.read().split(">")[1:]}
-    assert sum(path.is_file() for path in (tmp_path / "embedded").rglob("*")) == len(bases)
+    # most windows are those of both ways, and each sequence is kept once
+    windows = {
+        way: sequences(tmp_path / "out" / way / "windows" / "centre_600.fa.gz") for way in ("their_way", "our_way")
+    }
+    assert len(windows["their_way"] & windows["our_way"]) > 1000
+    kept = sum(path.is_file() for path in (tmp_path / "embedded").rglob("*"))
+    assert kept == len(windows["their_way"] | windows["our_way"])
     assert any("THEIR_WAY:RECORD_RUN" in task for task in submitted(printed))
     found = {way: tmp_path / "out" / way for way in ("their_way", "our_way")}
     for folder in found.values():
