@@ -8,68 +8,31 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.genome import gff3, gtf
-from intronaut.genome.gene_models import CODING, CODING_KINDS, EXON, EXON_KINDS, OTHER, TRANSCRIPT, GeneModels
-from intronaut.io.delimited import LARGEST_POSITION, LONGEST_NUMBER, Column, Lines, read_lines
+from intronaut.genome.feature_lines import (
+    ATTRIBUTES,
+    CHROM,
+    CODING_KINDS,
+    EXON_KINDS,
+    FIRST,
+    KIND,
+    LAST,
+    STRAND,
+    Features,
+)
+from intronaut.genome.gene_models import GeneModels
+from intronaut.io.delimited import LARGEST_POSITION, LONGEST_NUMBER, read_lines
 
 _STRANDS = "+-.?"
 _N_COLUMNS = 9
-CHROM, SOURCE, KIND, FIRST, LAST, STRAND, ATTRIBUTES = 0, 1, 2, 3, 4, 6, 8
 _GFF3_ATTRIBUTE = re.compile(r"\s*[^\s=;\"]+=")
 _GTF_ATTRIBUTE = re.compile(r"(?:.*[;\s])?(?:transcript_id|gene_id)\s")
 _FASTA = (">", "##FASTA")
-
-
-@dataclass
-class Features:
-    """The sound feature lines of a block: which rows of it they are, their first and last base (1-based), int arrays.
-
-    ``without_place`` holds the (kind, attributes) of lines whose coordinates or strand cannot be, and are not needed.
-    """
-
-    lines: Lines
-    rows: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
-    without_place: list = field(default_factory=list)
-
-    def __getitem__(self, chosen: np.ndarray | list[int]) -> Features:
-        return Features(self.lines, self.rows[chosen], self.first[chosen], self.last[chosen])
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def column(self, number: int) -> Column:
-        """One column of the lines, see :class:`intronaut.io.delimited.Column`."""
-        return self.lines.column(number, self.rows)
-
-    def spans(self) -> tuple[list[int], list[int], list[int]]:
-        """Where the source and the attributes begin and the line ends, in the bytes of the block: three lists."""
-        attributes = self.column(ATTRIBUTES)
-        return self.column(SOURCE).start.tolist(), attributes.start.tolist(), attributes.end.tolist()
-
-    def numbers(self) -> np.ndarray:
-        """The number of every line in the file: int array."""
-        return self.lines.first + self.rows
-
-    def kinds(self) -> np.ndarray:
-        """EXON, CODING, TRANSCRIPT (of GTF) or OTHER of every line: int8 array."""
-        column = self.column(KIND)
-        kinds = np.full(len(self), OTHER, np.int8)
-        words = [(b"exon", EXON), (b"transcript", TRANSCRIPT), *((kind.encode(), CODING) for kind in CODING_KINDS)]
-        # a file holds few of the kinds: each is looked for only where its first letter and length occur
-        length = column.end - column.start
-        for word, kind in words:
-            candidates = np.flatnonzero(length == len(word))
-            if len(candidates):
-                kinds[candidates[column[candidates].equals(word)]] = kind
-        return kinds
 
 
 def read_gene_models(path: Path | str) -> GeneModels:

@@ -9,24 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from intronaut.genome.gene_lines import Features
+from intronaut.genome.feature_lines import CODING, EXON, Features
 
-EXON, CODING, TRANSCRIPT, OTHER = range(4)
-EXON_KINDS = frozenset(["exon"])
-# what makes up the exons of a transcript that has no line "exon": subtypes of the Sequence Ontology's exon
-# (SO:0000147), and the coding and untranslated parts of exons
-CODING_KINDS = (
-    "pseudogenic_exon", "noncoding_exon", "coding_exon", "interior_exon", "decayed_exon", "single_exon",
-    "five_prime_coding_exon", "interior_coding_exon", "three_prime_coding_exon", "five_prime_noncoding_exon",
-    "three_prime_noncoding_exon", "exon_of_single_exon_gene",
-    "CDS", "UTR", "five_prime_UTR", "three_prime_UTR", "five_prime_utr", "three_prime_utr", "5UTR", "3UTR", "5'-UTR",
-    "3'-UTR", "start_codon", "stop_codon",
-)  # fmt: skip
 # why the gaps between the exons of a transcript may be no introns
 TRANS_SPLICED, SLIPPAGE, REPEATED_NUMBERS = "trans_spliced", "ribosomal_slippage", "repeated_exon_numbers"
 # a programmed frameshift skips or repeats fewer bases than any intron has

@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
-from intronaut.genome.gene_models import CODING, CODING_KINDS, EXON, EXON_KINDS, SLIPPAGE, TRANS_SPLICED, GeneModels
+from intronaut.genome.feature_lines import (
+    ATTRIBUTES,
+    CHROM,
+    CODING,
+    CODING_KINDS,
+    EXON,
+    EXON_KINDS,
+    KIND,
+    STRAND,
+    Features,
+)
+from intronaut.genome.gene_models import SLIPPAGE, TRANS_SPLICED, GeneModels
 from intronaut.genome.gtf import RETAINED_INTRON
 
-if TYPE_CHECKING:
-    from intronaut.genome.gene_lines import Features
-
-_KIND_COLUMN, _CHROM, _STRAND, _ATTRIBUTES = 2, 0, 6, 8
 _PARTS = dict.fromkeys(EXON_KINDS, EXON) | dict.fromkeys(CODING_KINDS, CODING)
 # features without children of interest: not read at all
 _SKIPPED = frozenset(["intron"])
@@ -59,7 +66,7 @@ def _read_block(lines, features, first_lines, models, faults):
     for kind, text in lines.without_place:
         _add_feature(features, kind, text)
     parts = {kind: ([], []) for kind in (EXON, CODING)}
-    words = (lines.column(k).words() for k in (_KIND_COLUMN, _CHROM, _STRAND, _ATTRIBUTES))
+    words = (lines.column(k).words() for k in (KIND, CHROM, STRAND, ATTRIBUTES))
     places = lines.numbers().tolist(), (lines.first - 1).tolist(), lines.last.tolist()
     for row, (*place, kind, chrom, strand, text) in enumerate(zip(*places, *words, strict=True)):
         part, number = _PARTS.get(kind), place[0]

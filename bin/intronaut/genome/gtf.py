@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from intronaut.genome.gene_models import CODING, EXON, OTHER, SLIPPAGE, TRANS_SPLICED, TRANSCRIPT, GeneModels
-
-if TYPE_CHECKING:
-    from intronaut.genome.gene_lines import Features
+from intronaut.genome.feature_lines import CHROM, CODING, EXON, OTHER, STRAND, TRANSCRIPT, Features
+from intronaut.genome.gene_models import SLIPPAGE, TRANS_SPLICED, GeneModels
 
 RETAINED_INTRON = "retained_intron"
 _RETAINED = RETAINED_INTRON.encode()
-_CHROM, _STRAND = 0, 6
 _EXCEPTIONS = {b"trans-splicing": TRANS_SPLICED, b"ribosomal slippage": SLIPPAGE}
 
 
@@ -43,14 +40,14 @@ def _runs(lines, names):
     """The rows where another transcript begins (int array), and its (transcript_id, gene_id, chrom, strand)."""
     starts, run_names = [], []
     text, spans = lines.lines.text, lines.spans()
-    moves = (lines.column(_CHROM).changes() | lines.column(_STRAND).changes()).tolist()
+    moves = (lines.column(CHROM).changes() | lines.column(STRAND).changes()).tolist()
     for row, (start, end, moved) in enumerate(zip(*spans[1:], moves, strict=True)):
         if moved or not text.startswith(names.upto, start):
             starts.append(row)
             run_names.append(names.values(text, start, end))
     starts = np.array(starts, np.int64)
     heads = lines[starts]
-    chroms, strands = heads.column(_CHROM).repeated_words(), heads.column(_STRAND).repeated_words()
+    chroms, strands = heads.column(CHROM).repeated_words(), heads.column(STRAND).repeated_words()
     return starts, [(*name, chrom, strand) for name, chrom, strand in zip(run_names, chroms, strands, strict=True)]
 
 
