@@ -6,6 +6,7 @@ Genome-wide annotations and peak files are read through this; what is wanted as 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,6 +118,17 @@ class Lines:
 
 
 def read_lines(path: Path | str) -> Iterator[Lines]:
-    """Yield the Lines of a text file block by block; raises as ``seqio.numbered_blocks``."""
-    for first, text in numbered_blocks(path):
-        yield Lines(first, text)
+    """Yield the Lines of a text file block by block; raises as :func:`intronaut.io.text.numbered_blocks`.
+
+    A thread decompresses and cuts the next block of a file while the caller works on the last.
+    """
+    blocks = (Lines(first, text) for first, text in numbered_blocks(path))
+    if not Path(path).is_file():
+        # of a pipe the next block may never come, and a thread that waits for it cannot be stopped
+        yield from blocks
+        return
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(next, blocks, None)
+        while block := ahead.result():
+            ahead = pool.submit(next, blocks, None)
+            yield block
