@@ -47,7 +47,7 @@ workflow STUDY {
         CELL_TYPES.out.published,
     )
     shown = inFolder('.', channel.of(settingsJson(settings)).collectFile(name: 'settings.json'))
-    read_by_report = results.filter { folder, _file -> !(folder =~ /^(windows|features|cards|attribute|cell_types.*)$/) }
+    read_by_report = results.filter { folder, _file -> !(folder =~ /^(windows|features|cards|attribute|cell_types\/.*)$/) }
     MAKE_REPORT(gathered(read_by_report.mix(shown)), optionsOf(settings, 'make_report'))
     drawn = results.filter { folder, _file -> folder in ['labels', 'fit', 'attribute'] }
     MAKE_TRACKS(gathered(drawn), inputs.fasta, inputs.aliases, optionsOf(settings, 'make_tracks'))

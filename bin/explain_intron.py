@@ -41,7 +41,7 @@ from intronaut.core.log import Log
 WORDS = {1.0: "retained", 0.0: "spliced"}
 # what shows that a model ranks introns better than chance: metric, its name, chance
 RANKED_BY = (("auroc", "AUROC", 0.5), ("spearman", "rank correlation", 0))
-MEASURED = {"psi", "psi_n"}
+MEASURED = {"psi", "psi_n", "delta_psi"}
 # where an intron lies when neither features nor labels tell
 NOWHERE = {"chrom": "", "start": -1, "end": -1, "strand": "."}
 
@@ -162,15 +162,16 @@ def why_unranked(folder):
 
 
 def with_places(obs, names, args):
-    """DataFrame ``name chrom start end strand gene label psi psi_n if_retained`` of every intron, by labels where
-    given."""
+    """DataFrame ``name chrom start end strand gene label psi psi_n delta_psi if_retained`` of every intron, by labels
+    where given."""
     import pandas as pd
 
     from intronaut.io import tables
     from intronaut.labels.consequence import in_words
 
     table = pd.DataFrame({column: obs.get(column, nowhere) for column, nowhere in NOWHERE.items()}, index=obs.index)
-    table = table.set_axis(names).assign(gene=None, label="unknown", psi=None, psi_n=None, if_retained=None)
+    table = table.set_axis(names).assign(gene=None, label="unknown", psi=None, psi_n=None)
+    table = table.assign(delta_psi=None, if_retained=None)
     if args.labels:
         labels = tables.read_labels(args.labels).set_index("name").reindex(names)
         known = labels["chrom"].notna()
@@ -227,6 +228,7 @@ def describe(row):
         "if_retained": row["if_retained"],
         "psi": number(row["psi"], float),
         "psi_n": number(row["psi_n"], float),
+        "delta_psi": number(row["delta_psi"], float),
         "p_retained": number(row["p_retained"], float),
         "prediction": row["prediction"],
         "held_out_rank": number(row["held_out_rank"], int),
@@ -239,12 +241,12 @@ def write(args, cards, unranked, log):
     from intronaut.io.tables import write_table
     from intronaut.models.folder import read_notes
 
-    levels = read_notes(args.model).get("target", "label") != "label"
+    target = read_notes(args.model).get("target", "label")
     with whole_folder(args.output) as folder:
         (folder / "cards.json").write_text(json.dumps(cards, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         write_table(folder / "cards.tsv", card_table(cards), for_people=True)
         figures = drawn_reads(args, [card["name"] for card in cards]) if args.sample_sheet else {}
-        page = cards_page(log.each(cards, "cards"), Path(args.model).name, unranked, levels, figures)
+        page = cards_page(log.each(cards, "cards"), Path(args.model).name, unranked, target, figures)
         (folder / "cards.html").write_text(page, encoding="utf-8")
 
 
@@ -332,9 +334,9 @@ def card_table(cards):
     return table.astype({"rank": "Int64"}).astype({"rank": object})
 
 
-def cards_page(cards, model, unranked, levels, figures):
-    """The page of all cards, or why there are none; ``levels``: whether the model predicts levels; ``figures``: by
-    name, the reads of introns as SVG."""
+def cards_page(cards, model, unranked, target, figures):
+    """The page of all cards, or why there are none; ``target``: what the model predicts, as fit names it; ``figures``:
+    by name, the reads of introns as SVG."""
     import io
 
     from intronaut.plots.page import embedded
@@ -349,7 +351,7 @@ def cards_page(cards, model, unranked, levels, figures):
         return embedded(buffer.getvalue(), card["name"])
 
     drawn = [card | {"figure": drawing(card), "reads": figures.get(card["name"])} for card in cards]
-    return render("cards.html", cards=drawn, model=model, unranked=unranked, levels=levels)
+    return render("cards.html", cards=drawn, model=model, unranked=unranked, target=target)
 
 
 if __name__ == "__main__":

@@ -65,8 +65,9 @@ def make_parser():
     data.add_argument(
         "--target",
         default="label",
-        choices=("label", "level"),
-        help="label; or the level of retention: psi, weighted by psi_weight",
+        choices=("label", "level", "difference"),
+        help="label; the level of retention: psi, weighted by psi_weight; or its difference between conditions: "
+        "delta_psi, weighted by delta_weight",
     )
     data.add_argument(
         "--min-reads",
@@ -144,11 +145,11 @@ def main(argv):
 
 def check_options(args):
     """Raise UsageError for options that do not fit together."""
-    if args.target == "level":
+    if args.target != "label":
         if args.preset == "paper":
             raise UsageError("--preset paper: the paper fits labels, not levels")
         if args.seeds > 1:
-            raise UsageError("--seeds: without effect with --target level, whose intervals know no seeds")
+            raise UsageError(f"--seeds: without effect with --target {args.target}, whose intervals know no seeds")
     elif args.min_reads != DEFAULT_MIN_READS:
         raise UsageError("--min-reads: without effect with --target label, whose reads label_introns has counted")
     if not (args.output or args.estimate):

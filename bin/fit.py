@@ -80,8 +80,9 @@ def make_parser():
     data.add_argument(
         "--target",
         default="label",
-        choices=["label", "level", "counts"],
-        help="label; or the level of retention: psi with psi_n and psi_weight, or counts ir_reads of ir_total",
+        choices=["label", "level", "counts", "difference"],
+        help="label; the level of retention: psi with psi_n and psi_weight, or counts ir_reads of ir_total; or the "
+        "difference of that level between conditions: delta_psi with delta_weight",
     )
     data.add_argument(
         "--min-reads", type=positive_int, default=10, metavar="N", help="introns of fewer reads have no level"

@@ -139,7 +139,7 @@ def main(argv):
     from intronaut.genome.reference import Genome
     from intronaut.labels.consequence import consequence_columns
     from intronaut.labels.splice_sites import splice_site_columns
-    from intronaut.splits.studies import why_no_study
+    from intronaut.splits.studies import TARGETS, why_no_study
 
     tables = Tables(args.maxent_tables) if args.maxent_tables else None
     with contextlib.ExitStack() as stack:
@@ -166,7 +166,7 @@ def main(argv):
         table = finished(args, rows, annotation.genes, genome, chroms)
         progress.add(1)
     counts = counted(args, table, ledger, introns, calls, annotation, genes)
-    counts["no_study"] = {target: why_no_study(table, target, counts["unit"]) for target in ("label", "level")}
+    counts["no_study"] = {target: why_no_study(table, target, counts["unit"]) for target in TARGETS}
     counts |= {"intron_ends": ends, "splice_sites": sites} | ({} if rho is None else {"overdispersion": rho})
     require_classes(args, counts)
     write_outputs(args, table, ledger, counts, calls)
@@ -357,7 +357,7 @@ def labelled_peaks(args, annotation, introns, aliases, genome, chroms):
 def finished(args, table, genes, genome, chroms):
     """The labels table: names, base content, leakage groups and folds, columns and rows in their order."""
     from intronaut.genome.annotation import chrom_order
-    from intronaut.io.tables import CONSEQUENCES, COVARIATES, LABEL_COLUMNS, LEVELS
+    from intronaut.io.tables import CONSEQUENCES, COVARIATES, DIFFERENCES, LABEL_COLUMNS, LEVELS
     from intronaut.labels.annotation import base_content, loci
     from intronaut.labels.irfinder_flags import COLUMN_OF
     from intronaut.splits.folds import grouped_folds
@@ -376,7 +376,7 @@ def finished(args, table, genes, genome, chroms):
     n_folds = min(args.folds, table["group"].nunique()) if args.allow_empty else args.folds
     table["split"] = grouped_folds(table["group"], table["label"], n_folds) if len(table) else []
     table["label"] = table["label"].astype("Int64")
-    measured = [name for name in (*LEVELS, *COLUMN_OF.values(), "label_reason") if name in table]
+    measured = [name for name in (*LEVELS, *DIFFERENCES, *COLUMN_OF.values(), "label_reason") if name in table]
     return table[[*LABEL_COLUMNS, "evidence", *COVARIATES, *CONSEQUENCES, "ir_value", *measured, "group", "split"]]
 
 

@@ -47,6 +47,7 @@ def make_parser():
     data.add_argument("--motifs", default=[], nargs="+", metavar="FOLDER", help="folders of find_motifs")
     data.add_argument("--enrich", default=[], nargs="+", metavar="FOLDER", help="folders of enrich")
     data.add_argument("--variants", default=[], nargs="+", metavar="FOLDER", help="folders of score_variants")
+    data.add_argument("--transfer", default=[], nargs="+", metavar="TSV", help="tables of transfer, each of one model")
     data.add_argument("--quantified", metavar="FOLDER", help="folder of quantify_introns, differences.json in it")
     data.add_argument("--settings", metavar="JSON", help="params of a pipeline, to be shown, with links to its files")
     data.add_argument("--assembly", metavar="NAME", help="the genome, such as GRCh38: links to genome browsers")

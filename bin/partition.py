@@ -51,8 +51,10 @@ def make_parser():
     data = options.add_argument_group("input")
     data.add_argument("--features", nargs="+", default=[], metavar="[BLOCK=]H5AD", help="features files of embed_*")
     data.add_argument("--labels", required=True, metavar="TSV", help="labels.tsv of label_introns")
-    data.add_argument("--target", default="label", choices=("label", "level", "counts"), help="label; or the level of "
-                      "retention: psi with psi_n and psi_weight, or counts ir_reads of ir_total")  # fmt: skip
+    data.add_argument("--target", default="label", choices=("label", "level", "counts", "difference"),
+                      help="label; the level of retention: psi with psi_n and psi_weight, or counts ir_reads of "
+                      "ir_total; or the difference of that level between conditions: delta_psi with "
+                      "delta_weight")  # fmt: skip
     data.add_argument("--min-reads", type=positive_int, default=10, metavar="N", help="introns of fewer reads have no "
                       "level")  # fmt: skip
     add_covariates_option(data)

@@ -25,7 +25,11 @@ from intronaut.core.files import require_file
 from intronaut.core.log import Log
 
 TOOL = "split_introns"
-WORDS = {"label": ("retained", "spliced"), "level": ("above the median level", "at or below the median level")}
+WORDS = {
+    "label": ("retained", "spliced"),
+    "level": ("above the median level", "at or below the median level"),
+    "difference": ("above the median difference", "at or below the median difference"),
+}
 
 
 def make_parser():
@@ -36,7 +40,7 @@ def make_parser():
     add("--test-chromosomes", default="8,9", metavar="NAMES", help="joined by commas, with or without chr")
     add("--valid-chromosomes", default="10", metavar="NAMES", help="the same; '' for none")
     add("--folds", type=positive_int, default=5, metavar="N", help="number of folds")
-    add("--target", choices=("label", "level"), default="label", help="what is even in all parts, and lacks in none")
+    add("--target", choices=tuple(WORDS), default="label", help="what is even in all parts, and lacks in none")
     add = parser.add_argument_group("leakage groups").add_argument
     add("--context", type=positive_int, default=4096, metavar="BP", help="bases a model reads around the middle")
     add("--windows", metavar="FASTA", help="sequences of the introns, to keep homologous ones together")
@@ -65,7 +69,7 @@ def main(argv):
     links = earlier_groups(labels) + (homology_links(args, labels, log) if args.windows else [])
     labels["group"] = leakage_groups(labels, context=args.context, links=links)
     # of levels those above their median take the place of the retained ones
-    classes = labels["label"] if args.target == "label" else above_median(labels)
+    classes = labels["label"] if args.target == "label" else above_median(labels, args.target)
     labels = labels.assign(**{"class": classes})
     split = part(args, labels)
     sizes = labels["group"].value_counts()

@@ -13,6 +13,11 @@ def samplesOf(sheet) {
         def names = odd.unique().collect { name -> "'${name}'" }.join(', ')
         refuse("--alignments ${sheet}: samples name files, by letters, digits and _ . + -: rename ${names}")
     }
+    def twice = rows.countBy { row -> row.sample }.findAll { _name, count -> count > 1 }.keySet()
+    if (twice) {
+        def names = twice.join(', ')
+        refuse("--alignments ${sheet}: sample ${names} is named twice; further lanes have a name of their own, and its name in replicate_of")
+    }
     return rows.groupBy { row -> row.replicate_of ?: row.sample }.collect { name, own -> sampleOf(name, own, sheet) }
 }
 

@@ -87,6 +87,7 @@ def optionsOf(settings, step) {
             'annotation_rule', 'min_length', 'paper_labels', 'folds', 'condition', 'contrast',
         ],
         fetch_sequences: ['strand', 'shard_size'],
+        embed_motifs: ['jaspar_release', 'tax_group'],
         embed_tracks: ['anchor', 'window'],
         embed_sei: ['sei_context', 'sei_features', 'embedding_cache'],
         embed_dnabert2: ['embedding_cache'],
@@ -94,9 +95,9 @@ def optionsOf(settings, step) {
         match_introns: ['match', 'seed'],
         fit: ['preset', 'target', 'threshold', 'calibration', 'shuffle_control', 'repeats', 'folds', 'bootstrap', 'seed'],
         finetune: ['target', 'preset', 'network_epochs', 'bootstrap', 'seed'],
-        partition: ['anchors', 'seed'],
+        partition: ['target', 'anchors', 'seed'],
         attribute: ['attribute_method', 'seed'],
-        find_motifs: ['tax_group', 'seed'],
+        find_motifs: ['jaspar_release', 'tax_group', 'seed'],
         compare: ['bootstrap', 'seed'],
         make_report: ['assembly'],
         check: [
@@ -137,7 +138,8 @@ def madeWith(embedder, settings) {
         sei: ['weights'] + (classes ? ['projection', 'class_names'] : groupBy('sei', settings) ? ['targets'] : []),
         dnabert2: ['weights', 'tokenizer'],
     ]
-    return (options[embedder] ?: []).collectEntries { option -> [option, settings["${embedder}_${option}".toString()]] }
+    def named = (options[embedder] ?: []).collectEntries { option -> [option, settings["${embedder}_${option}".toString()]] }
+    return (embedder == 'motifs' ? [motifs: settings.motifs] : named)
         .findAll { _option, path -> path }
         .collectEntries { option, path -> [option.replace('_', '-'), plainFile(path)] }
 }
@@ -152,7 +154,8 @@ def networksOf(settings) {
 // Every file that the run reads, each with a folder of its own: files of different folders may share a name.
 def inputsOf(settings) {
     def names = [
-        'gtf', 'fasta', 'chrom_aliases', 'alignments', 'peaks', 'vcf', 'covariates', 'splice_weights', 'tracks', 'rna_motifs',
+        'gtf', 'fasta', 'chrom_aliases', 'alignments', 'peaks', 'vcf', 'covariates', 'splice_weights', 'tracks', 'motifs',
+        'rna_motifs',
     ]
     def single = names.collect { name -> optionalFile(settings[name]) }
     def several = ['ir_calls', 'marks'].collect { name -> filesOf(settings[name]) }

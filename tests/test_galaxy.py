@@ -62,7 +62,10 @@ LEFT_OUT = {
         "counts_base": "as coverage_scale; a table of counts can go to label_introns as a generic one",
         "counts_columns": "as counts_base",
     },
-    "make_report": {"settings": "the pipeline's own params; Galaxy shows those of every job"},
+    "make_report": {
+        "settings": "the pipeline's own params; Galaxy shows those of every job",
+        "transfer": "transfer has no wrapper, whose tables these are",
+    },
 }
 
 

@@ -12,8 +12,10 @@ from scipy.stats import spearmanr
 import explain
 import explain_intron
 import fit
+import partition
 import predict
 from intronaut.interpret.permutation import refit
+from intronaut.labels.differences import difference_columns
 from intronaut.models import logistic
 from intronaut.models.design_matrix import Matrix, Scale
 from intronaut.models.folder import read_model
@@ -211,3 +213,61 @@ def test_what_levels_do_not_take_is_refused(study, tool, args, code, expected):
 def test_levels_outside_their_range_are_refused(study, tool, tmp_path):
     write_labels(tmp_path / "labels.tsv", study[0].assign(ir_reads=500))
     assert "700 levels lie outside 0 to 1, first that of 'i0'" in tool("fit", *QUIET, code=65).stderr
+
+
+@pytest.fixture
+def compared(tmp_path, monkeypatch):
+    """Differences between conditions that a feature moves, in tables of differential_retention and of labels."""
+    rng = np.random.default_rng(9)
+    table, values = introns(500), rng.normal(size=(500, 5)).astype(np.float32)
+    error = rng.uniform(0.02, 0.2, 500)
+    delta = np.clip(0.25 * np.tanh(values[:, 0]) + rng.normal(scale=error), -1, 1)
+    calls = pd.DataFrame({"intron": range(500), "caller": "intronaut_differences", "sample": "b_vs_a", "value": delta})
+    calls = calls.assign(delta_low=delta - 1.96 * error, delta_high=delta + 1.96 * error)
+    table = table.assign(**difference_columns(calls, 500), label=np.where(delta > 0.1, 1.0, np.nan))
+    table.loc[:9, ["delta_psi", "delta_weight"]] = np.nan
+    write_labels(tmp_path / "labels.tsv", table)
+    write_features(tmp_path / "f.h5ad", list(table["name"]), values)
+    monkeypatch.chdir(tmp_path)
+    return table, values, error
+
+
+def test_exact_differences_weigh_more_but_not_without_bounds(compared):
+    table, _, error = compared
+    weight = table["delta_weight"][10:]
+    assert spearmanr(weight, error[10:])[0] == pytest.approx(-1) and weight.between(0.3, 1).all()
+    calls = pd.DataFrame({"intron": [0, 1], "caller": "intronaut_differences", "value": [0.1, -0.2]})
+    calls = calls.assign(delta_low=np.nan, delta_high=np.nan)
+    one = difference_columns(calls.assign(sample="b_vs_a"), 3)
+    np.testing.assert_array_equal(one["delta_psi"], [0.1, -0.2, np.nan])
+    np.testing.assert_array_equal(one["delta_weight"], [1, 1, np.nan])
+    # which of two comparisons would be fitted nobody has said
+    assert difference_columns(calls.assign(sample=["b_vs_a", "c_vs_a"]), 3) == {}
+
+
+def test_differences_are_fitted_predicted_and_explained(compared, tmp_path):
+    table, values, _ = compared
+    fit.main([*QUIET[:-1], "difference", "--c-values", "1e7", "--tolerance", "1e-8"])
+    model, known = read_model(tmp_path / "m"), table["delta_psi"].notna()
+    x, y = sm.add_constant(values[known].astype(float)), (1 + table["delta_psi"][known]) / 2
+    reference = sm.GLM(y, x, sm.families.Binomial(), freq_weights=table["delta_weight"][known]).fit(tol=1e-12)
+    np.testing.assert_allclose(model.per_unit()[0], reference.params[1:], atol=1e-4)
+    found = metrics_of(tmp_path / "m")
+    assert found["metrics"]["spearman"]["low"] > 0.4 and found["n"] == 490
+    assert found["gain"]["combined_minus_covariates"]["deviance_explained"]["low"] > 0
+    explain_intron.main(("--model", "m", "--features", "f.h5ad", "--labels", "labels.tsv", "--top", "1", "-o", "c"))
+    (card,), page = json.loads((tmp_path / "c/cards.json").read_text()), (tmp_path / "c/cards.html").read_text()
+    delta = table["delta_psi"][table["name"] == card["name"]].item()
+    assert f"Measured difference: {delta:+.3f}. Predicted difference of retention (held-out): " in page
+    assert f"(held-out): {2 * card['p_retained'] - 1:+.3f}" in page
+    partition.main(["--features", "f.h5ad", "--labels", "labels.tsv", "--target", "difference", "-o", "p", "--quiet"])
+    parts = pd.read_table(tmp_path / "p/partition.tsv").set_index("block")
+    assert set(parts["measure"]) == {"deviance"} and parts.loc["f", "last_in_low"] > 0.1
+
+
+def test_differences_that_nobody_measured_are_refused(compared, tool):
+    assert "no column psi for --target level" in tool("fit", *QUIET[:-1], "level", code=65).stderr
+    write_labels("labels.tsv", compared[0].drop(columns=["delta_psi", "delta_weight"]))
+    assert "no column delta_psi for --target difference" in tool("fit", *QUIET[:-1], "difference", code=65).stderr
+    write_labels("labels.tsv", compared[0].assign(delta_psi=2))
+    assert "500 differences lie outside −1 to 1" in tool("fit", *QUIET[:-1], "difference", code=65).stderr

@@ -439,6 +439,26 @@ def test_a_bin_of_one_window_makes_no_peak_of_a_profile():
     assert name == "position_1_donor" and "5.0%" in svg and "100.0%" not in svg
 
 
+def write_transfer(path, cells=("liver", "brain")):
+    """A table of transfer whose AUROC is 0.8 at home, 0.6 elsewhere, and 0.9 by the label of the others."""
+    head = "trained_in judged_in introns retained auroc auroc_low auroc_high shared auroc_shared auroc_others"
+    rows = [f"{a} {b} 90 30 {0.8 if a == b else 0.6} 0.55 0.85 80 0.7 0.9" for a in cells for b in cells]
+    path.write_text("\n".join(line.replace(" ", "\t") for line in (head, *rows)) + "\n")
+
+
+def test_models_of_other_cell_types_have_a_table(tool, results):
+    write_transfer(results / "transfer_motifs_logistic.tsv")
+    report(tool, "--transfer", "transfer_motifs_logistic.tsv")
+    words = text_of((results / "report.html").read_text())
+    assert "Mean AUROC: 0.800 in the cell type that a model was fitted on, 0.600 in others." in words
+    assert "it is 0.700 in others, where their mean label, without any model, has 0.900." in words
+    assert "motifs_logistic: AUROC" in words and "fitted in tested in liver tested in brain" in words
+    assert "liver 0.800 (0.550–0.850) 0.600 (0.550–0.850) brain 0.600" in words
+    assert "mean label of the others 0.900 0.900 introns 90 90" in words
+    write_transfer(results / "twice.tsv", ("liver", "liver"))
+    assert "a model is tested twice" in report(tool, "--transfer", "twice.tsv", code=65).stderr
+
+
 def test_positions_of_variants_are_said_to_count_from_1(tool, results):
     write_variants(results / "net", [("i", 1)])
     (results / "settings.json").write_text(json.dumps({"fasta": "genome.fa", "gtf": "genes.gtf"}))

@@ -200,7 +200,7 @@ def test_stub_run_reaches_the_report_for_every_embedder(stubs):
     assert (folder / "out" / "partition").is_dir()
     assert {path.name for path in (folder / "out" / "attribute").iterdir()} == {"network_basset", "network_sei"}
     sought = {task.split("(")[1].rstrip(")") for task in submitted(printed) if "FIND_MOTIFS" in task}
-    assert sought == {"motifs", "motifs_network_basset", "motifs_network_sei"}
+    assert sought == {"motifs", "motifs_rna", "motifs_network_basset", "motifs_network_sei"}
 
 
 def test_each_sample_of_the_sheet_is_one_task_with_its_lanes_and_indexes(stubs):

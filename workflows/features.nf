@@ -32,8 +32,8 @@ workflow FEATURES {
         dnabert2: embedder == 'dnabert2'
             return [name, shard]
     }
-    EMBED_MOTIFS(shards_of.motifs, [], settings.tax_group)
-    EMBED_RNA_MOTIFS(shards_of.rna, optionalFile(settings.rna_motifs), settings.tax_group)
+    EMBED_MOTIFS(shards_of.motifs, optionalFile(settings.motifs), optionsOf(settings, 'embed_motifs'))
+    EMBED_RNA_MOTIFS(shards_of.rna, optionalFile(settings.rna_motifs), optionsOf(settings, 'embed_motifs'))
     EMBED_KMERS(shards_of.kmers)
     of_sei = madeWith('sei', settings)
     EMBED_SEI(

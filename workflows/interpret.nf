@@ -33,10 +33,12 @@ workflow INTERPRET {
 
     attributed = settings.attribute_method ? networks : channel.empty()
     ATTRIBUTE(attributed, [], [], windows, inputs.gtf, optionalFile(settings.peaks), [], optionsOf(settings, 'attribute'))
-    // [folder, attributions]: all sites, once the models are fitted, which others wait for; and for each network that is
-    // attributed those where it looks
-    sites = fitted.first().filter { wantsMotifs(settings) }.map { ['motifs', []] }
-        .mix(ATTRIBUTE.out.attributions.map { folder -> ["motifs_${folder.name}", folder] })
+    // [folder, attributions, motifs of the user]: all sites, once the models are fitted, which others wait for; those of
+    // motifs of RNA; and for each network that is attributed those where it looks
+    sites = fitted.first().filter { wantsMotifs(settings) }.map { ['motifs', [], optionalFile(settings.motifs)] }.mix(
+        fitted.first().filter { settings.rna_motifs }.map { ['motifs_rna', [], optionalFile(settings.rna_motifs)] },
+        ATTRIBUTE.out.attributions.map { folder -> ["motifs_${folder.name}", folder, optionalFile(settings.motifs)] },
+    )
     FIND_MOTIFS(windows, labels, covariates, sites, optionsOf(settings, 'find_motifs'))
     ENRICH(settings.marks ? labels : channel.empty(), covariates, filesOf(settings.marks), inputs.aliases)
 

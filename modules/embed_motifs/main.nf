@@ -9,13 +9,13 @@ process EMBED_MOTIFS {
     input:
     tuple val(name), path(shard)
     path motifs, stageAs: 'motifs/*' // of the user; without them those of JASPAR
-    val tax_group
+    val options // jaspar_release, tax_group
 
     output:
     tuple val(name), path('*.h5ad'), emit: features
 
     script:
-    def motifs_option = motifs ? "--motifs ${motifs}" : "--tax-group ${tax_group}"
+    def motifs_option = motifs ? "--motifs ${motifs}" : "--jaspar-release ${options.jaspar_release} --tax-group ${options.tax_group}"
     """
     # code ${task.ext.code}
     embed_motifs.py ${shard} ${motifs_option} --output ${shard.name.replace('.fa.gz', '.h5ad')} --threads ${task.cpus}

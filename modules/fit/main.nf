@@ -22,9 +22,9 @@ process FIT {
 
     script:
     def covariates_option = covariates ? "--covariates ${covariates}" : ''
-    // levels have no threshold, and no pairs that hold the same label twice
+    // levels have no threshold, no pairs that hold the same label twice, and no metrics that jump
     def copies_option = near_copies ? "--near-copies ${near_copies}" : ''
-    def label_options = options.target == 'label' ? "--threshold ${options.threshold} ${copies_option}" : ''
+    def label_options = options.target == 'label' ? "--threshold ${options.threshold} --bootstrap ${options.bootstrap} ${copies_option}" : ''
     def repeats_option = options.repeats > 1 ? "--repeats ${options.repeats} --folds ${options.folds}" : ''
     def control_option = options.shuffle_control ? '--shuffle-control' : ''
     // features that are kept in memory; the rest is for what is computed from them
@@ -34,7 +34,7 @@ process FIT {
     fit.py --features ${featuresOf(features, wanted)} --labels ${labels} --model ${wanted.model} --feature-groups ${wanted.groups} \\
         --preset ${options.preset} --target ${options.target} ${label_options} \\
         --calibrate ${options.calibration} ${control_option} ${repeats_option} ${covariates_option} \\
-        --bootstrap ${options.bootstrap} --seed ${options.seed} \\
+        --seed ${options.seed} \\
         --threads ${task.cpus} --memory ${memory} --output fitted/${wanted.name}
     """
 

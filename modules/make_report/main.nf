@@ -31,11 +31,12 @@ process MAKE_REPORT {
     // none where labels or levels are too few for models
     def models_options = 'fit' in folders ? '--fit fit/* --compare compare --explain explain/*/ --audit labels/audit.json' : ''
     def variants_option = 'variants' in folders ? '--variants variants/*' : ''
+    def transfer_option = 'cell_types' in folders ? '--transfer cell_types/*' : ''
     """
     # code ${task.ext.code}
     ${intoFolders(folders)}
     make_report.py --labels ${labels} --ledger labels/ledger.tsv --counts labels/counts.json \\
-        ${extra_options} ${motifs_option} ${variants_option} ${quantified_option} \\
+        ${extra_options} ${motifs_option} ${variants_option} ${quantified_option} ${transfer_option} \\
         ${models_options} --settings settings.json ${assembly_option} \\
         --output report.html --figures figures --multiqc multiqc
     """

@@ -11,7 +11,7 @@ process PARTITION {
     path features, stageAs: 'features/*' // of any number of embedders
     path labels
     path covariates, stageAs: 'covariates/*'
-    val options // anchors, seed
+    val options // target, anchors, seed
 
     output:
     path 'partition', emit: partition
@@ -22,8 +22,8 @@ process PARTITION {
     def sampled_option = [features].flatten().size() + (covariates ? 1 : 0) > 3 ? '--sampled 20' : ''
     """
     # code ${task.ext.code}
-    partition.py --features ${featuresOf(features, options)} --labels ${labels} ${covariates_option} ${sampled_option} \\
-        --seed ${options.seed} --threads ${task.cpus} --output partition
+    partition.py --features ${featuresOf(features, options)} --labels ${labels} --target ${options.target} ${covariates_option} \\
+        ${sampled_option} --seed ${options.seed} --threads ${task.cpus} --output partition
     """
 
     stub:

@@ -33,6 +33,8 @@ COVARIATE_BLOCKS = {
 }
 # the level of retention, the counts behind it and its weight, where reads were measured
 LEVELS = ("psi", "psi_n", "psi_weight")
+# the difference of that level between two conditions and its weight, where they were compared
+DIFFERENCES = ("delta_psi", "delta_weight")
 PREDICTION_COLUMNS = ("name", "label", "split", "fold", "p_retained", "logit")
 
 

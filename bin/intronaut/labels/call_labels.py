@@ -20,6 +20,7 @@ from intronaut.labels.calls import (
     read_calls,
     retention_level,
 )
+from intronaut.labels.differences import difference_columns
 from intronaut.labels.genome_checks import check_against_annotation, check_splice_sites
 from intronaut.labels.irfinder_flags import flag_columns, with_flags
 from intronaut.labels.pooled import CALLER, POOLED, level_columns, of_condition, pool
@@ -98,9 +99,10 @@ def _matched_calls(args, options, genes, introns, genome, aliases, doubtful):
 
 
 def _with_levels(args: Namespace, options: CallOptions, calls: pd.DataFrame, n_introns: int):
-    """The calls, of one condition and pooled as asked for; columns of levels that quantify_introns measured, and ρ."""
+    """The calls, of one condition and pooled as asked for; columns of the levels that quantify_introns measured, or of
+    differences between conditions; and ρ."""
     if not (calls["caller"] == CALLER).any():
-        return calls, {}, None
+        return calls, difference_columns(calls, n_introns), None
     if args.sample_sheet:
         calls = of_condition(calls, args.sample_sheet, args.condition)
     levels, overdispersion = level_columns(calls, n_introns)

@@ -28,7 +28,7 @@ CALL_COLUMNS = (
 # why a caller's value gives no label; where callers differ, the last of these counts
 REASONS_OF_CALLERS = ("grey_zone", "low_evidence", "flagged", "uneven", "body_covered", "less_retained",
                       "samples_disagree")  # fmt: skip
-OPTIONAL_COLUMNS = pd.Index(["why", "flags", *EVIDENCE])
+OPTIONAL_COLUMNS = pd.Index(["why", "flags", "delta_low", "delta_high", *EVIDENCE])
 
 
 def read_calls(path: Path | str, options: CallOptions, genes: pd.DataFrame) -> pd.DataFrame:

@@ -44,7 +44,8 @@ def intronaut_differences(
     place = call_rows(table["chrom"], start, end, table["strand"], numbers(table["delta_psi"], problems),
                       change == "more", change == "unchanged")  # fmt: skip
     why = np.where(change == "less", "less_retained", table["reason"])
-    return place.assign(sample=table["comparison"], why=why)
+    bounds = {name: numbers(table[name], problems) for name in ("delta_low", "delta_high")}
+    return place.assign(sample=table["comparison"], why=why, **bounds)
 
 
 def irfinder(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:

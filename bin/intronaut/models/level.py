@@ -34,10 +34,14 @@ def read_levels(labels: pd.DataFrame, target: str, path: Path | str) -> Levels:
     """The Levels of a labels table.
 
     ``counts`` reads ``ir_reads`` of ``ir_total``; ``level`` reads ``psi`` with ``psi_n`` and ``psi_weight``, or ``psi``
-    alone, whose rows then count equally (Papke & Wooldridge 1996, J Appl Econom 11:619). Rows without reads are NaN.
+    alone, whose rows then count equally (Papke & Wooldridge 1996, J Appl Econom 11:619). ``difference`` reads
+    ``delta_psi`` with ``delta_weight``: the level is (1 + ΔPSI) / 2, whose log odds are twice Fisher's z of ΔPSI. Rows
+    without reads are NaN.
 
     Raises BadData for lacking columns, and for levels outside 0 to 1.
     """
+    if target == "difference":
+        return _read_differences(labels, path)
     wanted = ("ir_reads", "ir_total") if target == "counts" else ("psi",)
     lacking = [name for name in wanted if name not in labels]
     if lacking:
@@ -52,11 +56,30 @@ def read_levels(labels: pd.DataFrame, target: str, path: Path | str) -> Levels:
     else:
         n = number.get("psi_n", np.where(np.isnan(number["psi"]), np.nan, 1.0))
         levels = Levels(number["psi"], n, number.get("psi_weight"), "psi_n" in number)
+    _refuse_outside(levels, labels, path, "levels lie outside 0 to 1")
+    return levels
+
+
+def _read_differences(labels, path):
+    if "delta_psi" not in labels:
+        raise BadData(
+            f"{path}: no column delta_psi for --target difference; label_introns writes it for differences of two "
+            "conditions (--calls of differential_retention)"
+        )
+    delta = pd.to_numeric(labels["delta_psi"], errors="coerce").to_numpy(float)
+    weights = None
+    if "delta_weight" in labels:
+        weights = pd.to_numeric(labels["delta_weight"], errors="coerce").to_numpy(float)
+    levels = Levels((1 + delta) / 2, np.where(np.isnan(delta), np.nan, 1.0), weights, False)
+    _refuse_outside(levels, labels, path, "differences lie outside −1 to 1")
+    return levels
+
+
+def _refuse_outside(levels, labels, path, what):
     outside = (levels.y < 0) | (levels.y > 1)
     if outside.any():
         name = labels["name"].to_numpy()[outside][0]
-        raise BadData(f"{path}: {outside.sum()} levels lie outside 0 to 1, first that of {name!r}")
-    return levels
+        raise BadData(f"{path}: {outside.sum()} {what}, first that of {name!r}")
 
 
 def row_weights(levels: Levels) -> np.ndarray:

@@ -187,11 +187,13 @@ def calibration_bins(title: str, bins: list[dict[str, float]], description: str)
     return axes.svg(description)
 
 
-def level_scatter(title: str, observed: np.ndarray, predicted: np.ndarray, description: str) -> str:
-    """Held-out against measured levels, one dot an intron."""
-    axes = Axes(title, (0, 1), (0, 1), "held-out prediction", "measured level", QUARTERS, QUARTERS)
-    axes.line([0, 1], [0, 1], "dash")
-    for x, y in zip(np.clip(predicted, 0, 1), np.clip(observed, 0, 1), strict=True):
+def level_scatter(title: str, target: str, observed: np.ndarray, predicted: np.ndarray, description: str) -> str:
+    """Held-out against measured levels from 0 to 1, or differences from -1 to 1, one dot an intron."""
+    low = -1 if target == "difference" else 0
+    ticks = [(v, f"{v:+g}".replace("-", "−") if v else "0") for v in (-1, -0.5, 0, 0.5, 1)] if low else QUARTERS
+    axes = Axes(title, (low, 1), (low, 1), "held-out prediction", f"measured {target}", ticks, ticks)
+    axes.line([low, 1], [low, 1], "dash")
+    for x, y in zip(np.clip(predicted, low, 1), np.clip(observed, low, 1), strict=True):
         axes.draw(f'<circle class="fn" fill-opacity=".5" cx="{axes.x(x):.1f}" cy="{axes.y(y):.1f}" r="2"/>')
     return axes.svg(description)
 

@@ -174,10 +174,9 @@ def motif_part(study: Study, motifs: dict[str, Any]) -> dict[str, Any]:
     tested = families[families["p"].notna()] if "p" in families else families
     order = "p" if "p" in families else "q"
     rows = families.sort_values(order, kind="stable").head(max(SHOWN_FAMILIES, min(len(hits), 30)))
-    name = "" if motifs["name"] == "motifs" else f" where {motifs['name'].removeprefix('motifs_')} looks"
     return {
         "name": motifs["name"],
-        "title": f"Motifs{name}",
+        "title": title(motifs["name"]),
         "count": motif_count(len(tested), hits, summary),
         "finding": motif_finding(hits),
         "gc": gc_sentence(summary, len(hits)),
@@ -185,6 +184,12 @@ def motif_part(study: Study, motifs: dict[str, Any]) -> dict[str, Any]:
         "rows": [family_row(row) for row in rows.to_dict("records")],
         "total": len(tested),
     }
+
+
+def title(folder: str) -> str:
+    """What a folder of find_motifs is about."""
+    of_all = {"motifs": "Motifs", "motifs_rna": "Motifs of RNA-binding proteins"}
+    return of_all.get(folder) or f"Motifs where {folder.removeprefix('motifs_')} looks"
 
 
 def motif_count(total: int, hits: pd.DataFrame, summary: dict[str, Any]) -> str:

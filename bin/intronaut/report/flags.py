@@ -154,7 +154,7 @@ def short_introns(study: Study) -> Iterator[dict[str, str]]:
         )
     else:
         reason = f"No labelled intron is shorter than {SHORTEST} nt"
-        reason += f"; {n.count(left_out)} shorter ones were left out." if left_out else "."
+        reason += f"; {n.plural(left_out, 'shorter one was', 'shorter ones were')} left out." if left_out else "."
     state = "pass" if not len(short) else "warn" if share < 0.05 else "fail"
     yield _flag("short", state, "Implausibly short introns", reason, "labels")
 

@@ -19,6 +19,7 @@ from intronaut.report import (
     prediction,
     reads,
     text,
+    transfers,
     verdict,
 )
 from intronaut.report import numbers as n
@@ -77,6 +78,7 @@ def of_models(
         "blocks": blocks.section(study.partition),
         "associations": associations.section(study, drawn),
         "chromatin": chromatin.section(study),
+        "transfers": transfers.section(study),
         "introns": introns.section(study, assembly),
         "methods": methods(study),
     }
@@ -208,6 +210,10 @@ def files(study: Study) -> list[tuple[str, str]]:
         rows.append((f"{folder}/predictions.tsv", f"held-out probability: {model.short} alone"))
         rows.append((f"{folder}/metrics.json", f"every metric of {model.name} with its 95% CI, gains, strata"))
         rows += [(f"{folder}/{table}", f"{PARAMETER_TABLES[table]} of {model.name}") for table in model.tables]
+    rows += [
+        (f"cell_types/transfer_{name}.tsv", f"{name} of every condition, tested in every other")
+        for name in study.transfers
+    ]
     if study.comparison:
         rows.append(("compare/comparison.tsv", "paired tests between models"))
     for name in study.explanations:

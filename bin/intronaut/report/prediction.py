@@ -184,7 +184,7 @@ def draw(study: Study) -> dict[str, str]:
     """``{name: svg}`` of the ROC, precision-recall and calibration figures; scatter plots for levels."""
     drawn = {}
     if study.measure is not AUROC:
-        return {f"levels_{model.name}": _level_figure(model) for model in study.best_models if _has_levels(model)}
+        return {f"levels_{one.name}": _level_figure(one, study.target) for one in study.best_models if _has_levels(one)}
     for model in study.best_models:
         curves = list(_curves(model))
         suffix = "" if len(study.best_models) == 1 else f"_{model.name}"
@@ -207,13 +207,18 @@ def _has_levels(model):
     return "psi" in model.predictions.get("combined", model.predictions["alone"])
 
 
-def _level_figure(model):
-    """Held-out against measured levels, with the covariates where the model has them; at most LEVELS_DRAWN introns."""
+def _level_figure(model, target):
+    """Held-out against measured levels, or differences, with the covariates where the model has them, of at most
+    LEVELS_DRAWN introns."""
     table = model.predictions.get("combined", model.predictions["alone"])
     drawn = table.iloc[:: max(1, len(table) // LEVELS_DRAWN)]
     words = f"One dot an intron, {len(drawn):,} of {len(table):,}; on the dashed line the prediction is right."
-    title = f"Levels ({'covariates + ' if 'combined' in model.predictions else ''}{model.short})"
-    return figures.level_scatter(title, drawn["psi"].to_numpy(float), drawn["p_retained"].to_numpy(float), words)
+    title = f"{target.capitalize()}s ({'covariates + ' if 'combined' in model.predictions else ''}{model.short})"
+    measured, predicted = (drawn[name].to_numpy(float) for name in ("psi", "p_retained"))
+    if target == "difference":
+        # models of differences predict (1 + difference) / 2
+        measured, predicted = 2 * measured - 1, 2 * predicted - 1
+    return figures.level_scatter(title, target, measured, predicted, words)
 
 
 def _curves(model):

@@ -6,14 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from intronaut.core.errors import BadData
 from intronaut.core.json_files import read_record
+from intronaut.io.tables import read_table
 from intronaut.report import numbers as n
 
 if TYPE_CHECKING:
     from intronaut.report.study import Study
 
 DRAWN = 6
+# changed introns shown of each comparison
+CHANGED = 10
+CHANGE_NUMBERS = ("reference", "level", "delta_psi", "delta_low", "delta_high", "shrunken_delta", "fdr")
 
 
 def read_quantified(folder: Path | str, read_svg: Callable[[Path], str]) -> dict[str, Any]:
@@ -35,7 +41,19 @@ def read_quantified(folder: Path | str, read_svg: Callable[[Path], str]) -> dict
         figures.setdefault(path.stem, read_svg(path))
     differences = folder / "differences.json"
     compared = read_record(differences)["comparisons"] if differences.exists() else {}
-    return {"samples": samples, "figures": figures, "comparisons": compared}
+    changed = read_changed(folder / "differences.tsv") if (folder / "differences.tsv").exists() else None
+    return {"samples": samples, "figures": figures, "comparisons": compared, "changed": changed}
+
+
+def read_changed(path: Path) -> pd.DataFrame:
+    """The rows of differential_retention that are retained more or less, by comparison, the largest change first."""
+    table = read_table(
+        path, ("chrom", "start", "end", "strand", "name", "gene_id", "comparison", "caller", "change", *CHANGE_NUMBERS)
+    )
+    rows = table[table["change"].isin(["more", "less"])].astype(dict.fromkeys(CHANGE_NUMBERS, float))
+    # other programs give no shrunken difference
+    size = rows["shrunken_delta"].fillna(rows["delta_psi"]).abs()
+    return rows.assign(size=size).sort_values(["comparison", "caller", "size"], ascending=[True, True, False])
 
 
 def section(study: Study) -> dict[str, Any] | None:
@@ -48,6 +66,7 @@ def section(study: Study) -> dict[str, Any] | None:
         "samples": [sample_row(about) for about in quantified["samples"]],
         "warnings": [(about["sample"], text) for about in quantified["samples"] for text in about["warnings"]],
         "comparisons": [comparison_row(name, counts) for name, counts in quantified["comparisons"].items()],
+        "changed": changed_tables(quantified["changed"], study.name_of_gene.set_axis(study.labels["name"])),
         "figures": list(quantified["figures"].values())[:DRAWN],
     }
 
@@ -81,3 +100,32 @@ def comparison_row(name: str, counts: dict[str, int]) -> dict[str, str]:
     """The cells of one comparison of two conditions."""
     words = {word: n.count(counts[word]) for word in ("more", "less", "unchanged")}
     return {"name": name, **words, "introns": n.count(counts["introns"])}
+
+
+def changed_tables(changed: pd.DataFrame | None, gene_of: pd.Series) -> list[dict[str, Any]]:
+    """Of each comparison of each caller its largest changes; ``gene_of`` names the gene of each intron's name."""
+    if changed is None:
+        return []
+    return [
+        {
+            "name": comparison if caller == "intronaut" else f"{comparison} ({caller})",
+            "total": n.plural(len(rows), "intron"),
+            "rows": [changed_row(row, gene_of) for row in rows.head(CHANGED).to_dict("records")],
+        }
+        for (comparison, caller), rows in changed.groupby(["comparison", "caller"], sort=False)
+    ]
+
+
+def changed_row(row: dict[str, Any], gene_of: pd.Series) -> dict[str, str]:
+    """The cells of one changed intron."""
+    estimate = {"value": row["delta_psi"], "low": row["delta_low"], "high": row["delta_high"]}
+    return {
+        "place": n.position(row["chrom"], int(row["start"]), int(row["end"]), row["strand"]),
+        "gene": gene_of.get(row["name"], row["gene_id"]) or n.MISSING,
+        "reference": n.decimal(row["reference"], 2),
+        "level": n.decimal(row["level"], 2),
+        "delta": n.gain(estimate, 2),
+        "fdr": n.p_value(row["fdr"]),
+        "css": "r" if row["change"] == "more" else "s",
+        "change": row["change"],
+    }

@@ -14,6 +14,7 @@ from intronaut.core.json_files import read_record
 from intronaut.io import tables
 from intronaut.plots.page import embedded
 from intronaut.report.reads import read_quantified
+from intronaut.report.transfers import read_transfer
 
 # the name of a set of features in a sentence, and alone in a table
 PLAIN_NAMES = {
@@ -142,6 +143,7 @@ class Study:
     motifs: list = field(default_factory=list)
     enrichments: list = field(default_factory=list)
     variants: list = field(default_factory=list)
+    transfers: dict = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
     quantified: dict | None = None
 
@@ -151,10 +153,17 @@ class Study:
 
     @property
     def measure(self) -> Measure:
-        """AUROC for labels, the rank correlation for levels."""
+        """AUROC for labels, the rank correlation for levels and their differences."""
         if not self.models:
             return AUROC
         return AUROC if any("auroc" in model.of("alone") for model in self.models) else RANK_CORRELATION
+
+    @property
+    def target(self) -> str:
+        """What the models learnt: ``label``, ``level`` or ``difference``."""
+        if self.measure is AUROC:
+            return "label"
+        return "difference" if self.models[0].about.get("target") == "difference" else "level"
 
     @property
     def known(self) -> pd.DataFrame:
@@ -250,6 +259,7 @@ def read_study(args: Namespace) -> Study:
         motifs=[read_motifs(folder) for folder in args.motifs],
         enrichments=[read_enrichment(folder) for folder in args.enrich],
         variants=[read_variants(folder) for folder in args.variants],
+        transfers={Path(path).stem.removeprefix("transfer_"): read_transfer(path) for path in args.transfer},
         settings=settings,
         quantified=read_quantified(args.quantified, read_svg) if args.quantified else None,
     )

@@ -54,7 +54,7 @@ def covers_chance(metric: dict[str, float | None], measure: Measure = AUROC) -> 
 def retention(study: Study) -> str:
     """The subject of the verdict."""
     if study.measure is not AUROC:
-        return f"the measured level of retention of {study.unit}s"
+        return f"the measured {study.target} of retention of {study.unit}s"
     what = "intron retention" if study.unit == "intron" else f"retention of {study.unit}s"
     return what if study.measured else f"annotated {what}"
 
@@ -147,8 +147,8 @@ def _pairs_sentence(study, auroc):
         return ""
     if study.measure is not AUROC:
         return (
-            f"Held-out predictions and measured levels have a rank correlation of {n.decimal(value)} within folds; "
-            "1 would be the same order."
+            f"Held-out predictions and measured {study.target}s have a rank correlation of {n.decimal(value)} within "
+            "folds; 1 would be the same order."
         )
     return (
         f"Of a retained and a spliced {study.unit} that the model has not seen, the retained one gets the higher "
