@@ -89,6 +89,7 @@ def make_parser():
         help="of its values and threshold",
     )
     data.add_argument("--ir-threshold", "--ir_threshold", type=float, metavar="X", help="retained from this value up")
+    data.add_argument("--ir-limits", "--ir_limits", default="", metavar="CALLER.LIMIT=X,…", help="other thresholds")
     data.add_argument("--alignments", metavar="TSV", help="sheet of samples, for quantify_introns")
     data.add_argument("--peaks", metavar="BED", help="peaks to label instead of introns")
     data.add_argument("--marks", type=files, default=[], metavar="FILES", help="measured peaks, for enrich")
@@ -196,7 +197,7 @@ def check_annotation(args, findings, introns, genome):
 
 def check_calls(path, args, findings, introns, genes, genome):
     """Format, places and splice sites of a table of calls, and how many of its introns the annotation has."""
-    from intronaut.labels.call_options import CallOptions
+    from intronaut.labels.call_options import CallOptions, limits
     from intronaut.labels.callers import FORMATS
     from intronaut.labels.calls import read_calls
     from intronaut.labels.genome_checks import check_splice_sites
@@ -207,9 +208,8 @@ def check_calls(path, args, findings, introns, genes, genome):
     if args.ir_format not in ("auto", "generic", *FORMATS):
         raise BadData(f"--ir-format {args.ir_format} is none of auto, generic, {', '.join(FORMATS)}")
     values = tuple(name for name in args.ir_value.split(",") if name)
-    options = CallOptions(
-        format=args.ir_format, base=args.ir_base, values=values, retained=args.ir_threshold, scale=args.ir_scale
-    )
+    thresholds = {"limits": limits("--ir-limits", args.ir_limits), "retained": args.ir_threshold}
+    options = CallOptions(format=args.ir_format, base=args.ir_base, values=values, scale=args.ir_scale, **thresholds)
     calls = read_calls(require_file(path), options, genes)
     if genome is not None:
         check_splice_sites(path, calls, genome, 0.95, (0, 0))

@@ -364,13 +364,22 @@ def sentence(row, value_a, value_b, compared, n, margin):
     return f"{a} and {b} {text}: {difference}."
 
 
+def size_of_classes(table, groups):
+    """What the sentences on models rest on."""
+    from intronaut.stats.small_samples import groups_of_rarer_class, sentences_of_summary
+
+    label = table["label"].to_numpy()
+    sizes = {"n_retained": int(label.sum()), "n_groups_of_rarer_class": groups_of_rarer_class(label, groups)}
+    return sizes | {"warnings": sentences_of_summary(sizes)}
+
+
 def write_settings(path, table, groups, left_out, compared, args):
     from intronaut import __version__
 
     settings = {
         "version": __version__,
         "n": len(table),
-        **({"n_retained": int(table["label"].sum())} if "label" in table else {}),
+        **(size_of_classes(table, groups) if "label" in table else {}),
         "compared_by": compared.key,
         "n_groups": len(set(groups)),
         "groups_from_labels": args.labels is not None,

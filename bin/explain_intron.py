@@ -93,10 +93,11 @@ def main(argv):
     logits = by_blocks(contributions.matrix, lambda _, values: contributions.logits(values), progress)
     table = predictions(with_places(features.obs.iloc[rows[:, 0]], names, args), logits, model, args.model)
     chosen, unranked = chosen_introns(args, table, features.path)
-    if unranked:
-        log.warn(unranked)
+    few = few_introns(args.model)
+    for sentence in [unranked] * bool(unranked) + few:
+        log.warn(sentence)
     if not len(chosen):
-        write(args, [], unranked, log)
+        write(args, [], unranked, few, log)
         return
     parts = contributions.of(contributions.matrix.rows_at(chosen)).astype(float) @ membership(group)
     near, distance = neighbours(model, features, rows, columns, chosen, args, log)
@@ -106,7 +107,7 @@ def main(argv):
         | {"neighbours": [about[k] | {"distance": d} for k, d in zip(near[place], distance[place], strict=True)]}
         for place, (at, row_parts) in enumerate(zip(chosen, parts, strict=True))
     ]
-    write(args, cards, unranked, log)
+    write(args, cards, unranked, few, log)
     log.note(f"{args.output}: {len(cards)} cards")
 
 
@@ -159,6 +160,13 @@ def why_unranked(folder):
         interval = f"{interval_of['low']:.3f} to {interval_of['high']:.3f}"
         return f"no intron is ranked: the 95 % interval of the model's {name}, {interval}, does not lie above {chance}"
     return None
+
+
+def few_introns(folder):
+    """Sentences where few introns, or few leakage groups, stand behind the model's held-out predictions."""
+    from intronaut.stats.small_samples import sentences_of_summary
+
+    return sentences_of_summary(read_record(Path(folder) / "metrics.json"))
 
 
 def with_places(obs, names, args):
@@ -236,7 +244,7 @@ def describe(row):
     }
 
 
-def write(args, cards, unranked, log):
+def write(args, cards, unranked, few, log):
     """The three files."""
     from intronaut.io.tables import write_table
     from intronaut.models.folder import read_notes
@@ -246,7 +254,8 @@ def write(args, cards, unranked, log):
         (folder / "cards.json").write_text(json.dumps(cards, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         write_table(folder / "cards.tsv", card_table(cards), for_people=True)
         figures = drawn_reads(args, [card["name"] for card in cards]) if args.sample_sheet else {}
-        page = cards_page(log.each(cards, "cards"), Path(args.model).name, unranked, target, figures)
+        warnings = [unranked] * bool(unranked) + few
+        page = cards_page(log.each(cards, "cards"), Path(args.model).name, warnings, target, figures)
         (folder / "cards.html").write_text(page, encoding="utf-8")
 
 
@@ -334,9 +343,9 @@ def card_table(cards):
     return table.astype({"rank": "Int64"}).astype({"rank": object})
 
 
-def cards_page(cards, model, unranked, target, figures):
-    """The page of all cards, or why there are none; ``target``: what the model predicts, as fit names it; ``figures``:
-    by name, the reads of introns as SVG."""
+def cards_page(cards, model, warnings, target, figures):
+    """The page of all cards, or why there are none, which is among the ``warnings``; ``target``: what the model
+    predicts, as fit names it; ``figures``: by name, the reads of introns as SVG."""
     import io
 
     from intronaut.plots.page import embedded
@@ -351,7 +360,7 @@ def cards_page(cards, model, unranked, target, figures):
         return embedded(buffer.getvalue(), card["name"])
 
     drawn = [card | {"figure": drawing(card), "reads": figures.get(card["name"])} for card in cards]
-    return render("cards.html", cards=drawn, model=model, unranked=unranked, target=target)
+    return render("cards.html", cards=drawn, model=model, warnings=warnings, target=target)
 
 
 if __name__ == "__main__":

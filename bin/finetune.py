@@ -339,11 +339,14 @@ def write_model(folder, args, study, results, provenance):
     if args.lora:
         layers.merge_lora(network.trunk)
     train, valid = study.plan.training_and_validation(None)
-    all_trainings = sum(state.seconds for result in results for state in result.states.values())
+    every_state = [state for result in results for state in result.states.values()]
+    predicted = sum(state.predicted for state in every_state)
+    all_trainings = sum(state.seconds for state in every_state)
     memory = peak_memory(study.device)
     cost = {
         "seconds": states[None].seconds,
         "seconds_of_all_trainings": all_trainings,
+        "seconds_per_1000_predicted": 1000 * sum(state.seconds_to_predict for state in every_state) / predicted,
         "windows": len(study.table),
         "windows_at_once": states[None].at_once,
         "peak_bytes": int(memory["memory_GB"] * 1e9),

@@ -182,7 +182,7 @@ def main(argv):
             tables.write_table(folder / "baselines.tsv", steps)
         tables.write_table(folder / "path.tsv", main_one.result.path)
         notes = notes_of(args, features, main_one, table[known], user)
-        notes |= {"labels_sha256": labels_sha256, "cost": cost_of(started, len(table), features)}
+        notes |= {"labels_sha256": labels_sha256, "cost": cost_of(started, rows, features)}
         write_model(folder, notes, features.var.iloc[columns], matrices["features"].scale, main_one.result.final)
         write_decisions(folder, args, main_one.result, table, plans[0], matrices["features"])
         if args.target == "label":
@@ -356,8 +356,8 @@ def notes_of(args, features, fitted, trained, user):
     return notes | {"tolerance": args.tolerance, "l1_ratio": args.l1_ratio if args.model == "elasticnet" else 0.0}
 
 
-def cost_of(started, n_windows, features):
-    """What fitting took; the parameters are added when the model is written."""
+def cost_of(started, rows, features):
+    """What fitting on these rows of the features took; the parameters are added when the model is written."""
     from intronaut.core.log import peak_bytes
 
     frozen = (features.provenance.get("cost") or {}).get("parameters_total")
@@ -366,7 +366,7 @@ def cost_of(started, n_windows, features):
     return {
         "seconds": round(time.monotonic() - started, 3),
         "device": "cpu",
-        "windows": n_windows,
+        "windows": len(set(rows.ravel().tolist())),
         "peak_bytes": peak_bytes(),
         "parameters_frozen": frozen,
     }

@@ -22,7 +22,7 @@ Output, a folder:
   sets.tsv         one row per set of blocks: the measures of its model
   penalties.tsv    the penalty of every block in every set and fold; off where it is left out
   partition.svg    what each kind of information adds
-  partition.json   rows, blocks, settings, and the findings in sentences
+  partition.json   rows, blocks, settings, the findings in sentences, and warnings where few introns stand behind them
 """
 
 import json
@@ -256,11 +256,19 @@ class Report:
         about = {
             "version": __version__, "model": self.args.model, "rows": counts, "blocks": self.widths,
             "sets": len(self.values), "orders": self.args.sampled, "exact": self.orders is None,
-            "seed": self.args.seed, "sentences": sentences,
+            "seed": self.args.seed, "sentences": sentences, "warnings": self.warnings(),
         }  # fmt: skip
         (folder / "partition.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         for sentence in sentences:
             log.note(sentence)
+        for sentence in about["warnings"]:
+            log.warn(sentence)
+
+    def warnings(self):
+        """Where few introns are retained, or few leakage groups hold the rarer class."""
+        from intronaut.stats.small_samples import sentences_of_summary
+
+        return sentences_of_summary(self.values[self.whole].summary)
 
     def table(self):
         """partition.tsv: what every block adds, and in the row (all) what all add together."""

@@ -83,8 +83,8 @@ def groupBy(embedder, settings) {
 def optionsOf(settings, step) {
     def read_by = [
         label_introns: [
-            'ir_format', 'ir_value', 'ir_base', 'ir_scale', 'ir_threshold', 'ir_consensus', 'ir_exclude_flags', 'min_splice_sites', 'min_overlap',
-            'annotation_rule', 'min_length', 'paper_labels', 'folds', 'condition', 'contrast',
+            'ir_format', 'ir_value', 'ir_base', 'ir_scale', 'ir_threshold', 'ir_limits', 'ir_consensus', 'ir_exclude_flags',
+            'min_splice_sites', 'min_overlap', 'annotation_rule', 'min_length', 'paper_labels', 'folds', 'condition', 'contrast',
         ],
         fetch_sequences: ['strand', 'shard_size'],
         embed_motifs: ['jaspar_release', 'tax_group'],
@@ -101,7 +101,7 @@ def optionsOf(settings, step) {
         compare: ['bootstrap', 'seed'],
         make_report: ['assembly'],
         check: [
-            'ir_format', 'ir_value', 'ir_base', 'ir_scale', 'ir_threshold', 'embedders', 'networks', 'window',
+            'ir_format', 'ir_value', 'ir_base', 'ir_scale', 'ir_threshold', 'ir_limits', 'embedders', 'networks', 'window',
         ],
         make_tracks: ['assembly'],
         score_variants: ['strand', 'seed'],

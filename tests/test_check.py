@@ -143,6 +143,7 @@ CORPUS = {
     "calls with text for numbers": ([change("calls.tsv", "\t0.5\n", "\thigh\n")], (), {"--ir-calls": "high"}),
     "calls of no known format": ([change("calls.tsv", "value", "what")], (), {"--ir-calls": "what"}),
     "unknown format of calls": ([], ("--ir-format", "irfindr"), {"--ir-calls": "irfindr"}),
+    "unknown limit of a caller": ([], ("--ir-limits", "irfinder.clean=1"), {"--ir-calls": "no limit irfinder.clean"}),
     "peaks without ends": ([write("peaks.bed", "contig0\t10\n")], (), {"--peaks": "columns", "--marks": "columns"}),
     "peaks that end before they start": (
         [write("peaks.bed", "contig0\t60\t10\n")], (), {"--peaks": "line 1", "--marks": "line 1"}),

@@ -131,18 +131,35 @@ def test_the_rank_of_named_groups_is_uniform_where_they_are_like_the_others():
     ("seconds", "expected"), [(10, "contradicted"), (150, "undecided"), (400, "supported"), (None, "not testable")]
 )
 def test_c8_goes_by_measured_seconds_on_one_device(seconds, expected):
-    cost = {"seconds": 90.0, "device": "cpu", "windows": 5000, "parameters_total": 890_000_000}
+    # a tenth of the windows that were embedded had a label
+    cost = {"seconds": 900.0, "device": "cpu", "windows": 5000, "peak_bytes": 2e9, "parameters_total": 890_000_000}
     linear = SEI | {
         "features": {"tool": "embed_sei", "cost": cost},
-        "cost": {"seconds": 10.0, "parameters_fitted": 21_908},
+        "cost": {"seconds": 10.0, "windows": 500, "peak_bytes": 3e9, "parameters_fitted": 21_908},
     }
-    tuned = FSEI | ({} if seconds is None else {"cost": {"seconds": float(seconds), "device": "cpu"}})
+    measured = {"seconds": 1.0, "seconds_of_all_trainings": seconds, "device": "cpu", "seconds_per_1000_predicted": 190}
+    tuned = FSEI | ({} if seconds is None else {"cost": measured})
     row = decided([linear, tuned], [0.8, 0.8]).loc["C8"]
     assert row["verdict"] == expected
+    if seconds is not None:
+        told = "m0: 100 s to train on cpu, 180 s per 1,000 windows to predict, 3 GB; parameters: 21,908 fitted; m1: "
+        assert row["numbers"].startswith(f"{told}{seconds} s to train on cpu, 190 s per 1,000 windows to predict;")
     other = tuned | {"cost": {"seconds": 400.0, "device": "a GPU"}}
     assert verdict("C8", [linear, other], [0.8, 0.8]) == "not testable"
     assert verdict("C8", [SEI, tuned], [0.8, 0.8]) == "not testable"
     assert verdict("C8", [linear, tuned | {"rows_trained": 8}], [0.8, 0.8]) == "not testable"
+
+
+def test_c8_is_about_fine_tuning_and_prints_networks_from_scratch_beside():
+    linear = SEI | {
+        "features": {"tool": "embed_sei", "cost": {"seconds": 90.0, "device": "cpu"}},
+        "cost": {"seconds": 1},
+    }
+    cost = {"seconds": 5.0, "device": "cpu", "parameters_total": 7}
+    basset = BASSET | {"labels_sha256": "x", "rows_trained": 9, "cost": cost}
+    assert verdict("C8", [linear, basset], [0.8, 0.8]) == "not testable"
+    row = decided([linear, FSEI | {"cost": cost | {"seconds": 400.0}}, basset], [0.8, 0.8, 0.7]).loc["C8"]
+    assert row["verdict"] == "supported" and "m2: 5 s to train on cpu; parameters: 7 total" in row["numbers"]
 
 
 def test_limits_and_p_equal_the_textbook():

@@ -97,6 +97,20 @@ def test_only_windows_of_all_models_are_compared_and_the_rest_counted(models, tm
     assert found == pytest.approx(expected, abs=1e-5)
 
 
+def test_few_retained_introns_and_few_groups_are_said(tool, tmp_path, monkeypatch):
+    rng, labels = np.random.default_rng(1), (np.arange(120) % 10 == 0).astype(int)
+    for name in ("one", "other"):
+        write_model(tmp_path / name, labels, labels + rng.normal(size=120))
+    told = tool("compare", "one", "other", "-o", "c", "--bootstrap", "20").stderr
+    about = json.loads((tmp_path / "c/compare.json").read_text())
+    few = ["12 retained introns are few: below 50", "12 leakage groups hold the rarer class: below 20"]
+    assert [words in told and words in text for words, text in zip(few, about["warnings"], strict=True)] == [True, True]
+    write_model(tmp_path / "many", np.tile(labels, 5), rng.normal(size=600))
+    write_model(tmp_path / "more", np.tile(labels, 5), rng.normal(size=600))
+    tool("compare", "many", "more", "-o", "d", "--bootstrap", "20")
+    assert json.loads((tmp_path / "d/compare.json").read_text())["warnings"] == []
+
+
 def test_models_of_other_labels_are_refused(tool, models, tmp_path):
     table = read(tmp_path / "poor/predictions.tsv")
     write_table(tmp_path / "poor/predictions.tsv", table.assign(label=1 - table["label"]))

@@ -12,9 +12,11 @@ import explain
 import fit
 from intronaut.interpret.correlation import correlation_clusters
 from intronaut.interpret.explanation import GROUP_COLUMNS, cluster_labels, smallest_correlations
-from intronaut.interpret.held_out_evidence import status
-from intronaut.interpret.permutation import _jackknife_interval
+from intronaut.interpret.held_out_evidence import Settings, Study, status
+from intronaut.interpret.permutation import _jackknife_interval, _judges
 from intronaut.interpret.stability_selection import halves
+from intronaut.io.h5ad import open_features
+from intronaut.io.tables import read_labels
 from intronaut.models import folder
 from intronaut.plots.svg import RETAINED, SPLICED
 from simulated_introns import FIT, write_features, write_labels
@@ -174,6 +176,16 @@ def test_shuffling_costs_what_scikit_learn_finds_on_the_same_folds(tmp_path, fit
     found = read(tmp_path / "e/groups.tsv").set_index("group").loc["fam0"]
     assert found["shuffled_log_loss"] == pytest.approx(expected, rel=0.15)
     assert found["shuffled_log_loss_low"] < expected < found["shuffled_log_loss_high"]
+
+
+def test_groups_are_permuted_in_the_fold_models_of_fit(fitted):
+    """Which standardise by their own training rows."""
+    model, settings = folder.read_model("m"), Settings(2, 0.75, 1.0, 8 << 30, 1, 1)
+    study = Study(model, open_features("f.h5ad"), np.arange(20), read_labels("labels.tsv"), "labels.tsv", settings)
+    matrix, found = study.matrix_of_the_model(), np.full(500, np.nan)
+    for rows, weights, intercept in _judges(model, matrix, study.outcome, study.plan):
+        found[rows] = matrix.rows_at(rows) @ weights + intercept
+    np.testing.assert_allclose(found, read("m/predictions.tsv")["logit"], atol=2e-3)
 
 
 @pytest.fixture

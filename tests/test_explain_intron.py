@@ -86,6 +86,15 @@ def test_trees_have_cards_too(tmp_path, fitted):
     assert card["baseline"] + moves == pytest.approx(float(model.logits(fitted[:1].astype(float))[0]), abs=1e-5)
 
 
+def test_few_retained_introns_are_said_on_the_page(tmp_path, fitted, capsys):
+    path, few = tmp_path / "m/metrics.json", "49 retained introns are few: below 50"
+    explain_intron.main([*CARDS, "--top", "1"])
+    assert "are few" not in capsys.readouterr().err + (tmp_path / "c/cards.html").read_text()
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"n_retained": 49}))
+    explain_intron.main([*CARDS, "--top", "1"])
+    assert few in capsys.readouterr().err and few in (tmp_path / "c/cards.html").read_text()
+
+
 def test_hostile_names_stay_text_on_the_page(tmp_path, fitted):
     labels = pd.read_csv(tmp_path / "labels.tsv", sep="\t")
     names = [HOSTILE, *labels["name"][1:]]

@@ -18,6 +18,7 @@ from intronaut.report import associations, browsers, flags, introns, multiqc, ne
 from intronaut.report import numbers as n
 from intronaut.report.associations import family_row
 from intronaut.report.study import AUROC, Model, Study
+from intronaut.report.titles import titles
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +151,42 @@ def test_titles_of_flags_say_what_is(number, groups, title, state):
     (flag,) = flags.retained(Study(rows, {"unit": "intron"}, pd.DataFrame(), []))
     assert (flag["title"], flag["state"]) == (title, state)
     assert ("fewer than 20" in flag["reason"]) == (groups < 20)
+
+
+def test_a_small_sample_is_said_in_every_section_that_rests_on_it(tool, results):
+    path = results / "fit/sim/metrics.json"
+    report(tool, "--explain", "explain/sim")
+    assert "Mind:" not in words_of(results)
+    change_json(path, n_retained=49, n_groups_of_rarer_class=19)
+    change_json(results / "explain/sim/explanation.json", warnings=["12 retained introns are few"])
+    report(tool, "--explain", "explain/sim")
+    sections = re.split(r"<section\b", (results / "report.html").read_text())
+    for heading in ('id="v"', 'id="predict"', 'id="assoc"', 'id="introns"'):
+        (section,) = (text_of(part) for part in sections if heading in part)
+        few = ("49 retained introns are few", "19 leakage groups hold the rarer class", "12 retained introns are few")
+        assert [words for words in few if f"Mind: {words}" not in section] == []
+
+
+def test_the_covariates_are_named_as_they_are(tool, results):
+    report(tool)
+    assert "predictable from intron length, GC content and position, and sim" in words_of(results)
+    change_labels(results, lambda table: table.assign(donor_strength=8.5, bp_score="NA"))
+    change_json(results / "fit/sim/model.json", covariates={"tpm": "log"})
+    report(tool)
+    words = words_of(results)
+    assert "from intron length, GC content, position, splice sites and tpm, and sim" in words
+    assert "Length, GC content, position, splice sites, tpm (covariates)" in words
+    assert "uses length, GC content, position, splice sites and tpm; position is the place" in words
+
+
+def test_models_of_the_same_name_are_told_apart():
+    def model(name, kind="logistic", tool="embed_kmers"):
+        return Model(name, {"model": kind}, {"features": {"tool": tool}}, {}, [])
+
+    found = titles([model("k4"), model("k6"), model("trees", "lightgbm"), model("m", tool="embed_motifs")])
+    assert found == {
+        "k4": "k-mers, logistic (k4)", "k6": "k-mers, logistic (k6)", "trees": "k-mers, lightgbm", "m": "motifs",
+    }  # fmt: skip
 
 
 def test_broken_counts_are_refused_in_one_line(tool, results):
@@ -579,7 +616,7 @@ def test_rankings_are_of_held_out_predictions_only(tool, results):
     place = (in_fold.rank() - 0.5) / in_fold.transform("size")
     first = held_out[place == place.max()].idxmax()
     best = labels.set_index("name").loc[first]
-    panel = re.search(r'<div class="panel".*?</table>', page.split("Length, GC, position and sim")[1], re.S)[0]
+    panel = re.search(r'<div class="panel".*?</table>', page.split("Length, GC content, position and sim")[1], re.S)[0]
     assert f"1:{best['start'] + 1:,}–{best['end']:,} (+)" in page and panel
 
 
@@ -659,6 +696,18 @@ def test_flag_of_near_copies_follows_their_share(tool, results, share, state):
     table = pd.read_csv(results / "fit/sim/covariates/predictions.tsv", sep="\t")
     wanted = verdict.auroc_within_folds(table[~table["name"].isin(["i0", "i9", "i12"])])
     assert flag[1] == state and f"Without them AUROC is {wanted:.3f}." in flag[0]
+
+
+def test_average_precision_by_chance_is_that_of_the_metrics_everywhere(tool, results):
+    report(tool, "--multiqc", "multiqc")
+    expected = json.loads((results / "fit/sim/metrics.json").read_text())["metrics"]["average_precision_by_chance"][
+        "value"
+    ]
+    words = words_of(results)
+    assert f"Chance: AUROC 0.500, average precision {expected:.3f}." in words
+    (table,) = (results / "multiqc").glob("*models*.tsv")
+    cells = pd.read_csv(table, sep="\t", comment="#")
+    np.testing.assert_allclose(cells["ap_chance"], expected, rtol=1e-5)
 
 
 def test_multiqc_reads_the_sections_and_keeps_runs_apart(tool, results):

@@ -68,6 +68,19 @@ def newton(x, y, ridge):
     return point[:-1], point[-1]
 
 
+def logits_without(x, y, train, ridge, turned):
+    """Logits of all rows by Newton's method on training rows, where columns not ``turned`` have spread 1."""
+    scaled = x / np.where(turned, 1, x[train].std(axis=0))
+    weights, intercept = newton(scaled[train], y[train], ridge)
+    return scaled @ weights + intercept
+
+
+def blocks_of(values):
+    """The Blocks of standardised columns by name, ``(n, d)`` each."""
+    return [block_penalties.block_of(name, own, [f"{name} {at}" for at in range(own.shape[1])])
+            for name, own in values.items()]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def blocks():
     """A plan of 150 introns with a block of 3 columns, one of 12 and one far wider than there are introns."""
@@ -84,7 +97,8 @@ def test_fits_equal_newtons_method(blocks, most_inverted, monkeypatch):
     """Of a block that was turned to its principal axes too, without any two folds, with and without a first guess."""
     monkeypatch.setattr(block_penalties, "MOST_INVERTED", most_inverted)
     values, labels, plan = blocks
-    turned = [block_penalties.block_of(name, own) for name, own in values.items()]
+    turned = blocks_of(values)
+    assert [block.turned for block in turned] == [False, False, True]
     assert turned[2].values.shape[1] <= 150 and turned[2].width == 400
     fits = block_penalties.Fits(turned, labels, plan)
     setting = (1.0, block_penalties.OFF, 30.0)
@@ -92,14 +106,13 @@ def test_fits_equal_newtons_method(blocks, most_inverted, monkeypatch):
     ridge = np.r_[np.full(3, 1.0), np.full(400, 30.0)]
     for left_out in (frozenset(), frozenset([2]), frozenset([1, 4])):
         train = ~np.isin(plan.fold, list(left_out))
-        weights, intercept = newton(x[train], labels[train], ridge)
         found = fits.logits(setting)[:, fits.place[left_out]]
-        assert np.abs(found - (x @ weights + intercept)).max() < 2e-3
+        assert np.abs(found - logits_without(x, labels, train, ridge, np.arange(403) >= 3)).max() < 2e-3
 
 
 def test_penalties_are_those_of_coordinate_descent(blocks):
     values, labels, plan = blocks
-    fits = block_penalties.Fits([block_penalties.block_of(*one) for one in values.items()], labels, plan)
+    fits = block_penalties.Fits(blocks_of(values), labels, plan)
     grids = [(block_penalties.OFF, *block.penalties) for block in fits.blocks]
     assert [len(grid) for grid in grids] == [2, 7, 7]
     for outer in (None, 3):
@@ -118,7 +131,7 @@ def test_forgotten_logits_change_nothing(blocks, monkeypatch):
     found = []
     for kept in (block_penalties.KEPT_LOGITS, 1):
         monkeypatch.setattr(block_penalties, "KEPT_LOGITS", kept)
-        fits = block_penalties.Fits([block_penalties.block_of(*one) for one in values.items()], labels, plan)
+        fits = block_penalties.Fits(blocks_of(values), labels, plan)
         found.append(block_penalties.held_out_logits(fits, {0, 1}))
     assert len(fits._logits) == 1
     assert np.abs(found[0][0] - found[1][0]).max() < 2e-3 and found[0][2] == found[1][2]
@@ -126,15 +139,31 @@ def test_forgotten_logits_change_nothing(blocks, monkeypatch):
 
 def test_held_out_rows_never_trained_their_model(blocks):
     values, labels, plan = blocks
-    fits = block_penalties.Fits([block_penalties.block_of(*one) for one in values.items()], labels, plan)
+    fits = block_penalties.Fits(blocks_of(values), labels, plan)
     logits, refitted, settings = block_penalties.held_out_logits(fits, {0})
     for fold in plan.held_out:
         rows, penalty = plan.fold == fold, settings[fold][0]
         for line, other in enumerate(plan.held_out):
             train = ~np.isin(plan.fold, [fold, other])
-            weights, intercept = newton(values["few"][train].astype(float), labels[train], np.full(3, penalty))
-            assert np.abs(refitted[line, rows] - (values["few"][rows] @ weights + intercept)).max() < 2e-3
+            wanted = logits_without(values["few"].astype(float), labels, train, np.full(3, penalty), False)
+            assert np.abs(refitted[line, rows] - wanted[rows]).max() < 2e-3
         assert (refitted[list(plan.held_out).index(fold), rows] == logits[rows]).all()
+
+
+def test_values_of_held_out_rows_change_no_model(blocks):
+    """Neither by their spread nor by the median that stands for a missing value."""
+    values, labels, plan = blocks
+    rng, held = np.random.default_rng(2), plan.fold == 2
+    mark = np.where(rng.random(150) < 0.3, 1.0, -0.4).astype(np.float32)
+    own = np.c_[np.where(mark > 0, 0.25, values["few"][:, 0]), mark].astype(np.float32)
+    names, found = ["covariate:tpm", "covariate:tpm_missing"], []
+    for factor in (1, 2):
+        changed = np.where(held[:, None] & (np.arange(2) == 0) & (mark < 0)[:, None], factor * own, own)
+        fits = block_penalties.Fits([block_penalties.block_of("expression", changed, names)], labels, plan)
+        found.append(fits.logits((1.0,)))
+    kept, seen = ([fits.place[frozenset(folds)] for folds in one] for one in ([[2], [2, 4]], [[4], []]))
+    difference = np.abs(found[0] - found[1])[~held]
+    assert difference[:, kept].max() < 1e-4 < 1e-3 < difference[:, seen].max()
 
 
 COLUMNS = pd.DataFrame({f"covariate:{name}": [0.0, 1.0] for name in ("length", "gc", "gc_missing", "tpm", "map")})
@@ -235,6 +264,17 @@ def test_planted_blocks_are_found(study, tmp_path):
     assert "noise is not shown to add" in " ".join(about["sentences"])
     figure = (tmp_path / "p" / "partition.svg").read_text()
     assert "chromatin" in figure and "beyond all others" in figure
+
+
+def test_few_retained_introns_and_few_groups_are_said(tmp_path, capsys):
+    """Fifteen retained introns in fifteen groups, each fold with three."""
+    table = introns(300).assign(label=np.arange(300) % 20 == 0).astype({"label": int})
+    write_labels(tmp_path / "labels.tsv", table)
+    partition.main(["--labels", str(tmp_path / "labels.tsv"), "-o", str(tmp_path / "p"), "--threads", "1"])
+    told = json.loads((tmp_path / "p/partition.json").read_text())["warnings"]
+    few = ["15 retained introns are few: below 50", "15 leakage groups hold the rarer class: below 20"]
+    assert [words in text for words, text in zip(few, told, strict=True)] == [True, True]
+    assert all(words in " ".join(capsys.readouterr().err.split()) for words in few[:1])
 
 
 def test_the_same_run_writes_the_same_bytes(study, tmp_path):

@@ -344,9 +344,11 @@ def test_folds_share_no_base_that_a_network_reads(tmp_path):
     fake.touch()
     given = ["--gtf", broken, "--fasta", DEMO / "chr19_6Mb.fa.gz", "--sei_weights", fake, "--sei_targets", fake]
     given += ["--embedders", "sei", "--networks", "basset", "--window", "8000"]
+    given += ["--ir_calls", fake, "--ir_limits", "irfinder.require_clean=1,rmats.reads=10"]
     assert "broken [1].gtf" in nextflow(tmp_path, *given, "--outdir", tmp_path / "out", code=1)
     (command,) = (path.read_text() for path in tmp_path.glob("work/*/*/.command.sh"))
     assert "label_introns.py" in command and "--window 8000 " in command
+    assert "--calls-limits irfinder.require_clean=1,rmats.reads=10 " in command
 
 
 def test_chromosomes_to_test_on_are_the_users(tmp_path):
@@ -372,6 +374,7 @@ def test_params_that_do_not_go_together_are_named_at_once(tmp_path):
         "--networks": "dnabert2", "--attribute_method": "gradient", "--preset": "paper", "--models": "elasticnet",
         "--embedders": "sei,kmers,sei", "--seed": "-1", "--peaks": DEMO / "chr19_6Mb.gff3.gz", "--anchor": "donor",
         "--embedding_cache": "/tmp", "--ir_consensus": "2", "--ir_exclude_flags": "true", "--test_chromosomes": "X",
+        "--ir_limits": "irfinder.depth",
         "--marks": f"{DEMO}/chr19_6Mb.fa.gz,{DEMO}/../demo/chr19_6Mb.fa.gz",
     }  # fmt: skip
     printed = nextflow(tmp_path, "-profile", "demo", *(text for pair in given.items() for text in pair), code=1)
@@ -382,6 +385,8 @@ def test_params_that_do_not_go_together_are_named_at_once(tmp_path):
         "--seed is -1",
         "--anchor donor does not go with --peaks",
         "--ir_consensus has no effect without --ir_calls",
+        "--ir_limits has no effect without --ir_calls",
+        "--ir_limits is 'irfinder.depth': CALLER.LIMIT=NUMBER",
         "--ir_exclude_flags has no effect without --ir_calls",
         "--test_chromosomes has no effect without --split chromosome",
         "two files are called chr19_6Mb.fa.gz",

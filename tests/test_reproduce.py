@@ -67,7 +67,7 @@ def test_both_ways_end_in_claims(tmp_path):
     random_checkpoints.write_sei(tmp_path)
     args = ["--gtf", DEMO / "chr19_6Mb.gff3.gz", "--fasta", DEMO / "chr19_6Mb.fa.gz", "--outdir", tmp_path / "out"]
     args += ["--peaks", write_peaks(tmp_path / "peaks.bed"), "--embedders", "sei", "--models", "logistic"]
-    args += ["--networks", "basset", "--network_epochs", "1", "--attribute_method", "gradient"]
+    args += ["--networks", "sei", "--network_epochs", "1", "--attribute_method", "gradient"]
     args += ["--tax_group", "nematodes"]  # few motifs: which ones are found is not what is tried here
     args += ["--sei_weights", tmp_path / "model.safetensors", "--sei_targets", tmp_path / "target.names"]
     args += ["--embedding_cache", tmp_path / "embedded"]
@@ -85,8 +85,16 @@ def test_both_ways_end_in_claims(tmp_path):
         claims = pd.read_table(folder / "compare" / "claims.tsv")
         assert list(claims["claim"]) == [f"C{number}" for number in range(1, 9)]
         untested = set(claims["claim"][claims["verdict"] == "not testable"])
-        # on DNABERT-2, fine-tuned Sei, three named factors and motifs of vertebrates, which take no part here
-        assert untested == {"C3", "C4", "C6", "C7"}
+        # on a Basset-like network, DNABERT-2, three named factors and motifs of vertebrates, which take no part here
+        assert untested == {"C2", "C3", "C6", "C7"}
+        # what embedding, fitting and fine-tuning took has come all the way: parameters, seconds, memory
+        cost = claims.set_index("claim").loc["C8", "numbers"]
+        of_each = r"\S+: [\d.,e+]+ s to train on cpu, [\d.e-]+ s per 1,000 windows to predict, [\d.]+ GB; parameters: "
+        of_each += r"([\d,]+) fitted, ([\d,]+) frozen, ([\d,]+) total"
+        counts = [[int(one.replace(",", "")) for one in found] for found in re.findall(of_each, cost)]
+        assert len(counts) == 2 and all(fitted + frozen == total for fitted, frozen, total in counts)
+        (fitted, frozen, _), (tuned, untouched, _) = counts
+        assert fitted < 100 < frozen and tuned > 10**5 and untouched == 0
         # there were attributed regions to look for them in
         assert "families with the named factors" in claims.set_index("claim").loc["C7", "numbers"]
         assert (folder / "report.html").exists()

@@ -9,10 +9,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from intronaut.core.errors import BadData
-from intronaut.models import elastic_net, logistic
+from intronaut.models import elastic_net, lightgbm, logistic
 from intronaut.models.calibration import apply_calibration, is_flat, learn_calibration
 from intronaut.models.cross_validation import TEST, UNUSED, cross_fit, make_plan
-from intronaut.models.design_matrix import Matrix, covariates
+from intronaut.models.design_matrix import Matrix, Scale, covariates
 from intronaut.stats import metrics
 from simulated_introns import draw_labels, introns
 
@@ -139,6 +139,17 @@ def test_held_out_values_change_nothing_of_a_model_that_has_not_seen_them(fit):
 
     training = plan.fold != 2
     np.testing.assert_allclose(logits(columns)[training], logits(turned)[training], atol=2e-5)
+
+
+def test_trees_bin_values_by_the_rows_of_each_training_set_alone():
+    """What fold 2 holds changes nothing of the trees that judge it, and something of those that judge fold 3."""
+    table, values = studied(600)
+    labels, plan = table["label"].to_numpy(), make_plan(table, None)
+    turned = np.where((plan.fold == 2)[:, None], 3 + 2 * values, values)
+    raw = [Matrix(extra=pd.DataFrame(own), scale=Scale.identity(8)) for own in (values, turned)]
+    before, after = (lightgbm.cross_fit(matrix, labels, plan, seed=1).models for matrix in raw)
+    assert before[2][0].model_to_string() == after[2][0].model_to_string()
+    assert before[3][0].model_to_string() != after[3][0].model_to_string()
 
 
 @pytest.mark.parametrize("fit", PENALTIES, ids=["logistic", "elastic net"])

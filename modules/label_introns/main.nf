@@ -39,6 +39,7 @@ process LABEL_INTRONS {
     def scale_option = calls ? "--calls-scale ${options.ir_scale}" : ''
     def flags_option = calls && options.ir_exclude_flags ? '--exclude-flags' : ''
     def threshold_option = calls && options.ir_threshold != null ? "--calls-threshold ${options.ir_threshold}" : ''
+    def limits_option = calls && options.ir_limits ? "--calls-limits ${options.ir_limits}" : ''
     def paper_option = options.paper_labels ? '--paper' : ''
     def peaks_options = peaks ? "--peaks ${peaks} --min-overlap ${options.min_overlap} ${paper_option}" : ''
     // what reads can tell may be too little for models, which counts.json says and the study then does without
@@ -49,7 +50,8 @@ process LABEL_INTRONS {
     # code ${task.ext.code}
     label_introns.py ${annotation} --fasta ${fasta} ${alias_option} ${peaks_options} --annotation-rule ${options.annotation_rule} \\
         ${calls_option} ${sheet_option} ${condition_option} ${agreement_options} ${flags_option} ${value_option} \\
-        ${base_option} ${scale_option} ${threshold_option} ${length_option} ${empty_option} --window ${context} --folds ${options.folds} \\
+        ${base_option} ${scale_option} ${threshold_option} ${limits_option} ${length_option} ${empty_option} \\
+        --window ${context} --folds ${options.folds} \\
         --output labels.tsv --ledger ledger.tsv --counts counts.json
     """
 

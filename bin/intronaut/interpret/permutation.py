@@ -16,6 +16,7 @@ from intronaut.interpret.contributions import membership
 from intronaut.models import elastic_net, logistic
 from intronaut.models.cross_validation import Plan, balanced
 from intronaut.models.folder import LinearModel, TreeModel
+from intronaut.models.standardisation import Standardisation
 from intronaut.stats.metrics import log_losses, rank_auroc
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ def can_refit(model: LinearModel | TreeModel) -> bool:
 
 
 def refit(
-    model: Any, matrix: Matrix, labels: np.ndarray, row_weights: np.ndarray, c: float | None = None
+    model: Any,
+    matrix: Matrix,
+    labels: np.ndarray,
+    row_weights: np.ndarray,
+    c: float | None = None,
+    standardisation: Standardisation | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Refit a linear model: standardised coefficients ``(d, k)`` and intercepts ``(k,)`` of ``k`` problems.
 
@@ -44,6 +50,7 @@ def refit(
         labels: ``(n,)``, or ``(n, k)`` where every problem has its own.
         row_weights: ``(n, k)``, 0 for rows that a problem must not see.
         c: inverse penalty; the final model's where none is given.
+        standardisation: of the problems, as fit has it for its fold models; None for the spreads of ``matrix``.
     """
     notes, k = model.notes, row_weights.shape[1]
     c, offset = notes["setting"] if c is None else c, np.zeros(k)
@@ -55,11 +62,12 @@ def refit(
     start = logistic.repeated(model.weights, model.intercept, k)
     if notes["kind"] != "elasticnet":
         how = {"start": start, "tolerance": notes["tolerance"], "spectrum": logistic.spectrum(matrix)}
-        solution = logistic.fit(matrix, labels, row_weights, c, **how)
+        solution = logistic.fit(matrix, labels, row_weights, c, standardisation=standardisation, **how)
         return solution.weights, solution.intercept + offset
     how = {"l1_ratio": notes["l1_ratio"], "tolerance": notes["tolerance"]}
     if labels.ndim == 1:
-        solution = elastic_net.fit(matrix, labels, row_weights, c, start=start, **how)
+        how |= {"start": start, "standardisation": standardisation}
+        solution = elastic_net.fit(matrix, labels, row_weights, c, **how)
         return solution.weights, solution.intercept + offset
     alone = [
         elastic_net.fit(matrix, problem_labels, w[:, None], c, **how)
@@ -171,8 +179,9 @@ def _judges(model, matrix, outcome, plan):
         return
     for c in sorted(set(setting_of.values())):
         folds = [fold for fold, setting in setting_of.items() if setting == c]
-        train = np.stack([plan.trains({fold}) for fold in folds], axis=1).astype(float)
-        weights, intercept = refit(model, matrix, outcome.y, train * outcome.weights[:, None], c)
+        trains = np.stack([plan.trains({fold}) for fold in folds], axis=1)
+        of_each = Standardisation.measure(matrix, trains)
+        weights, intercept = refit(model, matrix, outcome.y, trains * outcome.weights[:, None], c, of_each)
         for at, fold in enumerate(folds):
             yield np.flatnonzero(plan.fold == fold), weights[:, at], intercept[at]
 

@@ -25,6 +25,8 @@ LABEL_SOURCES = (
 ADMINISTRATIVE = (*LABEL_COLUMNS, "group", "split", "match")
 KEYS = ("name", "intron_id", "gene_id", "gene_name")
 LOG = "log:"
+# how columns of a model that are no features begin, and how those end that mark a missing value
+PREFIX, MISSING_MARK = "covariate:", "_missing"
 MOST_LEVELS = 10
 MOST_MISSING = 0.5
 
@@ -37,6 +39,13 @@ class UserCovariates:
     values: pd.DataFrame
     transforms: dict = field(default_factory=dict)
     ignored: list = field(default_factory=list)
+
+
+def covariate_of(column: str) -> str:
+    """The covariate of a column like ``covariate:gc``, ``covariate:gc_missing`` or ``covariate:sex=male``."""
+    name = column.removeprefix(PREFIX)
+    name = name.removesuffix(MISSING_MARK)
+    return name.partition("=")[0]
 
 
 def user_covariates(table: pd.DataFrame, sources: list[str], allow_missing: bool = False) -> UserCovariates:

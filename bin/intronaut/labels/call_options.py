@@ -46,7 +46,7 @@ def call_options(args: Namespace) -> CallOptions:
         names=dict(pairs("--calls-columns", args.calls_columns)),
         retained=args.calls_threshold,
         spliced=args.calls_spliced,
-        limits=limits(args.calls_limits),
+        limits=limits("--calls-limits", args.calls_limits),
         shift=args.shift,
         evidence=evidence(args.calls_evidence),
         rows=rows,
@@ -54,14 +54,14 @@ def call_options(args: Namespace) -> CallOptions:
     )
 
 
-def limits(text: str) -> dict[str, float]:
-    """``--calls-limits`` as a dict from ``caller.limit`` to its number."""
+def limits(option: str, text: str) -> dict[str, float]:
+    """The words ``caller.limit=number,…`` of an option as a dict from ``caller.limit`` to its number."""
     known = [f"{kind}.{name}" for kind, known in FORMATS.items() for name in known.limits]
     limit_of = {}
-    for key, value in pairs("--calls-limits", text):
+    for key, value in pairs(option, text):
         if key not in known:
-            raise UsageError(f"--calls-limits: no limit {key}; there are {', '.join(known)}")
-        limit_of[key] = _number("--calls-limits", f"{key}={value}", value)
+            raise UsageError(f"{option}: no limit {key}; there are {', '.join(known)}")
+        limit_of[key] = _number(option, f"{key}={value}", value)
     return limit_of
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from intronaut.models import logistic
 from intronaut.models.cross_validation import PATIENCE, Plan, left_out_sets
 from intronaut.models.design_matrix import Matrix, Scale
+from intronaut.models.standardisation import Standardisation
 from intronaut.stats.metrics import log_losses
 
 OFF = np.inf
@@ -34,12 +35,18 @@ KEPT_LOGITS = 2 << 30
 
 @dataclass
 class Block:
-    """A named block: ``values`` ``(n, d)`` float32, standardised; ``width`` how many columns it had before it was
-    turned to its principal axes."""
+    """A named block: ``values`` ``(n, d)`` float32, standardised over all rows, of the columns ``names`` ``(d,)``;
+    ``width`` how many columns it had before it was turned to its principal axes."""
 
     name: str
     values: np.ndarray
+    names: list[str]
     width: int
+
+    @property
+    def turned(self) -> bool:
+        """Whether the columns are principal axes of the block's own: their spreads are its penalties, to be kept."""
+        return self.width != self.values.shape[1]
 
     @property
     def penalties(self) -> tuple[float, ...]:
@@ -47,21 +54,22 @@ class Block:
         return NARROW_PENALTIES if self.width <= NARROW else PENALTIES
 
 
-def block_of(name: str, values: np.ndarray) -> Block:
+def block_of(name: str, values: np.ndarray, names: list[str]) -> Block:
     """A Block of standardised columns ``(n, d)``; one far wider than it is long becomes its ``n`` principal axes.
 
     A ridge penalty does not see the rotation: coefficients lie in the span of the rows, so that logits are the same.
     """
     n, d = values.shape
     if d <= WIDE * n:
-        return Block(name, values, d)
+        return Block(name, values, names, d)
     gram = np.zeros((n, n))
     for first in range(0, d, 4096):
         part = values[:, first : first + 4096].astype(np.float64)
         gram += part @ part.T
     size, axes = np.linalg.eigh(gram)
     kept = size > size[-1] * 1e-12
-    return Block(name, (axes[:, kept] * np.sqrt(size[kept])).astype(np.float32), d)
+    turned = (axes[:, kept] * np.sqrt(size[kept])).astype(np.float32)
+    return Block(name, turned, [f"{name} axis {at}" for at in range(turned.shape[1])], d)
 
 
 class Fits:
@@ -83,7 +91,8 @@ class Fits:
         self.blocks, self.labels, self.plan, self.threads = blocks, labels, plan, threads
         self.sets = left_out_sets(plan)
         self.place = {folds: at for at, folds in enumerate(self.sets)}
-        self.row_weights = np.stack([plan.trains(folds) for folds in self.sets], axis=1).astype(float)
+        self.trains = np.stack([plan.trains(folds) for folds in self.sets], axis=1)
+        self.row_weights = self.trains.astype(float)
         if weights is not None:
             self.row_weights *= weights[:, None]
         self.weights = np.ones(len(labels)) if weights is None else weights
@@ -123,23 +132,30 @@ class Fits:
         if not active:
             rates = logistic.base_rates(self.labels, self.row_weights)
             return np.tile(rates, (len(self.labels), 1)).astype(np.float32)
-        matrix, gram = self._matrix(active)
+        matrix, standardisation, gram = self._matrix(active)
         ridge = np.concatenate([np.full(self.blocks[at].values.shape[1], setting[at]) for at in active])
         start = self._last.get(active)
         solution = logistic.fit(matrix, self.labels, self.row_weights, 1.0, ridge=ridge, start=start,
-                                tolerance=TOLERANCE, gram=gram)  # fmt: skip
+                                tolerance=TOLERANCE, gram=gram, standardisation=standardisation)  # fmt: skip
         self._last[active] = solution
         return logistic.logits(matrix, solution).astype(np.float32)
 
     def _matrix(self, active):
-        """The Matrix of some blocks' columns, and the products of its columns where they are few enough."""
+        """The Matrix of some blocks' columns, their medians and spreads in every training set, and the products of the
+        columns where they are few enough."""
         if active not in self._matrices:
             while len(self._matrices) >= KEPT_MATRICES:
                 self._matrices.popitem(last=False)
-            values = np.hstack([self.blocks[at].values for at in active])
-            columns = pd.DataFrame(values, copy=False)
-            matrix = Matrix(extra=columns, scale=Scale.identity(values.shape[1]), threads=self.threads)
-            self._matrices[active] = matrix, logistic.gram(matrix) if matrix.d <= MOST_INVERTED else None
+            blocks = [self.blocks[at] for at in active]
+            names = [name for block in blocks for name in block.names]
+            columns = pd.DataFrame(np.hstack([block.values for block in blocks]), columns=names, copy=False)
+            matrix = Matrix(extra=columns, scale=Scale.identity(len(names)), threads=self.threads)
+            standardisation = Standardisation.measure(matrix, self.trains)
+            standardisation.sd[
+                np.repeat([block.turned for block in blocks], [len(block.names) for block in blocks])
+            ] = 1
+            gram = logistic.gram(matrix) if matrix.d <= MOST_INVERTED else None
+            self._matrices[active] = matrix, standardisation, gram
         self._matrices.move_to_end(active)
         return self._matrices[active]
 

@@ -93,15 +93,17 @@ def predictor(
 ) -> Predictor:
     """The Predictor of ``y`` with the weights of rows, or None for 1 each."""
 
-    def values_of(block):
+    def values_and_names(block):
         of_features = not hasattr(block, "columns")
         parts = (features, rows, block) if of_features else (None, None, None, block)
-        return Matrix(*parts, known=plan.known, threads=args.threads).values()
+        matrix = Matrix(*parts, known=plan.known, threads=args.threads)
+        return matrix.values(), matrix.names
 
-    values = {name: values_of(block) for name, block in columns.items()}
+    values = {name: values_and_names(block) for name, block in columns.items()}
     if args.model == "lightgbm":
-        return Predictor(partial(predict_by_trees, list(values.values()), y, weights, plan, args), len(values))
-    blocks = [block_penalties.block_of(name, block_values) for name, block_values in values.items()]
+        standardised = [block_values for block_values, _ in values.values()]
+        return Predictor(partial(predict_by_trees, standardised, y, weights, plan, args), len(values))
+    blocks = [block_penalties.block_of(name, *values_and_columns) for name, values_and_columns in values.items()]
     fits = block_penalties.Fits(blocks, y, plan, weights=weights, threads=args.threads)
     return Predictor(partial(block_penalties.held_out_logits, fits), len(values))
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData, UsageError
+from intronaut.io.covariates import covariate_of
 from intronaut.io.tables import COVARIATE_BLOCKS
 
-PREFIX, MISSING_MARK = "covariate:", "_missing"
 EXPRESSION, OTHER = "expression", "other"
 _EXPRESSED = re.compile(r"tpm|[fr]pkm|cpm|express|abundance", re.IGNORECASE)
 # the blocks that a baseline takes in one after another, as they are called in tables
@@ -56,13 +56,6 @@ def _block_words(word):
     if not (name and equals):
         raise UsageError(f"--block {word}: expected NAME=COLUMN,COLUMN")
     return name, [column for column in columns.split(",") if column]
-
-
-def covariate_of(column: str) -> str:
-    """The covariate of a column like ``covariate:gc``, ``covariate:gc_missing`` or ``covariate:sex=male``."""
-    name = column.removeprefix(PREFIX)
-    name = name.removesuffix(MISSING_MARK)
-    return name.partition("=")[0]
 
 
 def usual_block(covariate: str) -> str:

@@ -39,20 +39,21 @@ PATIENCE = {"default": 20, "paper": 10}
 
 
 class _Rows(lightgbm.Sequence):
-    """A Matrix as LightGBM reads it: by row or run of rows, so that only the binned values are ever held whole."""
+    """Some rows (numbers) of a Matrix as LightGBM reads them: by row or run of rows, so that only the binned values are
+    ever held whole."""
 
     batch_size = 4096
 
-    def __init__(self, matrix):
-        self.matrix = matrix
+    def __init__(self, matrix, rows):
+        self.matrix, self.rows = matrix, rows
 
     def __len__(self):
-        return self.matrix.n
+        return len(self.rows)
 
-    def __getitem__(self, rows):
-        if isinstance(rows, slice):
-            return self.matrix.rows_at(np.arange(*rows.indices(self.matrix.n))).astype(float)
-        return self.matrix.rows_at(np.array([rows]))[0].astype(float)
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return self.matrix.rows_at(self.rows[place]).astype(float)
+        return self.matrix.rows_at(self.rows[[place]])[0].astype(float)
 
 
 def cross_fit(
@@ -70,8 +71,9 @@ def cross_fit(
 ) -> CrossFit:
     """Fit trees for every held-out fold and on all known rows; the number of trees is found on inner folds.
 
-    Without ``trials`` the settings are fixed. With them, optuna's tree-structured Parzen estimator (Bergstra et al.
-    2011) searches the published ranges, for each held-out fold by itself, by the mean log loss of its inner folds.
+    Values are binned for every held-out fold, by the rows without it. Without ``trials`` the settings are fixed.
+    With them, optuna's tree-structured Parzen estimator (Bergstra et al. 2011) searches the published ranges, for each
+    held-out fold by itself, by the mean log loss of its inner folds.
 
     Args:
         labels: ``(n,)`` 0 or 1, or shares between, which are fitted by cross-entropy.
@@ -88,7 +90,6 @@ def cross_fit(
         fixed |= {"is_unbalance": True}
     # leaf sizes differ between training sets, so that no column may be dropped by one of them beforehand
     of_data = fixed if preset == "paper" else fixed | {"feature_pre_filter": False}
-    data = lightgbm.Dataset(_Rows(matrix), labels, weight=weights, free_raw_data=False, params=of_data).construct()
     judged, refitted = np.full(len(labels), np.nan), np.full((len(plan.held_out), len(labels)), np.nan)
     inner, settings, fitted, tried = {}, {}, {}, []
     for outer in plan.outers:
@@ -96,7 +97,7 @@ def cross_fit(
         folds = [fold for fold in plan.held_out if fold != outer]
         if preset == "default":
             fixed["min_child_samples"] = leaf_size(known.sum())
-        task = _Task(matrix, data, labels, weights, plan, folds, known, preset, threads)
+        task = _Task(matrix, labels, weights, plan, folds, known, of_data, preset, threads)
         settings[outer], trial_rows = task.search(fixed, trials, seed)
         tried += [{"judged_fold": outer, **row} for row in trial_rows]
         inner[outer] = task.inner
@@ -141,8 +142,11 @@ def balance_offset(labels: np.ndarray, settings: dict[str, Any]) -> float:
 class _Task:
     """Settings for one held-out fold from its inner folds; ``inner`` holds the inner logits of the best settings."""
 
-    def __init__(self, matrix, data, labels, weights, plan, folds, known, preset, threads):
-        self.matrix, self.data, self.labels, self.weights = matrix, data, labels, weights
+    def __init__(self, matrix, labels, weights, plan, folds, known, of_data, preset, threads):
+        self.matrix, self.labels, self.weights = matrix, labels, weights
+        rows = np.flatnonzero(known)
+        more = {"weight": None if weights is None else weights[rows], "params": of_data}
+        self.data = lightgbm.Dataset(_Rows(matrix, rows), labels[rows], free_raw_data=False, **more).construct()
         self.plan, self.fold, self.folds = plan, plan.fold, folds
         self.known, self.threads = known, threads
         self.most, self.patience = MOST_TREES[preset], PATIENCE[preset]
@@ -205,14 +209,18 @@ class _Task:
         row["inner_log_loss"] = np.average(log_losses(self.labels[rows], logits[rows]), weights=weights)
         return row, max(1, int(np.mean(trees))), logits, boosters
 
+    def _data_of(self, rows):
+        """The Dataset of some of the known rows (bool of all)."""
+        return self.data.subset(np.flatnonzero(rows[self.known]))
+
     def train(self, rows, settings, stop_on=None):
         """A booster of the rows (bool), stopped early when the rows ``stop_on`` no longer improve."""
-        train = self.data.subset(np.flatnonzero(rows))
+        train = self._data_of(rows)
         settings = dict(settings)
         rounds = settings.pop("num_iterations")
         if stop_on is None:
             return lightgbm.train(settings, train, rounds)
-        held = self.data.subset(np.flatnonzero(stop_on))
+        held = self._data_of(stop_on)
         stop = lightgbm.early_stopping(self.patience, verbose=False)
         metric = (
             "auc"

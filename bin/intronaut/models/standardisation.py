@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from intronaut.models.blocks import MISSING_MARK, PREFIX
+from intronaut.io.covariates import MISSING_MARK, PREFIX
 from intronaut.models.design_matrix import Matrix
 
 # The least spread of a column in a training set, as a share of that in all sets. Without it a column of rare, large

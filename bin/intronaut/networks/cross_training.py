@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -146,10 +147,11 @@ def _train_without(study, outer, seed):
         f"AUROC {best['inner_auroc']:.3f}; {state.seconds:.0f} s"
     )
     asked = np.flatnonzero(valid | plan.judged_by(outer))
-    logits, strands = np.full(len(study.table), np.nan), study.examples.rows(asked)
+    logits, strands, started = np.full(len(study.table), np.nan), study.examples.rows(asked), monotonic()
     logits[asked] = classifiers.predict(
         trained, study.examples.collate, strands, size=state.at_once, dtype=settings.dtype, log=log
     )
+    state.predicted, state.seconds_to_predict = len(asked), monotonic() - started
     return network, state, logits
 
 

@@ -126,7 +126,8 @@ class Examples:
 @dataclass
 class State:
     """How far a training is, as JSON can hold it. ``at_once``: windows computed together, fewer than a batch where
-    memory does not hold one. ``scale``: of the losses in float16.
+    memory does not hold one. ``scale``: of the losses in float16. ``predicted``: windows that it was asked for
+    when it was trained.
     """
 
     at_once: int
@@ -134,6 +135,8 @@ class State:
     best_epoch: int = 0
     best_loss: float = math.inf
     seconds: float = 0.0
+    predicted: int = 0
+    seconds_to_predict: float = 0.0
     finished: bool = False
     scale: dict = field(default_factory=dict)
     history: list = field(default_factory=list)

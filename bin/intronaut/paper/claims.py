@@ -63,8 +63,8 @@ RULES = {
           "of the stated one, or every interval within 0.1 log-odds",
     "C7": "supported: at least half of 3 or more families at q < 0.05 with an odds ratio above 1, adjusted for GC "
           "content and length; contradicted: at least half with an upper limit below 1.1",
-    "C8": "supported: embedding and fitting take at most half the seconds of fine-tuning, on one kind of device and "
-          "the same windows; contradicted: as many or more",
+    "C8": "supported: embedding and fitting take at most half the seconds of fine-tuning Sei, on one kind of device "
+          "and the same windows; contradicted: as many or more",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from intronaut.plots import page as figures
 from intronaut.report import numbers as n
 from intronaut.report import verdict
+from intronaut.report.covariates import covariate_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +133,7 @@ def _count_sentence(what, chosen, units, names, selection):
     return f"{chosen:,} of {units:,} groups of {what} {'is' if chosen == 1 else 'are'} selected: {shown}"
 
 
-def selection_rule(selection: dict[str, float], adjusted_for: str | None, evidence: bool = False) -> str:
+def selection_rule(selection: dict[str, float], adjusted_for: list[str] | None, evidence: bool = False) -> str:
     """When a group counts as selected; empty where selection was not made.
 
     With ``evidence`` it also takes a false discovery rate and a cost when permuted.
@@ -141,7 +142,8 @@ def selection_rule(selection: dict[str, float], adjusted_for: str | None, eviden
         return ""
     picks = selection["selected_on_each_half"]
     rank = "the strongest" if picks == 1 else f"among the {picks} strongest"
-    adjusted = " once length, GC content and position are adjusted for" if adjusted_for else ""
+    known = covariate_words(adjusted_for or [])
+    adjusted = f" once {n.listed(known)} {'are' if len(known) > 1 else 'is'} adjusted for" if known else ""
     return (
         f"A group is selected if it is {rank} on at least {n.share(selection['threshold'], 0)} of "
         f"{selection['halves']} random halves of the introns{adjusted} (at most {selection['false_at_most']:.2g} of "

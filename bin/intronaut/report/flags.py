@@ -10,6 +10,7 @@ from intronaut.report import numbers as n
 from intronaut.report import verdict
 from intronaut.report.study import Model, Study, headline
 from intronaut.stats.jackknife import FEW_GROUPS
+from intronaut.stats.small_samples import sentences_of_summary
 
 ORDER = ("fail", "warn", "na", "pass")
 WORDS = {"fail": "fail", "warn": "warning", "na": "not measured", "pass": "pass"}
@@ -31,6 +32,16 @@ def all_flags(study: Study) -> list[dict[str, str]]:
 def against_the_verdict(flags: list[dict[str, str]]) -> list[dict[str, str]]:
     """The failed flags without which the verdict would be firm."""
     return [flag for flag in flags if flag["state"] == "fail" and flag["key"] not in NOT_OF_THE_VERDICT]
+
+
+def cautions(study: Study) -> list[str]:
+    """What a reader must know where few introns, or few leakage groups, stand behind the sentences on models."""
+    sizes = [model.metrics for model in study.models] + [(study.comparison or {}).get("about", {})]
+    sentences = [sentence for size in sizes for sentence in sentences_of_summary(size)]
+    sentences += [
+        sentence for explanation in study.explanations.values() for sentence in explanation["about"].get("warnings", [])
+    ]
+    return list(dict.fromkeys(sentences))
 
 
 def tally(flags: list[dict[str, str]]) -> str:
@@ -123,8 +134,7 @@ def balance_of_classes(study: Study) -> Iterator[dict[str, str]]:
     known = study.known
     share = float((known["label"] == 1).mean()) if len(known) else float("nan")
     state = "pass" if 0.05 <= share <= 0.5 else "warn"
-    reason = f"{n.share(share)} of the labelled {study.unit}s are retained; "
-    reason += f"average precision by chance is {n.decimal(share)}."
+    reason = f"{n.share(share)} of the labelled {study.unit}s are retained."
     yield _flag("balance", state, "Class balance", reason, "labels")
 
 

@@ -37,13 +37,12 @@ def views(study: Study) -> list[View]:
     intron_views = []
     baseline = study.baseline_model
     if baseline:
-        title = "Length, GC and position"
-        intron_views.append(
-            _view("cov", title, "length, GC, position", baseline, "covariates", f"fit/{baseline.name}/covariates")
-        )
+        title = n.capital(n.listed(study.covariates))
+        short = ", ".join(study.covariates)
+        intron_views.append(_view("cov", title, short, baseline, "covariates", f"fit/{baseline.name}/covariates"))
     for place, model in enumerate(study.best_models):
         if "combined" in model.predictions:
-            title = f"Length, GC, position and {model.short}"
+            title = n.capital(n.listed([*study.covariates, model.short]))
             intron_views.append(
                 _view(f"both{place}", title, f"+ {model.short}", model, "combined", f"fit/{model.name}/combined")
             )

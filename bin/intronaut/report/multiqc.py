@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from intronaut.report.study import AUROC, Study, headline, titles
+from intronaut.report import numbers as n
+from intronaut.report.study import AUROC, Study, headline
+from intronaut.report.titles import titles
 
 PARENT = {
     "parent_id": "intronaut",
@@ -22,7 +24,7 @@ COLUMNS = {
     "ap": ("AP", "average precision", 0, 1, False),
     "ap_low": ("AP low", "95% CI, lower end", 0, 1, False),
     "ap_high": ("AP high", "95% CI, upper end", 0, 1, False),
-    "ap_chance": ("AP chance", "share of retained introns", 0, 1, False),
+    "ap_chance": ("AP chance", "average precision of a random order", 0, 1, False),
     "ece": ("calibration error", "lower is better", 0, 0.2, False),
 }
 # the columns of the flags and their titles, whatever the state
@@ -134,7 +136,7 @@ def models(study: Study, run: str) -> str:
         "id": "intronaut_models",
         "section_name": "Held-out prediction",
         "description": f"{measure.name[:1].upper()}{measure.name[1:]} of introns that the model had not seen, with "
-        "95% CI; gain over length, GC content and position.",
+        f"95% CI; gain over {n.listed(study.covariates)}.",
         **PARENT,
         "plot_type": "table",
         "pconfig": {"id": "intronaut_models_table", "title": "Intronaut: held-out prediction",
@@ -148,7 +150,7 @@ def _row(name, metrics, gain=None):
     cells = [*_estimate(headline(metrics)), *_estimate(gain)]
     cells += [
         *_estimate(metrics.get("average_precision")),
-        _value(metrics.get("prevalence")),
+        _value(metrics.get("average_precision_by_chance")),
         _value(metrics.get("ece")),
     ]
     return [name, *cells]

@@ -103,6 +103,11 @@ def position(chrom: str, start: int, end: int, strand: str) -> str:
     return f"{chrom}:{start + 1:,}–{end:,} ({'−' if strand == '-' else strand})"
 
 
+def capital(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
 def listed(names: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     *most, last = names

@@ -56,7 +56,7 @@ def build(study: Study, assembly: str | None) -> tuple[str, dict[str, str]]:
         values |= of_models(study, assembly, quality, drawn)
     else:
         values |= {"heading": f"No model can be fitted here: {study.why_no_models}."}
-        values |= {"as_far": "", "sure": "", "evidence": [], "methods": methods(study)}
+        values |= {"as_far": "", "sure": "", "evidence": [], "cautions": [], "methods": methods(study)}
         values |= dict.fromkeys(("ladder", "interval_words", "prediction", "blocks", "associations", "introns"))
     values["figures"] = drawn
     return render("page.html", **values), {name: figures.standalone(svg) for name, svg in drawn.items()}
@@ -71,6 +71,7 @@ def of_models(
         "heading": heading,
         "as_far": as_far,
         "sure": verdict.sure(study),
+        "cautions": flags.cautions(study),
         "evidence": verdict.evidence(study, associations.selection_sentences(study)),
         "ladder": verdict.ladder(study),
         "interval_words": interval_words(study),
@@ -139,7 +140,10 @@ def methods(study: Study) -> dict[str, Any]:
     """The text that can be pasted into a paper."""
     sentences = []
     if study.models:
-        sentences += [*text.methods_words(study.models, study.counts, study.settings), f"{interval_words(study)}."]
+        sentences += [
+            *text.methods_words(study.models, study.counts, study.settings, study.covariates),
+            f"{interval_words(study)}.",
+        ]
     if study.quantified is not None:
         sentences.append(
             "Retention of every annotated intron was measured from alignments: fragments that cross its ends unspliced "
@@ -203,10 +207,8 @@ def files(study: Study) -> list[tuple[str, str]]:
             rows.append(features)
         folder = f"fit/{model.name}"
         if "combined" in model.predictions:
-            rows.append(
-                (f"{folder}/combined/predictions.tsv", f"held-out probability: length, GC, position and {model.short}")
-            )
-            rows.append((f"{folder}/covariates/predictions.tsv", "held-out probability: length, GC, position"))
+            rows.append((f"{folder}/combined/predictions.tsv", f"held-out probability: covariates and {model.short}"))
+            rows.append((f"{folder}/covariates/predictions.tsv", "held-out probability: covariates alone"))
         rows.append((f"{folder}/predictions.tsv", f"held-out probability: {model.short} alone"))
         rows.append((f"{folder}/metrics.json", f"every metric of {model.name} with its 95% CI, gains, strata"))
         rows += [(f"{folder}/{table}", f"{PARAMETER_TABLES[table]} of {model.name}") for table in model.tables]

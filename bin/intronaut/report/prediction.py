@@ -9,7 +9,8 @@ import numpy as np
 from intronaut.plots import page as figures
 from intronaut.report import flags, text, verdict
 from intronaut.report import numbers as n
-from intronaut.report.study import AUROC, Model, Study, headline, titles
+from intronaut.report.study import AUROC, Model, Study, headline
+from intronaut.report.titles import titles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ def section(study: Study) -> dict[str, Any]:
     """Values of the section's template."""
     shown = metrics_of(study)
     rows = performance_rows(study, shown)
-    shares = {model.metrics.get("prevalence") for model in study.models}
+    by_chance = precision_by_chance(study)
     return {
         "gist": gist(study),
         "judged": text.evaluation_words(study.models, study.unit, "group" in study.labels, study.audit),
@@ -47,7 +48,7 @@ def section(study: Study) -> dict[str, Any]:
         "metrics": [name for _, name in shown],
         "rows": rows,
         "folds": any(row["folds"] for row in rows),
-        "prevalence": n.decimal(shares.pop()) if len(shares) == 1 else None,
+        "precision_by_chance": None if by_chance is None else n.decimal(by_chance),
         "leaks": leak_rows(study.audit),
         "closest": closest_sentence(study.audit),
         "comparison": [pair["sentence"] for pair in study.comparison["pairs"]] if study.comparison else [],
@@ -55,6 +56,12 @@ def section(study: Study) -> dict[str, Any]:
         "levels": study.measure is not AUROC,
         "several_kinds": len(study.best_models) < len(study.models),
     }
+
+
+def precision_by_chance(study: Study) -> float | None:
+    """The average precision of a random order of the held-out rows, of metrics.json; None where models differ."""
+    chances = {(model.of("alone").get("average_precision_by_chance") or {}).get("value") for model in study.models}
+    return chances.pop() if len(chances) == 1 else None
 
 
 def metrics_of(study: Study) -> list[tuple[str, str]]:
@@ -118,16 +125,16 @@ def alone_sentence(model: Model) -> str:
 
 def performance_rows(study: Study, shown: list[tuple[str, str]]) -> list[dict[str, Any]]:
     """One row a model: the covariates once for all models that share them, each feature set with and without them."""
-    rows, seen, called = [], [], titles(study.models)
+    rows, seen, called, known = [], [], titles(study.models), ", ".join(study.covariates)
     several = len({model.kind for model in study.models}) > 1
     for model in study.models:
         covariates = model.of("covariates")
         if covariates and covariates not in seen:
             seen.append(covariates)
             about = f" ({model.kind})" if several else ""
-            rows.append(_performance(f"length, GC content, position{about}", model, "covariates", shown))
+            rows.append(_performance(f"{known}{about}", model, "covariates", shown))
         if covariates:
-            name = f"length, GC content, position + {called[model.name]}"
+            name = f"{known} + {called[model.name]}"
             rows.append(_performance(name, model, "combined", shown))
         rows.append(_performance(f"{called[model.name]} alone", model, "alone", shown))
     return rows

@@ -13,6 +13,7 @@ from intronaut.core.files import require_file
 from intronaut.core.json_files import read_record
 from intronaut.io import tables
 from intronaut.plots.page import embedded
+from intronaut.report.covariates import covariate_words
 from intronaut.report.reads import read_quantified
 from intronaut.report.transfers import read_transfer
 
@@ -202,6 +203,13 @@ class Study:
         return name.fillna(self.labels["gene_id"]).fillna("–")
 
     @property
+    def covariates(self) -> list[str]:
+        """What the covariates-only models know, in words."""
+        given = self.labels.columns.intersection(tables.COVARIATES)
+        users = [name for model in self.models for name in model.about.get("covariates") or {}]
+        return covariate_words([*given[self.labels[given].notna().any()], *users])
+
+    @property
     def best_models(self) -> list[Model]:
         """For each feature set the kind of model with the highest held-out AUROC, in order of the given models."""
         best = {}
@@ -217,16 +225,6 @@ class Study:
         """The model whose covariates-only baseline ranks best; None where no model has one."""
         with_one = [model for model in self.models if model.of("covariates")]
         return max(with_one, key=lambda model: headline(model.of("covariates"))["value"], default=None)
-
-
-def titles(models: list[Model]) -> dict[str, str]:
-    """What each model is called in prose and tables, by its name.
-
-    By its features alone, where several kinds of model read those also by the kind: ``motifs``, ``k-mers, lightgbm``.
-    """
-    names = [model.short for model in models]
-    return {model.name: f"{model.short}, {model.kind}" if names.count(model.short) > 1 else model.short
-            for model in models}  # fmt: skip
 
 
 def headline(metrics: dict[str, dict[str, float | None]]) -> dict[str, float]:
@@ -318,6 +316,7 @@ def read_comparison(folder: Path | str) -> dict[str, Any]:
         "pairs": read_records(folder / "comparison.tsv", ("sentence",)),
         "claims": read_records(folder / "claims.tsv", ("claim", "verdict")),
         "margin": about.get("margin", 0.01),
+        "about": about,
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from intronaut.report import numbers as n
-from intronaut.report.study import titles
+from intronaut.report.titles import titles
 
 if TYPE_CHECKING:
     from intronaut.report.study import Model
@@ -101,7 +101,9 @@ def _evaluation_words(metrics, unit, grouped, audit):
     return f"{n.plural(metrics['n'], unit)}{groups}{retained}. Each was predicted by a model {seen}{judged}{but}."
 
 
-def methods_words(models: list[Model], counts: dict[str, Any], settings: dict[str, Any]) -> Iterator[str]:
+def methods_words(
+    models: list[Model], counts: dict[str, Any], settings: dict[str, Any], covariates: list[str]
+) -> Iterator[str]:
     """Sentences on where introns come from, what was fitted, and what the covariates-only model is."""
     if counts["unit"] == "intron":
         yield "Introns come from the annotation."
@@ -116,11 +118,9 @@ def methods_words(models: list[Model], counts: dict[str, Any], settings: dict[st
     for words, names in fitted.items():
         yield f"Model of {n.listed(names)}: {words}."
     if any(model.metrics.get("baseline") for model in models):
+        where = "; position is the place of the intron in its gene" if "position" in covariates else ""
         kind = " (beside a network, a logistic regression)" if NETWORK in fitted else ""
-        yield (
-            f"The covariates-only model is of the same kind{kind} and uses length, GC content, CpG and the place of "
-            "the intron in its gene."
-        )
+        yield (f"The covariates-only model is of the same kind{kind} and uses {n.listed(covariates)}{where}.")
 
 
 def added_words(models: list[Model], grouped: bool, audit: dict[str, Any] | None) -> str:

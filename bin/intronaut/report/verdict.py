@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 STRENGTHS = ("not predictable", "weakly predictable", "moderately predictable", "well predictable")
 # of a CI that holds chance and more than weak prediction, which says neither
 UNDECIDED = "not shown to be predictable"
-COVARIATES = "intron length, GC content and position"
 MARGIN = 0.01
 
 
@@ -70,7 +69,7 @@ def matched_words(study: Study) -> str:
 
 def lead(study: Study, failed: list[dict[str, str]]) -> tuple[str, str]:
     """The verdict: ``(heading, as far as it goes)``, one or two sentences, the second only where checks ``failed``."""
-    text = _capital(" ".join(_sentences(study)))
+    text = n.capital(" ".join(_sentences(study)))
     if not failed:
         return text, ""
     first = failed[0]
@@ -88,23 +87,24 @@ def _sentences(study):
             yield f"{retention(study)} is {strength(headline(model.of('alone')), study.measure)} from {model.plain}."
         return
     words = strength(headline(baseline.of("covariates")), study.measure)
+    covariates = n.listed([f"intron {word}" if word == "length" else word for word in study.covariates])
     if adding:
         gains = [
             f"{model.plain} ({n.signed(model.gain()[key]['value'])}, 95% CI {n.gain_interval(model.gain()[key])})"
             for model in adding
         ]
         yield (
-            f"{matched_words(study)}{retention(study)} is {words} from {COVARIATES}, and {n.listed(gains)} "
+            f"{matched_words(study)}{retention(study)} is {words} from {covariates}, and {n.listed(gains)} "
             f"{'add' if len(adding) > 1 or adding[0].plain.endswith('s') else 'adds'} information."
         )
     else:
-        yield f"{matched_words(study)}{retention(study)} is {words} here from {COVARIATES}."
+        yield f"{matched_words(study)}{retention(study)} is {words} here from {covariates}."
     others = {}
     for model in best:
         if model not in adding and key in model.gain():
             others.setdefault(what_is_added(model.gain()[key], margin), []).append(model.plain)
     for verb, names in others.items():
-        yield _capital(f"{n.listed(names)} {_agree(verb, names)}.")
+        yield n.capital(f"{n.listed(names)} {_agree(verb, names)}.")
 
 
 def _agree(verb, names):
@@ -248,7 +248,7 @@ def _ladder_rows(study):
     baseline, key = study.baseline_model, study.measure.key
     if baseline:
         metric = headline(baseline.of("covariates"))
-        yield _row("Length, GC content, position", metric, note="covariates", strong=True)
+        yield _row(n.capital(", ".join(study.covariates)), metric, note="covariates", strong=True)
     for model in study.best_models:
         if model.of("combined") and key in model.of("combined"):
             gain = model.gain().get(key)
@@ -257,15 +257,17 @@ def _ladder_rows(study):
         if key not in model.of("alone"):
             continue
         gain = model.gain("features").get(key)
-        yield _row(f"{_capital(model.short)} alone", model.of("alone")[key], n.gain(gain) if gain else "")
+        yield _row(f"{n.capital(model.short)} alone", model.of("alone")[key], n.gain(gain) if gain else "")
         within = model.metrics.get("auroc_within_strata")
         if within and within.get("value") is not None:
             note = "not different from chance" if covers_chance(within) else ""
-            yield _row(f"{_capital(model.short)} alone, among {study.unit}s of the same length and GC", within, note)
+            yield _row(f"{n.capital(model.short)} alone, among {study.unit}s of the same length and GC", within, note)
         pairs = model.metrics.get("auroc_within_matches")
         if pairs and pairs.get("value") is not None:
             note = "not different from chance" if covers_chance(pairs) else ""
-            yield _row(f"{_capital(model.short)} alone, within {n.plural(pairs['pairs'], 'matched pair')}", pairs, note)
+            yield _row(
+                f"{n.capital(model.short)} alone, within {n.plural(pairs['pairs'], 'matched pair')}", pairs, note
+            )
 
 
 def _row(name, metric, gain="", note="", strong=False):
@@ -283,7 +285,3 @@ def track(metric: dict[str, float | None], low: float, high: float, chance: floa
 def at(value: float, low: float, high: float) -> float:
     """The place of a number on an axis in per cent of its length."""
     return round(100 * (min(max(value, low), high) - low) / (high - low), 2)
-
-
-def _capital(text):
-    return text[:1].upper() + text[1:]

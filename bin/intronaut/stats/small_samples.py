@@ -1,6 +1,7 @@
 """Whether few introns, or few leakage groups, stand behind a number."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,3 +25,11 @@ def small_sample_sentences(n_retained: int, rarer_groups: int) -> Iterator[str]:
             f"{rarer_groups} leakage groups hold the rarer class: below {FEW_GROUPS} intervals are rough, below "
             f"{FEWEST_GROUPS} there are none"
         )
+
+
+def sentences_of_summary(summary: dict[str, Any]) -> list[str]:
+    """The sentences for a metrics.json, or any summary of ``n_retained`` and ``n_groups_of_rarer_class``; none of
+    levels, which have neither."""
+    if "n_groups_of_rarer_class" not in summary or "n_retained" not in summary:
+        return []
+    return list(small_sample_sentences(summary["n_retained"], summary["n_groups_of_rarer_class"]))
