@@ -17,6 +17,8 @@ from brute_retention import brute_introns
 from conftest import ROOT
 from intronaut.core.errors import BadData, MissingInput, UsageError
 from random_reads import random_bam, random_genes, write_gtf
+from simulated_reads import write_reads
+from small_study import write_study
 
 DATA = ROOT / "tests" / "data" / "quantify"
 CHRZ = DATA / "annotation.chrZ.gtf.gz"
@@ -147,6 +149,26 @@ def test_same_bytes_however_the_reads_are_stored():
     for path in ("stored/02H025.cram", "stored/02H025.bam"):
         quantify(CHRZ, path, "--fasta", "genome.fa", "--tracks", out="other")
         assert content(Path("other")) == expected
+
+
+def test_same_bytes_however_many_chromosomes_are_counted_side_by_side():
+    genes = {f"gene{at}": f"contig{at % 5}" for at in range(15)}
+    write_study(Path(), genes)
+    rng, places = np.random.default_rng(3), [(f"contig{at % 5}", 1000 + 6000 * (at // 5)) for at in range(15)]
+    # chromosomes of unlike weight, one without reads
+    for contig, keep in enumerate((1, 3, 2, 0, 3)):
+        places = [place for place in places if place[0] != f"contig{contig}" or place[1] < 1000 + 6000 * keep]
+    genome = {f"contig{at}": 24_000 for at in range(5)}
+    write_reads("a.bam", genome, places, rng.uniform(0, 0.6, (len(places), 2)), rng)
+    pysam.index("a.bam")
+    expected = None
+    for threads in (1, 2, 3, 8):
+        quantify("annotation.gtf", "a.bam", "--tracks", "--novel-junctions", "n.tsv", out="out", threads=threads)
+        found = content(Path("out")) | {"novel": Path("n.tsv").read_bytes()}
+        expected = expected or found
+        assert found == expected
+    table = pd.read_csv("out/a.introns.tsv.gz", sep="\t")
+    assert len(table) == 30 and table.groupby("chrom")["n"].sum().to_dict()["contig3"] == 0
 
 
 def test_lanes_count_as_one_sample():
