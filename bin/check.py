@@ -21,7 +21,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from intronaut.cli import add_run_options, new_parser, positive_int, run
+from intronaut.cli import add_run_options, finite, new_parser, positive_int, run
 from intronaut.core.errors import BadData, MissingInput, ToolError
 from intronaut.core.files import require_file, whole_file
 from intronaut.core.log import Log
@@ -88,7 +88,7 @@ def make_parser():
         choices=("auto", "percent", "other"),
         help="of its values and threshold",
     )
-    data.add_argument("--ir-threshold", "--ir_threshold", type=float, metavar="X", help="retained from this value up")
+    data.add_argument("--ir-threshold", "--ir_threshold", type=finite, metavar="X", help="retained from this value up")
     data.add_argument("--ir-limits", "--ir_limits", default="", metavar="CALLER.LIMIT=X,…", help="other thresholds")
     data.add_argument("--alignments", metavar="TSV", help="sheet of samples, for quantify_introns")
     data.add_argument("--peaks", metavar="BED", help="peaks to label instead of introns")

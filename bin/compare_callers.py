@@ -73,7 +73,11 @@ def read_calls_table(path):
     from intronaut.io.tables import read_table
 
     table = read_table(path, ("name", "caller", "label"))
-    table["label"] = pd.to_numeric(table["label"], errors="coerce")
+    labels = pd.to_numeric(table["label"], errors="coerce")
+    wrong = table["label"][table["label"].notna() & ~labels.isin([0, 1])]
+    if len(wrong):
+        raise BadData(f"{path}: {len(wrong):,} labels that are not 1, 0 or NA, first {wrong.iloc[0]!r}")
+    table["label"] = labels
     if table.duplicated(["name", "caller"]).any():
         raise BadData(f"{path}: a caller has more than one row for an intron")
     labels = table.pivot(index="name", columns="caller", values="label")

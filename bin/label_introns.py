@@ -24,6 +24,7 @@ from dataclasses import replace
 
 from intronaut.cli import (
     add_run_options,
+    finite,
     fraction,
     new_parser,
     positive_float,
@@ -77,8 +78,8 @@ def make_parser():
     add = parser.add_argument_group("labels from callers' tables").add_argument
     add("--calls", nargs="+", default=[], metavar="FILE", help="tables of IRFinder, rMATS …, or your own")
     add("--calls-format", default="auto", metavar="NAME", help="auto, generic, or a caller of docs/labels.md")
-    add("--calls-threshold", type=float, metavar="X", help="retained from this value up; default: the caller's")
-    add("--calls-spliced", type=float, metavar="X", help="spliced from this value down; default: the caller's")
+    add("--calls-threshold", type=finite, metavar="X", help="retained from this value up; default: the caller's")
+    add("--calls-spliced", type=finite, metavar="X", help="spliced from this value down; default: the caller's")
     add("--calls-limits", default="", metavar="CALLER.LIMIT=X,…", help="other thresholds, as rmats.reads=10")
     add("--calls-base", type=int, choices=(0, 1), help="first base of a chromosome in a table of your own")
     add("--calls-scale", default="auto", choices=("auto", "percent", "other"), help="of its values and thresholds")
@@ -269,8 +270,7 @@ def write_outputs(args, table, ledger, counts, calls):
             write_table(args.calls_table, calls)
         write_table(args.ledger, ledger_table(ledger, counts["unit"]), for_people=True)
         with whole_file(args.counts) as handle:
-            json.dump(counts, handle, indent=2)
-            handle.write("\n")
+            handle.write(json.dumps(counts, indent=2) + "\n")
         write_table(args.output, table)
 
 

@@ -255,6 +255,14 @@ def not_negative(text: str) -> float:
     return value
 
 
+def finite(text: str) -> float:
+    """argparse type: a finite number."""
+    value = _number(text)
+    if not abs(value) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+    return value
+
+
 def fraction(text: str) -> float:
     """argparse type: a number from 0 to 1."""
     value = _number(text)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from intronaut.core.errors import BadData
 from intronaut.genome.gene_lines import read_gene_models
-from intronaut.genome.gene_models import LONGEST_SLIPPAGE, SLIPPAGE, exons_of
+from intronaut.genome.gene_models import LONGEST_SLIPPAGE, SLIPPAGE, TRANS_SPLICED, exons_of
 
 # the longest introns known of humans have 1.2 million bases; lungfish, axolotl and the Y of flies have longer ones
 LONGEST_INTRON = 2_000_000
@@ -188,7 +188,23 @@ def _gaps(annotation):
     # a frameshift leaves introns elsewhere in the transcript what they are
     doubt[(doubt == SLIPPAGE) & (end - start > LONGEST_SLIPPAGE)] = None
     doubt[(doubt == None) & (end - start > annotation.longest_intron)] = "too_long"  # noqa: E711 - elementwise
+    doubt[_with_antisense_exon(annotation, transcript, start, end)] = TRANS_SPLICED
     return transcript, start, end, doubt
+
+
+def _with_antisense_exon(annotation, transcript, start, end):
+    """The gaps in which the same transcript has an exon on the other strand, as when it is spliced in trans."""
+    of, exons = annotation.transcripts, annotation.exons
+    several = np.flatnonzero(of["transcript_id"].duplicated(keep=False))
+    names = of[["transcript_id", "chrom", "strand"]].iloc[several].assign(row=several)
+    names["gene_id"] = annotation.genes["gene_id"].to_numpy()[of["gene"].to_numpy()[several]]
+    pairs = names.merge(names, on=["transcript_id", "gene_id", "chrom"], suffixes=("", "_other"))
+    held = []
+    for row, other in pairs.loc[pairs["strand"] != pairs["strand_other"], ["row", "row_other"]].to_numpy():
+        gaps = np.flatnonzero(transcript == row)
+        for place, last in exons.loc[exons["transcript"] == other, ["start", "end"]].to_numpy():
+            held.append(gaps[(start[gaps] <= place) & (last <= end[gaps])])
+    return np.concatenate([np.empty(0, int), *held])
 
 
 def doubtful_introns(annotation: Annotation) -> pd.DataFrame:

@@ -104,7 +104,7 @@ class Genome:
             raise BadData(f"{self.path}: broken at {chrom}:{start}-{end}: {problem}; copy the file again") from problem
         if len(bases) != end - start or not is_nucleotides(bases):
             raise BadData(f"{self.path}: no sequence at {chrom}:{start}-{end} but {bases[:20]!r}; is it whole?")
-        return bases.upper()
+        return bases.upper().replace("U", "T")
 
     def _folder(self):
         if self._temporary is None:
@@ -145,6 +145,7 @@ class Genome:
         return plain
 
     def _built(self, path, blocks):
+        _refuse_other_text(path, self.path)
         fai, gzi = self._folder() / "genome.fai", self._folder() / "rebuilt.gzi"
         try:
             pysam.faidx(str(path), "--fai-idx", str(fai), *(["--gzi-idx", str(gzi)] if blocks else []))
@@ -276,6 +277,16 @@ def _text_reader(path, blocks):
 
 def _byte_count(start, end):
     return min(max(end - start, 0), 1 << 16)
+
+
+def _refuse_other_text(path, shown):
+    """Raise BadData for reads, which can be indexed but are no genome, and for lines that nothing here parts."""
+    with (gzip.open if _compression(path) != "none" else open)(path, "rb") as handle:
+        head = handle.read(1 << 16)
+    if head.startswith(b"@"):
+        raise BadData(f"{shown}: starts with '@': reads, as FASTQ has them, not a genome in FASTA")
+    if b"\r" in head and b"\n" not in head:
+        raise BadData(f"{shown}: its lines end with carriage returns alone; replace them: tr '\\r' '\\n'")
 
 
 def _explain_format(path, shown):

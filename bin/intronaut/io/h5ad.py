@@ -37,6 +37,7 @@ _BROKEN = (KeyError, OSError, ValueError, TypeError, RuntimeError, IndexError, A
 _WORKED_ON = ("X", "uns/intronaut/done", "uns/intronaut/row_crc32", "uns/intronaut/batch_size")
 # bytes of a sparse matrix made dense
 LARGEST_DENSE = 4 << 30
+_AGAIN = "copy the file again, make the features again, or if you changed them yourself delete uns['intronaut']"
 OBS_COLUMNS = ("chrom", "start", "end", "strand", "length", "n_unknown", "digest")
 
 
@@ -73,10 +74,8 @@ class Features:
             changed = np.flatnonzero(row_checksums(values) != self.checksums[rows])
             if len(changed):
                 name = self.obs.index[rows][changed[0]]
-                raise BadData(
-                    f"{self.path}: the values of {len(changed)} rows, first {name!r}, are not those that were written; "
-                    "copy the file again, or make the features again"
-                )
+                what = f"the values of {len(changed)} rows, first {name!r}"
+                raise BadData(f"{self.path}: {what}, are not those that were written; {_AGAIN}")
         return values
 
 
@@ -342,10 +341,7 @@ def open_features(path: Path | str) -> Features:
 def _check_tables(path, notes, obs, var, provenance):
     """Raise BadData where the names, tables or provenance are not the ones that were written."""
     if notes["tables_sha256"][()].decode() != tables_digest(obs, var, provenance):
-        raise BadData(
-            f"{path}: its names, tables or provenance are not those that were written; "
-            "copy the file again, or make the features again"
-        )
+        raise BadData(f"{path}: its names, tables or provenance are not those that were written; {_AGAIN}")
 
 
 def _dense(path, group, wanted):

@@ -1,5 +1,6 @@
 """What the options of label_introns say of callers' tables."""
 
+import math
 import re
 from argparse import Namespace
 from dataclasses import dataclass, field
@@ -86,6 +87,9 @@ def pairs(option: str, text: str) -> list[tuple[str, str]]:
 
 def _number(option, word, text):
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise UsageError(f"{option}: {word} is not a number") from None
+        number = math.nan
+    if math.isnan(number):
+        raise UsageError(f"{option}: {word} is not a number")
+    return number

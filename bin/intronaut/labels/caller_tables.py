@@ -19,6 +19,7 @@ TUPLE = r"\(?\s*(?P<start>\d+)\s*,\s*(?P<end>\d+)\s*\)?"
 # chrom:start-end, as a genome browser takes it, with or without the strand behind it
 PLACE = r"(?P<chrom>.+):(?P<start>[\d,]+)(?:-|\.\.)(?P<end>[\d,]+)(?:[:(/]?(?P<strand>[-+*.])\)?)?"
 _DECIMAL_COMMA = re.compile(r"-?[0-9]*,[0-9]+(e-?[0-9]+)?\Z")
+REPEATED = "repeated"
 MISSING_WORDS = ("", "NA", "NAold", "NaN", "nan", "na", "None", "-nan")
 
 
@@ -31,6 +32,8 @@ def text_table(path: Path | str) -> pd.DataFrame:
     header and quotes around cells are removed, words for a missing value become missing. A first line whose second and
     third cells are whole numbers is no header: the columns are then ``column_1``, ``column_2`` and so on. A header that
     is one cell short, or whose first cell is empty (as R and SUPPA2 write it), has ``row`` before it.
+
+    Names that several columns have are in ``attrs`` under REPEATED; the second is read as ``NAME.2``.
 
     Raises BadData for an empty file and for rows of another width.
     """
@@ -57,7 +60,9 @@ def text_table(path: Path | str) -> pd.DataFrame:
     problems.raise_if_any()
     columns: list[Any] = [np.array(column, object) for column in zip(*rows, strict=True)] or [[] for _ in header]
     table = pd.DataFrame(dict(zip(_unique(header), columns, strict=True)), index=numbers_, dtype=object)
-    return table.mask(table.isin(MISSING_WORDS))
+    table = table.mask(table.isin(MISSING_WORDS))
+    table.attrs[REPEATED] = {name for name in header if header.count(name) > 1}
+    return table
 
 
 def _is_comment(line):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData, Problems, UsageError
-from intronaut.labels.caller_tables import PLACE, numbers, places, whole_numbers
+from intronaut.labels.caller_tables import PLACE, REPEATED, numbers, places, whole_numbers
 from intronaut.labels.rows import call_rows
 
 if TYPE_CHECKING:
@@ -61,8 +61,13 @@ def _check_scale(column, least, most, options):
     threshold = options.retained
     if options.scale == "percent" and (least < 0 or most > 100):
         raise BadData(f"{column}: values from {least:g} to {most:g} are no per cent; leave out --calls-scale percent")
-    if options.scale != "auto" or least < 0:
+    if options.scale != "auto":
         return
+    if least < 0:
+        raise BadData(
+            f"{column}: values down to {least:g}, but no level of retention is below 0; are they differences? "
+            "--calls-scale other takes them as they are"
+        )
     if _LEAST_SHARE <= threshold < 1 < most <= 100:
         raise BadData(
             f"{column}: values up to {most:g}, but a threshold of {threshold:g}. If they are per cent, give the "
@@ -132,6 +137,8 @@ def _place_column(path, table, names):
 def _present(path, table, name):
     if name not in table:
         raise BadData(f"{path}: no column {name}; it has {', '.join(table.columns)}")
+    if name in table.attrs[REPEATED]:
+        raise BadData(f"{path}: several columns {name}; give each a name of its own")
     return name
 
 
@@ -141,11 +148,11 @@ def _column(path, table, role, names):
     column = next((name for name in table.columns if name.lower() in PLACE_NAMES[role]), None)
     if column is None and role != "strand":
         raise BadData(f"{path}: no column for {role} among {', '.join(table.columns)}; name it by --calls-columns")
-    return column
+    return column and _present(path, table, column)
 
 
 def _matching(path, table, pattern):
-    names = [name for name in table.columns if fnmatch.fnmatchcase(name, pattern)]
+    names = [_present(path, table, name) for name in table.columns if fnmatch.fnmatchcase(name, pattern)]
     if not names:
         raise BadData(f"{path}: no column {pattern}; it has {', '.join(table.columns)}")
     before, star, after = pattern.partition("*")
