@@ -297,6 +297,8 @@ def check_models(args, findings):
                 findings.faults.append({"input": option, "text": text, "missing": False})
             for file in known.get(name, ()):
                 needed.setdefault(file, f"{option} {name}")
+    if args.tracks:
+        needed.setdefault("tracks", "the sheet")
     for file, who in needed.items():
         path = getattr(args, file)
         if path is not None:

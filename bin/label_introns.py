@@ -209,18 +209,16 @@ def set_apart(args, introns, doubtful, genome, chroms):
 
 def check_annotation(args, log, introns, genome, chroms):
     """How many introns end as introns do in the genome; refuses when too few do. None without a genome."""
-    from intronaut.labels.genome_checks import LEAST_OF_ANNOTATION, USUAL_OF_ANNOTATION, check_annotated_introns
+    from intronaut.labels import genome_checks
 
     if genome is None:
         return None
-    least = min(LEAST_OF_ANNOTATION, args.min_splice_sites)
-    sites = check_annotated_introns(args.annotation, introns[introns["ledger"].isna()], genome, chroms, least)
-    if sites["share"] is not None:
-        text = f"{sites['share']:.1%} of {sites['introns']:,} annotated introns are GT-AG, GC-AG or AT-AC"
-        if sites["share"] < USUAL_OF_ANNOTATION:
-            log.warn(f"only {text} in {args.fasta}; are both of one assembly?")
-        else:
-            log.note(text)
+    least = min(genome_checks.LEAST_OF_ANNOTATION, args.min_splice_sites)
+    sites = genome_checks.check_annotated_introns(
+        args.annotation, introns[introns["ledger"].isna()], genome, chroms, least
+    )
+    if sites["share"] is not None and sites["share"] < genome_checks.USUAL_OF_ANNOTATION:
+        log.warn(f"only {genome_checks.ends_text(sites)} in {args.fasta}; are both of one assembly?")
     return sites
 
 
@@ -276,10 +274,12 @@ def write_outputs(args, table, ledger, counts, calls):
 
 def log_counts(log, args, counts):
     """Note the labels, and what was left out by reason."""
-    from intronaut.labels.annotation import USED_OTHERWISE
+    from intronaut.labels import annotation, genome_checks
 
     for what, n in counts["annotation"]["left_out"].items():
-        log.warn(f"{args.annotation}: {n:,} {USED_OTHERWISE[what]}")
+        log.warn(f"{args.annotation}: {n:,} {annotation.USED_OTHERWISE[what]}")
+    if (sites := counts["intron_ends"]) and sites["share"] is not None:
+        log.note(genome_checks.ends_text(sites))
     names = {"1": "retained", "0": "spliced", "NA": "without a label"}
     labels = ", ".join(f"{n:,} {names[key]}" for key, n in counts["labels"].items())
     log.note(f"{counts['n_labels']:,} {counts['unit']}s: {labels}")

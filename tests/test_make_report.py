@@ -13,11 +13,12 @@ import make_report
 import simulated_introns
 from conftest import run_tool
 from intronaut import __version__
+from intronaut.core.errors import BadData
 from intronaut.plots import page as figures
 from intronaut.report import associations, browsers, flags, introns, multiqc, next_steps, verdict
 from intronaut.report import numbers as n
 from intronaut.report.associations import family_row
-from intronaut.report.study import AUROC, Model, Study
+from intronaut.report.study import AUROC, Model, Study, read_metrics, read_predictions
 from intronaut.report.titles import titles
 
 
@@ -187,6 +188,36 @@ def test_models_of_the_same_name_are_told_apart():
     assert found == {
         "k4": "k-mers, logistic (k4)", "k6": "k-mers, logistic (k6)", "trees": "k-mers, lightgbm", "m": "motifs",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda record: record.pop("baseline"), "no 'baseline'"),
+        (lambda record: record.pop("metrics"), "no 'metrics'"),
+        (lambda record: record["metrics"].update(auroc=None), "auroc is no metric"),
+        (lambda record: record["metrics"].update(auroc={"value": "0.7"}), "auroc is no metric"),
+        (lambda record: record["baseline"].pop("combined"), "no 'combined'"),
+    ],
+)
+def test_metrics_that_lack_something_are_refused_in_one_line(results, change, match):
+    path = results / "fit" / "sim" / "metrics.json"
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(BadData, match=f"metrics.json: {match}"):
+        read_metrics(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "match"), [("", "p_retained is ''"), ("x", "p_retained is 'x'"), ("5", "p_retained is no probability")]
+)
+def test_predictions_that_are_none_are_refused_in_one_line(results, value, match):
+    path = results / "fit" / "sim" / "predictions.tsv"
+    table = pd.read_csv(path, sep="\t", dtype=str)
+    table.assign(p_retained=value).to_csv(path, sep="\t", index=False)
+    with pytest.raises(BadData, match=f"predictions.tsv: {match}"):
+        read_predictions(path)
 
 
 def test_broken_counts_are_refused_in_one_line(tool, results):

@@ -21,7 +21,7 @@ JASPAR = "".join(
 GENERIC = ["--calls-base", "0", "--calls-value", "*_psi", "--calls-threshold", "0.1"]
 # files that hold what the run took, or when it was
 TIMED = ("ro-crate-metadata.json", "costs.h5ad", "model.json", "report.json")
-TIMES = re.compile(rb'"(?:seconds|peak_bytes|free_bytes|datePublished|startTime|endTime)": ?(?:"[^"]*"|[0-9.]+)')
+TIMES = re.compile(rb'"(?:seconds|peak_bytes|disk_free_gb|datePublished|startTime|endTime)": ?(?:"[^"]*"|[0-9.]+)')
 CRATE_DIGEST = "ro-crate-metadata.json.sha256"
 CALLERS = ROOT / "tests" / "data" / "callers"
 

@@ -78,6 +78,17 @@ def _fits_int64(digits):
     return len(digits) <= 20 and -(2**63) <= int(digits) < 2**63
 
 
+def with_numbers(path: Path | str, table: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """The table with those of the columns ``names`` that it has as float64; raises BadData for what is no number."""
+    columns = {}
+    for name in (name for name in names if name in table):
+        columns[name] = pd.to_numeric(table[name], errors="coerce").astype(float)
+        wrong = table[name][columns[name].isna() & table[name].notna()]
+        if len(wrong):
+            raise BadData(f"{path}: {name} is {wrong.iloc[0]!r} in {len(wrong):,} rows, not a number")
+    return table.assign(**columns)
+
+
 def read_labels(path: Path | str) -> pd.DataFrame:
     """Read labels.tsv: one row a window, ``label`` float64 (1, 0, NaN), covariates float64.
 

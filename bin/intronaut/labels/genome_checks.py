@@ -54,6 +54,11 @@ def check_splice_sites(
         _refuse_shifted(path, share, share[0, 0] < least, lambda best: share[best] >= least, what, shift)
 
 
+def ends_text(sites: dict[str, Any]) -> str:
+    """What :func:`check_annotated_introns` found, where it has a share."""
+    return f"{sites['share']:.1%} of {sites['introns']:,} annotated introns are GT-AG, GC-AG or AT-AC"
+
+
 def check_annotated_introns(
     path: Path | str, introns: pd.DataFrame, genome: Genome, chroms: dict[str, str], least: float = LEAST_OF_ANNOTATION
 ) -> dict[str, Any]:

@@ -269,7 +269,7 @@ def read_model(folder: Path | str, labels: pd.DataFrame, labels_path: str) -> Mo
     Raises MissingInput, and BadData for predictions of introns that the labels do not hold.
     """
     folder = Path(folder)
-    metrics = read_record(folder / "metrics.json")
+    metrics = read_metrics(folder / "metrics.json")
     predictions = {}
     for part, inside in PARTS:
         path = folder / inside / "predictions.tsv"
@@ -289,8 +289,24 @@ def read_model(folder: Path | str, labels: pd.DataFrame, labels_path: str) -> Mo
 def read_predictions(path: Path) -> pd.DataFrame:
     """Held-out predictions by name: label, fold, p_retained, logit."""
     table = tables.read_table(path, ("name", "label", "fold", "p_retained"))
-    numbers = {name: float for name in ("label", "p_retained", "logit", "psi") if name in table}
-    return table.astype(numbers).set_index("name")
+    table = tables.with_numbers(path, table, ("label", "p_retained", "logit", "psi"))
+    if not table["p_retained"].dropna().between(0, 1).all():
+        raise BadData(f"{path}: p_retained is no probability in every row")
+    return table.set_index("name")
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """What metrics.json holds; raises BadData for a metric without a value, and a baseline without its models."""
+    record = read_record(path)
+    baselines = record["baseline"]
+    for metrics in (
+        record["metrics"],
+        *((baselines[name] for name in ("covariates", "combined")) if baselines else ()),
+    ):
+        for name, metric in metrics.items():
+            if not isinstance(metric, dict) or not isinstance(metric["value"], int | float | None):
+                raise BadData(f"{path}: {name} is no metric with a value; make the file again")
+    return record
 
 
 def read_near_copies(path: Path | str) -> frozenset[str]:
