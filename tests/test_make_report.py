@@ -18,7 +18,8 @@ from intronaut.plots import page as figures
 from intronaut.report import associations, browsers, flags, introns, multiqc, next_steps, verdict
 from intronaut.report import numbers as n
 from intronaut.report.associations import family_row
-from intronaut.report.study import AUROC, Model, Study, read_metrics, read_predictions
+from intronaut.report.model_files import read_metrics, read_predictions
+from intronaut.report.study import AUROC, Model, Study
 from intronaut.report.titles import titles
 
 

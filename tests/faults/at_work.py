@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import importlib
 import os
+import pkgutil
 import random
 import re
 import sys
@@ -183,5 +184,10 @@ def digests(folder):
 
 def load_libraries():
     """Import once what every child needs: their start is not what is tried."""
-    for name in ("torch", "pandas", "matplotlib.pyplot", "sklearn.linear_model", "scipy.stats", "pysam", "pyranges"):
+    import intronaut
+
+    names = ["torch", "pandas", "anndata", "matplotlib.pyplot", "sklearn.linear_model", "scipy.stats", "pysam"]
+    names += ["pyranges", "lightgbm", "tokenizers", "safetensors.torch", "Bio.bgzf", "jinja2", "pybigtools"]
+    names += [module.name for module in pkgutil.walk_packages(intronaut.__path__, "intronaut.")]
+    for name in names:
         importlib.import_module(name)

@@ -14,6 +14,7 @@ from intronaut.core.json_files import read_record
 from intronaut.io import tables
 from intronaut.plots.page import embedded
 from intronaut.report.covariates import covariate_words
+from intronaut.report.model_files import read_metrics, read_predictions
 from intronaut.report.reads import read_quantified
 from intronaut.report.transfers import read_transfer
 
@@ -284,29 +285,6 @@ def read_model(folder: Path | str, labels: pd.DataFrame, labels_path: str) -> Mo
     about = read_record(folder / "model.json") if (folder / "model.json").exists() else {}
     written = [name for name in PARAMETER_TABLES if (folder / name).exists()]
     return Model(folder.name, metrics, about, predictions, written)
-
-
-def read_predictions(path: Path) -> pd.DataFrame:
-    """Held-out predictions by name: label, fold, p_retained, logit."""
-    table = tables.read_table(path, ("name", "label", "fold", "p_retained"))
-    table = tables.with_numbers(path, table, ("label", "p_retained", "logit", "psi"))
-    if not table["p_retained"].dropna().between(0, 1).all():
-        raise BadData(f"{path}: p_retained is no probability in every row")
-    return table.set_index("name")
-
-
-def read_metrics(path: Path) -> dict[str, Any]:
-    """What metrics.json holds; raises BadData for a metric without a value, and a baseline without its models."""
-    record = read_record(path)
-    baselines = record["baseline"]
-    for metrics in (
-        record["metrics"],
-        *((baselines[name] for name in ("covariates", "combined")) if baselines else ()),
-    ):
-        for name, metric in metrics.items():
-            if not isinstance(metric, dict) or not isinstance(metric["value"], int | float | None):
-                raise BadData(f"{path}: {name} is no metric with a value; make the file again")
-    return record
 
 
 def read_near_copies(path: Path | str) -> frozenset[str]:
