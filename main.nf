@@ -1,6 +1,6 @@
 #!/usr/bin/env nextflow
 
-include { checkParams; helpText } from './modules/params'
+include { checkParams; forgetRun; helpText; mistakesIn; withoutMistakes } from './modules/params'
 include { gathered; inFolder } from './modules/publishing'
 include { canFit; filesOf; inputsOf; optionalFile; optionsOf; plainFile; namedFiles; settingsJson; windowPlan } from './modules/settings'
 include { CHECK } from './modules/check'
@@ -61,17 +61,28 @@ workflow STUDY {
     RECORD_RUN(gathered(recorded))
 }
 
+// Every fault of the params and of the inputs, in one pass; what the run will take where there is none.
+workflow FAULTS {
+    take:
+    given // the params
+
+    main:
+    mistakes = mistakesIn(given)
+    sound = withoutMistakes(given, mistakes)
+    CHECK(
+        channel.of(groovy.json.JsonOutput.toJson(mistakes)).collectFile(name: 'params.json'),
+        optionalFile(sound.gtf), optionalFile(sound.fasta), optionalFile(sound.chrom_aliases), filesOf(sound.ir_calls),
+        optionalFile(sound.peaks), filesOf(sound.marks), optionalFile(sound.vcf),
+        namedFiles(sound).values().toList(), namedFiles(sound), optionsOf(sound, 'check'),
+    )
+}
+
 workflow {
     if (params.help) {
         print(helpText())
     }
     else if (params.check) {
-        checkParams(params)
-        CHECK(
-            plainFile(params.gtf), plainFile(params.fasta), optionalFile(params.chrom_aliases), filesOf(params.ir_calls),
-            optionalFile(params.peaks), filesOf(params.marks), optionalFile(params.vcf),
-            namedFiles(params).values().toList(), namedFiles(params), optionsOf(params, 'check'),
-        )
+        FAULTS(params)
     }
     else {
         checkParams(params)
@@ -84,6 +95,9 @@ workflow {
         def tasks = workflow.stats.succeedCount + workflow.stats.cachedCount
         if (workflow.success && !params.check && tasks > 0) {
             println("Report: ${params.outdir}/report.html")
+        }
+        if (params.check) {
+            forgetRun()
         }
     }
 }

@@ -74,8 +74,8 @@ class Findings:
 def make_parser():
     parser = new_parser(__doc__, TOOL)
     data = parser.add_argument_group("input, as for the pipeline; several files joined by commas")
-    data.add_argument("--gtf", required=True, metavar="FILE", help="gene annotation, GTF or GFF3")
-    data.add_argument("--fasta", required=True, metavar="FILE", help="genome, FASTA or 2bit")
+    data.add_argument("--gtf", metavar="FILE", help="gene annotation, GTF or GFF3")
+    data.add_argument("--fasta", metavar="FILE", help="genome, FASTA or 2bit")
     data.add_argument("--chrom-aliases", "--chrom_aliases", metavar="FILE", help="table of chromosome names")
     data.add_argument("--ir-calls", "--ir_calls", type=files, default=[], metavar="FILES", help="calls of retention")
     data.add_argument("--ir-format", "--ir_format", default="auto", metavar="NAME", help="their format")
@@ -107,6 +107,11 @@ def make_parser():
     how = parser.add_argument_group("checking")
     how.add_argument("--trials", action="store_true", help="time a few introns and estimate the whole run")
     how.add_argument("--cpus", type=positive_int, default=2, metavar="N", help="CPUs that the run may use")
+    how.add_argument(
+        "--params",
+        metavar="JSON",
+        help="list of what is wrong with the params, as the pipeline found it; listed with the rest",
+    )
     how.add_argument("--outdir", default="results", metavar="FOLDER", help="where the results would go, for its space")
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", metavar="FILE", help="report.json, for programs")
@@ -123,6 +128,11 @@ def main(argv):
     args = make_parser().parse_args(argv)
     log = Log(TOOL, args)
     findings = Findings()
+    if args.params:
+        findings.look("params", check_params, args.params, findings)
+    else:
+        for name in ("gtf", "fasta"):
+            findings.look(f"--{name}", required, getattr(args, name))
     check_inputs(args, findings)
     estimates = estimate(args, findings) if args.trials and not findings.faults else []
     check_space(args, findings, estimates)
@@ -134,14 +144,28 @@ def main(argv):
     return 0
 
 
+def check_params(path, findings):
+    """Take up the faults of the params that the pipeline found before it started this."""
+    from intronaut.core.json_files import read_json
+
+    findings.faults += [{"input": "params", "text": text, "missing": False} for text in read_json(path)]
+
+
+def required(path):
+    """Raise MissingInput where an input that no study lacks is not given."""
+    if path is None:
+        raise MissingInput("not given; every study needs it")
+
+
 def check_inputs(args, findings):
     """Look at every input, each as far as it can be read without the others that are broken."""
     from intronaut.genome.reference import Genome
 
     aliases = findings.look("--chrom-aliases", read_aliases, args.chrom_aliases) if args.chrom_aliases else None
-    genome = findings.look("--fasta", Genome, args.fasta, args.chrom_aliases if aliases is not None else None)
+    names = args.chrom_aliases if aliases is not None else None
+    genome = findings.look("--fasta", Genome, args.fasta, names) if args.fasta else None
     try:
-        introns, genes = findings.look("--gtf", read_introns, args.gtf) or (None, None)
+        introns, genes = (findings.look("--gtf", read_introns, args.gtf) if args.gtf else None) or (None, None)
         if introns is not None:
             findings.numbers |= {"introns": len(introns), "genes": len(genes)}
             if len(introns) < FEW_INTRONS:
@@ -258,6 +282,7 @@ def check_tracks(path):
 def check_peaks(path, genome):
     """Lines and chromosome names of a BED file."""
     from intronaut.io.peaks import read_peaks
+    from intronaut.labels.genome_checks import require_some_chrom
 
     peaks = read_peaks(require_file(path), unique_names=False)
     if genome is not None:
@@ -267,6 +292,7 @@ def check_peaks(path, genome):
 def check_variants(path, genome):
     """Header, lines and chromosome names of a VCF."""
     from intronaut.io.vcf import read_header, read_records
+    from intronaut.labels.genome_checks import require_some_chrom
 
     read_header(require_file(path))
     chroms = dict.fromkeys(record.fields[0] for record in read_records(path))
@@ -276,18 +302,11 @@ def check_variants(path, genome):
         require_some_chrom(path, list(chroms), genome)
 
 
-def require_some_chrom(path, chroms, genome):
-    """Raise BadData, with both sets of names, where the genome has none of the chromosomes."""
-    from intronaut.genome.chromosomes import resolve_chrom
-
-    if not any(resolve_chrom(chrom, genome.lengths, genome.aliases) for chrom in chroms):
-        shown = ", ".join(map(str, chroms[:5]))
-        raise BadData(f"{path}: chromosomes {shown}; {genome.path} has {', '.join(list(genome.lengths)[:5])}")
-
-
 def check_models(args, findings):
     """Names of embedders and networks, and the files that they need, each once."""
-    looked_into = {"weights": check_weights, "tracks": check_tracks}
+    from intronaut.io.checkpoints import refuse_broken_start
+
+    looked_into = {"weights": refuse_broken_start, "tracks": check_tracks}
     needed = {}
     for option, known in (("--embedders", EMBEDDERS), ("--networks", NETWORKS)):
         names = getattr(args, option[2:]).split(",") if getattr(args, option[2:]) or option == "--embedders" else []
@@ -306,24 +325,6 @@ def check_models(args, findings):
         elif file != "sei_targets":
             source = "a sheet of path, target, cell and kind" if file == "tracks" else "fetch_weights gets it"
             findings.faults.append({"input": f"--{file}", "text": f"{who} needs --{file}; {source}", "missing": True})
-
-
-def check_weights(path):
-    """That a checkpoint begins as one, and is not cut off where that shows at its ends."""
-    import zipfile
-
-    path = require_file(path)
-    with open(path, "rb") as handle:
-        head = handle.read(512)
-    if head.lstrip()[:1] == b"<":
-        raise BadData(f"{path}: a web page, not a checkpoint; the download went wrong, fetch it again")
-    if head.startswith(b"version https://git-lfs"):
-        raise BadData(f"{path}: a Git LFS pointer, not a checkpoint; fetch the file itself")
-    if head[:4] == b"PK\x03\x04":
-        if not zipfile.is_zipfile(path):
-            raise BadData(f"{path}: truncated or damaged checkpoint; fetch it again")
-    elif head[8:9] != b"{" and head[:1] != b"\x80":
-        raise BadData(f"{path}: neither a PyTorch checkpoint nor safetensors; is this the right file?")
 
 
 def check_text(path):
@@ -372,7 +373,9 @@ def show(log, findings, estimates):
     for warning in findings.warnings:
         log.warn(f"{warning['input']}: {warning['text']}")
     for fault in findings.faults:
-        print(f"{TOOL}: {fault['input']}: {fault['text']}", file=sys.stderr)
+        # what is wrong with a param names it already
+        where = "" if fault["input"] == "params" else f"{fault['input']}: "
+        print(f"{TOOL}: {where}{fault['text']}", file=sys.stderr)
     number = len(findings.faults)
     if number:
         print(f"{TOOL}: {number} fault{'s' if number > 1 else ''}; the run would stop there", file=sys.stderr)

@@ -2,7 +2,8 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = ["numpy>=2.0", "pandas>=2.2", "scipy>=1.13", "scikit-learn>=1.5", "lightgbm>=4.5", "h5py>=3.11",
-#   "safetensors>=0.4", "threadpoolctl>=3.5", "matplotlib>=3.9", "jinja2>=3.1", "biopython>=1.84", "rich>=13"]
+#   "safetensors>=0.4", "threadpoolctl>=3.5", "matplotlib>=3.9", "jinja2>=3.1", "biopython>=1.84", "rich>=13",
+#   "logomaker>=0.8.7", "pyjaspar>=4.0"]
 # ///
 """Make a card for each of some introns: what speaks for and against its retention, and which introns are like it.
 
@@ -13,7 +14,8 @@ intron by its place in its own fold, one card per locus. Where the model's AUROC
 levels the rank correlation 0, nothing is ranked and no card is made. Neighbours are the introns whose standardised
 features differ least.
 
-With --sample-sheet each card shows the reads of its intron in every sample, as a sashimi plot.
+With --sample-sheet each card shows the reads of its intron in every sample, as a sashimi plot; with --explain the page
+shows the logos of the motifs that hold on other introns.
 
 Output, a folder:
   cards.html   the cards with a waterfall of contributions each; one file that needs no other
@@ -61,6 +63,8 @@ def make_parser():
                       help="factor and class of Sei: curated, or the paper's names and three kinds")  # fmt: skip
     what.add_argument("--groups", type=positive_int, default=8, metavar="N", help="groups shown on either side")
     what.add_argument("--neighbours", type=positive_int, default=5, metavar="N", help="nearest introns shown")
+    what.add_argument("--explain", metavar="FOLDER", help="folder of explain: logos of the motifs that it selects")
+    what.add_argument("--motifs", metavar="FILE", help="the file that embed_motifs read, where it read one")
     reads = parser.add_argument_group("reads", "The first three together: coverage and junctions on each card.")
     reads.add_argument("--sample-sheet", metavar="TSV", help="sheet of samples that quantify_introns measured")
     reads.add_argument("--quantified", metavar="FOLDER", help="what it made of them")
@@ -93,22 +97,37 @@ def main(argv):
     logits = by_blocks(contributions.matrix, lambda _, values: contributions.logits(values), progress)
     table = predictions(with_places(features.obs.iloc[rows[:, 0]], names, args), logits, model, args.model)
     chosen, unranked = chosen_introns(args, table, features.path)
-    few = few_introns(args.model)
-    for sentence in [unranked] * bool(unranked) + few:
+    warnings = [unranked] * bool(unranked) + few_introns(args.model)
+    for sentence in warnings:
         log.warn(sentence)
     if not len(chosen):
-        write(args, [], unranked, few, log)
+        write(args, [], warnings, log)
         return
     parts = contributions.of(contributions.matrix.rows_at(chosen)).astype(float) @ membership(group)
     near, distance = neighbours(model, features, rows, columns, chosen, args, log)
+    logos = selected_logos(args, features, var, group, log)
     about = [describe(row) for row in table.to_dict("records")]
     cards = [
         make_card(about[at], contributions.baseline, dict(zip(group.categories, row_parts, strict=True)), args)
         | {"neighbours": [about[k] | {"distance": d} for k, d in zip(near[place], distance[place], strict=True)]}
         for place, (at, row_parts) in enumerate(zip(chosen, parts, strict=True))
     ]
-    write(args, cards, unranked, few, log)
+    write(args, cards, warnings, log, logos)
     log.note(f"{args.output}: {len(cards)} cards")
+
+
+def selected_logos(args, features, var, group, log):
+    """SVG of the logos of motifs whose groups ``--explain`` says are selected; empty where none is."""
+    import numpy as np
+
+    from intronaut.motifs.selected import known_motifs, selected_motifs
+    from intronaut.plots.motifs import logos_for_page
+
+    wanted = selected_motifs(args.explain, var, np.asarray(group, str)) if args.explain else []
+    matrices = known_motifs(args.motifs, features.provenance) if wanted else {}
+    if lacking := [name for name in wanted if name not in matrices]:
+        log.warn(f"no logo of {', '.join(lacking)}: give the file that embed_motifs read with --motifs")
+    return logos_for_page([matrices[name] for name in wanted if name in matrices])
 
 
 def check_reads(parser, args):
@@ -119,7 +138,9 @@ def check_reads(parser, args):
         raise UsageError(f"to draw reads give {' and '.join(lacking)}, too")
     if lacking:
         refuse_without_effect(parser, args, ["fasta"], "without --sample-sheet")
-    for path in (args.sample_sheet, args.annotation, args.fasta):
+    if not args.explain:
+        refuse_without_effect(parser, args, ["motifs"], "without --explain")
+    for path in (args.sample_sheet, args.annotation, args.fasta, args.motifs):
         if path is not None:
             require_file(path)
 
@@ -244,7 +265,7 @@ def describe(row):
     }
 
 
-def write(args, cards, unranked, few, log):
+def write(args, cards, warnings, log, logos=""):
     """The three files."""
     from intronaut.io.tables import write_table
     from intronaut.models.folder import read_notes
@@ -254,8 +275,7 @@ def write(args, cards, unranked, few, log):
         (folder / "cards.json").write_text(json.dumps(cards, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         write_table(folder / "cards.tsv", card_table(cards), for_people=True)
         figures = drawn_reads(args, [card["name"] for card in cards]) if args.sample_sheet else {}
-        warnings = [unranked] * bool(unranked) + few
-        page = cards_page(log.each(cards, "cards"), Path(args.model).name, warnings, target, figures)
+        page = cards_page(log.each(cards, "cards"), Path(args.model).name, warnings, target, figures, logos)
         (folder / "cards.html").write_text(page, encoding="utf-8")
 
 
@@ -343,9 +363,10 @@ def card_table(cards):
     return table.astype({"rank": "Int64"}).astype({"rank": object})
 
 
-def cards_page(cards, model, warnings, target, figures):
+def cards_page(cards, model, warnings, target, figures, logos):
     """The page of all cards, or why there are none, which is among the ``warnings``; ``target``: what the model
-    predicts, as fit names it; ``figures``: by name, the reads of introns as SVG."""
+    predicts, as fit names it; ``figures``: by name, the reads of introns as SVG; ``logos``: SVG of selected motifs, or
+    empty."""
     import io
 
     from intronaut.plots.page import embedded
@@ -360,7 +381,7 @@ def cards_page(cards, model, warnings, target, figures):
         return embedded(buffer.getvalue(), card["name"])
 
     drawn = [card | {"figure": drawing(card), "reads": figures.get(card["name"])} for card in cards]
-    return render("cards.html", cards=drawn, model=model, warnings=warnings, target=target)
+    return render("cards.html", cards=drawn, model=model, warnings=warnings, target=target, logos=logos)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,17 @@ def helpText() {
     return "nextflow run . --gtf GTF --fasta FASTA [options]\n\n${text.join('\n\n')}\n"
 }
 
-// Stops the run with all mistakes in the given params. A script that is no plain study may require more of them, each with
-// a reason, and set some that the user has not typed.
+// Stops the run with all mistakes in the given params.
 def checkParams(given, also_required = [:], typed = given) {
+    def mistakes = mistakesIn(given, also_required, typed)
+    if (mistakes) {
+        refuse("${mistakes.size()} wrong param${mistakes.size() > 1 ? 's' : ''}:\n  ${mistakes.join('\n  ')}\nSee nextflow run . --help")
+    }
+}
+
+// All mistakes in the given params, each a sentence that starts with the param's name. A script that is no plain study may
+// require more of them, each with a reason, and set some that the user has not typed.
+def mistakesIn(given, also_required = [:], typed = given) {
     def rules = schemaParams().collectEntries { rule ->
         def reason = also_required[rule.name] ? [required: true, description: "${rule.description} (${also_required[rule.name]})"] : [:]
         // nobody is told that what they have not typed has no effect
@@ -37,10 +45,17 @@ def checkParams(given, also_required = [:], typed = given) {
         def meant = closest(name.replace('-', '_').toLowerCase(), rules.keySet())
         "--${name} is not a param" + (meant ? "; did you mean --${meant}?" : '')
     }
-    mistakes += rules.values().collectMany { rule -> mistakesOf(rule, given[rule.name], given) }
-    if (mistakes) {
-        refuse("${mistakes.size()} wrong param${mistakes.size() > 1 ? 's' : ''}:\n  ${mistakes.join('\n  ')}\nSee nextflow run . --help")
+    return mistakes + rules.values().collectMany { rule -> mistakesOf(rule, given[rule.name], given) }
+}
+
+// The params that no mistake is about; of several files, those that are there.
+def withoutMistakes(given, mistakes) {
+    def wrong = mistakes.groupBy { mistake -> (mistake =~ /^--([\w-]+)/)[0][1] }
+    def absent = wrong.findAll { _name, about -> about.every { mistake -> mistake.contains(': no such file: ') } }.keySet()
+    def there = given.subMap(['ir_calls', 'marks'].intersect(absent)).collectEntries { name, paths ->
+        [name, paths.tokenize(',').findAll { path -> file(path, glob: false).exists() }.join(',')]
     }
+    return given.findAll { name, _value -> !(name in wrong) } + there
 }
 
 // Ends a run that has not begun, and leaves nothing of it: an error would let Nextflow write its reports, and -resume would
@@ -52,11 +67,16 @@ def refuse(text) {
         def opened = file(trace.file, glob: false)
         [opened, opened.parent, opened.parent.parent].each { path -> path.toFile().delete() }
     }
+    forgetRun()
+    System.exit(1)
+}
+
+// Takes this run out of Nextflow's history, so that -resume goes on from the one before it.
+def forgetRun() {
     def history = nextflow.util.HistoryFile.getDEFAULT()
     if (history.getLast()?.runName == workflow.runName) {
         history.deleteEntry(history.getLast())
     }
-    System.exit(1)
 }
 
 def mistakesOf(rule, value, given) {

@@ -195,6 +195,16 @@ def test_every_fault_of_a_study_is_reported_at_once(study, name):
     assert code == (66 if missing else 65)
 
 
+def test_faults_of_params_are_told_with_those_of_inputs(tool, study):
+    (study / "params.json").write_text('["--folds is 0, less than 2"]')
+    (study / "peaks.bed").unlink()
+    done = tool("check", "--params", "params.json", "--fasta", "genome.fa", "--peaks", "peaks.bed", code=65)
+    assert "check: --folds is 0, less than 2\n" in done.stderr and "check: 2 faults" in done.stderr
+    # without those of the pipeline, what every study needs is asked for here
+    done = tool("check", "--fasta", "genome.fa", code=66)
+    assert "check: --gtf: not given; every study needs it" in done.stderr
+
+
 def test_faults_are_lines_without_a_traceback(tool, study):
     (study / "genome.fa").unlink()
     done = tool("check", "--gtf", "annotation.gtf", "--fasta", "genome.fa", "--embedders", "say", code=65)

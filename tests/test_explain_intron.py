@@ -11,11 +11,13 @@ from scipy.spatial.distance import cdist
 import explain
 import explain_intron
 import fit
+from conftest import ROOT
 from intronaut.models.folder import read_model
 from simulated_introns import FIT, write_features, write_labels
 
 pytest_plugins = ["fitted_models"]
 
+GALAXY = ROOT / "galaxy" / "test-data"
 CARDS = ("--model", "m", "--features", "f.h5ad", "-o", "c", "--threads", "1")
 HOSTILE = '<script>alert("$x^{1}$")</script>&'
 
@@ -109,6 +111,39 @@ def test_hostile_names_stay_text_on_the_page(tmp_path, fitted):
     assert re.search(r"<text[^>]*>[^<]*&lt;script&gt;alert\([^)]*\$x\^\{1\}\$", page)
     assert not re.search(r'(src|href)="?http', re.sub(r"<svg.*?</svg>", "", page, flags=re.S))
     assert cards(tmp_path)[0]["name"] == HOSTILE
+
+
+def of_motifs(folder, values, provenance):
+    """Features of two JASPAR motifs and of one that two factors share, and which of their groups explain selects."""
+    ids, factors = ["MA0139.2"] * 7 + ["MA0079.5"] * 13, ["CTCF"] * 7 + ["SP1"] * 7 + ["A", "B"] * 3
+    var = pd.DataFrame({"motif_id": ids, "tf": factors, "kind": ["CTCF"] * 7 + ["SP1"] * 7 + ["several"] * 6})
+    var.index = pd.Index([f"f{j}" for j in range(20)], name="name")
+    write_features(folder / "f.h5ad", [f"i{k}" for k in range(500)], values, var, provenance=provenance)
+    fit.main(FIT)
+    (folder / "explained").mkdir()
+    told = "group\tstatus\nCTCF\tselected\nSP1\tnot shown\nseveral\tselected\n"
+    (folder / "explained/groups.tsv").write_text(told)
+
+
+@pytest.mark.parametrize("given", [(), ("--motifs", GALAXY / "motifs.jaspar")], ids=["JASPAR", "file"])
+def test_logos_are_those_of_selected_motifs(tmp_path, fitted, given):
+    source = {"motifs_sha256": "0"} if given else {"motifs": "JASPAR2024 CORE vertebrates, newest versions"}
+    of_motifs(tmp_path, fitted, {"tool": "embed_motifs", **source})
+    told = ("--introns", "i7", "i3", "--group-by", "kind", "--explain", "explained", *map(str, given))
+    explain_intron.main([*CARDS, *told])
+    page = (tmp_path / "c/cards.html").read_text()
+    assert page.count("CTCF (MA0139.2)") == 1 and "(MA0079.5)" not in page
+    assert page.index("Motifs that hold") < page.index("Nearest introns")
+
+
+def test_motifs_that_are_not_at_hand_or_not_selected_have_no_logo(tmp_path, fitted, capsys):
+    of_motifs(tmp_path, fitted, {"tool": "embed_motifs", "motifs_sha256": "0"})
+    explain_intron.main([*CARDS, "--introns", "i7", "--group-by", "kind", "--explain", "explained"])
+    assert "no logo of MA0139.2: give the file that embed_motifs read with --motifs" in capsys.readouterr().err
+    assert "Motifs that hold" not in (tmp_path / "c/cards.html").read_text()
+    (tmp_path / "explained/groups.tsv").write_text("group\nCTCF\n")  # without --labels explain selects nothing
+    explain_intron.main([*CARDS, "--introns", "i7", "--group-by", "kind", "--explain", "explained"])
+    assert "Motifs that hold" not in (tmp_path / "c/cards.html").read_text()
 
 
 def own_matrix(folder):

@@ -339,7 +339,7 @@ def test_a_split_that_leaks_fails_the_verdict(tool, results, by):
     report(tool, *given)
     words = words_of(results)
     assert "saw neither it" not in words and "no base on both sides" not in words
-    assert "What next? Split the introns anew ( --split folds ); Use measured retention" in words
+    assert "What next? Split the introns anew ( --split folds );" in words
     assert "These data cannot carry a firm verdict: folds share genes, bases or identical windows." in words
     assert "these numbers are too high" in words
 
@@ -617,6 +617,7 @@ def test_calibration_slope_is_that_of_statsmodels():
         (n.signed, -0.0004, "0.000"),
         (n.decimal, -0.0004, "0.000"),
         (n.share, -0.0004, "0.0%"),
+        (n.in_prose, "a-1 is better: -0.02 (95 % -0.03 to +0.1)", "a-1 is better: −0.02 (95% −0.03 to +0.1)"),
         (multiqc._cell, -0.00049, "0"),
         (multiqc._cell, -0.00051, "-0.00051"),
         (n.share, 0.09363, "9.4%"),

@@ -185,6 +185,9 @@ def test_stub_run_reaches_the_report_for_every_embedder(stubs):
     folder, printed = stubs
     assert any("MAKE_REPORT" in task for task in submitted(printed))
     assert printed.splitlines()[-1] == f"Report: {folder / 'out'}/report.html"
+    told = {json.loads(path.read_text())["command"] for path in folder.glob("work/*/*/settings.json")}
+    (command,) = told
+    assert command.startswith(f"nextflow run . -profile demo --outdir {folder / 'out'} --") and "work" not in command
     assert sum("EMBED_SEI" in task for task in submitted(printed)) == 2
     fits = {task.split("(")[1].rstrip(")") for task in submitted(printed) if ":FIT" in task}
     kinds = [
@@ -465,9 +468,18 @@ def test_check_looks_at_the_inputs_and_runs_nothing_else(tmp_path):
     bare = {name: value for name, value in task_env().items() if name not in ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE")}
     printed = run_nextflow(ROOT, tmp_path, "-profile", "demo", "--outdir", tmp_path / "out", "--check", env=bare)
     assert "Failed to render" not in printed
-    assert [task.split(" ")[0] for task in submitted(printed)] == ["CHECK"]
+    assert [task.split(" ")[0] for task in submitted(printed)] == ["FAULTS:CHECK"]
     assert "check: no fault in any input" in printed and "FIND_MOTIFS: about" in printed and "Report:" not in printed
-    assert not (tmp_path / "out" / "labels").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_faults_of_params_and_inputs_are_told_in_one_pass_and_leave_nothing(tmp_path):
     (tmp_path / "marks.bed").write_text("x\n")
-    printed = nextflow(tmp_path, "-profile", "demo", "--check", "--marks", tmp_path / "marks.bed", code=1)
-    assert "check: 1 fault; the run would stop there" in printed and "line 1: 1 tab-separated columns" in printed
+    wrong = ["--windw", "9", "--folds", "one", "--ir_calls", "no.tsv", "--marks", tmp_path / "marks.bed"]
+    printed = nextflow(tmp_path, "-profile", "demo", "--outdir", tmp_path / "out", "--check", *wrong, code=1)
+    for told in ("--windw is not a param; did you mean --window?", "--folds is 'one', not a whole number",
+                 "--ir_calls: no such file: no.tsv", "line 1: 1 tab-separated columns",
+                 "check: 4 faults"):  # fmt: skip
+        assert told in printed, told
+    # -resume goes on from the last run in the history, which this is none of
+    assert not (tmp_path / "out").exists() and not (tmp_path / ".nextflow" / "history").read_text()

@@ -26,7 +26,10 @@ workflow INTERPRET {
     EXPLAIN(fitted, labels, covariates, settings.seed)
     // introns are drawn with the reads of all samples
     samples = settings.alignments ? sheetOf(settings.alignments) : [[], [], []]
-    EXPLAIN_INTRON(fitted, labels, samples, quantified, inputs.gtf, inputs.fasta, settings.cards)
+    explained = EXPLAIN.out.explanation.map { folder -> [folder.name, folder] }
+    described = fitted.map { wanted, features, model -> [wanted.name, wanted, features, model] }.join(explained)
+        .map { _name, wanted, features, model, folder -> [wanted, features, model, folder] }
+    EXPLAIN_INTRON(described, optionalFile(settings.rna_motifs), labels, samples, quantified, inputs.gtf, inputs.fasta, settings.cards)
     // explain/groups.tsv: the groups of every model in one table
     groups = EXPLAIN.out.groups.collectFile(name: 'groups.tsv', keepHeader: true, sort: { table -> table.parent.name })
     groups.subscribe { table -> table.copyTo("${settings.outdir}/explain/groups.tsv") }

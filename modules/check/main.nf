@@ -9,6 +9,7 @@ process CHECK {
     cache false
 
     input:
+    path mistakes // in the params, as JSON
     path gtf, stageAs: 'annotation/*'
     path fasta, stageAs: 'genome/*'
     path aliases, stageAs: 'aliases/*'
@@ -30,7 +31,7 @@ process CHECK {
     def others = (named + options).findAll { _name, value -> value != null }.collect { name, value -> "--${name} '${value}'" }
     """
     # code ${task.ext.code}
-    check.py ${given.join(' ')} ${others.join(' ')} --trials 2>&1
+    check.py --params ${mistakes} ${given.join(' ')} ${others.join(' ')} --trials 2>&1
     """
 
     stub:

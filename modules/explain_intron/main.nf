@@ -10,7 +10,8 @@ process EXPLAIN_INTRON {
     publishDir path: { "${task.ext.outdir}/cards" }, mode: 'copy', saveAs: { name -> name - 'cards/' }
 
     input:
-    tuple val(wanted), path(features), path(model)
+    tuple val(wanted), path(features), path(model), path(explained, stageAs: 'explained/*')
+    path motifs, stageAs: 'motifs/*' // of RNA-binding proteins, as embed_motifs read them
     path labels
     // lines of a sheet of samples, their alignments, how indexes come beside them; or three empty lists
     tuple val(lines), path(reads, stageAs: 'reads?/*'), val(links)
@@ -24,6 +25,7 @@ process EXPLAIN_INTRON {
 
     script:
     def group_option = wanted.group_by ? "--group-by ${wanted.group_by}" : ''
+    def motifs_option = wanted.embedder == 'rna' ? "--motifs ${motifs}" : ''
     def reads_options = lines
         ? "--sample-sheet sheet.tsv --quantified quantified --annotation ${annotation} --fasta ${fasta}" : ''
     """
@@ -31,7 +33,7 @@ process EXPLAIN_INTRON {
     printf '%s\\n' ${lines.collect { line -> "'${quoted(line)}'" }.join(' ')} > sheet.tsv
     ${links.join('\n    ')}
     explain_intron.py --model ${model} --features ${featuresOf(features, wanted)} --labels ${labels} \\
-        ${group_option} --top ${top} \\
+        ${group_option} --top ${top} --explain ${explained} ${motifs_option} \\
         ${reads_options} \\
         --threads ${task.cpus} --output cards/${wanted.name}
     """

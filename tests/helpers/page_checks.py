@@ -40,7 +40,7 @@ addEventListener('load', () => {
     return [255, 255, 255];
   };
   // where the answers end, before anything is opened
-  const answers = document.querySelector('.brief')?.getBoundingClientRect().bottom;
+  const answers = document.querySelector('.brief')?.getBoundingClientRect().bottom ?? null;
   for (const details of all('details')) details.open = true;
   const faint = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {

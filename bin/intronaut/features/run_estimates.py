@@ -38,7 +38,7 @@ def estimates(
         _step("LABEL_INTRONS", START + 2.7 * scale * speed, 0.15 + introns * 4e-6, introns * 2e-7),
         _step("FETCH_SEQUENCES", START + 0.1 * scale, 0.06, introns * window * 3e-10),
         _step("SPLIT_INTRONS", START + 0.5 * scale * speed, 0.12 + introns * 1e-6, introns * 2e-7),
-        _step("AUDIT_SPLIT", START + 5 * share * scale * (window / 600) * speed, 0.2 + introns * window * 6e-8, 1e-4),
+        _step("AUDIT_SPLIT", START + 6.5 * share * scale * (window / 600) * speed, 0.2 + introns * window * 6e-8, 1e-4),
     ]
     columns = 0
     for name in embedders:
@@ -59,7 +59,7 @@ def estimates(
                 _step("FIND_MOTIFS", 12 + scanned + 5 * share * scale * speed, 0.35 + introns * 1e-5, introns * 4e-6)
             )
     # every set of blocks is fitted, and each embedder doubles their number
-    sets = 60 * share * scale * columns / REFERENCE_FEATURES * speed * 2 ** (len(embedders) - 1)
+    sets = 22 * share * scale * columns / REFERENCE_FEATURES * speed * 2 ** (len(embedders) - 1)
     return [
         *steps,
         _step("PARTITION", START + sets, 0.3 + 3 * introns * columns * 4 / GIGABYTE, 1e-4),

@@ -141,6 +141,22 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     raise BadData(f"{path}: neither a PyTorch checkpoint nor safetensors; is this the right file?")
 
 
+def refuse_broken_start(path: Path | str) -> None:
+    """Raise BadData for a file that does not begin as a checkpoint, or is cut off where that shows at its ends."""
+    path = require_file(path)
+    with open(path, "rb") as handle:
+        head = handle.read(512)
+    if head.lstrip()[:1] == b"<":
+        raise BadData(f"{path}: a web page, not a checkpoint; the download went wrong, fetch it again")
+    if head.startswith(b"version https://git-lfs"):
+        raise BadData(f"{path}: a Git LFS pointer, not a checkpoint; fetch the file itself")
+    if head[:4] == b"PK\x03\x04":
+        if not zipfile.is_zipfile(path):
+            raise BadData(f"{path}: truncated or damaged checkpoint; fetch it again")
+    elif head[8:9] != b"{" and head[:1] != b"\x80":
+        raise BadData(f"{path}: neither a PyTorch checkpoint nor safetensors; is this the right file?")
+
+
 def _read_zip(path):
     try:
         with zipfile.ZipFile(path) as archive:

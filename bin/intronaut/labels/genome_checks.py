@@ -174,3 +174,10 @@ def refuse_many_outside(path: Path | str, outside: pd.Series, unit: str, genome:
             f"{path}: {outside.sum():,} of {len(outside):,} {unit}s end beyond their chromosome in {genome.path}: "
             "is it the same assembly?"
         )
+
+
+def require_some_chrom(path: Path | str, chroms: list[str], genome: Genome) -> None:
+    """Raise BadData, with both sets of names, where the genome has none of a file's chromosomes."""
+    if not any(resolve_chrom(chrom, genome.lengths, genome.aliases) for chrom in chroms):
+        shown = ", ".join(map(str, chroms[:5]))
+        raise BadData(f"{path}: chromosomes {shown}; {genome.path} has {', '.join(list(genome.lengths)[:5])}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from intronaut.motifs.similarity import frequencies
-from intronaut.plots.svg import AS_IS, NEUTRAL, RETAINED, SPLICED, save_both
+from intronaut.plots.page import embedded
+from intronaut.plots.svg import AS_IS, NEUTRAL, RETAINED, SPLICED, save_both, save_svg
 from intronaut.stats.bootstrap import wilson
 
 if TYPE_CHECKING:
@@ -136,6 +138,15 @@ def logos(motifs: list[Motif], titles: list[str]) -> Figure:
             line[0].set_ylabel("bits")
         figure.tight_layout()
     return figure
+
+
+def logos_for_page(motifs: list[Motif]) -> str:
+    """The logos of motifs, each with its factor and id, as an ``<svg>`` element; empty without a motif."""
+    if not motifs:
+        return ""
+    buffer = io.StringIO()
+    save_svg(logos(motifs, [f"{motif.tf} ({motif.motif_id})" for motif in motifs]), buffer)
+    return embedded(buffer.getvalue(), "logos")
 
 
 def draw_tests(

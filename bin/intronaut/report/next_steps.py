@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from intronaut.report import associations, flags
+from intronaut.report import associations, flags, verdict
 from intronaut.report import numbers as n
+from intronaut.report.study import headline
 
 if TYPE_CHECKING:
     from intronaut.report.study import Study
@@ -56,12 +57,22 @@ def _every(study, quality):
     key = study.measure.key
     gains = [model.gain()[key] for model in study.best_models if key in model.gain()]
     nothing_added = bool(gains) and all(n.lacks(gain.get("low")) or gain["low"] <= 0 for gain in gains)
-    failed = {flag["key"] for flag in quality if flag["state"] == "fail"}
+    strength = _of_covariates(study)
+    too_few = strength == verdict.UNDECIDED or any(
+        (flag["key"], flag["state"]) == ("retained", "fail") for flag in quality
+    )
     yield _too_little(study)
     yield _random_weights(study)
     yield from _of_flags(study, quality, "fail")
-    if study.models and "retained" in failed:
+    if study.models and too_few:
         yield _more_introns(study, gains)
+    if strength == verdict.STRENGTHS[0]:
+        yield (
+            "Look at the labels first.",
+            "Not even length, GC content and position tell them better than chance. Are the calls of this assembly, "
+            "deep enough, and of the right columns and thresholds?",
+            "--check",
+        )
     if not study.measured:
         yield (
             "Use measured retention.",
@@ -71,7 +82,7 @@ def _every(study, quality):
     yield _matching(study)
     yield _other_features(study, nothing_added)
     yield from _of_flags(study, quality, "warn")
-    if "retained" not in failed and len(study.of_class(1)) < FEW and nothing_added:
+    if not too_few and len(study.of_class(1)) < FEW and nothing_added:
         yield _more_introns(study, gains)
     yield _follow_up(study)
 
@@ -84,6 +95,12 @@ def _of_flags(study, quality, state):
             what, why, *option = BY_FLAG[flag["key"]]
             reason = f"{flag['reason']} {why}" if what.endswith(".") else f"{why} {flag['reason']}"
             yield what, reason.strip(), *option
+
+
+def _of_covariates(study):
+    """How well the covariates alone predict, in the verdict's words; None without them."""
+    model = study.baseline_model
+    return verdict.strength(headline(model.of("covariates")), study.measure) if model else None
 
 
 def _matching(study):

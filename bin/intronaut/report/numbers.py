@@ -6,6 +6,7 @@ interval an en dash. What rounds to zero has no sign; what is missing (None or N
 """
 
 import math
+import re
 
 from markupsafe import Markup
 
@@ -96,6 +97,11 @@ def p_value(value: float | None) -> Markup:
 def minus(text: str) -> str:
     """The text with real minus signs."""
     return text.replace("-", "−")
+
+
+def in_prose(text: str) -> str:
+    """A tool's sentence by the page's rule: minus signs before numbers, and ``95%``."""
+    return re.sub(r"(?<=[\s(])-(?=\d)", "−", text).replace(" %", "%")
 
 
 def position(chrom: str, start: int, end: int, strand: str) -> str:

@@ -110,8 +110,8 @@ def header(study: Study, assembly: str | None) -> dict[str, Any]:
 def label_source(study: Study) -> str:
     if study.measured:
         files = text.file_names(study.settings["ir_calls"]) if study.settings.get("ir_calls") else ""
-        callers = n.listed(study.callers or ["RNA-seq calls"])
-        return f"{callers}{f': {files}' if files else ''}"
+        callers, _ = n.cut(study.callers or ["RNA-seq calls"], 3)
+        return f"{files} ({callers})" if files else callers
     rule = study.settings.get("annotation_rule")
     return "annotation" + (f", rule {rule}" if rule else "")
 

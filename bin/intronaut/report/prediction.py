@@ -51,7 +51,7 @@ def section(study: Study) -> dict[str, Any]:
         "precision_by_chance": None if by_chance is None else n.decimal(by_chance),
         "leaks": leak_rows(study.audit),
         "closest": closest_sentence(study.audit),
-        "comparison": [pair["sentence"] for pair in study.comparison["pairs"]] if study.comparison else [],
+        "comparison": [n.in_prose(pair["sentence"]) for pair in study.comparison["pairs"]] if study.comparison else [],
         "claims": claim_rows(study.comparison),
         "levels": study.measure is not AUROC,
         "several_kinds": len(study.best_models) < len(study.models),

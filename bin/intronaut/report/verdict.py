@@ -238,7 +238,7 @@ def ladder(study: Study) -> dict[str, Any]:
         row["value"], row["interval"] = n.decimal(row["metric"]["value"]), n.interval(row["metric"])
     step = 0.1 if high - low < 0.65 else 0.2
     first = math.ceil(round(low / step, 6)) * step
-    ticks = [(f"{value:.1f}", at(value, low, high)) for value in np.arange(first, high + 0.01, step)]
+    ticks = [(n.decimal(value, 1), at(value, low, high)) for value in np.arange(first, high + 0.01, step)]
     for row in rows:
         row["grey"] = covers_chance(row["metric"], study.measure)
     return {"rows": rows, "ticks": ticks, "name": study.measure.name, "chance": f"{study.measure.chance:g}"}
