@@ -63,7 +63,8 @@ def _rows(partition):
         numbers = {what: _metric(row, what) for what in QUANTITIES}
         written = {what: "" if total and what != "shapley" else n.gain(numbers[what]) for what in QUANTITIES}
         name = "all together" if total else WORDS.get(row["block"], row["block"].replace("_", " "))
-        adds = total or row.get("adds") == "yes"
+        above_nothing = (numbers["shapley"]["low"] or 0) > 0
+        adds = above_nothing if total else row.get("adds") == "yes"
         rows.append({"name": name, "numbers": numbers, "adds": adds, "total": total} | written)
     return sorted(rows, key=lambda row: row["total"])
 
@@ -80,7 +81,7 @@ def _number(value):
 def _gist(rows):
     """Which kinds add what no other kind tells."""
     adding = [row["name"] for row in rows if row["adds"] and not row["total"]]
-    others = [row["name"] for row in rows if not row["adds"]]
+    others = [row["name"] for row in rows if not row["adds"] and not row["total"]]
     if not adding:
         return f"No kind of information is shown to add anything to the others: {n.listed(others)}."
     verb = "tell" if len(adding) > 1 or adding[0].endswith("s") else "tells"

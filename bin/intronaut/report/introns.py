@@ -38,8 +38,9 @@ def views(study: Study) -> list[View]:
     baseline = study.baseline_model
     if baseline:
         title = n.capital(n.listed(study.covariates))
-        short = ", ".join(study.covariates)
-        intron_views.append(_view("cov", title, short, baseline, "covariates", f"fit/{baseline.name}/covariates"))
+        intron_views.append(
+            _view("cov", title, "covariates", baseline, "covariates", f"fit/{baseline.name}/covariates")
+        )
     for place, model in enumerate(study.best_models):
         if "combined" in model.predictions:
             title = n.capital(n.listed([*study.covariates, model.short]))
@@ -73,6 +74,9 @@ def section(study: Study, assembly: str | None) -> dict[str, Any]:
         "gist": ranking_sentence(best, study.unit),
         "panels": panels,
         "views": [{"key": view.key, "short": view.short} for view in ranked],
+        "sorted": "the place in the fold"
+        if ranking_key(study, ranked)
+        else "locus, because no model is better than chance",
         "static": static_rows(study, rows, ranked, assembly),
         "data": as_json(data(study, rows, ranked, assembly)),
         "embedded": min(len(rows), MOST_ROWS),

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from intronaut.report.study import Study
 
 # column: (name, how it is written)
+# standardised mean difference below which the classes are alike
+ALIKE = 0.1
 COVARIATES = {
     "length": ("length, nt", n.count),
     "gc": ("GC content", lambda value: n.share(value, 0)),
@@ -54,16 +56,20 @@ def gist(study: Study, retained: pd.DataFrame, spliced: pd.DataFrame) -> str:
             "models see these and no others."
         )
     if min(len(retained), len(spliced)) and {"length", "gc"} <= set(study.labels.columns):
-        sentence += f" {differences(retained, spliced)}"
+        sentence += f" {differences(study)}"
     return sentence
 
 
-def differences(retained: pd.DataFrame, spliced: pd.DataFrame) -> str:
+def differences(study: Study) -> str:
+    """Medians of length and GC content; they differ where the SMD reaches ALIKE."""
     (length, other_length), (gc, other_gc) = (
-        [rows[name].median() for rows in (retained, spliced)] for name in ("length", "gc")
+        [study.of_class(label)[name].median() for label in (1, 0)] for name in ("length", "gc")
     )
-    longer = "longer" if length > other_length else "shorter"
-    richer = "more" if gc > other_gc else "less"
+    smd = flags.standardised_differences(study)
+    longer, richer = (
+        words[0] if abs(smd.get(name, 0)) < ALIKE else words[1] if smd[name] > 0 else words[2]
+        for name, words in (("length", ("as long", "longer", "shorter")), ("gc", ("as", "more", "less")))
+    )
     return (
         f"They are {longer} (median {n.count(length)} against {n.count(other_length)} nt) and {richer} GC-rich "
         f"({n.share(gc, 0)} against {n.share(other_gc, 0)})."
