@@ -15,7 +15,7 @@ from conftest import run_tool
 from intronaut import __version__
 from intronaut.core.errors import BadData
 from intronaut.plots import page as figures
-from intronaut.report import associations, browsers, flags, introns, multiqc, next_steps, verdict
+from intronaut.report import associations, browsers, flags, introns, labelled, multiqc, next_steps, verdict
 from intronaut.report import numbers as n
 from intronaut.report.associations import family_row
 from intronaut.report.model_files import read_metrics, read_predictions
@@ -179,6 +179,20 @@ def test_the_covariates_are_named_as_they_are(tool, results):
     assert "from intron length, GC content, position, splice sites and tpm, and sim" in words
     assert "Length, GC content, position, splice sites, tpm (covariates)" in words
     assert "uses length, GC content, position, splice sites and tpm; position is the place" in words
+
+
+def test_classes_that_are_balanced_are_not_said_to_differ():
+    table = pd.DataFrame(
+        {"label": [1.0, 0.0] * 40, "length": [100, 101] * 40, "gc": np.tile([0.5, 0.5, 0.52, 0.52], 20)}
+    )
+    table["length"] += np.repeat(np.arange(40) * 50, 2)
+    study = Study(table, {"unit": "intron"}, pd.DataFrame(), [])
+    assert labelled.differences(study).startswith("They are as long (median")
+    assert "and as GC-rich (" in labelled.differences(study)
+    table.loc[table["label"] == 1, "gc"] += 0.1
+    table.loc[table["label"] == 1, "length"] //= 4
+    assert labelled.differences(study).startswith("They are shorter (median")
+    assert "and more GC-rich (" in labelled.differences(study)
 
 
 def test_models_of_the_same_name_are_told_apart():
@@ -675,6 +689,7 @@ def test_nothing_is_ranked_by_a_model_that_is_not_above_chance(tool, results):
     report(tool)
     words = words_of(results)
     assert words.count("Not shown: this model is not better than chance") == 3
+    assert "sorted by locus, because no model is better than chance" in words
     assert "No model ranks introns better than chance" in words
     assert "is not predictable from" in words
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from intronaut.report.study import Study
 
 # column: (name, how it is written)
-# standardised mean difference below which the classes are alike
-ALIKE = 0.1
+# standardised mean difference below which the classes count as balanced
+BALANCED = 0.1
 COVARIATES = {
     "length": ("length, nt", n.count),
     "gc": ("GC content", lambda value: n.share(value, 0)),
@@ -61,13 +61,13 @@ def gist(study: Study, retained: pd.DataFrame, spliced: pd.DataFrame) -> str:
 
 
 def differences(study: Study) -> str:
-    """Medians of length and GC content; they differ where the SMD reaches ALIKE."""
+    """Medians of length and GC content; they differ where the SMD reaches BALANCED."""
     (length, other_length), (gc, other_gc) = (
         [study.of_class(label)[name].median() for label in (1, 0)] for name in ("length", "gc")
     )
     smd = flags.standardised_differences(study)
     longer, richer = (
-        words[0] if abs(smd.get(name, 0)) < ALIKE else words[1] if smd[name] > 0 else words[2]
+        words[0] if abs(smd.get(name, 0)) < BALANCED else words[1] if smd[name] > 0 else words[2]
         for name, words in (("length", ("as long", "longer", "shorter")), ("gc", ("as", "more", "less")))
     )
     return (
