@@ -28,7 +28,8 @@ def sound(tmp_path_factory):
     (folder / "names.tsv").write_text("a\tb\ncontig0\tchrom0\n")
     rows = [f"{gene}\t{number}\n" for number, gene in enumerate(GENES)]
     (folder / "tpm.tsv").write_text("gene_id\ttpm\n" + "".join(rows))
-    (folder / "tracks.tsv").write_text("path\ttarget\tcell\tkind\npeaks.bed\tCTCF\tK562\ttf\n")
+    (folder / "tracks.tsv").write_text("path\ttarget\tcell\tkind\ntrack.bed\tCTCF\tK562\ttf\n")
+    (folder / "track.bed").write_text("contig0\t10\t60\n")
     return folder
 
 
@@ -165,7 +166,7 @@ CORPUS = {
         [change("tpm.tsv", "gene1", "other1"), change("tpm.tsv", "gene", "other")], (), {"--covariates": ""}),
     "covariates without a key": ([change("tpm.tsv", "gene_id", "symbol")], (), {"--covariates": "gene_name"}),
     "a track that is not there": (
-        [change("tracks.tsv", "peaks.bed", "open.bed")], ("--embedders", "motifs,tracks"),
+        [change("tracks.tsv", "track.bed", "open.bed")], ("--embedders", "motifs,tracks"),
         {"--tracks": "line 2: no such file: open.bed"}),
     "no such network": ([], ("--networks", "basset,resnet"), {"--networks": "resnet is none of"}),
     "networks without weights": (
