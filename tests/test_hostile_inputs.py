@@ -1,5 +1,8 @@
 """Inputs that once gave wrong rows without a word, or a refusal for a wrong reason: each stands for its kind."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import anndata
@@ -123,3 +126,48 @@ def test_features_that_their_owner_changed_are_read_without_our_notes():
     del features.uns["intronaut"]
     features.write_h5ad("own.h5ad")
     assert open_features("own.h5ad").read(slice(0, 3)).shape == features.shape
+
+
+@pytest.mark.parametrize("page", ["<!DOCTYPE html>\n<html></html>\n", "\n<HTML><body>404</body></HTML>\n"])
+def test_a_web_page_is_named(page):
+    Path("page.gtf").write_text(page)
+    with pytest.raises(BadData, match="page.gtf: a web page"):
+        label("page.gtf")
+    with pytest.raises(BadData, match="calls.tsv: a web page"):
+        by_calls(page)
+
+
+def in_shell(command):
+    """Standard output and error of a bash command line with the tools' folder as $BIN; it must succeed."""
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env=os.environ | {"BIN": f"{sys.executable} {ROOT}/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_pipes_of_the_shell_are_read_as_files_are():
+    """What is read twice is copied: calls are looked at before they are read, windows are counted first."""
+    calls, annotation = CALLERS / "generic_1based.tsv", CALLERS / "annotation.gtf"
+    by_file = f"--fasta {CALLERS}/genome.fa --folds 1 --allow-empty --quiet {' '.join(OPTIONS)}"
+    in_shell(f"$BIN/label_introns.py {annotation} --calls {calls} {by_file} -o file.tsv")
+    in_shell(f"$BIN/label_introns.py <(cat {annotation}) --calls <(cat {calls}) {by_file} -o pipe.tsv")
+    assert Path("pipe.tsv").read_bytes() == Path("file.tsv").read_bytes()
+    Path("w.fa").write_text(">a\nACGTACGTTTGACA\n>b\nACGTACGTTTGACC\n")
+    in_shell("$BIN/embed_kmers.py <(cat w.fa) --k 1 --quiet -o pipe.h5ad")
+    assert list(open_features("pipe.h5ad").obs.index) == ["a", "b"]
+
+
+def test_a_pipe_is_named_as_it_was_given():
+    command = "$BIN/embed_kmers.py <(echo nothing) --quiet -o k.h5ad; test $? = 65"
+    assert "/dev/fd/" in (said := in_shell(command).stderr) and "/tmp" not in said
+
+
+def test_a_pipe_that_is_written_to_is_an_output():
+    words = f"{CALLERS}/annotation.gtf --fasta {CALLERS}/genome.fa --folds 1 --allow-empty --quiet"
+    output = "-o >(cat > out.part; mv out.part out.tsv) --ledger l.tsv --counts c.json"
+    in_shell(f"$BIN/label_introns.py {words} {output} && until [ -e out.tsv ]; do sleep 0.1; done")
+    assert len(pd.read_csv("out.tsv", sep="\t")) == 5

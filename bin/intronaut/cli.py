@@ -24,6 +24,7 @@ from intronaut.core.errors import (
     UsageError,
     is_out_of_memory,
 )
+from intronaut.core.pipes import copied_pipes
 
 # LightGBM keeps its seeds in 32 bits with a sign; --seeds counts up from it
 LARGEST_SEED = 2**31 - 1 - 1000
@@ -290,12 +291,17 @@ def run(main: Callable[[list[str]], int | None], prog: str) -> NoReturn:
         if signal.getsignal(name) is not signal.SIG_IGN:  # nohup wants the program to go on
             signal.signal(name, _raise_terminated)
     sys.unraisablehook = _raise_again
+    names: dict[str, str] = {}
     try:
-        code = main(sys.argv[1:]) or 0
+        with copied_pipes(sys.argv[1:], names) as argv:
+            code = main(argv) or 0
         if sys.stdout:
             sys.stdout.flush()
     except ToolError as problem:
-        print(f"{prog}: error: {problem}", file=sys.stderr)
+        text = str(problem)
+        for copy, pipe in names.items():
+            text = text.replace(copy, pipe)
+        print(f"{prog}: error: {text}", file=sys.stderr)
         code = problem.code
     except BrokenPipeError:
         _forget_stdout()

@@ -137,7 +137,7 @@ def commands():
     return {name: words.split() if isinstance(words, str) else words for name, words in table.items()}
 
 
-def start(name, words, out, said, *, before=None):
+def start(name, words, out, said, *, before=None, quiet=True):
     """Run a tool as a program in a process of its own, its standard error in the file ``said``; returns its number."""
     tool = importlib.import_module(name.split()[0])
     if child := os.fork():
@@ -149,7 +149,7 @@ def start(name, words, out, said, *, before=None):
                 before()
             from intronaut.cli import run
 
-            sys.argv = [tool.__name__, *(word.replace("OUT", str(out)) for word in words), "--quiet"]
+            sys.argv = [tool.__name__, *(word.replace("OUT", str(out)) for word in words), *["--quiet"] * quiet]
             run(tool.main, tool.__name__)
     except SystemExit as left:
         os._exit(left.code or 0)
@@ -187,7 +187,16 @@ def load_libraries():
     import intronaut
 
     names = ["torch", "pandas", "anndata", "matplotlib.pyplot", "sklearn.linear_model", "scipy.stats", "pysam"]
-    names += ["pyranges", "lightgbm", "tokenizers", "safetensors.torch", "Bio.bgzf", "jinja2", "pybigtools"]
+    names += [
+        "pyranges",
+        "lightgbm",
+        "tokenizers",
+        "safetensors.torch",
+        "Bio.bgzf",
+        "Bio.motifs",
+        "jinja2",
+        "pybigtools",
+    ]
     names += [module.name for module in pkgutil.walk_packages(intronaut.__path__, "intronaut.")]
     for name in names:
         importlib.import_module(name)

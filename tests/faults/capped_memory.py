@@ -59,7 +59,7 @@ def attack(name, words, folder, count):
         shutil.rmtree(out)
         out.mkdir()
         child = at_work.start(
-            name, words, out, said, before=lambda: resource.setrlimit(resource.RLIMIT_AS, (cap, limits[1]))
+            name, words, out, said, quiet=False, before=lambda: resource.setrlimit(resource.RLIMIT_AS, (cap, limits[1]))
         )
         code, text, left = at_work.finish(child), said.read_text(), at_work.digests(out)
         backed_off += code == 0 and "halving" in text

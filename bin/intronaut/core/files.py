@@ -130,8 +130,9 @@ def whole_file(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
             raise CannotWrite("-: standard output is closed")
         yield sys.stdout if "b" not in mode else sys.stdout.buffer
         return
-    final = Path(os.path.realpath(path))
-    special = final.exists() and not final.is_file()
+    special = Path(path).exists() and not Path(path).is_file()
+    # a pipe of the shell, /dev/fd/N, is a link to what has no path
+    final = Path(path) if special else Path(os.path.realpath(path))
     part = Part(final)
     try:
         with _writing(path):

@@ -27,6 +27,7 @@ from intronaut.genome.feature_lines import (
 )
 from intronaut.genome.gene_models import GeneModels
 from intronaut.io.delimited import LARGEST_POSITION, LONGEST_NUMBER, read_lines
+from intronaut.io.kinds import refuse_other_kinds
 
 _STRANDS = "+-.?"
 _N_COLUMNS = 9
@@ -45,6 +46,7 @@ def read_gene_models(path: Path | str) -> GeneModels:
         BadData: lists every line that is used and has the wrong number of columns, impossible coordinates or strand,
             and every exon without a transcript.
     """
+    refuse_other_kinds(path)
     problems, faults = Problems(path), []
     models = GeneModels()
     blocks = _features(path, faults, models.left_out)

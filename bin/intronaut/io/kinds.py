@@ -26,11 +26,14 @@ _OTHER_KINDS = {
 
 
 def refuse_other_kinds(path: Path | str) -> None:
-    """Raise BadData for a file that is no text and say which program reads it."""
-    if str(path) == "-":
+    """Raise BadData for a file that is no text, or a web page, and say what it is or which program reads it."""
+    # what is read of standard input or of a pipe is gone
+    if str(path) == "-" or not require_file(path).is_file():
         return
-    with open(require_file(path), "rb") as handle:
-        head = handle.read(8)
+    with open(path, "rb") as handle:
+        head = handle.read(64)
+    if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise BadData(f"{path}: a web page, as servers send for a file that they do not have; download it again")
     for magic, what in _OTHER_KINDS.items():
         if head.startswith(magic):
             raise BadData(f"{path}: {what}")
