@@ -18,13 +18,13 @@ _PIPE = re.compile(r"(?:(?<=[=,])|^)/(?:dev|proc/self)/fd/([0-9]+)(?=,|$)")
 @contextlib.contextmanager
 def copied_pipes(argv: Sequence[str], names: dict[str, str]) -> Iterator[list[str]]:
     """The words of a command, with copies in place of pipes that can be read; ``names`` gets each copy's own name."""
-    pipes = {found[0]: int(found[1]) for word in argv for found in _PIPE.finditer(word) if _is_readable(int(found[1]))}
+    pipes = {match[0]: int(match[1]) for word in argv for match in _PIPE.finditer(word) if _is_readable(int(match[1]))}
     with contextlib.ExitStack() as stack:
         if pipes:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="intronaut-")))
         copies = {name: str(_copied(descriptor, folder / f"pipe{descriptor}")) for name, descriptor in pipes.items()}
         names |= {copy: name for name, copy in copies.items()}
-        yield [_PIPE.sub(lambda found: copies.get(found[0], found[0]), word) for word in argv]
+        yield [_PIPE.sub(lambda match: copies.get(match[0], match[0]), word) for word in argv]
 
 
 def _is_readable(descriptor):
