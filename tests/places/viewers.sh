@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Open what runs leave for other programs: two runs together in MultiQC, and the IGV session in igv.js in a browser.
+# Open what runs leave for other programs: report and cards in a browser, two runs together in MultiQC, and the IGV session
+# in igv.js.
 # Usage: viewers.sh [RESULTS RESULTS], two folders of results; without them the demo is run, and once more with matched
 # introns. Pictures of both pages are kept in $places/viewers. Needs the package indexes of pip and npm.
 . "$(dirname "$0")/common.sh"
@@ -15,6 +16,11 @@ browse() {
     timeout 120 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/profile" \
         --virtual-time-budget=30000 --window-size=1400,2000 "$@" 2>/dev/null
 }
+
+# report and cards: no script error, no request, contrast, text for figures, answers on the first screen
+pages=("$1"/report.html "$2"/report.html "$1"/cards/*/cards.html)
+say "faults of reports and cards at three widths, light and dark" \
+    "$("$root/.venv/bin/python" "$root/tests/helpers/page_checks.py" "${pages[@]}" | grep -c '^  ' || true) in ${#pages[@]} pages"
 
 # MultiQC: every run has its bar, its flags and its models, and versions are listed
 [ -x "$work/venv/bin/multiqc" ] || { python3 -m venv "$work/venv" && "$work/venv/bin/pip" install --quiet multiqc; }
