@@ -31,11 +31,14 @@ def study(tmp_path_factory):
             write_reads(folder / f"{sample}.bam", genome, places, levels, rng)
             rows.append(f"{sample}\t{sample}.bam\t{condition}")
     (folder / "sheet.tsv").write_text("\n".join(rows) + "\n")
+    # the first base of the first donor
+    head = "##fileformat=VCFv4.2\n##contig=<ID=contig0>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    (folder / "v.vcf").write_text(f"{head}contig0\t1101\t.\tG\tA\t.\t.\t.\n")
     return folder
 
 
 def run(folder, *args, code=0):
-    given = ["--gtf", folder / "annotation.gtf", "--fasta", folder / "genome.fa", "--embedders", "kmers"]
+    given = ["--gtf", folder / "annotation.gtf", "--fasta", folder / "genome.fa"]
     given += ["--window", "200", "--bootstrap", "100", "--cards", "2", "-resume"]
     return run_nextflow(ROOT, folder, *given, *args, code=code)
 
@@ -49,13 +52,15 @@ def words_of(page):
 def transfer(study):
     """Folder of results and tasks: levels of one condition, and models of each tested in the other."""
     args = ["--alignments", "sheet.tsv", "--condition", "control", "--transfer", "--target", "level"]
+    args += ["--embedders", "kmers", "--vcf", "v.vcf"]
     return study / "transfer", submitted(run(study, *args, "--outdir", study / "transfer"))
 
 
 @pytest.fixture(scope="module")
 def contrast(study, transfer):
     """The same of introns that are retained more than in the control, after what the first run counted."""
-    args = ["--alignments", "sheet.tsv", "--contrast", "treated_vs_control"]
+    args = ["--alignments", "sheet.tsv", "--contrast", "treated_vs_control", "--target", "difference"]
+    args += ["--embedders", "rna", "--rna_motifs", ROOT / "assets" / "demo" / "rna.meme"]
     return study / "contrast", submitted(run(study, *args, "--outdir", study / "contrast"))
 
 
@@ -70,6 +75,12 @@ def test_levels_are_fitted_explained_and_shown(transfer):
     assert len(predictions) > 80 and np.allclose(predictions["psi"], measured, atol=1e-5)
     words = words_of(folder / "report.html")
     assert "rank correlation" in words and (folder / "explain" / "kmers_logistic" / "groups.tsv").exists()
+
+
+def test_variants_are_scored_by_a_model_of_levels(transfer):
+    scores = pd.read_table(transfer[0] / "variants" / "kmers_logistic" / "scores.tsv")
+    assert len(scores) >= 1 and scores[["p_ref", "p_alt"]].stack().between(0, 1).all()
+    assert "Δ logit level with the variant" in words_of(transfer[0] / "report.html")
 
 
 def test_models_of_each_condition_are_tested_in_the_other(transfer):
@@ -87,6 +98,18 @@ def test_models_of_each_condition_are_tested_in_the_other(transfer):
     words = words_of(folder / "report.html")
     assert "What holds in other cell types" in words and "tested in control tested in treated" in words
     assert all(f"{value:.3f}" in words for value in table["auroc"])
+
+
+def test_differences_are_fitted_on_motifs_of_rna(contrast):
+    folder, tasks = contrast
+    assert "STUDY:INTERPRET:FIND_MOTIFS (motifs_rna)" in tasks and (folder / "motifs_rna" / "families.tsv").exists()
+    labels = pd.read_table(folder / "labels" / "labels.tsv").set_index("name")
+    predictions = pd.read_table(folder / "fit" / "rna_logistic" / "predictions.tsv").set_index("name")
+    measured = (1 + labels["delta_psi"].reindex(predictions.index)) / 2
+    assert len(predictions) > 80 and np.allclose(predictions["psi"], measured, atol=1e-5)
+    assert set(pd.read_table(folder / "partition" / "partition.tsv")["measure"]) == {"deviance"}
+    words = words_of(folder / "report.html")
+    assert "measured difference of retention of introns" in words and "Motifs of RNA-binding proteins" in words
 
 
 def test_contrast_labels_what_is_retained_more(study, contrast):

@@ -22,6 +22,8 @@ FEWEST_FOR_PROFILE = 10
 FEWEST_IN_BIN = 20
 POSITION_COLUMNS = {"family", "landmark", "start", "end", "label", "windows", "share"}
 SHOWN_VARIANTS = 15
+# what models of each target predict, in a table of variants
+PREDICTED = {"label": "probability", "level": "level", "difference": "(1 + difference) / 2"}
 
 
 def section(study: Study, drawn: dict[str, str]) -> dict[str, Any]:
@@ -35,6 +37,7 @@ def section(study: Study, drawn: dict[str, str]) -> dict[str, Any]:
         "groups": groups,
         "enrichments": [enrichment_part(one) for one in study.enrichments],
         "variants": [variant_part(one) for one in study.variants],
+        "predicted": PREDICTED[study.target],
     }
 
 
