@@ -24,7 +24,7 @@ SLOW = {
     "test_label_permutation", "test_make_report",
     "test_malformed_inputs", "test_manners", "test_match_introns", "test_mutagenesis", "test_networks",
     "test_pipeline", "test_pipeline_blocks", "test_pipeline_of_reads", "test_places",
-    "test_quantify_introns", "test_real_world", "test_report_in_browser",
+    "test_quantify_introns", "test_readme", "test_real_world", "test_report_in_browser",
     "test_reproduce", "test_score_variants", "test_worked_example", "test_sei", "test_splice_network", "test_stability",
 }  # fmt: skip
 
