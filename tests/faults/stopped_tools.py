@@ -20,7 +20,7 @@ from pathlib import Path
 import at_work
 
 # what is resumed, and what fetch_weights locks and keeps
-KEPT = (".k.h5ad.part", ".m.h5ad.part", ".s.h5ad.part", ".d.h5ad.part", ".network.part/", "cache/")
+KEPT = tuple(f".{name}.h5ad.part" for name in ("k", "m", "s", "d", "sites")) + (".network.part/", "cache/")
 TO_STDOUT = {
     "predict": "--model model --features k.h5ad -o -",
     "fetch_sequences": "labels.tsv --fasta genome.fa --length 900 -o -",
