@@ -16,6 +16,8 @@ Output:
   multiqc/      tables as MultiQC custom content, samples named after --run, and versions (--multiqc)
 """
 
+from datetime import date
+
 from intronaut.cli import add_run_options, new_parser, run
 from intronaut.core.files import published_together, whole_file, whole_folder
 from intronaut.core.log import Log
@@ -50,6 +52,7 @@ def make_parser():
     data.add_argument("--transfer", default=[], nargs="+", metavar="TSV", help="tables of transfer, each of one model")
     data.add_argument("--quantified", metavar="FOLDER", help="folder of quantify_introns, differences.json in it")
     data.add_argument("--settings", metavar="JSON", help="params of a pipeline, to be shown, with links to its files")
+    data.add_argument("--date", type=date.fromisoformat, metavar="DAY", help="when the study ran, as 2026-11-28")
     data.add_argument("--assembly", metavar="NAME", help="the genome, such as GRCh38: links to genome browsers")
     out = parser.add_argument_group("output")
     out.add_argument("-o", "--output", default="report.html", metavar="FILE", help="the page")

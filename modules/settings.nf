@@ -178,11 +178,10 @@ def commandOf() {
     return (['nextflow run', workflow.repository ?: '.'] + words).join(' ')
 }
 
-// The params, and what ran the tools; nothing that differs when the same run is resumed on the same day.
+// The params, and what ran the tools; nothing that differs when the same run is resumed.
 def settingsJson(settings) {
     def folder = plainFile(settings.outdir)
     def run_by = [
-        started: workflow.start.format(java.time.format.DateTimeFormatter.ofPattern('d MMMM yyyy', Locale.ENGLISH)),
         command: commandOf(),
         // what MultiQC calls it: many folders of results are called so
         run: folder.name == 'results' ? folder.parent.name : folder.name,

@@ -63,6 +63,7 @@ LEFT_OUT = {
         "counts_columns": "as counts_base",
     },
     "make_report": {
+        "date": "Galaxy shows when each job ran",
         "settings": "the pipeline's own params; Galaxy shows those of every job",
         "transfer": "transfer has no wrapper, whose tables these are",
     },

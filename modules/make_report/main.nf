@@ -37,7 +37,7 @@ process MAKE_REPORT {
     ${intoFolders(folders)}
     make_report.py --labels ${labels} --ledger labels/ledger.tsv --counts labels/counts.json \\
         ${extra_options} ${motifs_option} ${variants_option} ${quantified_option} ${transfer_option} \\
-        ${models_options} --settings settings.json ${assembly_option} \\
+        ${models_options} --settings settings.json --date "\$(date +%F)" ${assembly_option} \\
         --output report.html --figures figures --multiqc multiqc
     """
 

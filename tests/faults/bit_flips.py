@@ -28,6 +28,8 @@ def make_results(folder):
     for name in (name for name in STORED if (folder / name).exists()):
         (results / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(folder / name, results / name)
+    at_work.call("make_report", "--labels", "labels.tsv", "--ledger", "ledger.tsv", "--counts", "counts.json", "--fit",
+                 "model", "--explain", "explained", "-o", results / "report.html")  # fmt: skip
     at_work.call("record_run", results)
     return results
 

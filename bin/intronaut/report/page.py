@@ -29,7 +29,7 @@ from intronaut.report.study import PARAMETER_TABLES, Study, headline
 PACKAGES = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "statsmodels", "pysam", "biopython", "pyjaspar",
             "torch", "jinja2")  # fmt: skip
 # settings that say where the run ran, not what it did
-NOT_SHOWN = ("help", "outdir", "run", "version", "nextflow", "revision", "profile", "started", "command")
+NOT_SHOWN = ("help", "outdir", "run", "version", "nextflow", "revision", "profile", "command")
 
 
 def build(study: Study, assembly: str | None) -> tuple[str, dict[str, str]]:
@@ -101,8 +101,8 @@ def header(study: Study, assembly: str | None) -> dict[str, Any]:
     facts.append(("Labels from", label_source(study)))
     if study.models:
         facts.append(("Features", feature_words(study)))
-    run = " · ".join(filter(None, [settings.get("started") or "", f"Intronaut {__version__}"]))
-    facts.append(("Run", run))
+    when = [f"{study.day.day} {study.day:%B %Y}"] if study.day else []
+    facts.append(("Run", " · ".join([*when, f"Intronaut {__version__}"])))
     where = re.sub(r"(\.(fa|fasta|fna|2bit))?(\.b?gz)?$", "", text.file_names(settings.get("fasta") or ""))
     return {"species": species, "where": where, "facts": facts}
 

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,7 @@ class Study:
     variants: list = field(default_factory=list)
     transfers: dict = field(default_factory=dict)
     settings: dict = field(default_factory=dict)
+    day: date | None = None
     quantified: dict | None = None
 
     @property
@@ -260,6 +262,7 @@ def read_study(args: Namespace) -> Study:
         variants=[read_variants(folder) for folder in args.variants],
         transfers={Path(path).stem.removeprefix("transfer_"): read_transfer(path) for path in args.transfer},
         settings=settings,
+        day=args.date,
         quantified=read_quantified(args.quantified, read_svg) if args.quantified else None,
     )
 
