@@ -1,10 +1,10 @@
 #!/usr/bin/env nextflow
 
-include { checkParams; forgetRun; helpText; mistakesIn; withoutMistakes } from './modules/params'
+include { checkParams; forgetRun; helpText } from './modules/params'
 include { gathered; inFolder } from './modules/publishing'
-include { canFit; filesOf; inputsOf; optionalFile; optionsOf; plainFile; namedFiles; settingsJson; windowPlan } from './modules/settings'
-include { CHECK } from './modules/check'
+include { canFit; inputsOf; optionalFile; optionsOf; plainFile; settingsJson; windowPlan } from './modules/settings'
 include { readsOf } from './modules/samples'
+include { FAULTS } from './workflows/faults'
 include { LABELS } from './workflows/labels'
 include { SPLIT } from './workflows/split'
 include { FEATURES } from './workflows/features'
@@ -59,22 +59,6 @@ workflow STUDY {
         inFolder('images', channel.fromPath("${projectDir}/containers/*", type: 'dir')),
     )
     RECORD_RUN(gathered(recorded))
-}
-
-// Every fault of the params and of the inputs, in one pass; what the run will take where there is none.
-workflow FAULTS {
-    take:
-    given // the params
-
-    main:
-    mistakes = mistakesIn(given)
-    sound = withoutMistakes(given, mistakes)
-    CHECK(
-        channel.of(groovy.json.JsonOutput.toJson(mistakes)).collectFile(name: 'params.json'),
-        optionalFile(sound.gtf), optionalFile(sound.fasta), optionalFile(sound.chrom_aliases), filesOf(sound.ir_calls),
-        optionalFile(sound.peaks), filesOf(sound.marks), optionalFile(sound.vcf),
-        namedFiles(sound).values().toList(), namedFiles(sound), optionsOf(sound, 'check'),
-    )
 }
 
 workflow {

@@ -16,7 +16,8 @@ def samplesOf(sheet) {
     def twice = rows.countBy { row -> row.sample }.findAll { _name, count -> count > 1 }.keySet()
     if (twice) {
         def names = twice.join(', ')
-        refuse("--alignments ${sheet}: sample ${names} is named twice; further lanes have a name of their own, and its name in replicate_of")
+        def cure = 'further lanes have a name of their own, and its name in replicate_of'
+        refuse("--alignments ${sheet}: sample ${names} is named twice; ${cure}")
     }
     return rows.groupBy { row -> row.replicate_of ?: row.sample }.collect { name, own -> sampleOf(name, own, sheet) }
 }

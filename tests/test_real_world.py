@@ -228,7 +228,7 @@ WRONG_KINDS = {
     ("--peaks", "peaks.bb"): "bigBed",
     ("--calls", "RI.MATS.JC.xlsx"): "Excel",
     ("--calls", "utf16.tsv"): "UTF-16",
-    ("page.gtf",): "1 tab-separated columns",
+    ("page.gtf",): "a web page",
     ("empty.gtf",): "no exon or CDS",
     ("a.gff3",): "no exon or CDS",
     ("--peaks", "empty.bed"): "no peak",

@@ -24,7 +24,8 @@ process FIT {
     def covariates_option = covariates ? "--covariates ${covariates}" : ''
     // levels have no threshold, no pairs that hold the same label twice, and no metrics that jump
     def copies_option = near_copies ? "--near-copies ${near_copies}" : ''
-    def label_options = options.target == 'label' ? "--threshold ${options.threshold} --bootstrap ${options.bootstrap} ${copies_option}" : ''
+    def labels_only = "--threshold ${options.threshold} --bootstrap ${options.bootstrap} ${copies_option}"
+    def label_options = options.target == 'label' ? labels_only : ''
     def repeats_option = options.repeats > 1 ? "--repeats ${options.repeats} --folds ${options.folds}" : ''
     def control_option = options.shuffle_control ? '--shuffle-control' : ''
     // features that are kept in memory; the rest is for what is computed from them
