@@ -165,20 +165,21 @@ def provenance(args, notes):
 
 def attribute_all(folder, windows, model, args, log):
     """Write the attributions of every window to attributions.h5; returns the table of windows."""
-    import h5py
     import numpy as np
     import pandas as pd
     import torch
 
     from intronaut.core.dna import base_codes
     from intronaut.interpret.attribution import Settings, attribute
+    from intronaut.io.hdf5 import writable
 
     settings = Settings(
         args.method, args.baseline, args.baselines, args.steps, args.max_steps, args.max_gap, args.centre,
         args.batch_size, args.seed,
     )  # fmt: skip
     longest, rows = max(len(window.sequence) for window in windows), []
-    with h5py.File(folder / "attributions.h5", "w") as file, log.progress(len(windows), "windows") as progress:
+    counted = log.progress(len(windows), "windows")
+    with writable(folder / "attributions.h5") as (file, refuse_full), counted as progress:
         for number, window in enumerate(windows):
             try:
                 attribution = attribute(model, window.sequence, window.name, settings)
@@ -193,6 +194,7 @@ def attribute_all(folder, windows, model, args, log):
             file["codes"][number, :length] = base_codes(window.sequence)
             if attribution.hypothetical is not None:
                 file["hypothetical"][number, :, :length] = attribution.hypothetical
+            refuse_full()
             rows.append(row_of(window, attribution, args))
             progress.add(1)
     return pd.DataFrame(rows)
@@ -222,12 +224,11 @@ def row_of(window, attribution, args):
 
 def write_all(folder, windows, table, record, shown, args, log):
     """Everything that is written from finished attributions."""
-    import h5py
-
+    from intronaut.io.hdf5 import writable
     from intronaut.io.tables import write_table
 
     write_table(folder / "windows.tsv", table)
-    with h5py.File(folder / "attributions.h5", "r+") as file:
+    with writable(folder / "attributions.h5", "r+") as (file, _):
         for column in ("name", "chrom", "strand"):
             file[column] = [text or "" for text in table[column]]
         for column in ("start", "end", "length"):
