@@ -39,7 +39,7 @@ class Study:
     def start(self):
         """Start or resume the run, the head of which has a session of its own."""
         command = run_command(
-            ROOT, self.folder, "-profile", "demo", "--outdir", self.folder / "results", *SHARDS, "-resume"
+            ROOT, self.folder, "-profile", "demo", "--outdir", self.folder / "study", *SHARDS, "-resume"
         )
         with open(self.folder / "printed", "w") as printed:
             self.run = subprocess.Popen(
@@ -94,7 +94,7 @@ def processes():
 
 def results(folder):
     """``{path: digest}`` of the results but for what tells of the run itself."""
-    return {path: sha for path, sha in at_work.digests(folder / "results").items() if not OF_THE_RUN.search(path)}
+    return {path: sha for path, sha in at_work.digests(folder / "study").items() if not OF_THE_RUN.search(path)}
 
 
 def kill_heads(study, count):
@@ -150,8 +150,9 @@ def main():
               f"{len(wanted)} results, differing {broken or 'none'}", flush=True)  # fmt: skip
         study = Study(Path(place) / "tasks")
         killed, tries = kill_tasks(study, tasks)
-        broken += study.differing(wanted)
-        print(f"{killed} tasks killed, {tries} tried again; {len(wanted)} results, differing {broken or 'none'}")
+        differing = study.differing(wanted)
+        print(f"{killed} tasks killed, {tries} tried again; {len(wanted)} results, differing {differing or 'none'}")
+        broken += differing
     sys.exit(bool(broken))
 
 
