@@ -8,6 +8,7 @@ import pkgutil
 import random
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -84,6 +85,15 @@ def make_study(folder):
     (folder / "three.bed").write_text("".join(f"chr0\t{at}\t{at + 200}\ti{at}\t0\t+\n" for at in (1100, 7100, 13100)))
 
 
+@contextlib.contextmanager
+def study():
+    """The folder of :func:`make_study` in a place that is deleted afterwards, with all libraries imported."""
+    load_libraries()
+    with tempfile.TemporaryDirectory() as place:
+        make_study(Path(place))
+        yield Path(place)
+
+
 def commands():
     """``{name: words}`` of every tool that writes, in the folder of :func:`make_study`; OUT is where it writes.
 
@@ -137,13 +147,13 @@ def commands():
     return {name: words.split() if isinstance(words, str) else words for name, words in table.items()}
 
 
-def start(name, words, out, said, *, before=None, quiet=True):
-    """Run a tool as a program in a process of its own, its standard error in the file ``said``; returns its number."""
+def start(name, words, out, stderr, *, before=None, quiet=True):
+    """Run a tool as a program in a process of its own, its standard error in ``stderr``; returns its number."""
     tool = importlib.import_module(name.split()[0])
     if child := os.fork():
         return child
     try:
-        with open(said, "w") as errors, contextlib.redirect_stderr(errors):
+        with open(stderr, "w") as errors, contextlib.redirect_stderr(errors):
             os.dup2(errors.fileno(), 2)
             if before:
                 before()
@@ -156,7 +166,7 @@ def start(name, words, out, said, *, before=None, quiet=True):
     except BaseException:  # noqa: BLE001 - as the interpreter would
         import traceback
 
-        Path(said).write_text(traceback.format_exc())
+        Path(stderr).write_text(traceback.format_exc())
     os._exit(1)
 
 

@@ -13,8 +13,6 @@ import os
 import random
 import shutil
 import sys
-import tempfile
-from pathlib import Path
 
 import at_work
 
@@ -63,9 +61,7 @@ def unseen_flips(results, path, count, seed=1):
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     broken = 0
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        at_work.make_study(folder)
+    with at_work.study() as folder:
         results = make_results(folder)
         assert not seen(results)
         for path in sorted(path for path in results.rglob("*") if path.is_file()):

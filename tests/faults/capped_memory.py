@@ -11,7 +11,6 @@ import os
 import resource
 import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -45,37 +44,39 @@ def needed(child):
 
 
 def attack(name, words, folder, count):
-    """The bytes that a run needs, how many capped ones backed off, said that they lack memory or did with less, and
+    """The bytes that a run needs, how many capped ones backed off, ended for lack of memory, and
     the faults."""
-    out, said, limits = folder / "out", folder / "said", resource.getrlimit(resource.RLIMIT_AS)
+    out, stderr, limits = folder / "out", folder / "stderr", resource.getrlimit(resource.RLIMIT_AS)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    child = at_work.start(name, words, out, said)
+    child = at_work.start(name, words, out, stderr)
     wants = needed(child)
-    assert at_work.finish(child) == 0, said.read_text()
+    assert at_work.finish(child) == 0, stderr.read_text()
     wanted, backed_off, refused, faults = at_work.digests(out), 0, 0, []
     cap = address_space(os.getpid(), "VmSize") + int(SHARE * wants)
     for _ in range(count):
         shutil.rmtree(out)
         out.mkdir()
         child = at_work.start(
-            name, words, out, said, quiet=False, before=lambda: resource.setrlimit(resource.RLIMIT_AS, (cap, limits[1]))
+            name,
+            words,
+            out,
+            stderr,
+            quiet=False,
+            before=lambda: resource.setrlimit(resource.RLIMIT_AS, (cap, limits[1])),
         )
-        code, text, left = at_work.finish(child), said.read_text(), at_work.digests(out)
+        code, text, left = at_work.finish(child), stderr.read_text(), at_work.digests(out)
         backed_off += code == 0 and "halving" in text
         refused += code == TRY_AGAIN
         if code not in (0, TRY_AGAIN) or "Traceback" in text or (code == 0 and left != wanted):
-            faults.append(f"code {code}, left {sorted(left)}, said {text[-300:]!r}")
+            faults.append(f"code {code}, left {sorted(left)}, standard error {text[-300:]!r}")
     return wants, backed_off, refused, faults
 
 
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    at_work.load_libraries()
     broken = 0
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        at_work.make_study(folder)
+    with at_work.study() as folder:
         at_work.call("fetch_sequences", "labels.tsv", "--fasta", "genome.fa", "--length", 900, "-o", "long.fa")
         for name, words in COMMANDS.items():
             wants, backed_off, refused, faults = attack(name, words.split(), folder, count)

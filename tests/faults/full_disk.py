@@ -11,8 +11,6 @@ import contextlib
 import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import at_work
 
@@ -41,8 +39,8 @@ def unbroken(name, words, folder):
     """The digests of what a tool writes with room to spare."""
     out = folder / "room"
     out.mkdir()
-    code = at_work.finish(at_work.start(name, words, out, folder / "said"))
-    assert code == 0, (folder / "said").read_text()
+    code = at_work.finish(at_work.start(name, words, out, folder / "stderr"))
+    assert code == 0, (folder / "stderr").read_text()
     found = at_work.digests(out)
     shutil.rmtree(out)
     return found
@@ -50,26 +48,23 @@ def unbroken(name, words, folder):
 
 def attack(name, words, kibibytes, folder, wanted):
     """``full`` or ``room``, or what was wrong when a tool wrote to a disk of this size."""
-    said = folder / "said"
+    stderr = folder / "stderr"
     with disk_of(kibibytes, folder / "disk") as disk:
-        code = at_work.finish(at_work.start(name, words, disk, said))
+        code = at_work.finish(at_work.start(name, words, disk, stderr))
         left = at_work.digests(disk)
         left.pop(FILLER, None)
     if code == 0:
         return "room" if left == wanted else f"{kibibytes} KiB: other files than with room: {sorted(left)}"
     left = {path for path in left if not path.startswith(KEPT)}
-    if code != FULL or left or said.read_text().count("\n") != 1:
-        return f"{kibibytes} KiB: code {code}, left {sorted(left)}, said {said.read_text()[-200:]!r}"
+    if code != FULL or left or stderr.read_text().count("\n") != 1:
+        return f"{kibibytes} KiB: code {code}, left {sorted(left)}, standard error {stderr.read_text()[-200:]!r}"
     return "full"
 
 
 def main():
     names = sys.argv[1:]
-    at_work.load_libraries()
     broken = 0
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        at_work.make_study(folder)
+    with at_work.study() as folder:
         for name, words in at_work.commands().items():
             if names and name not in names:
                 continue

@@ -13,7 +13,6 @@ import random
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -25,18 +24,18 @@ TOOLS = ("embed_kmers", "embed_motifs", "embed_sei", "embed_dnabert2", "merge_fe
 
 def attack(name, words, folder, count, draw):
     """The moments of ``count`` kills of one tool, in shares of an unbroken run, and the faults."""
-    out, said = folder / "killed", folder / "said"
+    out, stderr = folder / "killed", folder / "stderr"
     for _ in range(2):  # the second run finds all that it reads in memory, as those that are killed do
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
         started = time.monotonic()
-        assert at_work.finish(at_work.start(name, words, out, said)) == 0, said.read_text()
+        assert at_work.finish(at_work.start(name, words, out, stderr)) == 0, stderr.read_text()
         seconds = time.monotonic() - started
     wanted, moments, faults = at_work.digests(out), [], []
     while len(moments) < count:
         shutil.rmtree(out)
         out.mkdir()
-        child, moment = at_work.start(name, words, out, said), draw.random()
+        child, moment = at_work.start(name, words, out, stderr), draw.random()
         time.sleep(moment * seconds)
         os.kill(child, signal.SIGKILL)
         if at_work.finish(child) != -signal.SIGKILL:
@@ -45,11 +44,11 @@ def attack(name, words, folder, count, draw):
         early = [
             path for path, digest in at_work.digests(out).items() if not hidden(path) and digest != wanted.get(path)
         ]
-        code = at_work.finish(at_work.start(name, words, out, said))
+        code = at_work.finish(at_work.start(name, words, out, stderr))
         found = at_work.digests(out)
         if early or code or found != wanted:
             other = sorted(path for path in found.keys() | wanted.keys() if found.get(path) != wanted.get(path))
-            faults.append(f"early {early}, code {code}, other {other}, said {said.read_text()[-200:]!r}")
+            faults.append(f"early {early}, code {code}, other {other}, standard error {stderr.read_text()[-200:]!r}")
     return moments, faults
 
 
@@ -60,11 +59,9 @@ def hidden(path):
 
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 50
-    at_work.load_libraries()
     broken = 0
-    with tempfile.TemporaryDirectory() as place:
-        folder, draw = Path(place), random.Random(1)
-        at_work.make_study(folder)
+    with at_work.study() as folder:
+        draw = random.Random(1)
         commands = at_work.commands()
         for name in sys.argv[2:] or TOOLS:
             moments, faults = attack(name, commands[name], folder, count, draw)

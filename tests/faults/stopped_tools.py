@@ -15,7 +15,6 @@ import signal
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 import at_work
 
@@ -32,9 +31,9 @@ TO_STDOUT = {
 def stopped(name, words, sent, folder, draw, longest=1.0):
     """None, or what was wrong when ``sent`` ended the tool after up to ``longest`` seconds."""
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        said = folder / "said"
+        stderr = folder / "stderr"
         child = at_work.start(
-            name, words, out, said, before=lambda: signal.signal(signal.SIGINT, signal.default_int_handler)
+            name, words, out, stderr, before=lambda: signal.signal(signal.SIGINT, signal.default_int_handler)
         )
         time.sleep(draw.uniform(0.02, longest))
         os.kill(child, sent)
@@ -43,8 +42,8 @@ def stopped(name, words, sent, folder, draw, longest=1.0):
         # so early that no handler stood yet, or so late that the tool had ended
         if code in (0, -sent):
             return None if code == 0 or not left else f"{name}: killed by its signal, left {left}"
-        if code != 128 + sent or left or "Traceback" in said.read_text():
-            return f"{name}: code {code}, left {left}, said {said.read_text()[-300:]!r}"
+        if code != 128 + sent or left or "Traceback" in stderr.read_text():
+            return f"{name}: code {code}, left {left}, standard error {stderr.read_text()[-300:]!r}"
     return None
 
 
@@ -52,21 +51,21 @@ def unread(name, words, folder, draw):
     """None, or what was wrong when nobody read the tool's output to its end."""
     with tempfile.TemporaryDirectory(dir=folder) as out:
         reader, writer = os.pipe()
-        child = at_work.start(name, words, out, folder / "said", before=lambda: (os.dup2(writer, 1), os.close(reader)))
+        child = at_work.start(
+            name, words, out, folder / "stderr", before=lambda: (os.dup2(writer, 1), os.close(reader))
+        )
         os.close(writer)
         os.read(reader, draw.choice([1, 100, 5000]))
         os.close(reader)
-        code, text = at_work.finish(child), (folder / "said").read_text()
-    return f"{name}: code {code}, said {text[-300:]!r}" if code or text else None
+        code, text = at_work.finish(child), (folder / "stderr").read_text()
+    return f"{name}: code {code}, standard error {text[-300:]!r}" if code or text else None
 
 
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    at_work.load_libraries()
     broken = 0
-    with tempfile.TemporaryDirectory() as place:
-        folder, draw = Path(place), random.Random(1)
-        at_work.make_study(folder)
+    with at_work.study() as folder:
+        draw = random.Random(1)
         tools = itertools.cycle(at_work.commands().items())
         for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             found = [stopped(*next(tools), sent, folder, draw) for _ in range(count)]
