@@ -118,10 +118,12 @@ def embed(path, args):
 
 def provenance(args):
     """What the features depend on beside the windows; the same for every shard."""
+    from intronaut.motifs.pwm import jaspar_name
+
     if args.motifs:
         source = {"motifs_sha256": digest_file(args.motifs)}
     else:
-        source = {"motifs": f"{args.jaspar_release} CORE {args.tax_group}, newest versions"}
+        source = {"motifs": jaspar_name(args.jaspar_release, args.tax_group)}
     options = {"pseudocount": args.pseudocount, "background": args.background}
     return {"tool": PROG, "version": __version__, **source, **options}
 

@@ -93,7 +93,7 @@ def _motifs(learnt, files, threads, device, log):
     from threadpoolctl import threadpool_limits
 
     from intronaut.motifs.motif_files import read_motifs
-    from intronaut.motifs.pwm import jaspar_motifs
+    from intronaut.motifs.pwm import motifs_of_name
     from intronaut.motifs.trap import Scanner, feature_table
 
     provenance = dict(learnt)
@@ -101,8 +101,7 @@ def _motifs(learnt, files, threads, device, log):
         provenance["motifs_sha256"] = digest_file(_needed(files, "motifs", learnt))
         motifs = read_motifs(files.motifs, left_out=[])
     else:
-        release, _, group = learnt["motifs"].partition(", ")[0].split(" ", 2)
-        motifs = jaspar_motifs(release, group)
+        motifs = motifs_of_name(learnt["motifs"])
     scanner = Scanner(motifs, learnt["pseudocount"], learnt["background"], learnt.get("strands", 2))
     pool = ThreadPoolExecutor(threads)
 

@@ -28,6 +28,17 @@ class Motif:
     rna: bool = False
 
 
+def jaspar_name(release: str, tax_group: str) -> str:
+    """What provenance calls the motifs of :func:`jaspar_motifs`."""
+    return f"{release} CORE {tax_group}, newest versions"
+
+
+def motifs_of_name(name: str) -> list[Motif]:
+    """The motifs of a :func:`jaspar_name`. Raises UsageError as :func:`jaspar_motifs`."""
+    release, _, tax_group = name.partition(",")[0].split(" ", 2)
+    return jaspar_motifs(release, tax_group)
+
+
 def jaspar_motifs(release: str, tax_group: str) -> list[Motif]:
     """The newest version of every JASPAR CORE matrix of a release (``JASPAR2024``) and taxonomic group, by motif id.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from intronaut.io.tables import read_table
 from intronaut.motifs.motif_files import read_motifs
-from intronaut.motifs.pwm import jaspar_motifs
+from intronaut.motifs.pwm import motifs_of_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +45,4 @@ def known_motifs(path: Path | str | None, provenance: dict[str, Any]) -> dict[st
     # of features side by side each file has a provenance of its own
     sources = [provenance, *provenance.get("blocks", {}).values()]
     named = next((source["motifs"] for source in sources if "motifs" in source), None)
-    if named is None:
-        return {}
-    # as embed_motifs writes it: JASPAR2024 CORE vertebrates, newest versions
-    release, _, tax_group = named.partition(",")[0].split(" ", 2)
-    return {motif.motif_id: motif for motif in jaspar_motifs(release, tax_group)}
+    return {} if named is None else {motif.motif_id: motif for motif in motifs_of_name(named)}
