@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,6 +29,24 @@ def test_every_weighted_problem_equals_scikit_learn(c):
         reference.fit(matrix.values().astype(float), labels, sample_weight=row_weights[:, k])
         np.testing.assert_allclose(found.weights[:, k], reference.coef_[0], atol=2e-3 * np.abs(reference.coef_).max())
         np.testing.assert_allclose(found.intercept[k], reference.intercept_[0], atol=1e-3)
+
+
+def test_a_path_of_penalties_ends_where_scikit_learn_does_and_its_trail_saves_steps(monkeypatch):
+    monkeypatch.setattr("intronaut.models.design_matrix.CHUNK_BYTES", 7000)  # 43 rows at a time
+    x, labels = problem()
+    matrix, row_weights = Matrix(extra=x), np.random.default_rng(1).integers(0, 3, size=(300, 4)).astype(float)
+    solution, led, without = None, 0, 0
+    for c in (1e-3, 3e-3, 1e-2, 1e-1):
+        bare = solution and replace(solution, trail=None)
+        without += logistic.fit(matrix, labels, row_weights, c, start=bare, tolerance=1e-6).iterations.sum()
+        solution = logistic.fit(matrix, labels, row_weights, c, start=solution, tolerance=1e-6)
+        led += solution.iterations.sum()
+        for k in range(4):
+            reference = LogisticRegression(C=c, tol=1e-9, max_iter=10000)
+            reference.fit(matrix.values().astype(float), labels, sample_weight=row_weights[:, k])
+            atol = 2e-3 * np.abs(reference.coef_).max()
+            np.testing.assert_allclose(solution.weights[:, k], reference.coef_[0], atol=atol)
+    assert led < 0.9 * without
 
 
 def test_unpenalised_columns_are_those_of_a_rescaled_fit():

@@ -6,7 +6,7 @@ strong that the block is left out (van de Wiel, van Nee & Rauschenberger 2021, J
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -137,7 +137,8 @@ class Fits:
         start = self._last.get(active)
         solution = logistic.fit(matrix, self.labels, self.row_weights, 1.0, ridge=ridge, start=start,
                                 tolerance=TOLERANCE, gram=gram, standardisation=standardisation)  # fmt: skip
-        self._last[active] = solution
+        # a trail of every set of blocks would fill the memory
+        self._last[active] = replace(solution, trail=None)
         return logistic.logits(matrix, solution).astype(np.float32)
 
     def _matrix(self, active):

@@ -16,11 +16,13 @@ from scipy.linalg import lapack
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
+from intronaut.models.design_matrix import chunks
+
 if TYPE_CHECKING:
     from intronaut.models.design_matrix import Matrix
     from intronaut.models.standardisation import Standardisation
 
-HISTORY = 10
+HISTORY = 20
 ARMIJO = 1e-4
 # float32 products leave the loss uncertain in its seventh digit
 LOSS_NOISE = 1e-7
@@ -35,7 +37,8 @@ class Solution:
     """Coefficients of ``k`` problems on the standardised columns, and how well each converged.
 
     ``weights`` ``(d, k)`` and ``intercept`` ``(k,)`` float64; ``loss`` the penalised mean loss, ``gradient`` its
-    largest absolute derivative, ``iterations`` the steps taken, ``converged`` bool, ``(k,)`` each.
+    largest absolute derivative, ``iterations`` the steps taken, ``converged`` bool, ``(k,)`` each. ``trail`` leads the
+    first steps of the next C.
     """
 
     weights: np.ndarray
@@ -44,6 +47,26 @@ class Solution:
     gradient: np.ndarray
     iterations: np.ndarray
     converged: np.ndarray
+    trail: Trail | None = None
+
+
+@dataclass
+class Trail:
+    """What the fits along a path of penalties have learnt of their loss, in the columns of ``standardisation``.
+
+    ``pairs``: of each problem its last steps and the changes of the gradient they made, without the penalty's; ``c``
+    and ``point`` ``(d + 1, k)``: where they ended; ``pace``: how ``point`` moved as log C rose by 1, 0 at first.
+    """
+
+    standardisation: Standardisation | None
+    pairs: list
+    c: float
+    point: np.ndarray
+    pace: np.ndarray | float = 0.0
+
+    def ahead(self, c: float) -> np.ndarray:
+        """Where the solutions at ``c`` are looked for: on the line through the last two, at most a factor 4 on."""
+        return self.point + np.clip(np.log(c / self.c), 0, np.log(4)) * self.pace
 
 
 def spectrum(matrix: Matrix) -> tuple[np.ndarray, np.ndarray] | None:
@@ -108,17 +131,24 @@ def fit(
     """
     objective = Objective(matrix, labels, row_weights, c, ridge, standardisation)
     k = row_weights.shape[1]
+    trail = start and start.trail
+    trail = trail if trail and trail.standardisation is standardisation else None
     if start is None:
         point = np.vstack([np.zeros((matrix.d, k)), base_rates(labels, row_weights)])
+    elif trail:
+        point = trail.ahead(c)
     else:
         weights = start.weights if standardisation is None else standardisation.from_matrix(start.weights)
         point = np.vstack([weights, start.intercept])
+    pairs = objective.with_penalty(trail.pairs) if trail else [[]] * k
     with threadpool_limits(1):
         guess = _inverse_hessian(objective, labels, spectrum) if gram is None else _inverse(objective, labels, gram)
-        point, loss, gradient, iterations = _minimise(objective, guess, point, tolerance, max_iterations)
+        point, loss, gradient, iterations, pairs = _minimise(objective, guess, point, pairs, tolerance, max_iterations)
     largest = np.abs(gradient).max(axis=0)
     weights = point[:-1] if standardisation is None else standardisation.to_matrix(point[:-1])
-    return Solution(weights, point[-1], loss, largest, iterations, largest <= tolerance)
+    pace = (point - trail.point) / np.log(c / trail.c) if trail and trail.c < c else 0.0
+    trail = Trail(standardisation, objective.with_penalty(pairs, -1), c, point, pace)
+    return Solution(weights, point[-1], loss, largest, iterations, largest <= tolerance, trail)
 
 
 def base_rates(labels: np.ndarray, row_weights: np.ndarray) -> np.ndarray:
@@ -135,15 +165,15 @@ def _retained(labels, row_weights):
 
 def repeated(weights: np.ndarray, intercept: float, k: int) -> Solution:
     """One fitted model ``(d,)`` as the starting point of ``k`` problems."""
-    unknown = np.full(k, np.nan)
-    return Solution(np.repeat(weights[:, None], k, axis=1), np.full(k, float(intercept)), *[unknown] * 4)
+    nan = np.full(k, np.nan)
+    return Solution(np.repeat(weights[:, None], k, axis=1), np.full(k, float(intercept)), nan, nan, nan, nan)
 
 
 def logits(matrix: Matrix, solution: Solution) -> np.ndarray:
     """Predicted logits of every row by every problem's solution, ``(n, k)`` float64."""
     slope = solution.weights.astype(np.float32)
     with threadpool_limits(1):
-        products = list(matrix.map(lambda rows, values: values @ slope))
+        products = list(matrix.map(lambda rows, values: np.vstack([part @ slope for _, part in chunks(rows, values)])))
     return np.concatenate(products).astype(float) + solution.intercept
 
 
@@ -175,29 +205,42 @@ class Objective:
         labels = self.labels if self.labels.shape[1] == 1 else self.labels[:, which]
 
         def work(rows, values):
-            logit = (values @ slope).astype(float) + intercept
-            label = labels[rows]
-            loss = (row_weights[rows] * (np.logaddexp(0, logit) - label * logit)).sum(axis=0)
-            residual = row_weights[rows] * (expit(logit) - label)
-            return loss, values.T @ residual.astype(np.float32), residual.sum(axis=0)
+            block_loss, block_intercept = np.zeros(len(which)), np.zeros(len(which))
+            block_slope = np.zeros((len(which), values.shape[1]), np.float32)
+            for at, part in chunks(rows, values):
+                logit, label, weight = (part @ slope).astype(float) + intercept, labels[at], row_weights[at]
+                block_loss += (weight * (np.logaddexp(0, logit) - label * logit)).sum(axis=0)
+                residual = weight * (expit(logit) - label)
+                block_slope += np.ascontiguousarray(residual.T, np.float32) @ part
+                block_intercept += residual.sum(axis=0)
+            return block_loss, block_slope, block_intercept
 
-        loss, gradient = np.zeros(len(which)), np.zeros_like(point)
+        loss, slopes, gradient = np.zeros(len(which)), np.zeros((len(which), len(slope))), np.empty_like(point)
+        gradient[-1] = 0
         for block_loss, block_slope, block_intercept in self.matrix.map(work):
             loss += block_loss
-            gradient[:-1] += block_slope
+            slopes += block_slope
             gradient[-1] += block_intercept
+        gradient[:-1] = slopes.T
         if standardisation is not None:
             gradient[:-1] = standardisation.gradient(gradient[:-1], which)
         ridge = self.ridge[:, which]
         loss = loss / self.total[which] + (ridge * point**2).sum(axis=0) / 2
         return loss, gradient / self.total[which] + ridge * point
 
+    def with_penalty(self, pairs: list, sign: float = 1.0) -> list:
+        """Steps and changes of gradient of every problem, the penalty's change added, or with ``sign`` -1 left out."""
+        return [
+            [(step, change + sign * ridge * step) for step, change in of_problem]
+            for of_problem, ridge in zip(pairs, self.ridge.T, strict=True)
+        ]
+
 
 def _inverse_hessian(objective, labels, spectrum):
     """A function ``(problems, vectors (d + 1, m))`` that applies a guess of the inverse Hessian, or None."""
     if spectrum is None:
         return None
-    directions, values = spectrum
+    directions, values = spectrum[0].astype(float), spectrum[1]
     curvature = _curvature(objective, labels)
 
     def apply(problems, vectors):
@@ -234,17 +277,17 @@ def _curvature(objective, labels):
     return share * (1 - share)
 
 
-def _minimise(objective, guess, point, tolerance, max_iterations):
+def _minimise(objective, guess, point, pairs, tolerance, max_iterations):
     """Batched L-BFGS: one call of the objective a round, at the trial point of every problem not yet done."""
     k = point.shape[1]
     loss, gradient = objective(point, np.arange(k))
-    pairs = [deque(maxlen=HISTORY) for _ in range(k)]
+    pairs = [deque(of_problem, maxlen=HISTORY) for of_problem in pairs]
     direction = _directions(gradient, pairs, guess, np.arange(k))
     iterations, step = np.zeros(k, int), np.ones(k)
     while True:
         unfinished = (np.abs(gradient).max(axis=0) > tolerance) & (iterations < max_iterations) & (step > SHORTEST_STEP)
         if not unfinished.any():
-            return point, loss, gradient, iterations
+            return point, loss, gradient, iterations, pairs
         active = np.flatnonzero(unfinished)
         trial = point[:, active] + step[active] * direction[:, active]
         trial_loss, trial_gradient = objective(trial, active)
@@ -269,7 +312,8 @@ def _directions(gradient, pairs, guess, problems):
         pairs: the last steps and gradient changes of each.
         problems: those whose directions ``(d + 1, m)`` are wanted.
     """
-    result, usable, shares = -gradient[:, problems], [], []
+    # column by column in memory, as they are worked on
+    result, usable, shares = np.asfortranarray(-gradient[:, problems]), [], []
     for at, problem in enumerate(problems):
         usable.append([(step, change, 1 / curve) for step, change in pairs[problem] if (curve := step @ change) > 0])
         shares.append([])
@@ -281,7 +325,7 @@ def _directions(gradient, pairs, guess, problems):
             scale = kept[-1][2] * (kept[-1][1] @ kept[-1][1]) if kept else max(np.linalg.norm(result[:, at]), 1.0)
             result[:, at] /= scale
     else:
-        result = guess(problems, result)
+        result = np.asfortranarray(guess(problems, result))
     for at, kept in enumerate(usable):
         for (step, change, inverse), share in zip(kept, reversed(shares[at]), strict=True):
             result[:, at] += (share - inverse * (change @ result[:, at])) * step

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from intronaut.io.covariates import MISSING_MARK, PREFIX
-from intronaut.models.design_matrix import Matrix
+from intronaut.models.design_matrix import Matrix, chunks
 
 # The least spread of a column in a training set, as a share of that in all sets. Without it a column of rare, large
 # values, such as the occupancy of a motif, is all but constant in a set that lacks them, and one held-out window lies a
@@ -38,18 +38,24 @@ class Standardisation:
         place = {str(name): at for at, name in enumerate(matrix.names)}
         lacking = [name for name in place if name.startswith(PREFIX) and name + MISSING_MARK in place]
         columns, marks = (np.array([place[name + end] for name in lacking], int) for end in ("", MISSING_MARK))
-        share = trains / trains.sum(axis=0)
+        # rows that the same sets hold are summed once: as many sums as folds, not as pairs of them
+        patterns, pattern_of = np.unique(trains, axis=0, return_inverse=True)
+        member = np.equal.outer(np.arange(len(patterns)), pattern_of).astype(float)
 
         def moments(rows, values):
-            # in float32 the rounding of a constant column would pass for a spread
-            values = values.astype(float)
-            return values.T @ share[rows], (values**2).T @ share[rows], values[:, columns], values[:, marks]
+            sums = np.zeros((2, len(patterns), matrix.d))
+            for at, part in chunks(rows, values):
+                # in float32 the rounding of a constant column would pass for a spread
+                part = part.astype(float)
+                sums[0] += member[:, at] @ part
+                sums[1] += member[:, at] @ np.square(part, out=part)
+            return sums, values[:, columns].astype(float), values[:, marks].astype(float)
 
-        mean, square, pairs = np.zeros((matrix.d, trains.shape[1])), np.zeros((matrix.d, trains.shape[1])), []
-        for block_mean, block_square, *pair in matrix.map(moments):
-            mean += block_mean
-            square += block_square
+        sums, pairs = np.zeros((2, len(patterns), matrix.d)), []
+        for block_sums, *pair in matrix.map(moments):
+            sums += block_sums
             pairs.append(np.stack(pair))
+        mean, square = sums.transpose(0, 2, 1) @ (patterns / trains.sum(axis=0))
         shift = np.zeros((len(columns), trains.shape[1]))
         for at, (column, mark) in enumerate(np.concatenate(pairs, axis=1).transpose(2, 0, 1)):
             missing, filled = mark == mark.max(), column.astype(float)
