@@ -75,13 +75,16 @@ def timed(work):
 
 
 def peak_gb():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
-def bandwidth(gb=2.0):
-    """Bytes per second that one sum over a matrix larger than any cache reads, the bound of a single pass."""
-    values = np.ones(int(gb * 2**30 / 4), np.float32)
-    return values.nbytes / min(timed(values.sum)[1] for _ in range(3))
+def bandwidth(matrix):
+    """Bytes per second that sums over the matrix read, the bound of a single pass; on as many threads as that."""
+
+    def read():
+        return sum(matrix.map(lambda rows, values: values.sum()))
+
+    return 4 * matrix.n * matrix.d / min(timed(read)[1] for _ in range(3))
 
 
 def main():
@@ -125,7 +128,7 @@ def path(features, rows, table, args):
     everyone = np.ones((matrix.n, 1))
     loss = logistic.Objective(matrix, labels, everyone, 1.0, None)
     _, told["one_pass_seconds"] = timed(lambda: loss(np.zeros((matrix.d + 1, 1)), [0]))
-    told["pass_share_of_bandwidth"] = 4 * matrix.n * matrix.d / told["one_pass_seconds"] / bandwidth()
+    told["pass_share_of_bandwidth"] = 4 * matrix.n * matrix.d / told["one_pass_seconds"] / bandwidth(matrix)
 
     spectrum, told["spectrum_seconds"] = timed(lambda: logistic.spectrum(matrix))
 
