@@ -353,7 +353,7 @@ def test_a_split_that_leaks_fails_the_verdict(tool, results, by):
     report(tool, *given)
     words = words_of(results)
     assert "saw neither it" not in words and "no base on both sides" not in words
-    assert "What next? Split the introns anew ( --split folds );" in words
+    assert "What next? Split the introns again ( --split folds );" in words
     assert "These data cannot carry a firm verdict: folds share genes, bases or identical windows." in words
     assert "these numbers are too high" in words
 

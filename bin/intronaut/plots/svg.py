@@ -30,8 +30,20 @@ def save_svg(figure: Figure, path: Path | str | TextIO) -> None:
     """Write a figure without the date that would change its bytes, and close it."""
     import matplotlib.pyplot as plt
 
+    _fix_layout(figure)
     figure.savefig(path, format="svg", bbox_inches="tight", metadata={"Date": None})
     plt.close(figure)
+
+
+def _fix_layout(figure: Figure) -> None:
+    # constrained_layout solves for the places of axes, and the last digits of what it finds differ from run to run; a
+    # clip path is named by all digits
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for axes in figure.axes:
+            left, bottom, width, height = (round(share, 4) for share in axes.get_position().bounds)
+            axes.set_position((left, bottom, width, height))
 
 
 def forest(
@@ -59,6 +71,7 @@ def _forest_on(axes, values, lows, highs, at):
 def save_both(figure: Figure, path: Path) -> None:
     """Write a figure as ``path``.svg and as ``path``.png, the same bytes every time, and close it."""
     path = str(path)
+    _fix_layout(figure)
     figure.savefig(f"{path}.png", format="png", dpi=150, bbox_inches="tight", metadata={"Software": None})
     save_svg(figure, f"{path}.svg")
 

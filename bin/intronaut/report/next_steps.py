@@ -19,7 +19,7 @@ WEIGHTS = {
 }
 # what to do about a flag that fails or warns, what to say after its reason, and the option that does it
 BY_FLAG = {
-    "leakage": ("Split the introns anew.", "Every number here is too high. Let the pipeline assign whole groups:",
+    "leakage": ("Split the introns again.", "Every number here is too high. Let the pipeline assign whole groups:",
                 "--split folds"),
     "near_copies": ("Keep near-copies in one fold.", "Assign them together:", "--homology 0.8"),
     "splice_sites": ("Give annotation and genome of one assembly.", "Both must be of the same build:",
