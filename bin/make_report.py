@@ -67,7 +67,7 @@ def main(argv):
     args = make_parser().parse_args(argv)
     log = Log(TOOL, args)
     from intronaut.report import flags, multiqc, page
-    from intronaut.report.study import read_study
+    from intronaut.report.read_study import read_study
 
     with log.progress(3, "steps") as progress:
         study = read_study(args)

@@ -21,7 +21,7 @@ from intronaut.motifs.similarity import families, nearest_known, normalised_corr
 from intronaut.motifs.windows import landmarks, read_study
 from intronaut.paper.motifs import compare_as_paper
 from intronaut.report.associations import gc_sentence, motif_count
-from intronaut.report.study import read_motifs
+from intronaut.report.read_study import read_motifs
 
 BASES = np.array(list("ACGT"))
 ADJUST = ("--adjust", "gc,length")

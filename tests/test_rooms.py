@@ -1,6 +1,7 @@
 """The rooms of bin/intronaut/ import only whom docs/development.md lets them import."""
 
 import ast
+import graphlib
 
 import pytest
 
@@ -50,6 +51,24 @@ def test_rooms_import_whom_they_may(path):
     allowed = {"core"} if room == "cli.py" else MAY_IMPORT.get(room, set()) | {"core", room}
     outside = [module for module in imported(path) if module.split(".")[0] not in allowed]
     assert not outside
+
+
+def modules_imported(path):
+    """The modules of the library that a file imports, those that only its types name included."""
+    names = {module.relative_to(LIBRARY).with_suffix("").as_posix().replace("/", ".") for module in MODULES}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("intronaut."):
+            inside = node.module.removeprefix("intronaut.")
+            yield from {inside, *(f"{inside}.{name.name}" for name in node.names)} & names
+
+
+def test_no_module_imports_itself_through_others():
+    graph = {
+        path.relative_to(LIBRARY).with_suffix("").as_posix().replace("/", "."): set(modules_imported(path))
+        for path in MODULES
+    }
+    order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+    assert order.index("core.errors") < order.index("io.tables") < order.index("report.page")
 
 
 def test_scripts_do_not_import_each_other():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from intronaut.paper.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED, Verdict, lacking
 
 if TYPE_CHECKING:
-    from intronaut.paper.claims import Evidence
+    from intronaut.paper.evidence import Evidence
 
 AT_MOST = 0.5
 
