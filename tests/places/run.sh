@@ -4,9 +4,13 @@
 rm -f "$places/outcomes"
 "$root/.venv/bin/python" -m pytest -q --numprocesses auto -p no:cacheprovider "$root/tests/places/combinations.py" | tee "$places/combinations.log"
 say "stub run of every profile combination" "$(grep -oE '[0-9]+ passed' "$places/combinations.log")"
-for script in podman slurm resume viewers; do
+for script in podman slurm viewers; do
     "$root/tests/places/$script.sh"
 done
+"$root/.venv/bin/python" "$root/tests/faults/killed_pipeline.py" | tee "$places/killed.log"
+while IFS=: read -r what outcome; do
+    say "$what" "${outcome# }"
+done < <(sed 's/^\([0-9]* tasks killed\),/\1:/' "$places/killed.log")
 "$root/tests/places/galaxy.sh"
 echo
 printf '| what was done | what was seen |\n|---|---|\n'

@@ -86,7 +86,7 @@ say "its jobs" "$(jobs | grep -c 'Partition=cpu') in partition cpu, $(jobs | gre
 on_slurm "$here/rough" >"$here/rough.log" 2>&1 &
 until [ -n "$(squeue --noheader --states running --format %i)" ]; do sleep 0.2; done
 scontrol update nodename="$node" state=drain reason=rough
-wait_for 'Submitted process > STUDY:SPLIT_INTRONS' "$here/rough.log"
+wait_for 'Submitted process > STUDY:SPLIT:SPLIT_INTRONS' "$here/rough.log"
 sleep 10
 waiting=$(squeue --noheader --states pending --format %A | wc -l)
 scontrol update nodename="$node" state=resume
@@ -95,7 +95,7 @@ until job=$(squeue --noheader --states running --partition gpu --format %i | hea
 scancel "$job"
 wait_for 'EMBED_MOTIFS.*Execution is retried' "$here/rough.log"
 say "job cancelled" "$(grep -o 'terminated .* -- Execution is retried ([0-9])' "$here/rough.log" | head -n 1)"
-wait_for 'Re-submitted process > STUDY:EMBED_MOTIFS' "$here/rough.log"
+wait_for 'Re-submitted process > STUDY:FEATURES:EMBED_MOTIFS' "$here/rough.log"
 kill_head "$here/rough"
 on_slurm "$here/rough" -resume >"$here/resumed.log" || { cat "$here/resumed.log"; exit 1; }
 [ -z "$(comm -12 <(completed "$here"/rough/nextflow.*.log) <(submitted "$here/resumed.log"))" ]
