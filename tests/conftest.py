@@ -15,17 +15,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests" / "data"
 DEMO = ROOT / "assets" / "demo"
-# whole pipelines, full-size or trained models, and tools started hundreds of times; `make test-fast` leaves them out
+# whole pipelines, full-size or trained models, and tools started hundreds of times; `make test-fast` leaves out these
+# files, and single tests of other files that are marked slow
 SLOW = {
-    "test_attribute", "test_audit_split", "test_embed_dnabert2", "test_embed_motifs", "test_embed_sei",
-    "test_embed_splice", "test_explain", "test_explain_intron", "test_fault_campaigns", "test_faults",
-    "test_fetch_sequences", "test_fetch_weights", "test_find_motifs", "test_finetune", "test_fit", "test_full_disk",
-    "test_galaxy", "test_galaxy_tutorial", "test_hostile_names", "test_install", "test_label_introns",
-    "test_label_permutation", "test_make_report",
-    "test_malformed_inputs", "test_manners", "test_match_introns", "test_mutagenesis", "test_networks",
-    "test_pipeline", "test_pipeline_blocks", "test_pipeline_of_reads", "test_places",
-    "test_quantify_introns", "test_readme", "test_real_world", "test_report_in_browser",
-    "test_reproduce", "test_score_variants", "test_worked_example", "test_sei", "test_splice_network", "test_stability",
+    "test_attribute", "test_audit_split", "test_compare", "test_embed_dnabert2", "test_embed_motifs",
+    "test_embed_sei", "test_embed_splice", "test_explain", "test_explain_intron", "test_fault_campaigns",
+    "test_faults", "test_fetch_sequences", "test_fetch_weights", "test_find_motifs", "test_finetune", "test_fit",
+    "test_full_disk", "test_galaxy", "test_galaxy_tutorial", "test_hostile_names", "test_install",
+    "test_label_introns", "test_label_permutation", "test_levels", "test_make_report", "test_malformed_inputs",
+    "test_manners", "test_match_introns", "test_mutagenesis", "test_networks", "test_notebooks", "test_partition",
+    "test_pipeline", "test_pipeline_blocks", "test_pipeline_of_reads", "test_places", "test_progress",
+    "test_quantify_introns", "test_readme", "test_real_world", "test_report_in_browser", "test_report_of_reads",
+    "test_reproduce", "test_score_variants", "test_sei", "test_splice_network", "test_stability",
+    "test_worked_example",
 }  # fmt: skip
 
 

@@ -151,6 +151,7 @@ def gtf_of(transcripts):
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(TRANSCRIPTS, st.randoms(use_true_random=False))
 def test_any_annotation_agrees_with_brute_force_in_any_order_of_lines(tmp_path_factory, transcripts, random):
@@ -177,6 +178,7 @@ def test_any_annotation_agrees_with_brute_force_in_any_order_of_lines(tmp_path_f
         assert row.any == wanted["any"] and row.gene_id == ",".join(sorted(wanted["genes"]))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(TRANSCRIPTS)
 def test_mirrored_annotation_has_the_mirrored_introns(tmp_path_factory, transcripts):

@@ -78,6 +78,7 @@ def test_every_format_yields_the_same_introns(name, genes):
     assert stranded.empty == (name.startswith(("iread", "generic", "kma")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_labels_of_every_format(name, tmp_path, monkeypatch):
     extra = GENERIC if name.startswith("generic") else []
@@ -94,6 +95,7 @@ def test_labels_of_every_format(name, tmp_path, monkeypatch):
     assert table.set_index("start").loc[1700, "label_reason"] == "unmeasured"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_file_shifted_by_one_base_is_refused_and_the_shift_named(name, tmp_path, monkeypatch):
     moved = tmp_path / name
@@ -175,6 +177,7 @@ def test_real_rmats_table_matches_the_annotation(real_data):
     assert set(here["sample"].str.split(":").str[-1]) == {"1.1", "1.2", "1.3", "2.1", "2.2", "2.3"}
 
 
+@pytest.mark.slow
 def test_real_rmats_table_passes_the_coordinate_check(chr19p, real_data, tmp_path, monkeypatch):
     folder = real_data / "human_chr19p_GRCh38"
     monkeypatch.chdir(tmp_path)
@@ -336,6 +339,7 @@ def as_r_writes(text, sep, decimal="."):
     return "".join(sep.join(row) + "\n" for row in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rmats.RI.MATS.JC.txt", "irfinder.IRFinder-IR-dir.txt", "whippet.psi"])
 def test_tables_through_r_are_read_or_refused_by_what_to_do(name, tmp_path, monkeypatch):
     text = (FOLDER / name).read_text()

@@ -26,6 +26,7 @@ def imported_by(script):
     return {path.removeprefix(f"{BIN}/") for path in paths if path.startswith(str(BIN))}
 
 
+@pytest.mark.slow
 def test_code_of_a_tool_is_what_python_would_import_and_the_data_beside_it(tmp_path):
     script = tmp_path / "main.nf"
     script.write_text(f"""

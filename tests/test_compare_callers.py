@@ -70,6 +70,7 @@ def test_figure_shows_every_pair(compare, labels, tmp_path):
     assert (tmp_path / "agreement.svg").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_eight_tools_agree_poorly(real_data, tmp_path, monkeypatch):
     import label_introns
 

@@ -58,6 +58,7 @@ def test_a_mark_that_follows_expression_is_not_enriched_beside_it(study, tmp_pat
     assert json.loads((tmp_path / "e/enrich.json").read_text())["adjusted_for"] == ["length", "tpm"]
 
 
+@pytest.mark.slow
 def test_what_follows_expression_is_selected_alone(study, tmp_path):
     table, expression = study
     rng = np.random.default_rng(1)

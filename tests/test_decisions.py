@@ -126,6 +126,7 @@ def predicted(tmp_path, *args):
     return pd.read_csv(tmp_path / "p.tsv", sep="\t")
 
 
+@pytest.mark.slow
 def test_predict_calls_by_the_threshold_of_the_model(fitted, tool, tmp_path):
     fit.main([*FIT, "--threshold", "recall:0.9"])
     written = json.loads((tmp_path / "m/threshold.json").read_text())

@@ -145,6 +145,7 @@ def padded_forward(model, sequences):
     return [hidden[mask] for hidden, mask in zip(x, real, strict=True)]
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_a_sequence_longer_than_one_block_of_rows_equals_the_padded_definition(tiny):
     lengths = [1100, 40]

@@ -25,6 +25,7 @@ def by_hand(sequence, k):
     return shares
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("k", "columns"), [(1, 2), (2, 10), (3, 32), (6, 2080)])
 def test_every_feature_agrees_with_counting_by_hand(tool, tmp_path, k, columns):
     sequences = random_genome(k, {f"w{i}": 40 * i + 1 for i in range(12)})
@@ -57,6 +58,7 @@ def test_both_strands_have_the_same_features():
     np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "options", "code", "says"),
     [

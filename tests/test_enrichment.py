@@ -123,6 +123,7 @@ def null_p(n, retained, groups, seeds):
     return np.array(p)[np.isfinite(p)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "retained", "groups"), [(24, 9, 0), (195, 9, 0), (60, 15, 0), (200, 15, 25)])
 def test_few_retained_rows_do_not_find_too_much(n, retained, groups):
     """Nominal 5 %, 600 draws; the usual likelihood ratio finds 6 to 10 %, the score test of 25 groups alone 10 %."""

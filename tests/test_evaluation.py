@@ -230,6 +230,7 @@ def clustered_scores(rng, n_groups=60, size=8):
     return np.repeat(np.arange(n_groups), size), labels, labels + shared + rng.normal(size=n_groups * size)
 
 
+@pytest.mark.slow
 def test_leaving_out_groups_covers_where_leaving_out_rows_does_not():
     truth = norm.cdf(1 / np.sqrt(2 * (1 + 1)))
     rng = np.random.default_rng(11)

@@ -42,6 +42,7 @@ def family(rng, length, identities):
     return [first, *(reverse_complement(text) if i % 2 else text for i, text in enumerate(copies))]
 
 
+@pytest.mark.slow
 def test_no_pair_of_all_against_all_is_missed_and_none_is_made_up():
     rng = random.Random(5)
     sequences = [random_dna(rng, 300) for _ in range(10)]
@@ -85,6 +86,7 @@ def test_threads_change_nothing():
     assert one.equals(two)
 
 
+@pytest.mark.slow
 def test_blocks_change_nothing(monkeypatch):
     """Seeds of 7 sequences at a time: the same pairs, of families on both sides of a block's end and strand."""
     rng = random.Random(12)
@@ -100,6 +102,7 @@ def test_blocks_change_nothing(monkeypatch):
     assert len(whole[0]) > 10 and blocks[0].equals(whole[0]) and (blocks[1] == whole[1]).all()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_windows(monkeypatch):
     """Peak above the table of seeds, of 200 and of 800 windows, 100 at a time: before, all seeds were held at once."""
     rng = random.Random(13)
@@ -129,6 +132,7 @@ def test_unrelated_windows_are_not_linked():
     assert homology_clusters(sequences).tolist() == list(range(1, 501))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("identity", [0.95, 0.9, 0.85])
 @pytest.mark.parametrize("length", [200, 600, 2000])
 def test_planted_pairs_are_found_at_any_length(identity, length):
@@ -139,6 +143,7 @@ def test_planted_pairs_are_found_at_any_length(identity, length):
     assert {(i, j) for i in range(0, 45, 3) for j in (i + 1, i + 2)} <= found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sequences", [[], ["ACGT"], ["N" * 300, "N" * 300], ["A" * 5, "A" * 5], ["", "ACGT" * 50]])
 def test_sequences_without_seeds_have_no_homologs(sequences):
     assert homologous_pairs(sequences, np.arange(len(sequences))).empty

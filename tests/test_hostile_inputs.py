@@ -149,6 +149,7 @@ def in_shell(command):
     return done
 
 
+@pytest.mark.slow
 def test_pipes_of_the_shell_are_read_as_files_are():
     """What is read twice is copied: calls are looked at before they are read, windows are counted first."""
     calls, annotation = CALLERS / "generic_1based.tsv", CALLERS / "annotation.gtf"

@@ -30,6 +30,7 @@ def slow_pairs(left, right):
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(INTERVALS, INTERVALS)
 def test_overlapping_pairs_agree_with_brute_force(left, right):

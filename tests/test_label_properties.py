@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,7 @@ def places(table):
     return [(bare(c), int(s), int(e), t) for c, s, e, t in table[["chrom", "start", "end", "strand"]].to_numpy()]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(GENES, CALLS, st.data())
 def test_everything_is_in_one_output_once(tmp_path_factory, genes, extra, data):
@@ -101,6 +103,7 @@ def test_everything_is_in_one_output_once(tmp_path_factory, genes, extra, data):
     assert set(found) <= annotated | measured
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(GENES, st.data())
 def test_order_of_lines_changes_no_byte_and_strands_only_themselves(tmp_path_factory, genes, data):

@@ -38,6 +38,7 @@ def embed(embedder, text, path, *options):
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embedder", [embed_kmers, embed_motifs])
 @pytest.mark.parametrize("n_shards", [1, 2, 16])
 def test_any_number_of_shards_gives_the_bytes_of_the_whole(here, embedder, n_shards):
@@ -97,6 +98,7 @@ def test_a_users_own_matrix_is_no_shard(here):
     refused("own.h5ad", one, says="own.h5ad is not from an embedder")
 
 
+@pytest.mark.slow
 def test_more_shards_than_a_process_may_open_at_once(here):
     texts = records()
     shards = [embed(embed_kmers, text, here / f"shard{i}.h5ad") for i, text in enumerate(texts)]

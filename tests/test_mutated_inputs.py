@@ -20,6 +20,7 @@ def test_every_format_is_attacked(campaign):
     assert list(campaign.READERS) == NAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_mutated_inputs_are_read_or_refused(name, campaign, tmp_path):
     outcomes = campaign.attack(name, 60, tmp_path, seed=7)

@@ -109,6 +109,7 @@ def test_p_values_are_uniform_when_models_are_equally_good():
     assert kstest(p, "uniform").pvalue > 0.01
 
 
+@pytest.mark.slow
 def test_groups_keep_the_error_rate_where_independent_rows_do_not():
     rng = np.random.default_rng(2)
     rejected = np.zeros(2)

@@ -40,6 +40,7 @@ def slow_label(start, end, introns, labels, least):
     return (None, None) if share[None] >= least else (None, "overlap_below_minimum")
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(spans(20), spans(30), st.data(), st.sampled_from([0.1, 0.5, 1.0]))
 def test_labels_agree_with_counting_bases(peaks, introns, data, least):

@@ -50,6 +50,7 @@ def test_a_shift_of_prevalence_is_a_shift_of_log_odds(fitted, tmp_path):
     np.testing.assert_allclose(shift, logit(0.01) - logit(trained), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lightgbm", "elasticnet"])
 def test_every_kind_of_model_predicts_what_it_learnt(fitted, tmp_path, kind):
     fit.main([*FIT, "--model", kind, "--calibrate", "platt"])
@@ -72,6 +73,7 @@ def test_features_made_otherwise_are_refused(fitted, tool, tmp_path):
     assert not (tmp_path / "p.tsv").exists()
 
 
+@pytest.mark.slow
 def test_cut_trees_are_refused(fitted, tool, tmp_path):
     fit.main([*FIT, "--model", "lightgbm"])
     whole = (tmp_path / "m/lightgbm.txt").read_text()

@@ -47,6 +47,7 @@ def test_coverage_and_junctions_as_brute_force_counts_them(seed):
     assert ours.junctions == cut and len(cut) > 3
 
 
+@pytest.mark.slow
 def test_figure_says_what_was_counted():
     reads = [str(DATA / f"{name}.bam") for name in ("02H025", "02H043")]
     for folder in ("a", "b"):

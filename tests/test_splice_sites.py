@@ -271,6 +271,7 @@ def test_exclusion_zone_agrees_with_searching_strings(real_sites):
         assert width > branch_points.EXCLUSION_UP_TO and found[row] == wanted
 
 
+@pytest.mark.slow
 def test_yeast_introns_teach_their_branch_point(real_data):
     """TACTAAC, the branch point of nearly every intron of S. cerevisiae, from a start that only says yUnAy."""
     bases, introns = read_real(real_data / "yeast_R64", "annotation.R64.gff3.gz", "genome.R64.fna.gz")
@@ -304,6 +305,7 @@ def test_minor_spliceosome_introns(real_sites):
     assert branch_points.is_u12(codes_of(["GTAAGTAT"] * 2), tail).tolist() == [0, 0]
 
 
+@pytest.mark.slow
 def test_labels_carry_the_splice_sites(tool, tmp_path):
     options = DEMO / "chr19_6Mb.gff3.gz", "--fasta", DEMO / "chr19_6Mb.fa.gz"
     tool("label_introns", *options)
@@ -317,6 +319,7 @@ def test_labels_carry_the_splice_sites(tool, tmp_path):
     assert (tmp_path / "labels.tsv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_labels_carry_scores_of_the_users_tables(tool, tmp_path, random_tables):
     write_json_tables(tmp_path, *random_tables)
     tool("label_introns", DEMO / "chr19_6Mb.gff3.gz", "--fasta", DEMO / "chr19_6Mb.fa.gz", "--maxent-tables", tmp_path)

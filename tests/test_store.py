@@ -221,6 +221,7 @@ def test_a_sparse_matrix_is_read(tmp_path, kind):
     np.testing.assert_array_equal(np.concatenate(blocks), values)
 
 
+@pytest.mark.slow
 def test_a_changed_bit_is_found_when_it_is_read(tmp_path):
     """Any bit of the values, names and columns; what is left are bytes that no reader looks at."""
     whole = fill(tmp_path / "f.h5ad")

@@ -174,6 +174,7 @@ def test_the_labels_of_a_judged_fold_change_nothing_of_its_predictions():
     np.testing.assert_allclose(before[judged], after[judged], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_permuted_labels_give_intervals_that_cover_one_half():
     covered = []
     for run in range(200):
