@@ -1,4 +1,4 @@
-"""The study that every section of the report is written from: labels, models, and what the other tools said."""
+"""The study that every section of the report is written from: labels, models, and the tables of the other tools."""
 
 from dataclasses import dataclass, field
 from datetime import date
