@@ -81,13 +81,8 @@ def make_parser():
     data.add_argument("--ir-format", "--ir_format", default="auto", metavar="NAME", help="their format")
     data.add_argument("--ir-value", "--ir_value", default="", metavar="COLS", help="value columns of your own table")
     data.add_argument("--ir-base", "--ir_base", type=int, choices=(0, 1), help="first base of its chromosomes")
-    data.add_argument(
-        "--ir-scale",
-        "--ir_scale",
-        default="auto",
-        choices=("auto", "percent", "other"),
-        help="of its values and threshold",
-    )
+    scales = ("auto", "percent", "other")
+    data.add_argument("--ir-scale", "--ir_scale", default="auto", choices=scales, help="of its values and threshold")
     data.add_argument("--ir-threshold", "--ir_threshold", type=finite, metavar="X", help="retained from this value up")
     data.add_argument("--ir-limits", "--ir_limits", default="", metavar="CALLER.LIMIT=X,…", help="other thresholds")
     data.add_argument("--alignments", metavar="TSV", help="sheet of samples, for quantify_introns")
@@ -175,7 +170,7 @@ def check_inputs(args, findings):
         for path in args.ir_calls:
             findings.look("--ir-calls", check_calls, path, args, findings, introns, genes, genome)
         if args.alignments:
-            findings.look("--alignments", check_sheet, args.alignments)
+            findings.look("--alignments", check_sheet, args.alignments, args, findings, introns, genome)
         if args.covariates:
             findings.look("--covariates", check_covariates, args.covariates, introns)
         for option, paths in (("--peaks", [args.peaks] if args.peaks else []), ("--marks", args.marks)):
@@ -251,13 +246,17 @@ def check_calls(path, args, findings, introns, genes, genome):
         findings.warn("--ir-calls", f"{path}: {len(retained):,} introns are retained, few for a model")
 
 
-def check_sheet(path):
-    """The sheet of samples, and the files that it names."""
+def check_sheet(path, args, findings, introns, genome):
+    """The sheet of samples, and the files that it names, each by itself."""
+    from intronaut.genome.alignment_checks import check_alignments
     from intronaut.io.sample_sheet import read_sheet
 
     for row in read_sheet(require_file(path)):
-        for name in row.files.values():
-            require_file(name)
+        for name, file in row.files.items():
+            if name == "reads":
+                findings.look("--alignments", check_alignments, file, args.fasta, introns, args.gtf, genome)
+            else:
+                require_file(file)
 
 
 def check_covariates(path, introns):

@@ -99,10 +99,8 @@ def main(argv):
     from intronaut.genome.chromosomes import read_aliases
     from intronaut.genome.reference import Genome
     from intronaut.io.tables import write_table
-    from intronaut.labels.intron_bodies import distinct_exons
     from intronaut.labels.sample_tables import NOVEL_COLUMNS, novel_junctions
     from intronaut.labels.sashimi_data import CountedSample, most_retained
-    from intronaut.plots.sashimi import draw_introns
 
     introns, ledger = read_introns(args)
     aliases = read_aliases(args.chrom_aliases) if args.chrom_aliases else None
@@ -124,7 +122,7 @@ def main(argv):
             if counts and about["reads"] != "coverage" and (named or args.sashimi_top):
                 counted.append(CountedSample(samples[about["sample"]], counts.rules, counts.library, table))
         if chosen := list(dict.fromkeys([*named, *most_retained(counted, args.sashimi_top)])):
-            draw_introns(folder / "sashimi", distinct_exons(introns.annotation), chosen, counted)
+            draw(folder, introns, chosen, counted)
         write_summaries(folder, introns, ledger, reports)
         if args.novel_junctions:
             write_table(args.novel_junctions, pd.concat(novel) if novel else pd.DataFrame(columns=NOVEL_COLUMNS))
@@ -133,6 +131,18 @@ def main(argv):
             log.warn(f"{about['sample']}: {text}")
         calls = [about["calls"].get(name, 0) for name in ("1", "0", "NA")]
         log.note("{}: {:,} introns retained, {:,} spliced, {:,} without a call".format(about["sample"], *calls))
+
+
+def draw(folder, introns, names, counted):
+    """The sashimi plots of introns of these names."""
+    import pandas as pd
+
+    # takes matplotlib, and so 15 MB of memory
+    from intronaut.plots.sashimi import draw_introns
+
+    chroms = {name.rsplit(":", 2)[0] for name in names}
+    exons = pd.concat([introns.exons[chrom].assign(chrom=chrom) for chrom in sorted(chroms)])
+    draw_introns(folder / "sashimi", exons, names, counted)
 
 
 def check_options(parser, args):
@@ -152,25 +162,15 @@ def read_introns(args):
     """The Introns that will be measured, and the ledger of those that will not."""
     import pandas as pd
 
-    from intronaut.genome.annotation import distinct_introns, read_annotation
+    from intronaut.core.memory import in_child
     from intronaut.io.peaks import read_peaks
-    from intronaut.labels.annotation import why_unusable
-    from intronaut.labels.read_counts import Introns
+    from intronaut.labels.annotated_introns import annotated_introns
 
-    annotation = read_annotation(args.annotation)
-    table, genes = distinct_introns(annotation)
-    table["length"] = table["end"] - table["start"]
-    reason = why_unusable(table, None, args.min_length)
-    ledger = table[reason.notna()].assign(reason=reason.dropna(), source="annotation")
-    kept = reason.isna().to_numpy()
-    if not kept.any():
-        raise BadData(f"{args.annotation}: no intron to measure; {len(table)} are annotated")
-    place = kept.cumsum() - 1
-    genes = genes[kept[genes["intron"]]]
-    genes = genes.assign(intron=place[genes["intron"]])
-    excluded = [read_peaks(path)[["chrom", "start", "end"]] for path in args.exclude]
-    excluded = pd.concat(excluded) if excluded else pd.DataFrame({"chrom": [], "start": [], "end": []})
-    return Introns(annotation, table[kept].reset_index(drop=True), genes, excluded), ledger
+    # and what is made of them on the way to the introns
+    introns, ledger = in_child(annotated_introns, args.annotation, args.min_length)
+    if args.exclude:
+        introns.excluded = pd.concat([read_peaks(path)[["chrom", "start", "end"]] for path in args.exclude])
+    return introns, ledger
 
 
 def opened_samples(args, introns, aliases, genome, stack):

@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 
+import pysam
 import pytest
 
 import check
@@ -23,7 +24,7 @@ def sound(tmp_path_factory):
     (folder / "peaks.bed").write_text("contig0\t10\t60\ncontig1\t10\t60\n")
     head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
     (folder / "variants.vcf").write_text(head + "contig0\t7\t.\tA\tC\t.\t.\t.\n")
-    (folder / "one.bam").write_bytes(b"not looked into")
+    write_bam(folder / "one.bam", contig_lengths(folder))
     (folder / "sheet.tsv").write_text("sample\treads\nA\tone.bam\n")
     (folder / "names.tsv").write_text("a\tb\ncontig0\tchrom0\n")
     rows = [f"{gene}\t{number}\n" for number, gene in enumerate(GENES)]
@@ -31,6 +32,18 @@ def sound(tmp_path_factory):
     (folder / "tracks.tsv").write_text("path\ttarget\tcell\tkind\ntrack.bed\tCTCF\tK562\ttf\n")
     (folder / "track.bed").write_text("contig0\t10\t60\n")
     return folder
+
+
+def contig_lengths(folder):
+    with pysam.FastaFile(str(folder / "genome.fa")) as genome:
+        return dict(zip(genome.references, genome.lengths, strict=True))
+
+
+def write_bam(path, lengths):
+    """A file of no reads."""
+    header = {"HD": {"VN": "1.6", "SO": "coordinate"}, "SQ": [{"SN": name, "LN": n} for name, n in lengths.items()]}
+    with pysam.AlignmentFile(str(path), "wb", header=header):
+        pass
 
 
 @pytest.fixture
@@ -135,7 +148,7 @@ CORPUS = {
     "names of another source": ([change("genome.fa", ">contig", ">NC_")], (), {"--gtf": "NC_0", "--peaks": "contig0",
                                 "--marks": "contig0", "--vcf": "contig0"}),
     "genome of another assembly": ([other_genome], (), {"--gtf": "GT-AG", "--ir-calls": "GT-AG"}),
-    "genome cut short": ([shorten("genome.fa", 3000)], (), {"--gtf": ""}),
+    "genome cut short": ([shorten("genome.fa", 3000)], (), {"--gtf": "", "--alignments": "another assembly"}),
     "a contig twice": ([twice("genome.fa")], (), {"--fasta": "contig0"}),
     "calls shifted by a base": ([shift_calls], (), {"--ir-calls": "shift"}),
     "calls of another annotation": (
@@ -153,6 +166,12 @@ CORPUS = {
     "a sample twice": ([write("sheet.tsv", "sample\treads\nA\tone.bam\nA\tone.bam\n")], (), {"--alignments": "twice"}),
     "a sheet without files": (
         [write("sheet.tsv", "sample\tcondition\nA\tx\n")], (), {"--alignments": "no column of files"}),
+    "alignments cut off": ([shorten("one.bam", 60)], (), {"--alignments": "one.bam: truncated"}),
+    "alignments of another assembly": (
+        [lambda f: write_bam(f / "one.bam", {name: n + 1 for name, n in contig_lengths(f).items()})], (),
+        {"--alignments": "another assembly"}),
+    "alignments of other names": (
+        [lambda f: write_bam(f / "one.bam", {"NC_1": 10**6})], (), {"--alignments": "NC_1"}),
     "no such embedder": ([], ("--embedders", "motifs,say"), {"--embedders": "say is none of"}),
     "Sei without weights": ([], ("--embedders", "sei"), {"--sei_weights": "fetch_weights"}),
     "weights that are a web page": (

@@ -137,3 +137,16 @@ def test_tables_for_people_hold_no_formula(tmp_path):
     assert written == ["'=1+1", "'+x", "'-rf", "'@sum", "-", "+", "-0.5", "+3", "-1e-05", "a=b", "-inf", "'-1-2"]
     write_table(tmp_path / "t.tsv", pd.DataFrame({"s": texts}))
     assert (tmp_path / "t.tsv").read_text().splitlines()[1:] == texts
+
+
+def test_long_tables_are_written_as_one(tmp_path):
+    n, path, rng = 45_001, tmp_path / "long.tsv", np.random.default_rng(0)
+    table = pd.DataFrame({"number": np.arange(n), "level": rng.random(n), "text": np.arange(n) % 7})
+    table["few"] = pd.array(np.where(rng.random(n) < 0.5, np.nan, 3), dtype="Int8")
+    table.loc[::3, "level"] = np.nan
+    write_table(path, table)
+    few = ["NA" if value is pd.NA else str(value) for value in table["few"].tolist()]
+    level = ["NA" if value != value else f"{value:.6g}" for value in table["level"].tolist()]
+    rows = zip(table["number"].tolist(), level, table["text"].tolist(), few, strict=True)
+    lines = ["\t".join(map(str, row)) for row in rows]
+    assert path.read_text().splitlines() == ["number\tlevel\ttext\tfew", *lines]

@@ -51,6 +51,26 @@ def alignment_chroms(
     return names
 
 
+def check_alignments(
+    path: Path | str,
+    fasta: Path | str | None,
+    introns: pd.DataFrame | None,
+    annotation: Path | str,
+    genome: Genome | None = None,
+) -> None:
+    """Raise BadData, UsageError or MissingInput where a file of alignments is not whole, or of another assembly.
+
+    ``introns``, ``annotation`` and ``genome`` are those of :func:`alignment_chroms`; what is None is not compared.
+    """
+    from intronaut.io.alignments import Alignments
+
+    with Alignments(path, fasta, sort=False) as file:
+        if file.is_cram and genome is not None:
+            check_cram_reference(file, genome)
+        if introns is not None:
+            alignment_chroms(file, introns, genome.aliases if genome else None, annotation, genome)
+
+
 def check_cram_reference(alignments: Alignments, genome: Genome) -> None:
     """Raise BadData where a chromosome of a CRAM has another length or checksum (M5) in the genome."""
     problems = Problems(alignments.source)

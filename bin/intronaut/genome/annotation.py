@@ -173,7 +173,7 @@ def transcript_introns(annotation: Annotation) -> pd.DataFrame:
         "rank": np.where(minus, n_introns + 1 - from_left, from_left),
         "dist_tss": np.where(minus, right, left), "dist_tes": np.where(minus, left, right),
     }  # fmt: skip
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)
 
 
 def _gaps(annotation):

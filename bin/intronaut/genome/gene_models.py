@@ -7,6 +7,7 @@ its own. A transcript without an exon line has the union of its CDS, UTR and cod
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -27,16 +28,16 @@ class GeneModels:
 
     ``transcripts`` numbers the transcripts by key: (identifier, gene identifier or ``""``, chrom, strand). ``parts``
     holds under EXON and CODING lists of int32 arrays for each of ``_COLUMNS`` (start 0-based; exon_number 0 where it
-    is not read). ``spans`` holds for each transcript the ``(line, start, end)`` of its own lines, ``exceptions`` why
-    its gaps may be no introns (TRANS_SPLICED, SLIPPAGE). ``about`` is, for each transcript, (transcript_id,
-    gene_id, gene_name or None, whether its biotype is retained_intron). ``with_children`` holds the numbers of genes
-    whose transcripts have exons, and of proteins, so that a CDS of these is not another transcript. ``left_out``
-    counts what was not used.
+    is not read). ``spans`` holds transcript, line, start and end of the lines of transcripts themselves, one behind the
+    other; ``exceptions`` why the gaps of a transcript may be no introns (TRANS_SPLICED, SLIPPAGE). ``about`` is, for
+    each transcript, (transcript_id, gene_id, gene_name or None, whether its biotype is retained_intron).
+    ``with_children`` holds the numbers of genes whose transcripts have exons, and of proteins, so that a CDS of these
+    is not another transcript. ``left_out`` counts what was not used.
     """
 
     transcripts: dict = field(default_factory=dict)
     parts: dict = field(default_factory=lambda: {kind: {name: [] for name in _COLUMNS} for kind in (EXON, CODING)})
-    spans: dict = field(default_factory=dict)
+    spans: array = field(default_factory=lambda: array("q"))
     exceptions: dict = field(default_factory=dict)
     about: list = field(default_factory=list)
     with_children: set = field(default_factory=set)
@@ -57,7 +58,7 @@ class GeneModels:
 
     def add_span(self, transcript: int, line: int, start: int, end: int) -> None:
         """Add a line of the transcript itself."""
-        self.spans.setdefault(transcript, []).append((line, start, end))
+        self.spans.extend((transcript, line, start, end))
 
     def keys_with_exons(self) -> list[tuple[str, str, str, str]]:
         """The keys of the transcripts that have an exon line."""
@@ -109,8 +110,8 @@ def _joined(columns):
 
 def _rows_of_copies(exons, models):
     """For each transcript that stands in the file several times, a dict from its rows in ``exons`` to the copy."""
-    spans = {number: sorted(set(places)) for number, places in models.spans.items() if _are_several(places)}
-    repeated = _with_repeated_numbers(exons, models.spans)
+    spans, with_span = _several_spans(models)
+    repeated = _with_repeated_numbers(exons, with_span)
     wanted = np.isin(exons["transcript"], np.fromiter({*spans, *repeated}, np.int32))
     rows_of = {}
     for row in np.flatnonzero(wanted).tolist():
@@ -128,8 +129,15 @@ def _rows_of_copies(exons, models):
     return copies
 
 
-def _are_several(spans):
-    return len({span[1:] for span in spans}) > 1
+def _several_spans(models):
+    """``(line, start, end)``, sorted, of the transcripts with lines of several places, and which have a line at all."""
+    rows = np.array(models.spans, np.int64).reshape(-1, 4)
+    n_lines = np.bincount(rows[:, 0], minlength=len(models.transcripts))
+    spans = {}
+    for number, *span in rows[n_lines[rows[:, 0]] > 1].tolist():
+        spans.setdefault(number, set()).add(tuple(span))
+    several = {number: sorted(places) for number, places in spans.items() if len({span[1:] for span in places}) > 1}
+    return several, set(np.flatnonzero(n_lines).tolist())
 
 
 def _by_transcript_line(exons, rows, spans):
@@ -146,7 +154,7 @@ def _by_transcript_line(exons, rows, spans):
     return copies
 
 
-def _with_repeated_numbers(exons, spans):
+def _with_repeated_numbers(exons, with_span):
     """The transcripts without a line of their own of whose exons several, at different places, have one number.
 
     Where all exons have the same number it is none: some programs write 1 or 0 always.
@@ -157,7 +165,7 @@ def _with_repeated_numbers(exons, spans):
     transcript, number, start = transcript[order], number[order], start[order]
     same = (transcript[1:] == transcript[:-1]) & (number[1:] == number[:-1]) & (start[1:] != start[:-1])
     varied = transcript[1:][(transcript[1:] == transcript[:-1]) & (number[1:] != number[:-1])]
-    return set(transcript[1:][same].tolist()) & set(varied.tolist()) - spans.keys()
+    return set(transcript[1:][same].tolist()) & set(varied.tolist()) - with_span
 
 
 def _by_exon_number(exons, rows):

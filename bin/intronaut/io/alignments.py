@@ -36,11 +36,13 @@ class Alignments:
     ``lengths`` is a dict from the names of its header to bases, ``source`` the path that the user gave. Use as a
     context manager: what is not sorted by coordinate is sorted into a temporary folder, and ``-`` is copied there.
 
+    ``sort=False`` leaves the order as it is: to look at a file, not to count it.
+
     Raises MissingInput, UsageError for CRAM without ``fasta``, CannotWrite when the temporary folder is full, and
     BadData for what is no alignment file, a truncated one, one without header, or a CRAM of another reference.
     """
 
-    def __init__(self, path: Path | str, fasta: Path | str | None = None) -> None:
+    def __init__(self, path: Path | str, fasta: Path | str | None = None, *, sort: bool = True) -> None:
         self.source, self.fasta = str(path), fasta
         self._stack = contextlib.ExitStack()
         pysam.set_verbosity(0)  # what htslib says of a broken file, we say in one line
@@ -55,7 +57,7 @@ class Alignments:
                 self.lengths = dict(zip(file.references, file.lengths, strict=True))
             self._check()
             self.index = self._index()
-            if self.index is None and self.header.get("HD", {}).get("SO") != "coordinate":
+            if sort and self.index is None and self.header.get("HD", {}).get("SO") != "coordinate":
                 self.path = self._sorted()
         except BaseException:
             self._stack.close()

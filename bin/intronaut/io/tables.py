@@ -17,6 +17,8 @@ _WHOLE = re.compile(r"-?[0-9]+\Z")
 _NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?\Z|-?inf\Z")
 # what a spreadsheet takes for the start of a formula
 _FORMULA = ("=", "+", "-", "@")
+# of a table of half a million rows and thirty columns, all texts at once would take a gigabyte
+_ROWS_AT_ONCE = 20_000
 _BREAKS = re.compile(r"[\t\r\n]")
 BED_COLUMNS = ("chrom", "start", "end", "name", "score", "strand")
 LABEL_COLUMNS = (*BED_COLUMNS, "label", "unit", "gene_id", "gene_name", "intron_id")
@@ -134,10 +136,12 @@ def write_table(path: Path | str, table: pd.DataFrame, *, for_people: bool = Fal
     """
     with whole_file(path) as out:
         out.write("\t".join(table.columns) + "\n")
-        columns = [_texts(table[name]) for name in table.columns]
-        if for_people:
-            columns = [[_inert(text) for text in column] for column in columns]
-        out.writelines("\t".join(row) + "\n" for row in zip(*columns, strict=True))
+        for first in range(0, len(table), _ROWS_AT_ONCE):
+            rows = table.iloc[first : first + _ROWS_AT_ONCE]
+            columns = [_texts(rows[name]) for name in table.columns]
+            if for_people:
+                columns = [[_inert(text) for text in column] for column in columns]
+            out.writelines("\t".join(row) + "\n" for row in zip(*columns, strict=True))
 
 
 def _inert(text):
@@ -155,7 +159,7 @@ def _texts(column):
         codes, bits = pd.factorize(column.to_numpy().view("int64"))  # by its bits, as 0 and -0 are written apart
         texts = np.array([_cell(value) for value in bits.view("float64").tolist()], object)
         return texts[codes].tolist()
-    if column.dtype == "Int64":
+    if isinstance(column.array, pd.arrays.IntegerArray):
         codes, values = pd.factorize(column)
         return np.array([*map(str, values.tolist()), MISSING], object)[codes].tolist()
     return [_cell(value) for value in column.tolist()]

@@ -24,6 +24,9 @@ CLASS_BITS, LENGTH_BITS = 3, 28
 _COMPACT_FROM = 1 << 19
 LIBRARIES = ("forward", "reverse", "unstranded")
 PLUS, MINUS, ANY = 0, 1, 2
+# the counts of a chromosome: by class and end of introns, and by place
+AT_ENDS = ("crossed", "spliced_left", "spliced_right", "kept_left", "kept_right")
+ALONG = ("junctions", "inside", "skip", "depth")
 
 
 def strands_of_classes(library: str) -> np.ndarray:
@@ -98,29 +101,43 @@ class FragmentTally:
 
 
 class ChromCounts:
-    """The events of one chromosome of one sample.
+    """The events of one chromosome of one sample, all of them SparseCounts: most ends have no read of most classes.
 
-    ``crossed`` (classes × points + 1) holds differences along the ends of introns; ``spliced_left``,
-    ``spliced_right`` (classes × points) the fragments with a junction that starts, ends there; ``kept_left``,
-    ``kept_right`` what is to be taken off ``crossed`` for fragments that have such a junction as well.
+    ``crossed`` holds, by :meth:`cells`, differences along the ends of introns; ``spliced_left``, ``spliced_right`` the
+    fragments with a junction that starts, ends there; ``kept_left``, ``kept_right`` what is to be taken off ``crossed``
+    for fragments that have such a junction as well.
     ``junctions``, ``inside``, ``skip`` have keys of :func:`junction_keys`: the last two are what to add to the first to
     count each fragment once among the junctions inside, or over, an interval. ``depth`` has differences of the depth of
     measurable bases by ``position << 3 | class``.
     """
 
     def __init__(self, n_points: int) -> None:
-        self.crossed = np.zeros((N_CLASSES, n_points + 1), np.int64)
-        points = ("spliced_left", "spliced_right", "kept_left", "kept_right")
-        for name in points:
-            setattr(self, name, np.zeros((N_CLASSES, n_points), np.int64))
-        self.junctions, self.inside, self.skip, self.depth = (SparseCounts() for _ in range(4))
+        self.n_points = n_points
+        self.crossed, self.spliced_left, self.spliced_right, self.kept_left, self.kept_right = (
+            SparseCounts() for _ in AT_ENDS
+        )
+        self.junctions, self.inside, self.skip, self.depth = (SparseCounts() for _ in ALONG)
         self.tally = FragmentTally()
+
+    def cells(self, kind: np.ndarray | int, point: np.ndarray) -> np.ndarray:
+        """The keys of the points of a class in the counts AT_ENDS; there is one point more than ends."""
+        return kind * (self.n_points + 1) + point
+
+    def along(self, name: str, kinds: np.ndarray) -> np.ndarray:
+        """The sums over these classes of one of the counts AT_ENDS: int64, one value a point and one more."""
+        keys, counts = getattr(self, name).total()
+        kind, point = np.divmod(keys, self.n_points + 1)
+        wanted = np.isin(kind, kinds)
+        return np.bincount(point[wanted], counts[wanted], minlength=self.n_points + 1).astype(np.int64)
+
+    def settle(self) -> None:
+        """Bring all counts into the form that takes the least memory."""
+        for name in (*AT_ENDS, *ALONG):
+            getattr(self, name).total()
 
     def merge(self, other: ChromCounts) -> None:
         """Add the events of another file of the same sample and chromosome."""
-        for name in ("crossed", "spliced_left", "spliced_right", "kept_left", "kept_right"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("junctions", "inside", "skip", "depth"):
+        for name in (*AT_ENDS, *ALONG):
             getattr(self, name).merge(getattr(other, name))
         self.tally.add(other.tally)
 
@@ -151,6 +168,16 @@ class ChromCounter:
         self.measurable = introns.measurable() if introns else (np.empty(0, np.int64),) * 2
         self.strand_of = strands_of_classes(library) if wobble else None
         self.counts = ChromCounts(len(self.points))
+        self.at_ends = {name: np.zeros((N_CLASSES, len(self.points) + 1), np.int64) for name in AT_ENDS}
+
+    def finished(self) -> ChromCounts:
+        """The ChromCounts, once no fragment is added any more."""
+        for name, table in self.at_ends.items():
+            cells = np.flatnonzero(table)
+            getattr(self.counts, name).add(cells, table.ravel()[cells])
+        self.at_ends = {}
+        self.counts.settle()
+        return self.counts
 
     def add(self, fragments: Fragments) -> None:
         """Count some Fragments."""
@@ -199,7 +226,7 @@ class ChromCounter:
         first, last = np.searchsorted(self.points, first, "left"), np.searchsorted(self.points, last, "right")
         hits = first < last
         fragment, first, last = union_of_fragments(fragment[hits], first[hits], last[hits], several)
-        crossed, size = self.counts.crossed, len(self.points) + 1
+        crossed, size = self.at_ends["crossed"], len(self.points) + 1
         change = np.bincount(kind[fragment] * size + first, minlength=crossed.size)
         change -= np.bincount(kind[fragment] * size + last, minlength=crossed.size)
         crossed += change.reshape(crossed.shape)
@@ -232,7 +259,7 @@ class ChromCounter:
         known = np.append(self.points, -1)[point] == place
         pairs = (fragment[known] << 32) + point[known]
         pairs, doubtful = (pairs, doubtful[known]) if not doubtful.any() else _unique_pairs(pairs, doubtful[known])
-        spliced, kept = getattr(self.counts, f"spliced_{side}"), getattr(self.counts, f"kept_{side}")
+        spliced, kept = self.at_ends[f"spliced_{side}"], self.at_ends[f"kept_{side}"]
         _count_pairs(spliced, pairs, kind)
         pairs = pairs[doubtful]
         if len(pairs) and len(crossed[0]):
@@ -344,6 +371,6 @@ def _unique_pairs(pairs, doubtful):
 
 
 def _count_pairs(table, pairs, kind):
-    """Add to ``table`` (classes × points) one for each ``fragment << 32 | point``."""
+    """Add to ``table`` (classes × points + 1) one for each ``fragment << 32 | point``."""
     cells = kind[pairs >> 32] * table.shape[1] + (pairs & (2**32 - 1))
     table += np.bincount(cells, minlength=table.size).reshape(table.shape)

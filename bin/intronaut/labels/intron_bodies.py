@@ -91,13 +91,13 @@ class ChromIntrons:
         self.inside_exon = np.bincount(intron[shows], minlength=n) > 0
         self.antisense = np.bincount(intron[beside & other], minlength=n) > 0
         self.other_gene = np.bincount(intron[beside & same & ~same_gene], minlength=n) > 0
-        self._masking = tuple(column[~shows] for column in (intron, a, b, same))
+        # kept for every chromosome at once: of a whole genome these are the most
+        self._masking = tuple(column[~shows].astype(np.int32) for column in (intron, a, b)) + (same[~shows],)
 
     def bodies(self, unstranded: bool) -> Bodies:
         """The Bodies where exons of the intron's own strand mask, or where those of all strands do."""
-        intron, a, b, same = self._masking
-        if not unstranded:
-            intron, a, b = intron[same], a[same], b[same]
+        *columns, same = self._masking
+        intron, a, b = (column[same | unstranded].astype(np.int64) for column in columns)
         masked = []
         for ends in (self.start, self.end):
             at = ends[intron]
@@ -142,11 +142,16 @@ def distinct_exons(annotation: Annotation) -> pd.DataFrame:
     An edge is loose where a ``retained_intron`` transcript begins or ends: its model is a fragment, and its edge no
     splice site.
     """
-    of = annotation.transcripts.iloc[annotation.exons["transcript"]].reset_index(drop=True)
-    exons = annotation.exons[["start", "end"]].reset_index(drop=True).join(of[["chrom", "strand", "gene"]])
-    exons["loose_left"] = of["retained"] & (exons["start"] == of["start"])
-    exons["loose_right"] = of["retained"] & (exons["end"] == of["end"])
-    return exons.drop_duplicates().sort_values(["chrom", "start", "end"], kind="stable", ignore_index=True)
+    of, transcript = annotation.transcripts, annotation.exons["transcript"].to_numpy()
+    exons = annotation.exons[["start", "end"]].reset_index(drop=True)
+    exons["gene"], retained = of["gene"].to_numpy()[transcript], of["retained"].to_numpy()[transcript]
+    for edge, name in (("start", "loose_left"), ("end", "loose_right")):
+        exons[name] = retained & (exons[edge].to_numpy() == of[edge].to_numpy()[transcript])
+    # a gene is on one strand of one chromosome, so that these need not be compared
+    exons = exons.drop_duplicates(ignore_index=True)
+    for name in ("chrom", "strand"):
+        exons[name] = annotation.genes[name].to_numpy(object)[exons["gene"]]
+    return exons.sort_values(["chrom", "start", "end"], kind="stable", ignore_index=True)
 
 
 def gene_spans(annotation: Annotation) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
@@ -162,16 +167,21 @@ def gene_spans(annotation: Annotation) -> dict[str, dict[str, tuple[np.ndarray, 
 
 
 def chrom_introns(
-    annotation: Annotation, introns: pd.DataFrame, genes: pd.DataFrame, excluded: pd.DataFrame, overhang: int
+    introns: pd.DataFrame,
+    genes: pd.DataFrame,
+    exons: dict[str, pd.DataFrame],
+    spans: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]],
+    excluded: pd.DataFrame,
+    overhang: int,
 ) -> Iterator[tuple[str, np.ndarray, ChromIntrons]]:
     """Yield ``(chrom, rows of introns, ChromIntrons)`` for every chromosome, in the order of ``introns``.
 
     Args:
-        annotation: an Annotation; ``introns``, ``genes`` are those of its ``distinct_introns``.
+        introns, genes: those of ``distinct_introns``; ``exons``: those of :func:`distinct_exons`, by chromosome.
+        spans: as from :func:`gene_spans`.
         excluded: DataFrame chrom, start, end, in the annotation's names.
     """
-    exons, spans = distinct_exons(annotation), gene_spans(annotation)
-    exons, excluded = (dict(list(table.groupby("chrom"))) for table in (exons, excluded))
+    excluded = dict(list(excluded.groupby("chrom")))
     nothing = pd.DataFrame({"start": [], "end": []}, dtype="int64")
     stranded = introns["strand"].isin([*STRANDS]).to_numpy()
     chrom_of = introns["chrom"].to_numpy(object)

@@ -67,7 +67,7 @@ def _add_junctions(counts, about, rows, kinds):
         for table, place in ((counts.spliced_left, start), (counts.spliced_right, end)):
             point = np.searchsorted(about.points, place)
             known = np.append(about.points, -1)[point] == place
-            np.add.at(table[kind], point[known], n[known])
+            table.add(counts.cells(kind, point[known]), n[known])
 
 
 def _add_coverage(counts, about, start, end, depth, kind):

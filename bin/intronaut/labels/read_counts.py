@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from intronaut.core.errors import BadData, TryAgain
+from intronaut.core.memory import give_back_memory
 from intronaut.io.fragments import ReadRules, ReadTally, read_fragments
 from intronaut.labels.fragment_counts import ChromCounter, ChromCounts, FragmentTally
 from intronaut.labels.intron_bodies import chrom_introns
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from intronaut.genome.annotation import Annotation
 
 SHORT, LONG = "short", "long"
 OVERHANG, WOBBLE = {SHORT: 5, LONG: 20}, {SHORT: 0, LONG: 5}
@@ -76,19 +75,29 @@ class SampleCounts:
 class Introns:
     """The introns of an annotation with what can be measured of them; made once for each overhang.
 
-    ``table`` and ``genes`` are those of ``annotation.distinct_introns``, ``excluded`` a DataFrame chrom, start, end.
+    Args:
+        table, genes: those of ``annotation.distinct_introns``.
+        exons: those of ``intron_bodies.distinct_exons``, a dict by chromosome.
+        spans: as from ``intron_bodies.gene_spans``.
+        excluded: DataFrame chrom, start, end of the regions not to measure; None for none.
     """
 
     def __init__(
-        self, annotation: Annotation, table: pd.DataFrame, genes: pd.DataFrame, excluded: pd.DataFrame
+        self,
+        table: pd.DataFrame,
+        genes: pd.DataFrame,
+        exons: dict[str, pd.DataFrame],
+        spans: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]],
+        excluded: pd.DataFrame | None = None,
     ) -> None:
-        self.annotation, self.table, self.genes, self.excluded = annotation, table, genes, excluded
+        self.table, self.genes, self.exons, self.spans = table, genes, exons, spans
+        self.excluded = pd.DataFrame({"chrom": [], "start": [], "end": []}) if excluded is None else excluded
         self._by_overhang = {}
 
     def chroms(self, overhang: int) -> dict[str, Any]:
         """A dict from chromosome to (rows of ``table``, ChromIntrons), in the order of the table."""
         if overhang not in self._by_overhang:
-            about = chrom_introns(self.annotation, self.table, self.genes, self.excluded, overhang)
+            about = chrom_introns(self.table, self.genes, self.exons, self.spans, self.excluded, overhang)
             self._by_overhang[overhang] = {chrom: (rows, introns) for chrom, rows, introns in about}
         return self._by_overhang[overhang]
 
@@ -107,6 +116,7 @@ def count_samples(
         TryAgain: a process was killed, as it is for lack of memory.
     """
     plans = [_plan(sample, introns, options) for sample in samples]
+    give_back_memory()
     with _Pool(plans, threads) as pool:
         for plan in plans:
             counts = pool.counts(plan, library=None)
@@ -148,20 +158,30 @@ class _Pool:
     """Counts the parts of files, in this process or in several."""
 
     def __init__(self, plans, threads):
-        self.plans, self.threads, self.executor = plans, threads, None
+        self.plans, self.threads, self.executor, self.first = plans, threads, None, {}
 
     def __enter__(self):
         if self.threads > 1:
             _SHARED["plans"] = self.plans
             context = multiprocessing.get_context("fork")
             self.executor = ProcessPoolExecutor(self.threads, mp_context=context)
-            self.first = [self._submitted(number, None) for number in range(len(self.plans))]
+            self._look_ahead(0)
         return self
 
     def __exit__(self, *raised):
         if self.executor:
             self.executor.shutdown(wait=True, cancel_futures=True)
             _SHARED.clear()
+
+    def _look_ahead(self, number):
+        """Submit a sample, and of those after it only what keeps the processes at work, since counts take memory."""
+        n_ahead = 0
+        for later in range(number, len(self.plans)):
+            if later not in self.first:
+                self.first[later] = self._submitted(later, None)
+            n_ahead += len(self.first[later]) if later > number else 0
+            if n_ahead >= self.threads:
+                return
 
     def _submitted(self, number, library):
         files = enumerate(self.plans[number].sample.files)
@@ -174,13 +194,21 @@ class _Pool:
             parts = (count_part(plan, place, None, library) for place in range(len(plan.sample.files)))
         else:
             number = self.plans.index(plan)
-            futures = self.first[number] if library is None else self._submitted(number, library)
-            parts = (future.result() for future in futures)
+            if library is None:
+                self._look_ahead(number)
+            parts = _results(self.first.pop(number) if library is None else self._submitted(number, library))
         try:
             return _summed(plan, parts, library)
         except BrokenProcessPool as problem:
             advice = "a process was killed, as the system does when memory runs out; use fewer --threads"
             raise TryAgain(f"{plan.sample.name}: {advice}") from problem
+
+
+def _results(futures):
+    """The results in order, none of which is held here once it is given."""
+    futures.reverse()
+    while futures:
+        yield futures.pop().result()
 
 
 def _counted_task(task):
@@ -209,7 +237,7 @@ def count_part(
     for number, counter in counters.items():
         name = names.get(references[number])
         known = name in plan.chroms
-        counts[known, name if known else references[number]] = counter.counts
+        counts[known, name if known else references[number]] = counter.finished()
     return tally, counts
 
 

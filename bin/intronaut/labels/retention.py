@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import betaincinv
-from scipy.stats import binom
+from scipy.special import betainc, betaincinv
 
 from intronaut.io.tables import BED_COLUMNS
 from intronaut.labels.fragment_counts import ANY, CLASS_BITS, MINUS, PLUS, ChromCounts, read_keys, strands_of_classes
@@ -60,10 +59,10 @@ def counts_of_introns(introns: ChromIntrons, counts: ChromCounts, library: str) 
         if not len(rows):
             continue
         kinds = np.flatnonzero((strands == strand) | (strands == ANY))
-        crossed = np.cumsum(counts.crossed[kinds].sum(axis=0))
+        crossed = np.cumsum(counts.along("crossed", kinds))
         for side, point in (("left", introns.left[rows]), ("right", introns.right[rows])):
-            kept, spliced = (getattr(counts, f"{what}_{side}")[kinds].sum(axis=0) for what in ("kept", "spliced"))
-            columns[f"ei_{side}"][rows] = (crossed[:-1] - kept)[point]
+            kept, spliced = (counts.along(f"{what}_{side}", kinds) for what in ("kept", "spliced"))
+            columns[f"ei_{side}"][rows] = (crossed - kept)[point]
             columns[f"sj_{side}"][rows] = spliced[point]
         start, end = introns.start[rows], introns.end[rows]
         junctions = _junctions([counts.junctions], kinds)
@@ -202,11 +201,11 @@ def retention(counts: dict[str, np.ndarray], bodies: Bodies, depths: np.ndarray)
     left, right = ~bodies.left, ~bodies.right
     if np.isnan(np.asarray(counts["ei_left"], float)).any():
         left = right = np.zeros(len(table), bool)
-    table["ends"] = np.select([left & right, left, right], ["both", "left", "right"], "none")
+    table["ends"] = _words([left & right, left, right], ["both", "left", "right"])
     table["enough_body"] = table["measured"] >= ENOUGH_BODY
     most = np.maximum(table["sj_left"], table["sj_right"])
     n_ends = left.astype(int) + right
-    table["method"] = np.select([n_ends > 0, table["enough_body"]], ["boundary", "depth"], "none")
+    table["method"] = _words([n_ends > 0, table["enough_body"]], ["boundary", "depth"])
     with np.errstate(invalid="ignore", divide="ignore"):
         table["ir_ratio"] = table["depth"] / (table["depth"] + most)
         for name, side, instead in (("retained", "ei", table["depth"]), ("spliced", "sj", most)):
@@ -216,6 +215,11 @@ def retention(counts: dict[str, np.ndarray], bodies: Bodies, depths: np.ndarray)
     used = [np.where(use, table[f"ei_{end}"], np.nan) for end, use in (("left", left), ("right", right))]
     table["balance"] = balance([*used, np.where(table["enough_body"], table["depth"], np.nan)])
     return table
+
+
+def _words(fits, words):
+    """The word of the first array that fits each row, else ``none``: few texts, each in memory once."""
+    return np.array([*words, "none"], object)[np.select(fits, range(len(words)), len(words))]
 
 
 def add_levels(table: pd.DataFrame) -> None:
@@ -253,8 +257,13 @@ def balance(levels: list[np.ndarray]) -> np.ndarray:
     high = np.rint(np.where(np.isnan(rows), -np.inf, rows).max(axis=0, initial=-np.inf))[known]
     result = np.full(len(known), np.nan)
     pairs, inverse = np.unique(np.column_stack([low, high]), axis=0, return_inverse=True)
-    result[known] = binom.cdf(pairs[:, 0], pairs.sum(axis=1), BALANCE_SHARE)[inverse.reshape(-1)]
+    result[known] = _binomial_upto(*pairs.T)[inverse.reshape(-1)]
     return result
+
+
+def _binomial_upto(low, high):
+    """P(X ≤ low), X ~ Bin(low + high, BALANCE_SHARE); scipy.stats has it too, and takes 50 MB of memory to load."""
+    return np.where(high == 0, 1.0, betainc(np.maximum(high, 1), low + 1, 1 - BALANCE_SHARE))
 
 
 def decide(table: pd.DataFrame, limits: dict[str, float] = LIMITS) -> tuple[np.ndarray, np.ndarray]:
@@ -333,7 +342,7 @@ def unmeasured(introns: ChromIntrons, bodies: Bodies) -> pd.DataFrame:
     """The columns of a chromosome that the alignments do not have: nothing is measured, and nothing is 0."""
     table = pd.DataFrame({"measured": bodies.measured, "method": "none"})
     left, right = ~bodies.left, ~bodies.right
-    table["ends"] = np.select([left & right, left, right], ["both", "left", "right"], "none")
+    table["ends"] = _words([left & right, left, right], ["both", "left", "right"])
     numbers = [name for name in (*LEVELS, *COUNTS, *BODY, "balance") if name != "measured"]
     table = table.join(pd.DataFrame(np.nan, index=table.index, columns=numbers))
     missing = np.ones(len(table), bool)
@@ -345,18 +354,20 @@ def unmeasured(introns: ChromIntrons, bodies: Bodies) -> pd.DataFrame:
 def finished_table(introns: pd.DataFrame, table: pd.DataFrame, sample: str) -> pd.DataFrame:
     """The whole table of a sample in COLUMNS: ``introns`` (distinct_introns with a strand) beside ``table``.
 
-    ``table`` has the columns of :func:`retention` and ``flags``, in the same order. The call is made here.
+    ``table`` has the columns of :func:`retention` and ``flags``, in the same order. The call is made here. A whole
+    annotation has half a million introns: whole numbers are of the least size that holds them.
     """
     table = table.reset_index(drop=True)
     place = introns.reset_index(drop=True)[["chrom", "start", "end", "strand", "gene_id"]]
     table = table.assign(**{name: place[name] for name in place})
     spans = place["start"].astype(str) + "-" + place["end"].astype(str)
     table["name"] = place["chrom"] + ":" + spans + ":" + place["strand"]
-    table["score"] = np.floor(1000 * table["psi"].fillna(0) + 0.5).astype("int64")
+    table["score"] = np.floor(1000 * table["psi"].fillna(0) + 0.5).astype("int32")
     table["sample"], table["length"] = sample, place["end"] - place["start"]
     call, reason = decide(table)
-    table["call"] = pd.array(call, dtype="Int64")
+    table["call"] = pd.array(call, dtype="Int8")
     table["reason"] = pd.Series(reason, dtype=object).fillna(".")
     for name in (*COUNTS, "measured"):
-        table[name] = table[name].astype("Int64")
-    return table[list(COLUMNS)]
+        table[name] = table[name].astype("Int32")
+    places = ("start", "end", "length")
+    return table[list(COLUMNS)].astype(dict.fromkeys(places, "int32"))

@@ -7,13 +7,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from intronaut.core.memory import give_back_memory
 from intronaut.genome.annotation import chrom_order
 from intronaut.io.fragments import REASONS
-from intronaut.labels.fragment_counts import ANY, MINUS, PLUS, ChromCounts, read_keys, strands_of_classes
+from intronaut.labels.fragment_counts import (
+    ANY,
+    MINUS,
+    PLUS,
+    ChromCounts,
+    SparseCounts,
+    read_keys,
+    strands_of_classes,
+)
 from intronaut.labels.intron_bodies import STRANDS, Bodies, ChromIntrons
 from intronaut.labels.other_counts import COVERAGE, match_count_table
 from intronaut.labels.read_counts import OVERHANG, SHORT, Introns, ReadSample, SampleCounts
 from intronaut.labels.retention import (
+    COLUMNS,
     LIMITS,
     body_depth,
     counts_of_introns,
@@ -32,13 +42,13 @@ UNIQUE_OR_UNKNOWN = 255
 
 
 def measured_table(introns: Introns, counts: SampleCounts, present: dict[str, int], sample: str) -> pd.DataFrame:
-    """The table of one sample (``retention.COLUMNS``), in the order of the introns.
+    """The table of one sample (``retention.COLUMNS``), in the order of the introns; ``counts`` lose their depth.
 
     Args:
         introns: Introns; ``counts``: SampleCounts.
         present: chromosomes of the annotation that the alignments have, reads or none.
     """
-    rows, tables = [], []
+    tables = []
     for chrom, (row, about) in introns.chroms(counts.overhang).items():
         bodies = about.bodies(counts.library == "unstranded")
         if chrom in present:
@@ -46,11 +56,15 @@ def measured_table(introns: Introns, counts: SampleCounts, present: dict[str, in
             columns = counts_of_introns(about, chrom_counts, counts.library)
             if counts.kind == COVERAGE:
                 columns |= dict.fromkeys(("ei_left", "ei_right"), np.full(len(row), np.nan))
-            tables.append(with_depth(about, bodies, columns, chrom_counts, counts.library))
+            table = with_depth(about, bodies, columns, chrom_counts, counts.library)
+            chrom_counts.depth = SparseCounts()
         else:
-            tables.append(unmeasured(about, bodies))
-        rows.append(row)
-    return finished_table(introns.table.iloc[np.concatenate(rows)], pd.concat(tables), sample)
+            table = unmeasured(about, bodies)
+        tables.append(finished_table(introns.table.iloc[row], table, sample))
+    give_back_memory()
+    # column by column, so that never more than one is there twice
+    columns = {name: pd.concat([table.pop(name) for table in tables], ignore_index=True) for name in COLUMNS}
+    return pd.DataFrame(columns, copy=False)
 
 
 def counted_table(introns: Introns, rows: pd.DataFrame, sample: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,0 +1,31 @@
+"""Memory given back to the system: by work in a process of its own, and by the C library that hoards it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from intronaut.core.errors import TryAgain
+
+
+def in_child(work: Callable, *args: Any) -> Any:
+    """What ``work(*args)`` returns, or the exception that it raises, from a forked process.
+
+    Raises TryAgain where the process was killed, as it is for lack of memory.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        try:
+            return pool.submit(work, *args).result()
+        except BrokenProcessPool as problem:
+            raise TryAgain("a process was killed, as the system does when memory runs out") from problem
+
+
+def give_back_memory() -> None:
+    """Give memory that is free back to the system, where the C library keeps it (glibc; others do so by themselves)."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
