@@ -75,7 +75,8 @@ def timed(work):
 
 
 def peak_gb():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    """In GB of 2^30 bytes, as --memory is."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def bandwidth(matrix):
@@ -94,6 +95,8 @@ def main():
     parser.add_argument("--memory", type=float, default=8, help="GB of features kept in memory")
     parser.add_argument("--tolerance", type=float, default=1e-5, help="largest gradient of the mean loss")
     parser.add_argument("--epochs", type=int, default=paper_logistic.EPOCHS, help="most epochs of the recipe")
+    parser.add_argument("--table", help="write what was measured here too, as TSV")
+    parser.add_argument("--notes", default="", help="what else to say of the machine")
     parser.add_argument("--folder", help="where to put the features [a temporary folder]")
     parser.add_argument("--skip", nargs="*", default=[], choices=["scikit-learn", "adamw"])
     args = parser.parse_args()
@@ -117,6 +120,10 @@ def compare(features, table, args):
     for name, value in told.items():
         print(f"{name:32} {value:.6g}")
     print(json.dumps(told))
+    if args.table:
+        machine = f"# {processor()}, {args.threads} threads" + (f"; {args.notes}" if args.notes else "")
+        rows = [f"{name}\t{value:.6g}" for name, value in told.items()]
+        Path(args.table).write_text("\n".join([machine, "what\tvalue", *rows]) + "\n")
 
 
 def path(features, rows, table, args):
@@ -132,7 +139,7 @@ def path(features, rows, table, args):
 
     spectrum, told["spectrum_seconds"] = timed(lambda: logistic.spectrum(matrix))
 
-    def solve(weights, c, start, standardisation):
+    def solve(weights, c, start, standardisation=None):
         how = {"tolerance": args.tolerance, "spectrum": spectrum, "standardisation": standardisation}
         return logistic.fit(matrix, labels, weights, c, start=start, **how)
 

@@ -52,7 +52,7 @@ def main():
             cells = [n, what, f"{seconds:.0f}", len(pairs), f"{peak:.2f}", *(f"{hit:.3f}" for hit in hits)]
             rows.append("\t".join(map(str, cells)))
             print(rows[-1], flush=True)
-    TABLE.write_text("\n".join(rows) + "\n")
+            TABLE.write_text("\n".join(rows) + "\n")
 
 
 def search(sequences):
