@@ -59,7 +59,7 @@ def make_parser():
     add = parser.add_argument_group("which reads count, and where").add_argument
     add("--strand", choices=STRANDS, default="auto", help="how read 1 lies to the transcript; auto asks the reads")
     add("--reads-kind", choices=("auto", "short", "long"), default="auto", help="auto asks header and read lengths")
-    add("--overhang", type=positive_int, metavar="BP", help="aligned bases on both sides of an end [5; long 20]")
+    add("--overhang", type=positive_int, metavar="BP", help="least aligned bases on both sides of an end [5; long 20]")
     add("--wobble", type=whole_number, metavar="BP", help="how far a junction may be from its intron [0; long 5]")
     add("--min-mapq", type=whole_number, default=10, metavar="N", help="least mapping quality; 255 passes")
     add("--multimapped", choices=("drop", "keep"), default="drop", help="records with NH above 1; keep: primary ones")
@@ -76,7 +76,7 @@ def make_parser():
 
     add = parser.add_argument_group("output").add_argument
     add("-o", "--output", default="quantified", metavar="DIR", help="folder for all files")
-    add("--novel-junctions", metavar="FILE", help="also the junctions at which no intron is annotated, as BED")
+    add("--novel-junctions", metavar="FILE", help="also the junctions at no annotated intron: BED6+, a header")
     add("--sashimi", nargs="+", default=[], metavar="INTRON", help="also sashimi/INTRON.svg; as chr1:200-300:+")
     add(
         "--sashimi-top",

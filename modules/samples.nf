@@ -8,10 +8,10 @@ include { plainFile } from './settings'
 // ['liver', ['sample\treads', 'liver\treads1/a.bam'], [a.bam, a.bam.bai], ['ln -s ../reads2/a.bam.bai reads1/']].
 def samplesOf(sheet) {
     def rows = rowsOf('alignments', sheet, ['sample'])
-    def odd = rows.collectMany { row -> [row.sample, row.replicate_of] }.findAll { name -> name && !(name ==~ /[\w.+-]+/) }
+    def odd = rows.collectMany { row -> [row.sample, row.replicate_of] }.findAll { name -> name && !(name ==~ /[\w.-]+/) }
     if (odd) {
         def names = odd.unique().collect { name -> "'${name}'" }.join(', ')
-        refuse("--alignments ${sheet}: samples name files, by letters, digits and _ . + -: rename ${names}")
+        refuse("--alignments ${sheet}: samples name files, by letters, digits and _ . -: rename ${names}")
     }
     def twice = rows.countBy { row -> row.sample }.findAll { _name, count -> count > 1 }.keySet()
     if (twice) {

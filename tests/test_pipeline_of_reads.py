@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pysam
 import pytest
 
 from conftest import ROOT
@@ -29,12 +30,24 @@ def study(tmp_path_factory):
     for condition, levels in zip(("control", "treated"), simulated_levels(rng, GENES), strict=True):
         for sample in (f"{condition}1", f"{condition}2"):
             write_reads(folder / f"{sample}.bam", genome, places, levels, rng)
-            rows.append(f"{sample}\t{sample}.bam\t{condition}")
+            rows.append(f"{sample}\t{stored(folder, sample)}\t{condition}")
     (folder / "sheet.tsv").write_text("\n".join(rows) + "\n")
     # the first base of the first donor
     head = "##fileformat=VCFv4.2\n##contig=<ID=contig0>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
     (folder / "v.vcf").write_text(f"{head}contig0\t1101\t.\tG\tA\t.\t.\t.\n")
     return folder
+
+
+def stored(folder, sample):
+    """The file of a sample: one of each condition not sorted by place, or a CRAM; none has an index."""
+    path = str(folder / f"{sample}.bam")
+    if sample == "control2":
+        pysam.sort("-n", "-o", str(folder / "control2.by_name.bam"), path)
+        return "control2.by_name.bam"
+    if sample == "treated2":
+        pysam.view("-C", "-T", str(folder / "genome.fa"), "-o", str(folder / "treated2.cram"), path, catch_stdout=False)
+        return "treated2.cram"
+    return f"{sample}.bam"
 
 
 def run(folder, *args, code=0):
@@ -147,10 +160,51 @@ def test_faults_of_a_sheet_stop_the_start(study, fault, tmp_path):
     assert told in printed and "Submitted" not in printed and not (tmp_path / "out").exists()
 
 
-def test_a_faulty_file_stops_the_run_with_one_line(study, tmp_path):
-    data = (study / "control1.bam").read_bytes()
-    (study / "cut.bam").write_bytes(data[: len(data) // 2])
-    (study / "cut.tsv").write_text("sample\treads\ncut\tcut.bam\n")
-    printed = run(study, "--alignments", study / "cut.tsv", "--outdir", tmp_path / "out", code=1)
-    assert "quantify_introns: error: " in printed and "cut.bam: truncated" in printed
-    assert not list((tmp_path / "out").rglob("*.introns.tsv.gz"))
+@pytest.fixture(scope="module")
+def faulty(study):
+    """A sheet of the files of REFUSED; and beside it a file whose reads are not in order."""
+    whole = str(study / "control1.bam")
+    (study / "cut.bam").write_bytes((study / "control1.bam").read_bytes()[:20_000])
+    (study / "text.bam").write_text("hello\n")
+    with pysam.AlignmentFile(whole) as file:
+        records, header = list(file), file.header.to_dict()
+    longer = {"HD": header["HD"], "SQ": [entry | {"LN": entry["LN"] + 1} for entry in header["SQ"]]}
+    for name, chosen, head in (("longer", [], longer), ("order", [*records[500:], *records[:500]], header)):
+        with pysam.AlignmentFile(str(study / f"{name}.bam"), "wb", header=head) as out:
+            for record in chosen:
+                out.write(record)
+    head, bases = (study / "genome.fa").read_text().split("\n", 1)
+    (study / "other.fa").write_text(f"{head}\n{bases[:3000].translate(str.maketrans('ACGT', 'CGTA'))}{bases[3000:]}")
+    pysam.view("-C", "-T", str(study / "other.fa"), "-o", str(study / "other.cram"), whole, catch_stdout=False)
+    rows = [f"{name.split('.')[0]}\t{name}\n" for name in REFUSED]
+    (study / "faulty.tsv").write_text("".join(["sample\treads\n", *rows]))
+    return study / "faulty.tsv"
+
+
+# what is refused, and with what words
+REFUSED = {
+    "cut.bam": "truncated",
+    "longer.bam": "contig0 has 54,001 bases, but contig0 of genome/genome.fa has 54,000, and 5 more are not the same",
+    "other.cram": "contig0 is another sequence in genome/genome.fa; give the FASTA that the CRAM was made with",
+    "text.bam": "not a SAM, BAM or CRAM file",
+}
+
+
+def test_check_lists_all_faulty_files_each_in_one_line(study, faulty, tmp_path):
+    printed = run(study, "--check", "true", "--alignments", faulty, "--outdir", tmp_path / "out", code=1)
+    lines = [line.strip() for line in printed.splitlines()]
+    for name, words in REFUSED.items():
+        assert any(line.startswith(f"check: --alignments: {study / name}: {words}") for line in lines), name
+    assert "check: 4 faults; the run would stop there" in lines and "Traceback" not in printed
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_faulty_file_stops_the_run_with_one_line(study, faulty, tmp_path):
+    # seen only when its reads are counted, and the whole one beside it not before
+    (study / "order.tsv").write_text("sample\treads\norder\torder.bam\nwhole\tcontrol1.bam\n")
+    printed = run(study, "--alignments", study / "order.tsv", "--outdir", tmp_path / "out", code=1)
+    error = printed.split("Command error:\n")[1].split("\n\n")[0]
+    (line,) = error.strip().splitlines()
+    assert line.strip().startswith("quantify_introns: error: reads1/order.bam: not sorted by coordinate at read r")
+    assert "Command exit status:\n  65" in printed and "Traceback" not in printed
+    assert not list((tmp_path / "out").rglob("order*")) and not (tmp_path / "out" / "labels").exists()

@@ -345,6 +345,18 @@ def test_header_of_another_assembly_is_refused(bam):
     refused(BadData, ["101,511", "199,999", "assembly"], "long.gtf", bam)
 
 
+def test_many_chromosomes_of_another_assembly_are_one_line(bam):
+    lengths = {"chrZ": 101_510, "chrY": 300, "chrX": 400}
+    header = {"HD": {"VN": "1.6", "SO": "coordinate"}, "SQ": [{"SN": name, "LN": n} for name, n in lengths.items()]}
+    pysam.AlignmentFile("three.bam", "wb", header=header).close()
+    genome = (DATA / "genome.chrZ.fa").read_text()
+    Path("other.fa").write_text(f"{genome}>chrY\n{'A' * 301}\n>chrX\n{'A' * 400}\n")
+    exons = (f'{chrom}\tx\texon\t{a}\t{a + 50}\t.\t+\t.\tgene_id "{chrom}"; transcript_id "{chrom}";\n'
+             for chrom in lengths for a in (100, 200))  # fmt: skip
+    Path("three.gtf").write_text("".join(exons))
+    refused(BadData, ["chrY has 300 bases", "301, and 1 more"], "three.gtf", "three.bam", "--fasta", "other.fa")
+
+
 def test_order_that_the_header_promises_is_checked(bam):
     with pysam.AlignmentFile(bam) as file, pysam.AlignmentFile("lie.bam", "wb", template=file) as out:
         records = list(file.fetch(until_eof=True))[:200]

@@ -41,7 +41,7 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=30, width=100)
 
     def _get_help_string(self, action):
-        hidden = (None, False, argparse.SUPPRESS)
+        hidden = (None, False, [], "", argparse.SUPPRESS)
         if "%(default)" in (action.help or "") or action.default in hidden or not action.option_strings:
             return action.help
         return f"{action.help} [%(default)s]"

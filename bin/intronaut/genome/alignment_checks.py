@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from intronaut.core.errors import BadData, Problems
+from intronaut.core.errors import BadData
 from intronaut.genome.chromosomes import Aliases, resolve_chrom, resolve_chroms
 
 if TYPE_CHECKING:
@@ -37,18 +37,25 @@ def alignment_chroms(
     names = {chrom: resolve_chrom(chrom, alignments.lengths, aliases) for chrom in last.index}
     if not any(names.values()):
         resolve_chroms(names, alignments.lengths, aliases, source=annotation, genome=alignments.source)
-    problems = Problems(alignments.source)
+    faults = []
     for chrom, name in names.items():
         length = None if name is None else alignments.lengths[name]
         if length is not None and last[chrom] > length:
-            problems.add(f"{name} has {length:,} bases, but {annotation} has an intron that ends at {last[chrom]:,}: "
-                         "another assembly?")  # fmt: skip
+            faults.append(f"{name} has {length:,} bases, but {annotation} has an intron that ends at {last[chrom]:,}")
         in_fasta = None if genome is None else resolve_chrom(chrom, genome.lengths, genome.aliases)
         if None not in (length, in_fasta) and genome.lengths[in_fasta] != length:
-            problems.add(f"{name} has {length:,} bases, but {in_fasta} of {genome.path} has "
-                         f"{genome.lengths[in_fasta]:,}: another assembly?")  # fmt: skip
-    problems.raise_if_any()
+            faults.append(
+                f"{name} has {length:,} bases, but {in_fasta} of {genome.path} has {genome.lengths[in_fasta]:,}"
+            )
+    _refuse(alignments.source, faults, ": another assembly?")
     return names
+
+
+def _refuse(source, faults, advice):
+    """Raise BadData for the first of the faults, in one line: a genome has hundreds of sequences."""
+    if faults:
+        others = f", and {len(faults) - 1:,} more are not the same" if len(faults) > 1 else ""
+        raise BadData(f"{source}: {faults[0]}{others}{advice}")
 
 
 def check_alignments(
@@ -73,17 +80,17 @@ def check_alignments(
 
 def check_cram_reference(alignments: Alignments, genome: Genome) -> None:
     """Raise BadData where a chromosome of a CRAM has another length or checksum (M5) in the genome."""
-    problems = Problems(alignments.source)
+    faults = []
     for entry in alignments.header["SQ"]:
         name, length = entry["SN"], entry["LN"]
         if name not in genome.lengths:
             continue
         if genome.lengths[name] != length:
-            problems.add(f"{name} has {length:,} bases, but {genome.lengths[name]:,} in {genome.path}")
+            faults.append(f"{name} has {length:,} bases, but {genome.lengths[name]:,} in {genome.path}")
         elif "M5" in entry:
             digest = hashlib.md5(genome.fetch(name, 0, length).encode(), usedforsecurity=False).hexdigest()
             if digest != entry["M5"].lower():
-                problems.add(f"{name} is another sequence in {genome.path}; give the FASTA that the CRAM was made with")
-    problems.raise_if_any()
+                faults.append(f"{name} is another sequence in {genome.path}")
+    _refuse(alignments.source, faults, "; give the FASTA that the CRAM was made with")
     if not set(genome.lengths) & set(alignments.lengths):
         raise BadData(f"{alignments.source}: {genome.path} has none of its chromosomes; give the right FASTA")
