@@ -6,7 +6,8 @@ of human ones, so that the largest task is as large a part of the work as in a h
 --reads in every tile; fragments without a junction are moved by up to --jitter bases, each copy by other ones, since
 memory grows with the places at which depth changes. Processor and wall seconds; the resident set of the largest
 process at its peak, and of all processes together, pages that they share counted once (both sampled ten times a
-second, the first also told by the kernel). Standard output is a table.
+second, the first also told by the kernel). load is the mean of the five minutes up to the end of a run, the processes
+of the run among it. Standard output is a table.
 """
 
 import argparse
@@ -162,7 +163,7 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[2])
     parser.add_argument("--keep", metavar="DIR", help="keep annotation and reads there, and take what is there")
     args = parser.parse_args()
-    print(f"# {processor()}")
+    print(f"# {processor()}, shared with other work where load is above the number of threads")
     head = "million_reads", "million_fragments", "lines", "introns", "threads", "cpu_seconds", "wall_seconds"
     print(*head, "largest_mb", "together_mb", "load", sep="\t", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
@@ -173,9 +174,9 @@ def main():
                 tiles = write_annotation(args.annotation, args.lines, gtf)
                 write_sample(args.reads, million, tiles, args.jitter, bam)
             for threads in args.threads:
-                load = os.getloadavg()[0]
                 tool = [BIN / "quantify_introns.py", gtf, bam, "-o", f"out{threads}", "--quiet", "--threads", threads]
                 numbers = measured([sys.executable, *tool], folder)
+                load = os.getloadavg()[1]
                 print(*sizes(gtf, folder / f"out{threads}"), threads, *(f"{number:.0f}" for number in numbers),
                       f"{load:.1f}", sep="\t", flush=True)  # fmt: skip
             if not args.keep:
