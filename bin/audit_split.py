@@ -135,13 +135,12 @@ def twins(windows):
     """Pairs ``first``, ``second``, ``strand`` with one sequence: each with the first of the other parts."""
     import pandas as pd
 
-    from intronaut.core.dna import reverse_complement
+    from intronaut.splits.homology import identical_clusters
 
     sequences = windows["sequence"]
-    families = windows.groupby([min(text, reverse_complement(text)) for text in sequences], sort=False)
     rows = []
-    for text, family in families:
-        if not set(text) & set("ACGT") or family["side"].nunique() < 2:
+    for _, family in windows.groupby(identical_clusters(sequences.tolist()), sort=False):
+        if family["side"].nunique() < 2:
             continue
         heads = family.groupby("side").head(1)
         for row, side in family["side"].items():

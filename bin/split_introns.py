@@ -12,8 +12,9 @@ Schemes:
   paper       random rows as in Daoud & Ben-Hur 2025 (seed 100); leaks, for comparison only
 
 A leakage group hangs together by the genes of column gene_id, by the groups that LABELS already has (overlapping
-genes), by contexts of --context bp that share a base and, with --windows, by homology: a local alignment on either
-strand of at least --identity over at least --coverage of the shorter window.
+genes), by contexts of --context bp that share a base and, with --windows, by sequence: windows that are equal or
+reverse-complemented, and homologs, which a local alignment on either strand joins, of at least --identity over at least
+--coverage of the shorter window. With both at 1 no homologs are searched for.
 
 Writes one file:
   OUTPUT   LABELS with the columns group and split assigned again; every row, in the same order
@@ -43,7 +44,7 @@ def make_parser():
     add("--target", choices=tuple(WORDS), default="label", help="what is even in all parts, and lacks in none")
     add = parser.add_argument_group("leakage groups").add_argument
     add("--context", type=positive_int, default=4096, metavar="BP", help="bases a model reads around the middle")
-    add("--windows", metavar="FASTA", help="sequences of the introns, to keep homologous ones together")
+    add("--windows", metavar="FASTA", help="sequences of the introns, to keep equal and homologous ones together")
     add("--identity", type=fraction, default=0.8, metavar="X", help="least identity of homologous windows")
     add("--coverage", type=fraction, default=0.8, metavar="X", help="least aligned share of the shorter window")
     add = parser.add_argument_group("output").add_argument
@@ -66,7 +67,7 @@ def main(argv):
     labels, text = read_labels_and_text(args.labels)
     if labels.empty:
         raise BadData(f"{args.labels}: no rows to split")
-    links = earlier_groups(labels) + (homology_links(args, labels, log) if args.windows else [])
+    links = earlier_groups(labels) + (sequence_links(args, labels, log) if args.windows else [])
     labels["group"] = leakage_groups(labels, context=args.context, links=links)
     # of levels those above their median take the place of the retained ones
     classes = labels["label"] if args.target == "label" else above_median(labels, args.target)
@@ -89,25 +90,33 @@ def earlier_groups(labels):
     return list(zip(known.index, first, strict=True))
 
 
-def homology_links(args, labels, log):
-    """Links from each window to the first one of its homology cluster."""
+def sequence_links(args, labels, log):
+    """Links from each window to the first one with its sequence, and to the first one of its homology cluster."""
     import numpy as np
 
     from intronaut.io.fasta import read_windows
-    from intronaut.splits.homology import homology_clusters
+    from intronaut.splits.homology import homology_clusters, identical_clusters
 
     row_of = {name: row for row, name in enumerate(labels["name"])}
     windows = [window for window in read_windows(args.windows) if window.name in row_of]
     if lacking := len(labels) - len(windows):
-        log.warn(f"{lacking:,} of {len(labels):,} rows have no sequence in {args.windows}: their homology is unknown")
+        log.warn(
+            f"{lacking:,} of {len(labels):,} rows have no sequence in {args.windows}: equals of theirs are unknown"
+        )
     sequences = [window.sequence for window in windows]
-    clusters = homology_clusters(sequences, args.identity, args.coverage, threads=args.threads, log=log)
+    clusterings = {"clusters of equal sequences": identical_clusters(sequences)}
+    if min(args.identity, args.coverage) < 1:
+        limits = args.identity, args.coverage
+        clusterings["homology clusters"] = homology_clusters(sequences, *limits, threads=args.threads, log=log)
     rows = np.array([row_of[window.name] for window in windows], int)
-    _, first = np.unique(clusters, return_index=True)
-    sizes = np.bincount(clusters, minlength=1)[1:]
-    several = f"{int((sizes > 1).sum()):,} of several windows, the largest {sizes.max(initial=0):,}"
-    log.note(f"{len(sizes):,} homology clusters, {several}")
-    return list(zip(rows, rows[first[clusters - 1]], strict=True))
+    links = []
+    for kind, clusters in clusterings.items():
+        _, first = np.unique(clusters, return_index=True)
+        sizes = np.bincount(clusters, minlength=1)[1:]
+        several = f"{int((sizes > 1).sum()):,} of several windows, the largest {sizes.max(initial=0):,}"
+        log.note(f"{len(sizes):,} {kind}, {several}")
+        links += zip(rows, rows[first[clusters - 1]], strict=True)
+    return links
 
 
 def part(args, labels):

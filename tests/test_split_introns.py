@@ -68,6 +68,23 @@ def test_introns_whose_contexts_share_a_base_are_one_group(tool, tmp_path, chrom
         assert len(set(read_column(tmp_path / "split.tsv", "group").values())) == groups
 
 
+def test_windows_of_one_sequence_are_one_group_and_others_are_not(tool, tmp_path, chromosomes):
+    """Of 120 introns, each a group of its own: two equal, one reverse-complemented, two unknown but for their N."""
+    names = list(read_column(tmp_path / chromosomes, "label"))
+    rng = np.random.default_rng(0)
+    sequences = {name: "".join(rng.choice(list("ACGT"), 60)) for name in names}
+    sequences[names[70]] = sequences[names[3]]
+    complement = dict(zip("ACGT", "TGCA", strict=True))
+    sequences[names[110]] = "".join(complement[base] for base in reversed(sequences[names[3]]))
+    sequences[names[5]] = sequences[names[6]] = "N" * 60
+    (tmp_path / "w.fa").write_text("".join(f">{name}\n{text}\n" for name, text in sequences.items()))
+    alike = ("--windows", "w.fa", "--identity", 1, "--coverage", 1)
+    tool("split_introns", chromosomes, "--scheme", "folds", *alike, "-o", "split.tsv")
+    groups, folds = (read_column(tmp_path / "split.tsv", column) for column in ("group", "split"))
+    assert groups[names[3]] == groups[names[70]] == groups[names[110]] and len(set(groups.values())) == 118
+    assert folds[names[3]] == folds[names[70]] == folds[names[110]]
+
+
 def test_earlier_groups_are_kept_together(tool, tmp_path, inputs):
     header, *lines = inputs[0].read_text().splitlines()
     odd = [int(line.split("\t")[0]) % 2 for line in lines]

@@ -9,12 +9,12 @@ workflow SPLIT {
     take:
     labels
     fits // whether models can be fitted to them
-    windows // FASTA of short windows, to find homologs by
+    windows // FASTA of short windows, to find equal and homologous ones by
     context
     settings
 
     main:
-    SPLIT_INTRONS(labels, fits, settings.homology ? windows : [], context, optionsOf(settings, 'split_introns'))
+    SPLIT_INTRONS(labels, fits, windows, context, optionsOf(settings, 'split_introns'))
     studied = SPLIT_INTRONS.out.labels.combine(fits).filter { _labels, fit -> fit }.map { labels_, _fit -> labels_ }.first()
     AUDIT_SPLIT(studied, windows)
     MATCH_INTRONS(

@@ -44,6 +44,20 @@ MATCH, MISMATCH, GAP_OPEN, GAP_EXTEND = 2, -3, 5, 2
 _NOT_BASE = re.compile("[^ACGT]")
 
 
+def identical_clusters(sequences: Sequence[str]) -> np.ndarray:
+    """Cluster sequences that are equal, or one the reverse complement of the other; one without ACGT stays alone.
+
+    Returns:
+        (n,) int64 from 1, numbered by first appearance.
+    """
+    seen: dict[str | int, int] = {}
+    clusters = np.empty(len(sequences), np.int64)
+    for at, text in enumerate(sequences):
+        key = min(text, reverse_complement(text)) if set(text) & set("ACGT") else at
+        clusters[at] = seen.setdefault(key, len(seen) + 1)
+    return clusters
+
+
 def homology_clusters(
     sequences: Sequence[str],
     identity: float = 0.8,
