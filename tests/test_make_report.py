@@ -63,6 +63,26 @@ def text_of(page):
     return " ".join(re.sub(r"<[^>]+>", " ", page).split())
 
 
+@pytest.mark.parametrize(
+    ("kappa", "flag", "step"),
+    [
+        (0.07, "kappa of 2 callers is 0.07", True),
+        (0.62, "kappa of 2 callers is 0.62", False),
+        (None, "Agreement of the callers No two callers labelled the same introns.", False),
+    ],
+)
+def test_callers_that_hardly_agree_are_a_warning(tool, results, kappa, flag, step):
+    (results / "agreement").mkdir()
+    summary = {"callers_with_both_classes": ["a", "b"], "introns_labelled_by_all": 9, "fleiss_kappa": kappa}
+    (results / "agreement/agreement.json").write_text(json.dumps(summary))
+    (results / "agreement/agreement.tsv").write_text("caller_a\tcaller_b\tjaccard\na\tb\t0.1\n")
+    (results / "agreement/agreement.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"></svg>')
+    report(tool, "--agreement", "agreement")
+    words = text_of((results / "report.html").read_text())
+    assert flag in words and ("Callers hardly agree" in words) == step
+    assert ("--ir_consensus 2" in words) == step
+
+
 def test_page_shows_the_numbers_of_the_metrics(tool, results):
     report(tool, "--explain", "explain/sim", "--multiqc", "multiqc")
     words = text_of((results / "report.html").read_text())

@@ -17,13 +17,15 @@ WORDS = {"fail": "fail", "warn": "warning", "na": "not measured", "pass": "pass"
 # the verdict is on ranking, which calibration leaves as it is
 NOT_OF_THE_VERDICT = ("calibration",)
 SHORTEST = 30
+# moderate agreement begins above 0.4 (Landis and Koch 1977, Biometrics 33:159)
+MODERATE = 0.4
 MEASURED = {"length": "log length", "gc": "GC content"}
 LOGGED = ("length", "dist_tss", "dist_tes", "gene_length")
 
 
 def all_flags(study: Study) -> list[dict[str, str]]:
     """Every flag as a dict of state, title, reason, summary (for the verdict) and section, the failed ones first."""
-    checks = (weights, leakage, near_copies, retained, balance_of_classes, splice_sites, short_introns, labels,
+    checks = (weights, leakage, near_copies, retained, balance_of_classes, splice_sites, short_introns, labels, callers,
               matching, motif_gc, calibration)  # fmt: skip
     flags = [flag for check in checks for flag in check(study)]
     return sorted(flags, key=lambda flag: ORDER.index(flag["state"]))
@@ -176,6 +178,21 @@ def labels(study: Study) -> Iterator[dict[str, str]]:
     else:
         yield _flag("labels", "warn", "Labels are annotated, not measured", "Retention is read off the annotation. No "
                     "RNA-seq was given.", "labels")  # fmt: skip
+
+
+def callers(study: Study) -> Iterator[dict[str, str]]:
+    if not study.agreement:
+        return
+    summary = study.agreement["summary"]
+    kappa, several = summary["fleiss_kappa"], len(summary["callers_with_both_classes"])
+    if kappa is None:
+        yield _flag("callers", "na", "Agreement of the callers", "No two callers labelled the same introns.", "labels")
+        return
+    agree = kappa >= MODERATE
+    title = "Callers agree" if agree else "Callers hardly agree"
+    least = f"at least {n.decimal(MODERATE, 1)} is moderate agreement, 0 is chance"
+    reason = f"Fleiss' kappa of {several} callers is {n.decimal(kappa, 2)}; {least}."
+    yield _flag("callers", "pass" if agree else "warn", title, reason, "labels")
 
 
 def standardised_differences(study: Study) -> dict[str, float]:

@@ -22,6 +22,7 @@ BY_FLAG = {
     "leakage": ("Split the introns again.", "Every number here is too high. Let the pipeline assign whole groups:",
                 "--split folds"),
     "near_copies": ("Keep near-copies in one fold.", "Assign them together:", "--homology 0.8"),
+    "callers": ("Ask that several callers agree.", "Each calls other introns:", "--ir_consensus 2"),
     "splice_sites": ("Give annotation and genome of one assembly.", "Both must be of the same build:",
                      "--gtf genes.gtf.gz --fasta genome.fa.gz"),
     "short": ("Leave out gaps between exons that are too short to be spliced.", "", "--min_length 30"),
