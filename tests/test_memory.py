@@ -2,10 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from conftest import ROOT
 from intronaut.core.errors import BadData, TryAgain
 from intronaut.core.memory import give_back_memory, in_child
 
@@ -41,6 +46,26 @@ def test_faults_arrive_as_they_are():
         in_child(faulty, "a.gtf")
     with pytest.raises(TryAgain, match="memory"):
         in_child(killed)
+
+
+def test_the_other_process_ends_when_this_one_is_killed(tmp_path):
+    script = (
+        "import os, sys, time; from pathlib import Path; from intronaut.core.memory import in_child\n"
+        "def work():\n    Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(600)\n"
+        "in_child(work)"
+    )
+    told = tmp_path / "number"
+    tool = subprocess.Popen([sys.executable, "-c", script, told], env={**os.environ, "PYTHONPATH": str(ROOT / "bin")})
+    limit = time.monotonic() + 60
+    while not (told.exists() and told.read_text()) and time.monotonic() < limit:
+        time.sleep(0.05)
+    child = Path(f"/proc/{told.read_text()}")
+    assert child.exists()
+    tool.kill()
+    tool.wait()
+    while child.exists() and "Z" not in (child / "stat").read_text() and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert not child.exists() or "Z" in (child / "stat").read_text()
 
 
 def test_freed_memory_is_given_back():

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from intronaut.core.errors import TryAgain
+from intronaut.core.processes import forked_pool
 
 
 def in_child(work: Callable, *args: Any) -> Any:
@@ -18,7 +17,7 @@ def in_child(work: Callable, *args: Any) -> Any:
 
     Raises TryAgain where the process was killed, as it is for lack of memory.
     """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+    with forked_pool(1) as pool:
         try:
             return pool.submit(work, *args).result()
         except BrokenProcessPool as problem:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +13,7 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, TryAgain
 from intronaut.core.memory import give_back_memory
+from intronaut.core.processes import forked_pool
 from intronaut.io.fragments import ReadRules, ReadTally, read_fragments
 from intronaut.labels.fragment_counts import ChromCounter, ChromCounts, FragmentTally
 from intronaut.labels.intron_bodies import chrom_introns
@@ -163,8 +162,7 @@ class _Pool:
     def __enter__(self):
         if self.threads > 1:
             _SHARED["plans"] = self.plans
-            context = multiprocessing.get_context("fork")
-            self.executor = ProcessPoolExecutor(self.threads, mp_context=context)
+            self.executor = forked_pool(self.threads)
             self._look_ahead(0)
         return self
 
