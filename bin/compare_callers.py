@@ -133,10 +133,10 @@ def draw(callers, table, path):
         matrix.loc[row.caller_a, row.caller_b] = matrix.loc[row.caller_b, row.caller_a] = row.jaccard
         size[row.caller_a], size[row.caller_b] = row.retained_a, row.retained_b
     figure, axes = plt.subplots(figsize=(2 + 0.55 * n, 1.2 + 0.55 * n))
-    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
+    # the darkest blue, of 1, is one on which black can still be read
+    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1.6)
     for (i, j), value in np.ndenumerate(matrix.to_numpy(float)):
-        shade = "white" if value > 0.6 else "black"
-        axes.text(j, i, "–" if np.isnan(value) else f"{value:.2f}", ha="center", va="center", color=shade)
+        axes.text(j, i, "–" if np.isnan(value) else f"{value:.2f}", ha="center", va="center")
     axes.set_yticks(range(n), [f"{name} ({size[name]:,})" for name in callers])
     axes.set_xticks(range(n), callers, rotation=45, ha="right")
     axes.set_title("Jaccard index of the retained introns")

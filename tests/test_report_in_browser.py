@@ -20,7 +20,11 @@ def seen(request, fitted, tmp_path_factory):  # noqa: F811
     folder = shutil.copytree(fitted, tmp_path_factory.mktemp(request.param), dirs_exist_ok=True)
     write_motifs(folder / "motifs", "A;B")
     here = functools.partial(run_tool, cwd=folder)
-    report(here, "--explain", "explain/sim", "--motifs", "motifs", "--assembly", "GRCh38")
+    (folder / "calls.tsv").write_text(
+        "name\tcaller\tlabel\n" + "".join(f"i{at}\t{caller}\t{at % 2}\n" for at in range(9) for caller in "ab")
+    )
+    here("compare_callers", "calls.tsv", "-o", "agreement/agreement.tsv")
+    report(here, "--explain", "explain/sim", "--motifs", "motifs", "--agreement", "agreement", "--assembly", "GRCh38")
     addresses = (("gene", GENE), ("nothing", "#gene=no"))
     return look(folder / "report.html", request.param == "dark", addresses)
 
