@@ -31,6 +31,11 @@ SLOW = {
 }  # fmt: skip
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Without what is slow, the files of it are not even read."""
+    return True if config.option.markexpr == "not slow" and collection_path.stem in SLOW else None
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.stem in SLOW:

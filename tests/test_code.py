@@ -55,6 +55,7 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.slow
 def test_resume_after_an_edit_repeats_what_runs_it_and_what_follows(tmp_path):
     pipeline = tmp_path / "pipeline"
     pipeline.mkdir()

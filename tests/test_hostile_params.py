@@ -28,6 +28,7 @@ def engine():
     need_engine()
 
 
+@pytest.mark.slow
 def test_sixty_names_reach_the_task_as_they_are_or_are_refused(tmp_path):
     names = SAFE + REFUSED
     assert len(set(names)) >= 60
@@ -59,6 +60,7 @@ def test_sixty_names_reach_the_task_as_they_are_or_are_refused(tmp_path):
     assert not list(tmp_path.rglob("canary"))
 
 
+@pytest.mark.slow
 def test_every_file_param_refuses_a_name_that_a_shell_would_run(tmp_path):
     hostile = tmp_path / "a${x=$(touch canary)${x@P}"
     hostile.touch()
