@@ -70,8 +70,8 @@ def penalised(matrix, labels, model, c, sd=1.0):
 
 def timed(work):
     started = now()
-    found = work()
-    return found, now() - started
+    result = work()
+    return result, now() - started
 
 
 def peak_gb():
@@ -111,18 +111,18 @@ def main():
 
 def compare(features, table, args):
     rows = np.repeat(np.arange(len(table))[:, None], 2, axis=1)
-    told, sd = path(features, rows, table, args)
+    measured, sd = path(features, rows, table, args)
     if "adamw" not in args.skip:
         labels = table["label"].to_numpy()
-        told |= recipe(features, rows, labels, sd, told["chosen_c"], args)
-        told |= as_low_as(told["recipe_loss"], features, rows, labels, told["chosen_c"], args)
-        told["share_of_recipe"] = told["as_low_as_recipe_seconds"] / told["recipe_seconds"]
-    for name, value in told.items():
+        measured |= recipe(features, rows, labels, sd, measured["chosen_c"], args)
+        measured |= as_low_as(measured["recipe_loss"], features, rows, labels, measured["chosen_c"], args)
+        measured["share_of_recipe"] = measured["as_low_as_recipe_seconds"] / measured["recipe_seconds"]
+    for name, value in measured.items():
         print(f"{name:32} {value:.6g}")
-    print(json.dumps(told))
+    print(json.dumps(measured))
     if args.table:
         machine = f"# {processor()}, {args.threads} threads" + (f"; {args.notes}" if args.notes else "")
-        rows = [f"{name}\t{value:.6g}" for name, value in told.items()]
+        rows = [f"{name}\t{value:.6g}" for name, value in measured.items()]
         Path(args.table).write_text("\n".join([machine, "what\tvalue", *rows]) + "\n")
 
 
@@ -131,28 +131,30 @@ def path(features, rows, table, args):
     labels = table["label"].to_numpy()
     size = {"memory": args.memory * 2**30, "threads": args.threads}
     matrix, read = timed(lambda: Matrix(features, rows, **size))
-    told = {"rows": matrix.n, "columns": matrix.d, "threads": args.threads, "read_seconds": read}
+    measured = {"rows": matrix.n, "columns": matrix.d, "threads": args.threads, "read_seconds": read}
     everyone = np.ones((matrix.n, 1))
     loss = logistic.Objective(matrix, labels, everyone, 1.0, None)
-    _, told["one_pass_seconds"] = timed(lambda: loss(np.zeros((matrix.d + 1, 1)), [0]))
-    told["pass_share_of_bandwidth"] = 4 * matrix.n * matrix.d / told["one_pass_seconds"] / bandwidth(matrix)
+    _, measured["one_pass_seconds"] = timed(lambda: loss(np.zeros((matrix.d + 1, 1)), [0]))
+    measured["pass_share_of_bandwidth"] = 4 * matrix.n * matrix.d / measured["one_pass_seconds"] / bandwidth(matrix)
 
-    spectrum, told["spectrum_seconds"] = timed(lambda: logistic.spectrum(matrix))
+    spectrum, measured["spectrum_seconds"] = timed(lambda: logistic.spectrum(matrix))
 
     def solve(weights, c, start, standardisation=None):
         how = {"tolerance": args.tolerance, "spectrum": spectrum, "standardisation": standardisation}
         return logistic.fit(matrix, labels, weights, c, start=start, **how)
 
-    found, told["path_seconds"] = timed(lambda: cross_fit(matrix, labels, make_plan(table, 5), C_VALUES, solve))
-    c_values = found.path["c"].unique()
-    told |= {"path_models": 16 * len(c_values), "chosen_c": found.setting, "peak_gb": peak_gb()}
-    told["path_seconds"] += told["spectrum_seconds"]
-    told["single_path_seconds"] = told["spectrum_seconds"] + timed(lambda: along_path(solve, everyone, c_values))[1]
-    told["loss"] = penalised(matrix, labels, found.final, found.setting)
+    fitted, measured["path_seconds"] = timed(lambda: cross_fit(matrix, labels, make_plan(table, 5), C_VALUES, solve))
+    c_values = fitted.path["c"].unique()
+    measured |= {"path_models": 16 * len(c_values), "chosen_c": fitted.setting, "peak_gb": peak_gb()}
+    measured["path_seconds"] += measured["spectrum_seconds"]
+    measured["single_path_seconds"] = (
+        measured["spectrum_seconds"] + timed(lambda: along_path(solve, everyone, c_values))[1]
+    )
+    measured["loss"] = penalised(matrix, labels, fitted.final, fitted.setting)
     if "scikit-learn" not in args.skip:
-        told |= scikit_learn(matrix, labels, c_values, found.setting, args.tolerance)
-        told["path_share_of_sklearn"] = told["path_seconds"] / (16 * told["sklearn_single_path_seconds"])
-    return told, matrix.scale.sd
+        measured |= scikit_learn(matrix, labels, c_values, fitted.setting, args.tolerance)
+        measured["path_share_of_sklearn"] = measured["path_seconds"] / (16 * measured["sklearn_single_path_seconds"])
+    return measured, matrix.scale.sd
 
 
 def along_path(solve, weights, c_values):
@@ -168,13 +170,13 @@ def scikit_learn(matrix, labels, c_values, chosen, tolerance):
 
     values = matrix.values()
     model = LogisticRegression(tol=tolerance, max_iter=10_000, warm_start=True)
-    told = {"sklearn_single_path_seconds": 0.0}
+    measured = {"sklearn_single_path_seconds": 0.0}
     for c in c_values:
-        told["sklearn_single_path_seconds"] += timed(lambda c=c: model.set_params(C=c).fit(values, labels))[1]
+        measured["sklearn_single_path_seconds"] += timed(lambda c=c: model.set_params(C=c).fit(values, labels))[1]
         if c == chosen:
             solution = model.coef_[0].astype(float), float(model.intercept_[0])
-            told["sklearn_loss"] = penalised(matrix, labels, solution, c)
-    return told
+            measured["sklearn_loss"] = penalised(matrix, labels, solution, c)
+    return measured
 
 
 def recipe(features, rows, labels, sd, c, args):
@@ -183,8 +185,8 @@ def recipe(features, rows, labels, sd, c, args):
     raw = Matrix(features, rows, scale=scale, memory=memory, threads=args.threads)
     valid = np.arange(raw.n) >= 0.9 * raw.n
     (model, history), seconds = timed(lambda: paper_logistic.fit(raw, labels, ~valid, valid, 1, epochs=args.epochs))
-    told = {"recipe_seconds": seconds, "recipe_epochs": history[-1]["epoch"]}
-    return told | {"recipe_loss": penalised(raw, labels, model, c, sd)}
+    measured = {"recipe_seconds": seconds, "recipe_epochs": history[-1]["epoch"]}
+    return measured | {"recipe_loss": penalised(raw, labels, model, c, sd)}
 
 
 def as_low_as(wanted, features, rows, labels, c, args):

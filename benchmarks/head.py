@@ -34,8 +34,8 @@ import os, re, sys
 script = os.path.abspath(sys.argv[1])
 folders = re.findall(r"^###   - (/.*)$", open(script).read(), re.M) or [os.path.dirname(script)]
 for folder in folders:
-    made = open(folder + "/.command.sh").read().rsplit("touch ", 1)[1].split()
-    for name in [*made, ".command.begin", ".command.out", ".command.err", ".command.log"]:
+    outputs = open(folder + "/.command.sh").read().rsplit("touch ", 1)[1].split()
+    for name in [*outputs, ".command.begin", ".command.out", ".command.err", ".command.log"]:
         open(os.path.join(folder, name), "w").close()
     with open(folder + "/.exitcode", "w") as handle:
         handle.write("0")
@@ -66,13 +66,13 @@ COLUMNS = ["place", "shards", "run", "wall_s", "cpu_s", "peak_memory_mb"]
 
 
 def main():
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--slurm", type=int, nargs="*", default=[1, 100, 1000, 10_000], metavar="SHARDS")
-    made.add_argument("--local", type=int, nargs="*", default=[1, 100, 1000], metavar="SHARDS")
-    made.add_argument("--tools", type=int, nargs="*", default=[100], metavar="SHARDS")
-    made.add_argument("--windows", type=int, default=6000, help="windows of 600 bp in each shard of --tools [6000]")
-    made.add_argument("--notes", default="", help="what else to say of the machine")
-    args = made.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slurm", type=int, nargs="*", default=[1, 100, 1000, 10_000], metavar="SHARDS")
+    parser.add_argument("--local", type=int, nargs="*", default=[1, 100, 1000], metavar="SHARDS")
+    parser.add_argument("--tools", type=int, nargs="*", default=[100], metavar="SHARDS")
+    parser.add_argument("--windows", type=int, default=6000, help="windows of 600 bp in each shard of --tools [6000]")
+    parser.add_argument("--notes", default="", help="what else to say of the machine")
+    args = parser.parse_args()
     note = f"# {processor()}; {args.windows:,} windows of 600 bp in each shard of place tools"
     rows = [note + (f"; {args.notes}" if args.notes else ""), "\t".join(COLUMNS)]
     again = [place for place in PLACES if getattr(args, place)]
@@ -81,11 +81,11 @@ def main():
         for n in getattr(args, place):
             with tempfile.TemporaryDirectory() as folder:
                 prepare(Path(folder), n, place, args.windows)
-                found = {"alone": alone(folder, n)} if place == "tools" else {}
+                figures_of = {"alone": alone(folder, n)} if place == "tools" else {}
                 for run, options in {"first": [], "resumed": ["-resume"]}.items():
-                    found[run] = headed(folder, [*options, *([] if place == "tools" else ["-stub-run"])])
-            rows += [f"{place}\t{n}\t{run}\t{figures}" for run, figures in found.items()]
-            print("\n".join(rows[-len(found) :]), flush=True)
+                    figures_of[run] = headed(folder, [*options, *([] if place == "tools" else ["-stub-run"])])
+            rows += [f"{place}\t{n}\t{run}\t{figures}" for run, figures in figures_of.items()]
+            print("\n".join(rows[-len(figures_of) :]), flush=True)
     rows[2:] = sorted([*kept, *rows[2:]], key=lambda line: list(PLACES).index(line.split("\t")[0]))
     TABLE.write_text("\n".join(rows) + "\n")
 

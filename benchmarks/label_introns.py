@@ -151,9 +151,9 @@ def main():
             "bioframe": bioframe and [bioframe, "-c", BIOFRAME],
         }
         contenders = {what: command for what, command in contenders.items() if command}
-        found = [{what: measured(command, folder) for what, command in contenders.items()} for _ in range(args.rounds)]
+        rounds = [{what: measured(command, folder) for what, command in contenders.items()} for _ in range(args.rounds)]
     for what in contenders:
-        seconds, cpu, megabytes, counts = min((one[what] for one in found), key=lambda one: one[0])
+        seconds, cpu, megabytes, counts = min((one[what] for one in rounds), key=lambda one: one[0])
         cells = [what, f"{seconds:.1f}", f"{cpu:.1f}", f"{megabytes:.0f}", *(counts or ["NA"] * 3)]
         rows.append("\t".join(cells))
         print(rows[-1], flush=True)

@@ -6,12 +6,13 @@ of human ones, so that the largest task is as large a part of the work as in a h
 --reads in every tile; fragments without a junction are moved by up to --jitter bases, each copy by other ones, since
 memory grows with the places at which depth changes. Processor and wall seconds; the resident set of the largest
 process at its peak, and of all processes together, pages that they share counted once (both sampled ten times a
-second, the first also told by the kernel). load is the mean of the five minutes up to the end of a run, the processes
-of the run among it. Standard output is a table.
+second, the first as the kernel counts it too). load is the mean of the five minutes up to the end of a run, with the
+processes of the run. Standard output is a table.
 """
 
 import argparse
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -102,16 +103,16 @@ def write_sample(path, million, tiles, jitter, out):
 
 def children_of(process):
     """The numbers of a process and of those that it started, and these."""
-    found, more = [], [process]
+    numbers, more = [], [process]
     while more:
-        found += more
+        numbers += more
         more = [
             int(child)
             for parent in more
             for path in Path(f"/proc/{parent}/task").glob("*/children")
             for child in path.read_text().split()
         ]
-    return found
+    return numbers
 
 
 class Memory(threading.Thread):
@@ -185,8 +186,6 @@ def main():
 
 def sizes(gtf, out):
     """Millions of reads and of fragments, lines of the annotation and its introns."""
-    import json
-
     about = json.loads((out / "counts.json").read_text())
     (sample,) = about["samples"].values()
     with gzip.open(gtf, "rt") as lines:

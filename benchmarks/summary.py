@@ -62,8 +62,8 @@ def page():
         table, notes = read(name)
         rows += [f"| {' | '.join(map(str, row))} | {name} |" for row in rows_of(table)]
         machines.append(f"| {name} | {notes or (UNSAID if name in OF_THAT_MACHINE else 'not noted')} |")
-    told = "\n\n## Machines\n\n| script | machine |\n|---|---|\n" + "\n".join(machines) + "\n"
-    return HEAD + "\n".join(rows) + told + NOT_SHOWN
+    about = "\n\n## Machines\n\n| script | machine |\n|---|---|\n" + "\n".join(machines) + "\n"
+    return HEAD + "\n".join(rows) + about + NOT_SHOWN
 
 
 def read(name):
@@ -188,9 +188,9 @@ def embed_tracks(table):
 
 def explain(table):
     for row in table.itertuples():
-        found = f"{row.planted_selected} of 3; others: {row.others_selected}"
+        selected = f"{row.planted_selected} of 3; others: {row.others_selected}"
         what = f"explain, three planted motifs of {row.effect} log-odds a standard deviation: selected"
-        yield what, found, "", "", "", f"others ≤ {row.false_at_most}"
+        yield what, selected, "", "", "", f"others ≤ {row.false_at_most}"
 
 
 def explain_scale(table):

@@ -166,7 +166,7 @@ def read_introns(args):
     from intronaut.io.peaks import read_peaks
     from intronaut.labels.annotated_introns import annotated_introns
 
-    # and what is made of them on the way to the introns
+    # the memory that the annotation takes on its way to the introns goes back to the system
     introns, ledger = in_child(annotated_introns, args.annotation, args.min_length)
     if args.exclude:
         introns.excluded = pd.concat([read_peaks(path)[["chrom", "start", "end"]] for path in args.exclude])

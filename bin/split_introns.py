@@ -100,9 +100,7 @@ def sequence_links(args, labels, log):
     row_of = {name: row for row, name in enumerate(labels["name"])}
     windows = [window for window in read_windows(args.windows) if window.name in row_of]
     if lacking := len(labels) - len(windows):
-        log.warn(
-            f"{lacking:,} of {len(labels):,} rows have no sequence in {args.windows}: equals of theirs are unknown"
-        )
+        log.warn(f"{lacking:,} of {len(labels):,} rows have no sequence in {args.windows}, to be compared by")
     sequences = [window.sequence for window in windows]
     clusterings = {"clusters of equal sequences": identical_clusters(sequences)}
     if min(args.identity, args.coverage) < 1:

@@ -54,12 +54,12 @@ def test_the_other_process_ends_when_this_one_is_killed(tmp_path):
         "def work():\n    Path(sys.argv[1]).write_text(str(os.getpid())); time.sleep(600)\n"
         "in_child(work)"
     )
-    told = tmp_path / "number"
-    tool = subprocess.Popen([sys.executable, "-c", script, told], env={**os.environ, "PYTHONPATH": str(ROOT / "bin")})
+    number = tmp_path / "number"
+    tool = subprocess.Popen([sys.executable, "-c", script, number], env={**os.environ, "PYTHONPATH": str(ROOT / "bin")})
     limit = time.monotonic() + 60
-    while not (told.exists() and told.read_text()) and time.monotonic() < limit:
+    while not (number.exists() and number.read_text()) and time.monotonic() < limit:
         time.sleep(0.05)
-    child = Path(f"/proc/{told.read_text()}")
+    child = Path(f"/proc/{number.read_text()}")
     assert child.exists()
     tool.kill()
     tool.wait()

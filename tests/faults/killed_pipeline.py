@@ -151,7 +151,7 @@ def main():
         study = Study(Path(place) / "tasks")
         killed, tries = kill_tasks(study, tasks)
         differing = study.differing(wanted)
-        print(f"{killed} tasks killed, {tries} tried again; {len(wanted)} results, differing {differing or 'none'}")
+        print(f"{killed} tasks killed: {tries} tried again; {len(wanted)} results, differing {differing or 'none'}")
         broken += differing
     sys.exit(bool(broken))
 

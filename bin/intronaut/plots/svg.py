@@ -36,9 +36,11 @@ def save_svg(figure: Figure, path: Path | str | TextIO) -> None:
 
 
 def _fix_layout(figure: Figure) -> None:
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     # constrained_layout solves for the places of axes, and the last digits of what it finds differ from run to run; a
     # clip path is named by all digits
-    if figure.get_layout_engine() is not None:
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         for axes in figure.axes:
