@@ -79,7 +79,7 @@ def test_every_sample_stands_in_the_page_and_for_multiqc(measured):
         f"c1_vs_c0 intronaut {changes['introns']} {changes['more']} {changes['less']} {changes['unchanged']}" in words
     )
     drawn = list((measured / "quantified" / "sashimi").glob("*.svg"))
-    assert 1 <= len(drawn) <= 2 and page.count('<figure class="light-figure">') == len(drawn)
+    assert 1 <= len(drawn) <= 2 and page.count('<figure class="light-figure"') == len(drawn)
 
 
 def test_cards_show_the_reads_of_their_introns(measured, tmp_path):
