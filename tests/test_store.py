@@ -260,6 +260,19 @@ def test_a_users_own_matrix_is_read(tmp_path):
     np.testing.assert_array_equal(found.x[:], np.eye(3, 2))
 
 
+def test_a_string_longer_than_the_file_is_refused_before_its_memory_is_taken(tmp_path, monkeypatch):
+    path = tmp_path / "own.h5ad"
+    anndata.AnnData(np.eye(3, 2, dtype=np.float32)).write_h5ad(path)
+    with h5py.File(path) as file:
+        at = file["obs/_index"].id.get_offset()
+    with open(path, "r+b") as file:
+        file.seek(at + 3)  # the highest byte of the length of the first name
+        file.write(b"\x10")
+    monkeypatch.setattr(h5py.Dataset, "asstr", lambda strings: pytest.fail("read"))
+    with pytest.raises(BadData, match="a string longer than the file"):
+        open_features(path)
+
+
 @pytest.mark.parametrize(("rows", "columns", "what"), [("aba", "fg", "row is named 'a'"), ("abc", "ff", "'f'")])
 def test_two_rows_or_features_of_one_name_are_refused(tmp_path, rows, columns, what):
     with h5py.File(tmp_path / "own.h5ad", "w") as file:

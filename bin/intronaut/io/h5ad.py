@@ -373,4 +373,19 @@ def _read_column(item):
             return np.where(item["mask"][:], None, np.asarray(_read_column(item["values"]), object))
         categories, codes = _read_column(item["categories"]), item["codes"][:]
         return np.where(codes < 0, None, np.asarray(categories, object)[codes])
-    return item.asstr()[:] if h5py.check_string_dtype(item.dtype) else item[:]
+    if not h5py.check_string_dtype(item.dtype):
+        return item[:]
+    _check_lengths(item)
+    return item.asstr()[:]
+
+
+def _check_lengths(strings):
+    """Raise ValueError where a string is longer than its file: HDF5 takes the memory before it sees that."""
+    if strings.dtype.kind != "O" or strings.id.get_offset() is None:
+        return
+    # an element of HDF5 is 4 bytes of length, 8 of address, 4 of index
+    with open(strings.file.filename, "rb") as file:
+        file.seek(strings.id.get_offset())
+        elements = np.frombuffer(file.read(strings.size * 16), [("length", "<u4"), ("place", "V12")])
+    if (elements["length"] > os.path.getsize(strings.file.filename)).any():
+        raise ValueError("a string longer than the file")
