@@ -1,5 +1,7 @@
 """embed_tracks: every value against base-by-base counting, on both strands, at contig ends, in gaps."""
 
+import struct
+
 import numpy as np
 import pandas as pd
 import pybigtools
@@ -138,7 +140,7 @@ def test_missing_is_not_zero(folder, tmp_path):
     assert zero.loc["plus", signal[2]] == 1
 
 
-def test_sheets_and_files_that_cannot_be(folder, tmp_path):
+def test_sheets_and_files_that_cannot_be(folder, tmp_path, capfd):
     folder = folder[0]
     header = "path\ttarget\tcell\tkind\n"
     (folder / "bad.tsv").write_text(header + "nowhere.bw\tA\tB\ttf\nsignal.bw\tNA\tB\ttf\nsignal.bw\tA\tB\ttf\n" * 2)
@@ -147,6 +149,21 @@ def test_sheets_and_files_that_cannot_be(folder, tmp_path):
     (folder / "half.bw").write_bytes((folder / "signal.bw").read_bytes()[:200])
     with pytest.raises(BadData, match="half.bw: not a whole bigWig"):
         open_track(folder / "half.bw")
+    whole = bytearray((folder / "signal.bw").read_bytes())
+    (index,) = struct.unpack_from("<Q", whole, 24)
+    for offset in (index + 1, index + 48 + 4 + 29):  # its first bytes; the size of the first block, made 2^45
+        broken = whole.copy()
+        broken[offset] ^= 0x20
+        (folder / "broken.bw").write_bytes(broken)
+        with pytest.raises(BadData, match="broken.bw: not a whole bigWig .*its index|no index"):
+            open_track(folder / "broken.bw")
+    whole[int.from_bytes(whole[16:24], "little") + 20] ^= 0xFF  # within the first block, which is compressed
+    (folder / "flip.bw").write_bytes(whole)
+    capfd.readouterr()
+    track = open_track(folder / "flip.bw")
+    with pytest.raises(BadData, match="flip.bw: not a whole bigWig at chr1:0-50"):
+        track.values("chr1", 0, 50)
+    assert capfd.readouterr().err == ""
     (folder / "text.txt").write_text("1 2 3\n")
     with pytest.raises(BadData, match="not bigWig, bedGraph"):
         open_track(folder / "text.txt")

@@ -4,6 +4,8 @@ import csv
 import gzip
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -323,6 +325,30 @@ def test_what_is_no_alignment_is_refused(bam):
     refused(MissingInput, ["none.bam"], CHRZ, "none.bam")
     Path("headless.sam").write_text("r\t4\t*\t0\t0\t*\t*\t0\t0\t*\t*\n")
     refused(BadData, ["headless.sam", "@SQ"], CHRZ, "headless.sam")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (b"r2\t16\tchrT", b"r2\t16\tchrQ", ["r2 is aligned to a place that its header"]),
+        (b"40M\t*\t0\t0\t*\t*\n", b"40M\t*\t0\t0\t*\t*\tNH:Z:1\n", ["NH '1'", "whole number"]),
+        (b"r2\t16", b"r\xb22\t73", ["name of a read"]),
+    ],
+)
+def test_records_that_break_the_format_are_refused(before, after, words):
+    content = (DATA / "1_both_strands.sam").read_bytes()
+    assert before in content
+    Path("s.sam").write_bytes(content.replace(before, after))
+    refused(BadData, ["s.sam", *words], DATA / "genes.gtf", "s.sam")
+
+
+def test_a_broken_header_is_one_line(bam):
+    data = bytearray(Path(bam).read_bytes())
+    data[100] ^= 4
+    Path("flip.bam").write_bytes(data)
+    command = [sys.executable, ROOT / "bin" / "quantify_introns.py", CHRZ, "flip.bam", "-o", "out"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 65 and len(done.stderr.splitlines()) == 1 and "flip.bam" in done.stderr, done.stderr
 
 
 def test_cram_without_its_reference_is_refused(bam):

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Mutate good inputs at random, run the reader on each, and print how many were refused, read, slow or broke it.
 
-    python tests/faults/mutated_inputs.py [COUNT]
+    python tests/faults/mutated_inputs.py [COUNT [FORMAT …]]
 
-COUNT (2,000 by default) mutated files of each format. A file may be refused by a ToolError, or read; any other
-exception is a fault, and so is a file that takes more than 5 seconds of a processor, and a row that was read though an
-independent, plain reading of the same bytes does not find it. Exits with 1 after a fault.
+COUNT (2,000 by default) mutated files of each format, or of those named. A file may be refused by a ToolError, or
+read; any other exception is a fault, and so is a file that takes more than 5 seconds of a processor, and a row that was
+read though an independent, plain reading of the same bytes does not find it. Exits with 1 after a fault.
 """
 
 import csv
@@ -22,12 +22,18 @@ from urllib.parse import unquote
 import h5py
 import numpy as np
 import pandas as pd
+import pysam
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "bin"))
 
 from intronaut.core.errors import ToolError
 from intronaut.genome.annotation import distinct_introns, doubtful_introns, read_annotation
 from intronaut.genome.windows import read_rows
+from intronaut.io import measured_tracks, sample_sheet
+from intronaut.io.alignments import Alignments
+from intronaut.io.coverage import read_junctions
+from intronaut.io.fasta import read_windows
+from intronaut.io.fragments import ReadRules, ReadTally, read_fragments
 from intronaut.io.h5ad import open_features
 from intronaut.io.peaks import read_peaks
 from intronaut.io.tables import read_labels
@@ -37,7 +43,7 @@ from intronaut.labels.calls import read_calls
 from intronaut.motifs.motif_files import read_motifs
 
 DATA = Path(__file__).resolve().parent.parent / "data"
-CASES, CALLERS = DATA / "real_world", DATA / "callers"
+CASES, CALLERS, READS = DATA / "real_world", DATA / "callers", DATA / "quantify"
 SLOW_SECONDS = 5  # of a processor: on a machine that others use, the clock says nothing
 MEME = "MEME version 4\n\nALPHABET= ACGT\n\nMOTIF M1 FOX\nletter-probability matrix: alength= 4 w= 2 nsites= 9\n"
 MEME += "0.5 0.5 0 0\n0 0 1 0\n\nMOTIF M2 JUN\nletter-probability matrix: alength= 4 w= 1\n0.1 0.2 0.3 0.4\n"
@@ -59,6 +65,11 @@ WORDS = [
     b"%2C",
     b"*",
 ]
+FASTA = b">w1 chr1:10-22(+)\nACGTACGT\nNNAC\n>w2 chr1:30-38(-) length=8\nacgtacgt\n"
+BEDGRAPH = b"track type=bedGraph name=x\nchr1\t0\t10\t0.5\nchr1\t10\t25\t3\n# end\nchr2\t5\t9\t1e-3\n"
+JUNCTIONS = b"".join(b"chr1\t%d\t%d\t%d\t1\t1\t%d\t2\t%d\n" % (101 + i, 201 + i, i % 3, i, 30 + i) for i in range(9))
+SHEET = b"sample\treads\tcondition\tstrand\na\ta.bam\tone\tauto\nb\ta.bam\ttwo\treverse\nc\ta.bam\t\t\n"
+TRACKS = b"path\ttarget\tcell\tkind\na.bam\tCTCF\tK562\ttf\na.bam\tH3K4me3\tK562\thistone\n"
 GENES = read_annotation(CALLERS / "annotation.gtf").genes
 
 
@@ -101,11 +112,51 @@ def motifs(path):
     return {shares(row) for motif in read_motifs(path) for row in motif.counts}
 
 
+def sequences(path):
+    return {window.sequence for window in read_windows(path)}
+
+
+def track(path):
+    return set(zip(*measured_tracks.read_bedgraph(path), strict=True))
+
+
+def signal(path):
+    opened = measured_tracks.BigWig(path)
+    return [opened.values(chrom, 0, min(n, 10_000)) for chrom, n in opened.chroms.items()]
+
+
+def junctions(path):
+    return set(read_junctions(path, 8)[["chrom", "start", "end", "count"]].itertuples(index=False, name=None))
+
+
+def samples(path):
+    return {(row.sample, Path(file).name) for row in sample_sheet.read_sheet(path) for file in row.files.values()}
+
+
+def tracks(path):
+    return {(entry.path.name, entry.target, entry.cell, entry.kind) for entry in measured_tracks.read_sheet(path)}
+
+
+def reads(path):
+    """Places and alignments of the reads of which fragments are made."""
+    with Alignments(path) as alignments:
+        records, tally = list(alignments.records()), ReadTally()
+        for _ in read_fragments(records, ReadRules(overhang=8, keep_multimapped=True, min_mapq=0), tally, str(path)):
+            pass
+        kept = [record for record in records if not record.flag & 0xB04]
+        assert sum(record.cigarstring is not None for record in kept) >= tally.kept
+        return {(record.reference_name, record.reference_start + 1, tuple(record.cigartuples or ())) for record in kept}
+
+
 def lines_of(path):
     """The lines of a file as fields between tabs, by plain Python."""
     return [
         line.split("\t")
-        for line in path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for line in path.read_bytes()
+        .decode("utf-8-sig", "replace")
+        .replace("\r\n", "\n")
+        .replace("\r", "\n")
+        .split("\n")
     ]
 
 
@@ -175,6 +226,47 @@ def alien_ends(path, rows):
     return {row for row in rows if not set(map(int, row)) <= near}
 
 
+def alien_sequences(path, rows):
+    """Sequences that are not those of a record, its lines put together."""
+    records = re.split(r"^>.*$", "\n".join("\t".join(line) for line in lines_of(path)), flags=re.MULTILINE)
+    return rows - {"".join(record.split()).upper() for record in records}
+
+
+def alien_scores(path, rows):
+    """Intervals with a value that no line holds."""
+    words = [" ".join(fields).split() for fields in lines_of(path)]
+    return rows - {(f[0], int(f[1]), int(f[2]), float(f[3])) for f in words
+                   if len(f) > 3 and f[1].isdigit() and f[2].isdigit() and is_number(f[3])}  # fmt: skip
+
+
+def alien_junctions(path, rows):
+    """Junctions with a count that no line holds."""
+    return rows - {(f[0], int(f[1]) - 1, int(f[2]), int(f[6])) for f in lines_of(path)
+                   if len(f) > 6 and f[1].isdigit() and f[2].isdigit() and f[6].isdigit()}  # fmt: skip
+
+
+def alien_cells(path, rows):
+    """Rows of which a cell is in no line together with the others."""
+    return {
+        row for row in rows if not any({*map(str.strip, row)} <= {*map(str.strip, fields)} for fields in lines_of(path))
+    }
+
+
+def alien_reads(path, rows):
+    """Reads with a place and an alignment that no line holds."""
+    return rows - {(f[2], int(f[3]), cigar(f[5])) for f in lines_of(path) if len(f) > 10 and f[3].isdigit()}
+
+
+def cigar(text):
+    """The pairs of operation and length of a CIGAR text, as in the SAM specification."""
+    return tuple(("MIDNSHP=X".index(kind), int(n)) for n, kind in re.findall(r"([0-9]+)([MIDNSHP=X])", text))
+
+
+def no_oracle(path, rows):
+    """Nothing: the format has checksums of its own, and no second reader."""
+    return set()
+
+
 def alien_values(path, rows):
     """Whether the matrix differs from what h5py holds."""
     with h5py.File(path) as file:
@@ -187,6 +279,23 @@ def alien_values(path, rows):
         return not np.array_equal(x[:].astype(np.float32), rows, equal_nan=True)
 
 
+def bigwig():
+    """The bytes of a bigWig of two chromosomes."""
+    import pybigtools
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.bw"
+        values = [(chrom, first, first + 7, first / 3) for chrom in ("chr1", "chr2") for first in range(0, 3000, 9)]
+        pybigtools.open(str(path), "w").write({"chr1": 4000, "chr2": 5000}, values)
+        return path.read_bytes()
+
+
+def bam(path):
+    """The bytes of the BAM file of a SAM file."""
+    return pysam.view("-b", str(path))
+
+
+SAMS = sorted(READS.glob("*.sam"))
 ANNOTATIONS = {
     "GTF": [CALLERS / "annotation.gtf", CASES / "01-braker-gtf" / "braker.gtf"],
     "GFF3": [CASES / "05-gff3-escaped-comma-id" / "a.gff3", CASES / "36-gff-mixed-cds-only" / "mix.gff3"],
@@ -204,8 +313,16 @@ READERS = {
         alien_variants,
         [CASES / "23-vcf-sv-ref-N" / "sv.vcf", CASES / "27-vcf-annotated-twice" / "in.vcf"],
     ),
-    "motifs": (motifs, alien_numbers, None),
+    "motifs": (motifs, alien_numbers, [MEME.encode()]),
     "features": (features, alien_values, [CASES / "base" / "k.h5ad", CASES / "29-h5ad-sparse-csr" / "f.h5ad"]),
+    "FASTA": (sequences, alien_sequences, [FASTA]),
+    "bedGraph": (track, alien_scores, [BEDGRAPH]),
+    "bigWig": (signal, no_oracle, [bigwig()]),
+    "junctions": (junctions, alien_junctions, [JUNCTIONS]),
+    "samples": (samples, alien_cells, [SHEET]),
+    "tracks": (tracks, alien_cells, [TRACKS]),
+    "SAM": (reads, alien_reads, SAMS),
+    "BAM": (reads, no_oracle, [bam(path) for path in SAMS]),
 }
 
 
@@ -226,7 +343,8 @@ def mutated(content, rng):
 def attack(name, count, folder, seed=1):
     """Counter of what ``count`` mutated files came to: read, refused, slow, exceptions, rows that are not there."""
     read, alien, sources = READERS[name]
-    contents = [MEME.encode()] if sources is None else [source.read_bytes() for source in sources]
+    contents = [source if isinstance(source, bytes) else source.read_bytes() for source in sources]
+    (Path(folder) / "a.bam").touch()  # which the sheets name
     rng, outcomes = random.Random(f"{name}{seed}"), Counter()
     path = Path(folder) / f"mutated.{name}"
     for _ in range(count):
@@ -254,7 +372,7 @@ def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     broken = False
     with tempfile.TemporaryDirectory() as folder:
-        for name in READERS:
+        for name in sys.argv[2:] or READERS:
             outcomes = attack(name, count, folder)
             wrong = faults(outcomes)
             print(

@@ -6,6 +6,7 @@ Nothing is written beside the input, and no reference sequence is fetched: count
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import tempfile
@@ -52,7 +53,7 @@ class Alignments:
             require_file(path)
             self.path = Path(self._stack.enter_context(rereadable(path)))
             refuse_truncated_bgzf(self.path)
-            with self._open() as file:
+            with self._faults(), self._open() as file:
                 self.header, self.is_cram = file.header.to_dict(), file.is_cram
                 self.lengths = dict(zip(file.references, file.lengths, strict=True))
             self._check()
@@ -72,7 +73,8 @@ class Alignments:
     def _open(self):
         options = [f"required_fields={_CRAM_FIELDS}", "decode_md=0"]
         index = {"index_filename": str(self.index)} if getattr(self, "index", None) else {}
-        with self._faults():
+        # pysam prints, with a traceback, that it cannot close what it could not open
+        with self._faults(), contextlib.redirect_stderr(io.StringIO()):
             return pysam.AlignmentFile(str(self.path), check_sq=False, format_options=_bytes(options), **index)
 
     @contextlib.contextmanager
@@ -120,13 +122,13 @@ class Alignments:
 
         Raises BadData for a file that breaks off.
         """
-        with self._open() as file, self._faults():
+        with self._faults(), self._open() as file:
             yield from file.fetch(until_eof=True) if chrom is None else file.fetch(chrom)
 
     def region(self, chrom: str, start: int, end: int) -> Iterator[pysam.AlignedSegment]:
         """Yield the pysam.AlignedSegment that overlap ``[start, end)``; without an index the whole file is read."""
         if self.index is not None:
-            with self._open() as file, self._faults():
+            with self._faults(), self._open() as file:
                 yield from file.fetch(chrom, start, end)
             return
         for record in self.records():
@@ -143,7 +145,7 @@ class Alignments:
         """Raise BadData when the index lists another number of records than there are in a chromosome."""
         if chrom in (None, _NO_PLACE) or self.index.suffix == ".crai":
             return
-        with self._open() as file:
+        with self._faults(), self._open() as file:
             indexed = next(row.total for row in file.get_index_statistics() if row.contig == chrom)
         if indexed != n_records:
             contents = f"{indexed:,} records of {chrom}, but {self.source} has {n_records:,}"

@@ -10,6 +10,7 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.core.files import require_file
+from intronaut.io.bigwig import broken_bigwig_refused, check_blocks
 from intronaut.io.delimited import LARGEST_POSITION, read_lines
 from intronaut.io.text import numbered_lines
 
@@ -56,11 +57,9 @@ def read_coverage(path: Path | str) -> dict[str, tuple[np.ndarray, np.ndarray, n
 def _read_bigwig(path):
     import pybigtools
 
-    try:
-        with pybigtools.open(str(path)) as file:
-            rows = {chrom: list(file.records(chrom)) for chrom in file.chroms()}
-    except Exception as problem:  # pybigtools raises its own kinds, which share no ancestor but this
-        raise BadData(f"{path}: not a whole bigWig file: {problem}; copy the file again") from problem
+    check_blocks(path)
+    with broken_bigwig_refused(path), pybigtools.open(str(path)) as file:
+        rows = {chrom: list(file.records(chrom)) for chrom in file.chroms()}
     return {chrom: _columns(np.array(values, float).reshape(-1, 3)) for chrom, values in rows.items()}
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # in the order in which they are asked; a record counts for the first that fits
 FLAG_REASONS = {"unmapped": 0x4, "secondary": 0x100, "supplementary": 0x800, "qc_fail": 0x200, "duplicate": 0x400}
 REASONS = (*FLAG_REASONS, "multimapped", "low_mapq", "no_alignment")
-PAIRED, REVERSE, FIRST_OF_PAIR, MATE_UNMAPPED, DUPLICATE = 0x1, 0x10, 0x40, 0x8, 0x400
+PAIRED, UNMAPPED, MATE_UNMAPPED, REVERSE, FIRST_OF_PAIR, DUPLICATE = 0x1, 0x4, 0x8, 0x10, 0x40, 0x400
 NO_TAG, PLUS_TAG, MINUS_TAG = 0, 1, 2
 # six numbers a record
 _BATCH = 6 * 100_000
@@ -123,7 +123,8 @@ def read_fragments(
         source: the file, for the message.
 
     Raises:
-        BadData: the records are not sorted.
+        BadData: the records are not sorted, or break the format: aligned to no chromosome of the header, NH that is
+            no number, a name that is no text.
     """
     # one loop of about 1.5 µs a record, and therefore one function: what can wait is done for a batch at a time
     unusable = sum(bit for bit in FLAG_REASONS.values() if bit != DUPLICATE or rules.drop_duplicates)
@@ -137,10 +138,16 @@ def read_fragments(
         flag = record.flag
         if flag & unusable:
             flags[flag] += 1
+            if flag & UNMAPPED and record.reference_id < 0 and record.cigarstring:
+                raise BadData(f"{source}: read {record.query_name} is aligned to a place that its header (@SQ) does "
+                              "not name; take the header that the aligner wrote")  # fmt: skip
             continue
         if record.has_tag("NH"):
             tally.has_nh = True
-            if not keep_multimapped and record.get_tag("NH") > 1:  # type: ignore[operator]  # NH is a number
+            copies = record.get_tag("NH")
+            if type(copies) is not int:
+                raise BadData(f"{source}: read {record.query_name} has NH {copies!r}, which is no whole number")
+            if not keep_multimapped and copies > 1:
                 n_multimapped += 1
                 continue
         quality = record.mapping_quality
@@ -167,7 +174,11 @@ def read_fragments(
             mate = record.next_reference_id
             elsewhere = flag & MATE_UNMAPPED or (mate >= 0 and mate != reference)
             until = start if elsewhere else record.next_reference_start if mate >= 0 else _ANYWHERE
-            rows.extend((start, shape, flag, tag, number_of[record.query_name], until))
+            try:
+                number = number_of[record.query_name]
+            except UnicodeDecodeError as problem:
+                raise BadData(f"{source}: the name of a read is no text: {problem.object[:60]!r}") from problem
+            rows.extend((start, shape, flag, tag, number, until))
         else:
             rows.extend((start, shape, flag, tag, next_number(), start))
         if len(rows) >= _BATCH:

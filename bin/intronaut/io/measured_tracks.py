@@ -15,11 +15,11 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.core.files import require_file
+from intronaut.io.bigwig import MAGIC, broken_bigwig_refused, check_blocks
 from intronaut.io.peaks import read_peaks
 from intronaut.io.tables import read_table
 from intronaut.io.text import numbered_lines
 
-BIGWIG = 0x888FFC26
 SUFFIXES = {
     "bigwig": (".bw", ".bigwig"), "bedgraph": (".bedgraph", ".bdg", ".bg"),
     "peaks": (".bed", ".narrowpeak", ".broadpeak"),
@@ -68,7 +68,7 @@ def open_track(path: Path) -> BigWig | Intervals:
     require_file(path)
     with open(path, "rb") as handle:
         head = handle.read(4)
-    if len(head) == 4 and BIGWIG in (struct.unpack("<I", head)[0], struct.unpack(">I", head)[0]):
+    if len(head) == 4 and MAGIC in (struct.unpack("<I", head)[0], struct.unpack(">I", head)[0]):
         return BigWig(path)
     name = str(path).lower().removesuffix(".gz")
     kind = next((kind for kind, suffixes in SUFFIXES.items() if name.endswith(suffixes)), None)
@@ -88,23 +88,18 @@ class BigWig:
         import pybigtools
 
         self.path = path
-        try:
+        check_blocks(path)
+        with broken_bigwig_refused(path):
             self.file = pybigtools.open(str(path))
             self.chroms = dict(self.file.chroms())
-        except BaseException as problem:  # its own exceptions, and panics of its Rust code
-            if isinstance(problem, KeyboardInterrupt | SystemExit):
-                raise
-            raise BadData(f"{path}: not a whole bigWig ({problem}); copy it again") from problem
 
     def values(self, chrom: str, start: int, end: int) -> np.ndarray:
         """The values of ``[start, end)``; NaN without one and beyond the chromosome."""
         signal = np.full(end - start, np.nan)
         first, last = max(start, 0), min(end, self.chroms[chrom])
         if first < last:
-            try:
+            with broken_bigwig_refused(self.path, f" at {chrom}:{first}-{last}"):
                 signal[first - start : last - start] = self.file.values(chrom, first, last, fillna=None)
-            except (OSError, RuntimeError, ValueError) as problem:
-                raise BadData(f"{self.path}: broken at {chrom}:{first}-{last} ({problem}); copy it again") from problem
         return signal
 
 
