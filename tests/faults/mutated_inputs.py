@@ -121,7 +121,7 @@ def track(path):
 
 
 def signal(path):
-    opened = measured_tracks.BigWig(path)
+    opened = measured_tracks.open_track(path)
     return [opened.values(chrom, 0, min(n, 10_000)) for chrom, n in opened.chroms.items()]
 
 

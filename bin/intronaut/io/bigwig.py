@@ -14,11 +14,18 @@ import numpy as np
 from intronaut.core.errors import BadData
 
 STDERR = 2
-MAGIC = 0x888FFC26
+# the first bytes of a bigWig: in which order of bytes it is
+ORDERS: dict[bytes, Literal["<", ">"]] = {b"\x26\xfc\x8f\x88": "<", b"\x88\x8f\xfc\x26": ">"}
 # of the index, an R-tree (Kent et al. 2010, BigWig and BigBed, supplement): where the header says that it begins, its
 # first bytes, the bytes before its root, and those of an item: 16 for which bases, an offset, in a leaf a block's size
 _INDEX_AT, _INDEX_MAGIC, _BEFORE_ROOT = 24, 0x2468ACE0, 48
 _BRANCH, _LEAF = [("bases", "V16"), ("offset", "u8")], [("bases", "V16"), ("offset", "u8"), ("size", "u8")]
+
+
+def is_bigwig(path: Path | str) -> bool:
+    """Whether the first bytes of a file are those of a bigWig."""
+    with open(path, "rb") as file:
+        return file.read(4) in ORDERS
 
 
 def check_blocks(path: Path | str) -> None:
@@ -28,7 +35,7 @@ def check_blocks(path: Path | str) -> None:
     """
     size = os.path.getsize(path)
     with open(path, "rb") as file:
-        order: Literal["<", ">"] = "<" if file.read(4) == struct.pack("<I", MAGIC) else ">"
+        order = ORDERS[file.read(4)]
         file.seek(_INDEX_AT)
         try:
             (start,) = struct.unpack(order + "Q", file.read(8))

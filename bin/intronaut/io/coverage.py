@@ -10,7 +10,7 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.core.files import require_file
-from intronaut.io.bigwig import broken_bigwig_refused, check_blocks
+from intronaut.io.bigwig import broken_bigwig_refused, check_blocks, is_bigwig
 from intronaut.io.delimited import LARGEST_POSITION, read_lines
 from intronaut.io.text import numbered_lines
 
@@ -19,7 +19,6 @@ _STRANDS = {"0": ".", "1": "+", "2": "-"}
 _SAMPLED = 10_000
 # how far from a whole multiple of the unit a value may be, in parts of itself but never more than a quarter of the unit
 _SLACK, _MOST_SLACK, _SHARE_WHOLE = 0.01, 0.25, 0.99
-_BIGWIG = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
 
 
 def read_junctions(path: Path | str, overhang: int) -> pd.DataFrame:
@@ -49,9 +48,7 @@ def read_coverage(path: Path | str) -> dict[str, tuple[np.ndarray, np.ndarray, n
     Values are absolute: tracks of the minus strand are often negative. Raises BadData.
     """
     require_file(path)
-    with open(path, "rb") as file:
-        is_bigwig = file.read(4) in _BIGWIG
-    return _read_bigwig(path) if is_bigwig else _read_bedgraph(path)
+    return _read_bigwig(path) if is_bigwig(path) else _read_bedgraph(path)
 
 
 def _read_bigwig(path):

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from intronaut.core.errors import BadData
 from intronaut.core.files import require_file
+from intronaut.io.bigwig import ORDERS
 
 _ALIGNMENTS = "alignments of reads (BAM or CRAM), not a table; quantify_introns counts them and writes one"
 _TRACK = "a bigWig track of coverage, not a table; quantify_introns reads coverage with junctions and writes one"
 _OTHER_KINDS = {
     b"CRAM": _ALIGNMENTS,
-    b"\x26\xfc\x8f\x88": _TRACK,
-    b"\x88\x8f\xfc\x26": _TRACK,
+    **dict.fromkeys(ORDERS, _TRACK),
     b"\xeb\xf2\x89\x87": "a bigBed file, not text; bigBedToBed writes its BED",
     b"\x87\x89\xf2\xeb": "a bigBed file, not text; bigBedToBed writes its BED",
     b"PK\x03\x04": "a zip archive or Excel workbook, not text; save the sheet as tab-separated text",

@@ -6,7 +6,6 @@ are 0-based, half-open.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.core.files import require_file
-from intronaut.io.bigwig import MAGIC, broken_bigwig_refused, check_blocks
+from intronaut.io.bigwig import broken_bigwig_refused, check_blocks, is_bigwig
 from intronaut.io.peaks import read_peaks
 from intronaut.io.tables import read_table
 from intronaut.io.text import numbered_lines
@@ -66,9 +65,7 @@ def open_track(path: Path) -> BigWig | Intervals:
     """A track of ``path``, by its first bytes or its name: an object with ``chroms`` (name → length or None) and
     ``values(chrom, start, end)``, a float64 array."""
     require_file(path)
-    with open(path, "rb") as handle:
-        head = handle.read(4)
-    if len(head) == 4 and MAGIC in (struct.unpack("<I", head)[0], struct.unpack(">I", head)[0]):
+    if is_bigwig(path):
         return BigWig(path)
     name = str(path).lower().removesuffix(".gz")
     kind = next((kind for kind, suffixes in SUFFIXES.items() if name.endswith(suffixes)), None)
