@@ -28,17 +28,18 @@ def text_table(path: Path | str) -> pd.DataFrame:
 
     The index is the line number.
 
-    Lines that start with ``##`` or ``# `` and BED's ``track`` and ``browser`` lines are skipped, a ``#`` before the
-    header and quotes around cells are removed, words for a missing value become missing. A first line whose second and
-    third cells are whole numbers is no header: the columns are then ``column_1``, ``column_2`` and so on. A header that
-    is one cell short, or whose first cell is empty (as R and SUPPA2 write it), has ``row`` before it.
+    Lines that start with ``##`` or ``# ``, lines above the header that start with ``#`` and have no tab, and BED's
+    ``track`` and ``browser`` lines are skipped, a ``#`` before the header and quotes around cells are removed, words
+    for a missing value become missing. A first line whose second and third cells are whole numbers is no header: the
+    columns are then ``column_1``, ``column_2`` and so on. A header that is one cell short, or whose first cell is empty
+    (as R and SUPPA2 write it), has ``row`` before it, unless the last cell of every row is empty.
 
     Names that several columns have are in ``attrs`` under REPEATED; the second is read as ``NAME.2``.
 
     Raises BadData for an empty file and for rows of another width.
     """
     refuse_other_kinds(path)
-    lines = ((number, line) for number, line in numbered_lines(path) if not _is_comment(line))
+    lines = _without_remarks((number, line) for number, line in numbered_lines(path) if not _is_comment(line))
     head = list(itertools.islice(lines, 2))
     if not head:
         raise BadData(f"{path}: empty; a table was expected")
@@ -58,6 +59,9 @@ def text_table(path: Path | str) -> pd.DataFrame:
         else:
             problems.add(f"{len(cells)} columns, the header has {len(header)}", number)
     problems.raise_if_any()
+    if len(header) > len(first) and all(not cells[-1] for cells in rows):
+        # rows that end in a tab and a header that does not, as Whippet writes them: no names of rows
+        header, rows = header[1:], [cells[:-1] for cells in rows]
     columns: list[Any] = [np.array(column, object) for column in zip(*rows, strict=True)] or [[] for _ in header]
     table = pd.DataFrame(dict(zip(_unique(header), columns, strict=True)), index=numbers_, dtype=object)
     table = table.mask(table.isin(MISSING_WORDS))
@@ -67,6 +71,18 @@ def text_table(path: Path | str) -> pd.DataFrame:
 
 def _is_comment(line):
     return not line.strip() or line.startswith(("##", "# ", "track", "browser"))
+
+
+def _without_remarks(lines):
+    """The lines without those at the top that start with ``#`` and have no tab, where the table below has tabs."""
+    top = []
+    for number, line in lines:
+        top.append((number, line))
+        if not line.startswith("#"):
+            break
+    table_has_tabs = bool(top) and "\t" in top[-1][1]
+    yield from ((number, line) for number, line in top if "\t" in line or not table_has_tabs)
+    yield from lines
 
 
 def _splitter(path, lines):

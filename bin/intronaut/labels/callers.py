@@ -49,6 +49,11 @@ class Format:
     needs: tuple = ()
     fits: Callable = lambda table: True
 
+    @property
+    def rows_are_introns(self) -> bool:
+        """Whether an intron has one row in a sample, and not one for each event that it is part of."""
+        return self.read.__module__ == intron_callers.__name__
+
 
 def _holds_suppa_events(table):
     return table["row"].astype(str).str.match(_SUPPA_EVENT).all()
@@ -181,6 +186,9 @@ def with_caller_names(table: pd.DataFrame) -> pd.DataFrame:
         name for known in FORMATS.values() for names in (*known.known_by, *known.needs) for name in names.split("|")
     }
     changed = {_r_name(name): name for name in expected if "*" not in name and _r_name(name) != name}
+    first = table.columns[0]
+    if len(table) and "row" not in table and table[first].astype(str).str.match(_SUPPA_EVENT).all():
+        changed[first] = "row"  # SUPPA's first column, which has no name, after R or pandas
     return table.rename(columns={old: new for old, new in changed.items() if old in table and new not in table})
 
 

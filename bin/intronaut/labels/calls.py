@@ -28,6 +28,10 @@ CALL_COLUMNS = (
 # why a caller's value gives no label; where callers differ, the last of these counts
 REASONS_OF_CALLERS = ("grey_zone", "low_evidence", "flagged", "uneven", "body_covered", "less_retained",
                       "samples_disagree")  # fmt: skip
+# columns that say whose a row is, in tables of several samples under each other
+SAMPLE_NAMES = ("sample", "sample_id", "sampleid", "sample_name", "samplename")
+# how far beyond 0 or 1 the sums of a caller may put a level
+ROUNDING = 1e-6
 OPTIONAL_COLUMNS = pd.Index(["why", "flags", "delta_low", "delta_high", *EVIDENCE])
 
 
@@ -59,6 +63,10 @@ def read_calls(path: Path | str, options: CallOptions, genes: pd.DataFrame) -> p
     rows["start"], rows["end"] = rows["start"] + options.shift[0], rows["end"] + options.shift[1]
     check_places(rows[rows["chrom"] != "."], problems)
     problems.raise_if_any()
+    if "sample" not in rows and (column := next((name for name in table if name.lower() in SAMPLE_NAMES), None)):
+        rows["sample"] = table[column].fillna("").reindex(rows.index)
+    if kind == "generic" or FORMATS[kind].rows_are_introns:
+        _refuse_unnamed_samples(path, rows)
     # the whole path, since IRFinder and rMATS name the files of all samples by one name
     rows["sample"] = f"{path}:" + rows["sample"] if "sample" in rows else str(path)
     rows = rows.dropna(subset="value").reset_index(names="line")
@@ -80,7 +88,28 @@ def _read_known(path, kind, table, options, genes, problems):
         raise BadData(f"{path}: {kind} has values from 0 to 1, but a threshold of {threshold:g}; give a part of 1")
     for name in ("retained", "spliced"):
         rows[name] = limits[name] if name not in rows else rows[name]
+    rows["value"] = _whole_ratios(kind, rows, problems)
     return rows.assign(caller=kind.removesuffix("_v1").removesuffix("_v3"))
+
+
+def _refuse_unnamed_samples(path, rows):
+    """Raise BadData where most introns have several values in one sample: several tables under each other."""
+    keys = ["chrom", "start", "end", "strand", "caller", *(["sample"] if "sample" in rows else [])]
+    several = rows.groupby(keys)["value"].nunique() > 1
+    if several.mean() > 0.5:
+        raise BadData(
+            f"{path}: {several.sum():,} of {len(several):,} introns have several rows with different values; where "
+            "these are of several samples, name the column that says of which `sample`, else keep one row"
+        )
+
+
+def _whole_ratios(kind, rows, problems):
+    """The values; where they are levels, low ones for spliced, those that rounding puts beyond 0 or 1 become that."""
+    defaults = FORMATS[kind].limits
+    level, is_ratio = rows["value"], rows["spliced"].notna() & (defaults["spliced"] < defaults["retained"])
+    for line, value in level[is_ratio & ((level < -ROUNDING) | (level > 1 + ROUNDING))].items():
+        problems.add(f"a level of {value:g}; levels of retention lie from 0 to 1, or are NA", line)
+    return level.mask(is_ratio, level.clip(0, 1))
 
 
 def caller_limits(kind: str, options: CallOptions) -> dict[str, float]:

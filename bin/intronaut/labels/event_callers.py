@@ -28,7 +28,8 @@ def rmats(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, pr
     for group in "12":
         counts = (column_of(table, problems, f"{kind}JC_SAMPLE_{group}", f"{kind}C_SAMPLE_{group}") for kind in "IS")
         names = f"IncLevel{group}", *counts
-        level, included, skipped = (table[name].str.split(",", expand=True) for name in names)
+        # a group of one sample has a lone NA where an event has no reads, one of several a list of them
+        level, included, skipped = (table[name].fillna("NA").str.split(",", expand=True) for name in names)
         n_levels = level.count(axis=1)
         for line in table.index[(included.count(axis=1) != n_levels) | (skipped.count(axis=1) != n_levels)]:
             problems.add(f"group {group} has not one inclusion and one skipping count for every inclusion level", line)
@@ -52,13 +53,14 @@ def rmats_place(table: pd.DataFrame, problems: Problems) -> tuple[pd.Series, pd.
 
 
 def suppa_psi(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
-    """SUPPA2 ``.psi``: event ``gene;RI:chrom:s1:e1-s2:e2:strand``, 1-based closed exons; a column a sample."""
+    """SUPPA2 ``.psi``: event ``gene;RI:chrom:s1:e1-s2:e2:strand``, 1-based closed exons; a column a sample.
+
+    -1 is its word for a missing value, beside NA.
+    """
     events, place = suppa_events(table["row"], problems)
+    levels = {name: numbers(events_of(table[name], events), problems) for name in table.columns.drop("row")}
     return stacked(
-        (
-            call_rows(*place, numbers(events_of(table[name], events), problems), True, True).assign(sample=name)
-            for name in table.columns.drop("row")
-        ),
+        (call_rows(*place, level.mask(level == -1), True, True).assign(sample=name) for name, level in levels.items()),
         problems,
     )
 

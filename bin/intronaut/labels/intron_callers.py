@@ -109,17 +109,20 @@ def bed(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, prob
 
 
 def is_bed(table: pd.DataFrame) -> bool:
-    """Whether a table without header is a BED of introns: at most 12 columns, the fourth a name.
+    """Whether a table without header is a BED of introns: at most 12 columns, the fourth a name, the fifth a score.
 
-    A bedGraph has a value there, other tables a strand, and headerless tables of callers have more columns: read as a
-    list of retained introns they would all be retained.
+    A bedGraph has a level in the fourth, a table that somebody cut from a caller's may have one in either, junctions
+    (leafcutter) have counts of no name, other tables a strand, and headerless tables of callers have more columns:
+    read as a list of retained introns they would all be retained.
     """
     if len(table.columns) > 12 or "column_4" not in table:
         return len(table.columns) == 3
     early = table[table.columns.intersection(["column_4", "column_5"])]
-    values = pd.to_numeric(table["column_4"], errors="coerce")
-    levels = values.notna().all() and (len(table.columns) == 4 or (values % 1 != 0).any())
-    return not early.isin(["+", "-"]).any(axis=None) and not levels
+    names, scores = early.iloc[:, 0], early.iloc[:, -1]
+    values = early.apply(pd.to_numeric, errors="coerce")
+    levels = (values % 1 > 0).any(axis=None) or (len(table.columns) == 4 and values["column_4"].notna().all())
+    counts = (names == ".").all() and scores.nunique() > 1
+    return not early.isin(["+", "-"]).any(axis=None) and not levels and not counts
 
 
 def star(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
