@@ -216,6 +216,17 @@ def quantify_oracle(table):
     yield what, total["differing"], "", "", 0, ""
 
 
+def cache(table):
+    before = None
+    for row in table.itertuples():
+        if row.run.startswith("without a cache"):
+            before = row.cpu_seconds
+            continue
+        outcome = f"{row.known} known; {row.differing_values} values differ"
+        what = f"embed_sei, {row.windows} windows of 600 bp, --cache: {row.run} ({outcome})"
+        yield what, f"{row.cpu_seconds} s CPU", f"without: {before} s CPU for each", "", "", ""
+
+
 def killed_runs(table):
     for row in table.itertuples():
         what = f"{row.embedder}, {row.runs} runs killed and resumed: equal to the last byte"
@@ -258,6 +269,7 @@ SUMMARIES = {
     "explain_scale": explain_scale,
     "quantify_sample": quantify_sample,
     "quantify_oracle": quantify_oracle,
+    "cache": cache,
     "killed_runs": killed_runs,
     "own_code": own_code,
 }
