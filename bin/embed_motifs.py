@@ -40,7 +40,9 @@ def make_parser():
     add_windows(parser)
     add_features_output(parser)
     motifs = parser.add_argument_group("motifs")
-    motifs.add_argument("--motifs", metavar="FILE", help="motifs in MEME or JASPAR format instead of JASPAR CORE")
+    motifs.add_argument(
+        "--motifs", metavar="FILE", help="motifs in MEME, JASPAR, HOMER or TRANSFAC format instead of JASPAR CORE"
+    )
     motifs.add_argument("--jaspar-release", default="JASPAR2024", metavar="NAME", help="release of JASPAR CORE")
     motifs.add_argument(
         "--tax-group", default="vertebrates", metavar="NAME", help="vertebrates, plants, fungi, insects, nematodes …"

@@ -79,7 +79,7 @@ def make_parser():
     data("--labels", required=True, metavar="TSV", help="labels.tsv: label, covariates, leakage groups")
     data("--attributions", metavar="H5", help="attributions of the windows, to look in seqlets only")
     motifs = parser.add_argument_group("motifs").add_argument
-    motifs("--motifs", metavar="FILE", help="motifs in MEME or JASPAR format instead of JASPAR CORE")
+    motifs("--motifs", metavar="FILE", help="motifs in MEME, JASPAR, HOMER or TRANSFAC format instead of JASPAR CORE")
     motifs("--jaspar-release", default="JASPAR2024", metavar="NAME", help="release of JASPAR CORE")
     motifs("--tax-group", default="vertebrates", metavar="NAME", help="vertebrates, plants, fungi, insects …")
     motifs("--strands", choices=("auto", "both", "one"), default="auto", help="to look at; auto: one for motifs of RNA")

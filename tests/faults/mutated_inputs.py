@@ -47,6 +47,11 @@ CASES, CALLERS, READS = DATA / "real_world", DATA / "callers", DATA / "quantify"
 SLOW_SECONDS = 5  # of a processor: on a machine that others use, the clock says nothing
 MEME = "MEME version 4\n\nALPHABET= ACGT\n\nMOTIF M1 FOX\nletter-probability matrix: alength= 4 w= 2 nsites= 9\n"
 MEME += "0.5 0.5 0 0\n0 0 1 0\n\nMOTIF M2 JUN\nletter-probability matrix: alength= 4 w= 1\n0.1 0.2 0.3 0.4\n"
+JASPAR = ">M1 FOX\nA [ 4 19 0 0 0 ]\nC [16 0 20 0 0 ]\nG [ 0 1 0 20 0 ]\nT [ 0 0 0 0 20 ]\n>M2\n1 7\n0 2\n9 3\n0 8\n"
+POSITIONS = (
+    "# counts\n>M1\n4 16 0 0\n19 0 1 0\n0 20 0 0\n0 0 20 0\n0 0 0 20\n>M2\n0.1 0.2 0.3 0.4\n1 0 0 0\n0 0 0 1\n0 1 0 0\n"
+)
+TRANSFAC = "AC M1\nXX\nID FOX\nP0 A C G T\n01 1 2 2 0 S\n02 2 1 2 0 R\n03 3 0 1 1 A\nXX\n//\n"
 WORDS = [
     b"-1",
     b"0",
@@ -205,10 +210,27 @@ def shares(row):
 
 
 def alien_numbers(path, rows):
-    """Positions of motifs of which no line holds the shares."""
-    numbers = [" ".join(fields).split() for fields in lines_of(path)]
+    """Positions of motifs of which no line holds the shares, nor four lines of bases in one place."""
+    words = [" ".join(fields).split() for fields in lines_of(path)]
+    numbers = words + [row[1:5] for row in words]  # TRANSFAC counts its positions
+    rows = rows - {shares(column) for lines in four_bases(words) for column in zip(*lines, strict=False)
+                   if sum(map(float, column))}  # fmt: skip
     told = {shares(row) for row in numbers if len(row) == 4 and all(map(is_number, row)) and sum(map(float, row))}
     return rows - told
+
+
+def four_bases(words):
+    """Four lines of numbers, one after the other but for other lines, in the order of letters before them."""
+    numbered = []
+    for line in words:
+        letter, _, rest = re.fullmatch(
+            r"(?:([ACGT])(?=[\s|:\[])\s*([|:]?))?(.*)", " ".join(line), re.IGNORECASE
+        ).groups("")
+        row = rest.strip().removeprefix("[").removesuffix("]").split()
+        if row and all(map(is_number, row)):
+            numbered.append((letter.upper(), row))
+    for first in range(len(numbered) - 3):
+        yield [row for _, row in sorted(numbered[first : first + 4], key=lambda pair: pair[0])]
 
 
 def is_number(word):
@@ -313,7 +335,7 @@ READERS = {
         alien_variants,
         [CASES / "23-vcf-sv-ref-N" / "sv.vcf", CASES / "27-vcf-annotated-twice" / "in.vcf"],
     ),
-    "motifs": (motifs, alien_numbers, [MEME.encode()]),
+    "motifs": (motifs, alien_numbers, [text.encode() for text in (MEME, JASPAR, POSITIONS, TRANSFAC)]),
     "features": (features, alien_values, [CASES / "base" / "k.h5ad", CASES / "29-h5ad-sparse-csr" / "f.h5ad"]),
     "FASTA": (sequences, alien_sequences, [FASTA]),
     "bedGraph": (track, alien_scores, [BEDGRAPH]),

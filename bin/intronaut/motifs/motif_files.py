@@ -1,6 +1,6 @@
-"""Motif files: MEME, JASPAR and HOMER. Motifs of RNA (ACGU) are read as the DNA of the transcript's strand."""
+"""Motif files: MEME, JASPAR, HOMER, TRANSFAC and rows of positions. Motifs of RNA (ACGU) are read as the DNA of the
+transcript's strand."""
 
-import io
 import re
 import string
 from pathlib import Path
@@ -9,34 +9,39 @@ import numpy as np
 
 from intronaut.core.errors import BadData
 from intronaut.io.text import numbered_lines
-from intronaut.motifs.pwm import Motif, counts_of
+from intronaut.motifs.matrix_files import USUAL_SITES, is_number, is_transfac, read_transfac, read_under_headers
+from intronaut.motifs.pwm import Motif
 
-# sites of a matrix of probabilities that does not say how many it was made from
-USUAL_SITES = 20
 _CONSENSUS = set(string.ascii_letters)
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 def read_motifs(path: Path | str, left_out: list[str] | None = None) -> list[Motif]:
-    """Read motifs in MEME minimal, JASPAR or HOMER format, in file order.
+    """Read motifs in MEME, JASPAR, HOMER or TRANSFAC format, or as rows of positions under headers, in file order.
+
+    Lines that start with ``#`` are comments.
 
     Args:
         path: the file.
         left_out: a list that gets the names of motifs without a matrix; None refuses these.
 
     Raises:
-        BadData: with the line for a matrix that is not one, and for ids that occur twice.
+        BadData: with the line for a matrix that is not one, for ids that occur twice, and where rows may be bases or
+            positions.
     """
-    lines = list(numbered_lines(path))
+    lines = [(number, line) for number, line in numbered_lines(path) if not line.lstrip().startswith("#")]
     first = next((line for _, line in lines if line.strip()), "")
-    without_matrix = []
-    if first.startswith("MEME"):
+    without_matrix: list[str] = []
+    if _is_meme(first, lines):
         motifs = _read_meme(path, lines, without_matrix)
     elif _is_homer(first):
         motifs = _read_homer(path, lines, without_matrix)
     elif first.startswith(">"):
-        motifs = _read_jaspar(path, lines)
+        motifs = read_under_headers(path, lines, without_matrix)
+    elif is_transfac(lines):
+        motifs = read_transfac(path, lines, without_matrix)
     else:
-        raise BadData(f"{path}: neither MEME nor JASPAR nor HOMER motifs, it starts with {first[:40]!r}")
+        raise BadData(f"{path}: neither MEME nor JASPAR, HOMER or TRANSFAC motifs, {_start(first)}")
     if without_matrix and left_out is None:
         raise BadData(f"{path}: motif {without_matrix[0]} has no matrix ({len(without_matrix)} such)")
     if not motifs:
@@ -45,6 +50,18 @@ def read_motifs(path: Path | str, left_out: list[str] | None = None) -> list[Mot
     if left_out is not None:
         left_out += without_matrix
     return motifs
+
+
+def _start(first):
+    """How a file that is none of motifs starts, and what to do about it."""
+    if not first:
+        return "the file is empty"
+    if first.startswith("<"):
+        return f"it starts with {first[:40]!r}; of the files of MEME give the one in text (meme.txt, streme.txt)"
+    words = first.replace("[", " ").replace("|", " ").split()
+    if words and all(map(is_number, words[1:])) and (is_number(words[0]) or words[0] in "ACGT"):
+        return f"it starts with {first[:40]!r}; put a line >NAME before each matrix"
+    return f"it starts with {first[:40]!r}"
 
 
 def _check(path, motifs):
@@ -57,31 +74,17 @@ def _check(path, motifs):
         seen.add(motif.motif_id)
 
 
-def _read_jaspar(path, lines):
-    from Bio import motifs
-
-    try:
-        text = "".join(f"{line}\n" for _, line in lines)
-        return [
-            Motif(one.matrix_id, one.name or one.matrix_id, counts_of(one))
-            for one in motifs.parse(io.StringIO(text), "jaspar")
-        ]
-    except Exception as problem:  # Biopython raises bare Exceptions for rows of other lengths
-        raise BadData(f"{path}: not in JASPAR format: {problem}") from problem
+def _is_meme(first, lines):
+    """Whether the first line is MEME's, or the frame of asterisks round the version in the output of MEME itself."""
+    return first.startswith("MEME") or (
+        first.startswith("***") and any(line.startswith("MEME version") for _, line in lines)
+    )
 
 
 def _is_homer(header):
     """Whether a header is ``>consensus, name, threshold …`` by tabs; JASPAR's has no number in its third place."""
     fields = header[1:].split("\t")
-    return header.startswith(">") and len(fields) >= 3 and set(fields[0]) <= _CONSENSUS and _is_number(fields[2])
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return header.startswith(">") and len(fields) >= 3 and set(fields[0]) <= _CONSENSUS and is_number(fields[2])
 
 
 def _read_homer(path, lines, without_matrix):
@@ -108,7 +111,7 @@ def _read_homer(path, lines, without_matrix):
 
 def _read_meme(path, lines, without_matrix):
     # Bio.motifs keeps neither the second name nor, for few sites, the probabilities
-    motifs, named, width, rows, sites, rna = [], None, None, None, USUAL_SITES, False
+    motifs, named, width, rows, sites, of_rna = [], None, None, None, USUAL_SITES, False
 
     def close(number):
         if rows is None:
@@ -118,30 +121,64 @@ def _read_meme(path, lines, without_matrix):
             where = "" if number is None else f" before line {number}"
             raise BadData(f"{path}: ends within motif {named[0]}{where}; copy the file again")
         else:
-            motifs.append(Motif(*named, np.array(rows) * max(sites, 1), rna=rna))
+            motifs.append(Motif(*named, np.array(rows) * max(sites, 1), rna=of_rna))
 
-    for number, line in lines:
+    for number, line, rna in _with_alphabet(path, lines):
         words = line.split()
-        if line.startswith("ALPHABET") and words[-1] not in ("ACGT", "ACGU"):
-            raise BadData(f"{path}: line {number}: alphabet {words[-1]}; only DNA and RNA can be scanned for")
-        rna = words[-1] == "ACGU" if line.startswith("ALPHABET") else rna
         if line.startswith("MOTIF") and len(words) > 1:
             close(number)
-            named, width, rows = (words[1], words[-1].removeprefix(f"{words[1]}.")), None, None
+            named, width, rows, of_rna = _names(line), None, None, rna
         elif line.startswith("letter-probability matrix"):
             stated = dict(re.findall(r"(\w+)=\s*([\d.eE+-]+)", line))
             if named is None or rows is not None or not stated.get("w", "1").isdigit() or stated.get("w") == "0":
                 raise BadData(f"{path}: line {number}: a matrix needs a MOTIF line before it and a width w= above 0")
             width, rows = int(stated["w"]) if "w" in stated else None, []
-            sites = float(stated["nsites"]) if _is_number(stated.get("nsites", "")) else USUAL_SITES
+            sites = float(stated["nsites"]) if is_number(stated.get("nsites", "")) else USUAL_SITES
         elif rows is not None and (len(rows) < width if width is not None else _is_row(words)):
             rows.append(_four(path, number, line))
     close(None)
     return motifs
 
 
+def _names(line):
+    """Id and name of a MOTIF line; a name may have spaces, and MEME's own output goes on with ``width =``."""
+    _, motif_id, *words = re.sub(r"\swidth\s*=.*", "", line).split()
+    return motif_id, " ".join(words).removeprefix(f"{motif_id}.") or motif_id
+
+
+def _with_alphabet(path, lines):
+    """Yield (line number, line, whether the alphabet is that of RNA) without the lines of alphabets."""
+    rna, start, core = False, None, ""
+    for number, line in lines:
+        if start is not None and re.match(r"\s*END\s+ALPHABET", line, re.IGNORECASE):
+            rna, start = _is_rna(path, start, core), None
+        elif start is not None:
+            core += _core_symbols(line)
+        elif plain := re.fullmatch(r"ALPHABET(?:\s*=\s*|\s+)([A-Z]+)\s*", line, re.IGNORECASE):
+            rna = _is_rna(path, number, plain[1].upper())
+        elif re.match(r"ALPHABET\b", line, re.IGNORECASE):
+            start, core = number, ""
+        else:
+            yield number, line, rna
+    if start is not None:
+        raise BadData(f"{path}: line {start}: ALPHABET neither names its letters nor ends with END ALPHABET")
+
+
+def _core_symbols(line):
+    """Symbols that a line of a block ALPHABET defines, two of a pair ``A ~ T``; none of one that stands for others."""
+    bare = _QUOTED.sub(" ", line)
+    return "" if "=" in bare else "".join(part.split()[0] for part in bare.split("~") if part.strip())
+
+
+def _is_rna(path, number, symbols):
+    """Whether an alphabet is RNA's; columns are in the order of the alphabet, however a file defines it."""
+    if "".join(sorted(symbols)) not in ("ACGT", "ACGU"):
+        raise BadData(f"{path}: line {number}: alphabet {symbols[:40]}; only DNA and RNA can be scanned for")
+    return "U" in symbols
+
+
 def _is_row(words):
-    return len(words) == 4 and all(map(_is_number, words))
+    return len(words) == 4 and all(map(is_number, words))
 
 
 def _four(path, number, line):
