@@ -4,6 +4,8 @@ import pytest
 
 from intronaut.core.errors import BadData
 from intronaut.genome.annotation import distinct_introns, doubtful_introns, read_annotation
+from intronaut.labels.annotation import label_by_annotation
+from intronaut.labels.consequence import read_coding_spans
 
 PARTS = [(101, 200), (401, 500), (801, 900)]
 INTRONS = {(200, 400), (500, 800)}
@@ -172,3 +174,92 @@ def test_what_tells_no_introns_is_refused_with_what_to_do(dialect, tmp_path):
     (tmp_path / "annotation").write_text(text)
     with pytest.raises(BadData, match=says):
         read_annotation(tmp_path / "annotation")
+
+
+def two_transcripts(spliced, retained, of_exon="Parent={}", exons_first=False):
+    """GFF3 lines of T1, that splices 201–400, and of T2 of biotype retained_intron, with these attributes."""
+    text = ""
+    for name, about, spans in (("T1", spliced, [(101, 200), (401, 900)]), ("T2", retained, [(151, 850)])):
+        own = [("transcript", spans[0][0], spans[-1][1], about)]
+        parts = [("exon", *span, of_exon.replace("{}", name)) for span in spans]
+        text += lines("x", parts + own if exons_first else own + parts)
+    return GFF3 + text
+
+
+RETAINED = ";transcript_biotype=retained_intron"
+FLAT = "gene_id=G;gene_name=a%3Bb;transcript_id={}"
+# text without a line of the gene: identifier and symbol of the gene that both transcripts are of
+WITHOUT_GENE_LINE = {
+    # gffread 0.12.7 -F of a GTF of Ensembl, and of RefSeq's GFF3
+    "gffread": (
+        two_transcripts("ID=T1;geneID=G;gene_name=a", f"ID=T2;geneID=G;gene_name=a{RETAINED}"), ("G", "a"),
+    ),
+    "gffread of RefSeq": (
+        two_transcripts(
+            "ID=rna-T1;geneID=gene-A;gene_name=A;Name=T1;gene=A;transcript_id=T1",
+            f"ID=rna-T2;geneID=gene-A;gene_name=A;Name=T2;gene=A;transcript_id=T2{RETAINED}",
+            "Parent=rna-{}",
+        ), ("A", "A"),
+    ),
+    "gffread, the gene on exons": (
+        two_transcripts("ID=T1", f"ID=T2{RETAINED}", "Parent={};geneID=G;cov=1.5"), ("G", None),
+    ),
+    "the same, exons first": (
+        two_transcripts("ID=T1", f"ID=T2{RETAINED}", "Parent={};gene_id=G", exons_first=True), ("G", None),
+    ),
+    "lines of genes left out": (
+        two_transcripts("ID=T1;Parent=gene:G;Name=x", f"ID=T2;Parent=gene:G;Name=y{RETAINED}"), ("G", None),
+    ),
+    "locus_tag": (
+        two_transcripts("ID=T1;locus_tag=L_1;gene=a", f"ID=T2;locus_tag=L_1;gene=a{RETAINED}"), ("L_1", "a"),
+    ),
+    "rtracklayer": (
+        two_transcripts(FLAT.format("T1"), FLAT.format("T2") + RETAINED, FLAT + ";exon_number=1"), ("G", "a;b"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("program", WITHOUT_GENE_LINE)
+def test_transcripts_without_a_line_of_their_gene_are_of_one_gene(program, tmp_path):
+    text, gene = WITHOUT_GENE_LINE[program]
+    (tmp_path / "annotation").write_text(text)
+    annotation = read_annotation(tmp_path / "annotation")
+    assert annotation.genes[["gene_id", "gene_name"]].to_numpy().tolist() == [list(gene)]
+    assert annotation.transcripts["transcript_id"].tolist() == ["T1", "T2"] and annotation.left_out == {}
+    introns, genes = distinct_introns(annotation)
+    assert introns[["start", "end"]].to_numpy().tolist() == [[200, 400]]
+    assert label_by_annotation(annotation, introns, genes, "retained_intron")[0].tolist() == [1]
+
+
+def test_transcripts_that_all_lack_a_gene_are_counted(tmp_path):
+    (tmp_path / "annotation").write_text(two_transcripts("ID=T1", f"ID=T2{RETAINED}"))
+    annotation = read_annotation(tmp_path / "annotation")
+    assert annotation.genes["gene_id"].tolist() == ["T1", "T2"]
+    assert annotation.left_out == {"transcripts_without_gene": 2}
+
+
+def test_parent_may_not_follow_exons_that_have_transcript_id_instead(tmp_path):
+    flat = lines("x", [("exon", 101, 200, FLAT.format("T1"))])
+    # in one block of lines the exon is the one at fault, in a later one the line with Parent
+    for between, says in (("", "line 2: exon without Parent"), ("#\n" * 10**6, "line 1000003: has Parent, but")):
+        (tmp_path / "annotation").write_text(GFF3 + flat + between + lines("x", [("exon", 401, 900, "Parent=T1")]))
+        with pytest.raises(BadData, match=says):
+            read_annotation(tmp_path / "annotation")
+
+
+CODING = {
+    "rtracklayer": lines("x", [("CDS", 151, 200, FLAT.format("T1")), ("CDS", 401, 450, FLAT.format("T1"))]),
+    "WormBase": lines("x", [("CDS", 151, 200, "Parent=Transcript:T1"), ("CDS", 401, 450, "Parent=Transcript:T1")]),
+    "AGAT": lines("x", [("mRNA", 1, 9, "ID=agat-rna-1;transcript_id=T1"), ("CDS", 151, 450, "Parent=agat-rna-1")]),
+    "two loci": lines(
+        "x",
+        [("mRNA", 151, 450, "ID=rna-T1;transcript_id=T1"), ("CDS", 151, 450, "Parent=rna-T1")]
+        + [("mRNA", 951, 990, "ID=rna-T1-2;transcript_id=T1"), ("CDS", 951, 990, "Parent=rna-T1-2")],
+    ),
+}
+
+
+@pytest.mark.parametrize("program", CODING)
+def test_coding_parts_are_of_the_transcripts_of_the_annotation(program, tmp_path):
+    (tmp_path / "annotation").write_text(GFF3 + CODING[program])
+    assert read_coding_spans(tmp_path / "annotation")["T1"] == (150, 450)

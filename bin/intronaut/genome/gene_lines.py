@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from intronaut.core.errors import BadData, Problems
-from intronaut.genome import gff3, gtf
+from intronaut.genome import flat_gff3, gff3, gtf
 from intronaut.genome.feature_lines import (
     ATTRIBUTES,
     CHROM,
@@ -33,6 +33,8 @@ _STRANDS = "+-.?"
 _N_COLUMNS = 9
 _GFF3_ATTRIBUTE = re.compile(r"\s*[^\s=;\"]+=")
 _GTF_ATTRIBUTE = re.compile(r"(?:.*[;\s])?(?:transcript_id|gene_id)\s")
+# the blocks of 1 MB in which the first exon is looked for
+_MOST_BLOCKS = 64
 _FASTA = (">", "##FASTA")
 
 
@@ -50,10 +52,12 @@ def read_gene_models(path: Path | str) -> GeneModels:
     problems, faults = Problems(path), []
     models = GeneModels()
     blocks = _features(path, faults, models.left_out)
-    head = []
-    dialect = next((kind for block in blocks if head.append(block) or (kind := _dialect(block))), None)
-    if dialect:
-        dialect.read(itertools.chain(head, blocks), models, faults)
+    head, dialect = _begin(blocks)
+    blocks = itertools.chain(head, blocks)
+    if dialect is flat_gff3:
+        gtf.read(flat_gff3.as_gtf(blocks, faults), models, faults)
+    elif dialect:
+        dialect.read(blocks, models, faults)
     _raise_faults(faults, models, problems)
     return models
 
@@ -70,6 +74,19 @@ def _raise_faults(faults, models, problems):
         else:
             problems.add(what, number)
     problems.raise_if_any()
+
+
+def _begin(blocks):
+    """The first blocks of a file, and the module that reads it: gtf, gff3 or flat_gff3; None where no line tells."""
+    head, dialect = [], None
+    for block in blocks:
+        head.append(block)
+        dialect = dialect or _dialect(block)
+        if dialect is gtf:
+            break
+        if dialect is gff3 and ((flat := flat_gff3.is_flat(block)) is not None or len(head) == _MOST_BLOCKS):
+            return head, flat_gff3 if flat else gff3
+    return head, dialect
 
 
 def _dialect(block):

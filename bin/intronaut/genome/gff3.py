@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from intronaut.genome.feature_lines import (
@@ -28,8 +28,23 @@ _SKIPPED = frozenset(["intron"])
 # named as a further parent of a CDS, as TAIR does; what is made of a transcript is none
 _PRODUCTS = frozenset(["protein", "polypeptide"])
 _PARENT = re.compile(r"(?:^|;)\s*Parent\s*=([^;]*)")
+# on exon lines, which name the gene where a transcript's line does not; gffread and EviAnn write geneID
+_GENE = re.compile(r"(?:^|;)\s*gene(?:_id|ID)\s*=([^;]*)")
+# what groups transcripts where nothing else tells their gene: INSDC's identifier of a gene, then its symbol
+_GROUPS = ("locus_tag", "gene", "gene_name")
 _TRANSCRIPT = re.compile(r"RNA$|transcript$|^mRNA|_segment$")
 _EXCEPTIONS = {"trans-splicing": TRANS_SPLICED, "ribosomal slippage": SLIPPAGE}
+
+
+class _About(NamedTuple):
+    """What the attributes of a feature say; None where they do not. ``group`` is the first of _GROUPS."""
+
+    transcript: str | None
+    gene: str | None
+    group: str | None
+    symbol: str | None
+    name: str | None
+    biotype: str | None
 
 
 @dataclass
@@ -38,7 +53,7 @@ class _Feature:
 
     parent: str
     kind: str
-    about: tuple
+    about: _About
     spans: list = field(default_factory=list)  # (chrom, strand, [line, start, end])
     exception: str | None = None
 
@@ -55,10 +70,10 @@ def read(blocks: Iterable[Features], models: GeneModels, faults: list[tuple[int,
     transcripts = {key[0] for key in models.transcripts}
     lacking = [parent for parent in transcripts if parent not in features]
     for parent in lacking:
-        kind, number = first_lines[parent]
+        kind, number, _ = first_lines[parent]
         faults.append((number, f"Parent {parent!r} is nowhere in the file", parent if kind == CODING else None))
     if not lacking:
-        _describe(features, models)
+        _describe(features, models, first_lines)
     models.about += [(key[0], key[0], None, False) for key in list(models.transcripts)[len(models.about) :]]
 
 
@@ -82,7 +97,7 @@ def _read_block(lines, features, first_lines, models, faults):
         for parent in above:
             # the first exon, or where there is none the first CDS or UTR
             if parent not in first_lines or part == EXON != first_lines[parent][0]:
-                first_lines[parent] = part, number
+                first_lines[parent] = part, number, _gene_of_part(text)
             transcript = models.number((parent, "", chrom, strand))
             parts[part][0].append(row)
             parts[part][1].append(transcript)
@@ -117,22 +132,33 @@ def attributes(text: str) -> dict[str, str]:
     return {key: unquote(value) for key, value in values.items()} if "%" in text else values
 
 
+def _gene_of_part(text):
+    """The gene that an exon line names by gene_id or geneID, or None."""
+    match = _GENE.search(text) if "gene" in text else None
+    return bare(unquote(match[1].strip())) if match else None
+
+
 def _about(values):
+    gene = values.get("gene_id") or bare(values.get("geneID", ""))
+    group = next(filter(None, map(values.get, _GROUPS)), None)
     biotype = values.get("transcript_type") or values.get("transcript_biotype") or values.get("biotype")
-    name = values.get("gene_name") or values.get("gene") or values.get("Name")
-    return values.get("transcript_id"), values.get("gene_id"), name, biotype
+    symbol = values.get("gene_name") or values.get("gene")
+    return _About(values.get("transcript_id"), gene or None, group, symbol, values.get("Name"), biotype)
 
 
-def _describe(features, models):
+def _describe(features, models, first_lines):
     """Complete ``models`` by the features that its transcripts are, and count the ones that have no exon."""
     used, with_children = set(), _above_exons(features, models)
+    n_alone = 0
     for number, (identifier, _, *place) in enumerate(models.transcripts):
         chain = _chain(identifier, features)
         used.update(chain)
         described, top = features[identifier], features[chain[-1]]
-        name, _, _, biotype = described.about
-        _, gene, symbol, _ = top.about
-        models.about.append((name or bare(identifier), gene or bare(chain[-1]), symbol, biotype == RETAINED_INTRON))
+        gene, symbol = _gene(chain, features, first_lines[identifier][-1])
+        n_alone += gene is None
+        about = described.about
+        name = about.transcript or bare(identifier)
+        models.about.append((name, gene or bare(chain[-1]), symbol, about.biotype == RETAINED_INTRON))
         exception = models.exceptions.get(number) or described.exception or top.exception
         if exception:
             models.exceptions[number] = exception
@@ -146,6 +172,25 @@ def _describe(features, models):
     unused = [feature.kind for identifier, feature in features.items() if identifier not in used]
     models.left_out["transcripts_without_exons"] += sum(_TRANSCRIPT.search(kind) is not None for kind in unused)
     models.left_out["genes_without_exons"] += sum("gene" in kind and not _TRANSCRIPT.search(kind) for kind in unused)
+    if n_alone == len(models.transcripts):
+        models.left_out["transcripts_without_gene"] = n_alone
+
+
+def _gene(chain, features, of_exon):
+    """``(identifier, symbol)`` of the gene of a transcript, None where nothing tells it.
+
+    ``chain`` is that of :func:`_chain`; ``of_exon`` what the first exon says, or None.
+    """
+    described, top = features[chain[0]].about, features[chain[-1]]
+    symbol = top.about.symbol or top.about.name
+    if not _TRANSCRIPT.search(top.kind):
+        return top.about.gene or bare(chain[-1]), symbol
+    # the file has no line of the gene: the name of a transcript is not the gene's
+    gene = top.about.gene or described.gene or of_exon
+    if not gene and top.parent not in features:
+        gene = bare(top.parent)
+    gene = gene or top.about.group or described.group
+    return (gene, top.about.symbol or described.symbol) if gene else (None, symbol)
 
 
 def _above_exons(features, models):

@@ -59,6 +59,8 @@ USED_OTHERWISE = {
     "genes_without_exons": "genes have neither exon nor CDS and are left out",
     "transcript_lines_without_id": "transcript lines have no transcript_id; the exons have, and are read",
     "cds_and_utr_lines_without_transcript": "CDS or UTR lines name no transcript and are left out",
+    "transcripts_without_gene": "transcripts, all of the file, name no gene by Parent, gene_id or geneID: each stands "
+    "for a gene of its own, so that the annotation cannot tell which introns another transcript retains",
     "lines_not_used_with_faults": "lines with faults are of no exon, so that nothing of them is used",
 }
 

@@ -7,16 +7,17 @@ by name. Coordinates are 0-based, half-open, on the forward strand.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 
 from intronaut.core.dna import reverse_complement
+from intronaut.genome import gff3
 from intronaut.io.tables import CONSEQUENCES
 from intronaut.io.text import numbered_lines
 
@@ -30,8 +31,6 @@ REGIONS = ("utr5", "cds", "utr3", "noncoding")
 DECAY_DISTANCE = 50
 _STOP = re.compile(r"(?:[A-Z]{3})*?(?:TAA|TAG|TGA)")
 _GTF_TRANSCRIPT = re.compile(r'transcript_id\s+"?([^";]+)')
-_GFF3_PARENTS = re.compile(r"(?:^|;)\s*Parent=([^;]+)")
-_PREFIX = re.compile(r"^(?:transcript|rna)[:-]")
 
 
 @dataclass
@@ -47,26 +46,36 @@ class Coding:
 
 def read_coding_spans(path: Path | str) -> dict[str, tuple[int, int]]:
     """``{transcript_id: (start, end)}``, from the first to the last base of the CDS lines of a GTF or GFF3 file."""
-    spans = {}
+    parts, names = [], {}
     for _, line in numbered_lines(path):
-        if "\tCDS\t" not in line or line.startswith("#"):
+        if line.startswith("#"):
+            continue
+        if "\tCDS\t" not in line:
+            if "transcript_id=" in line and "ID=" in line and "\texon\t" not in line:
+                attributes = gff3.attributes(line.rpartition("\t")[2])
+                names[attributes.get("ID")] = attributes.get("transcript_id")
             continue
         fields = line.split("\t")
-        if len(fields) != 9 or fields[2] != "CDS":
-            continue
-        start, end = int(fields[3]) - 1, int(fields[4])
-        for name in _transcripts_of(fields[8]):
-            known = spans.get(name, (start, end))
-            spans[name] = min(known[0], start), max(known[1], end)
+        if len(fields) == 9 and fields[2] == "CDS":
+            parts += [(name, int(fields[3]) - 1, int(fields[4])) for name in _transcripts_of(fields[8])]
+    # a transcript at two loci has two IDs, of which one name would make one span
+    n_named = Counter(names.values())
+    spans = {}
+    for identifier, start, end in parts:
+        name = names.get(identifier)
+        name = name if name and n_named[name] == 1 else gff3.bare(identifier)
+        known = spans.get(name, (start, end))
+        spans[name] = min(known[0], start), max(known[1], end)
     return spans
 
 
 def _transcripts_of(attributes):
+    """The transcripts of a CDS line: as a GTF names it, by Parent, or where there is none by GFF3's transcript_id."""
     match = _GTF_TRANSCRIPT.search(attributes)
     if match:
         return [match[1]]
-    match = _GFF3_PARENTS.search(attributes)
-    return [_PREFIX.sub("", unquote(parent)) for parent in match[1].split(",")] if match else []
+    name = gff3.attributes(attributes).get("transcript_id") if "Parent" not in attributes else None
+    return [name] if name else gff3.parents(attributes)
 
 
 def coding_transcripts(
