@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
-from intronaut.io.delimited import LARGEST_POSITION, read_lines
+from intronaut.io.delimited import LARGEST_POSITION, Lines, read_lines
 from intronaut.io.kinds import refuse_other_kinds
 
 _HEADERS = ("#", "track", "browser")
@@ -30,6 +30,13 @@ _BED = _Columns(0, 3, 9)
 # tables that count from 1, by their first columns and any of the further ones: MACS's, and Bioconductor's ranges
 _FROM_ONE = (["chr", "start", "end"], ["seqnames", "start", "end"])
 _FURTHER = {"length", "width", "summit", "abs_summit", "fold_enrichment"}
+# a cell in quotes, as R writes text
+_QUOTED = re.compile(rb'(?<![^\t\n])"([^"\t\n]*)"(?![^\t\n])')
+# whether the tenth of more columns is a summit. On this line it is none; it is one where other lines show it; it is one,
+# by a fraction or a -1 among columns 7 to 9; it is one where these are 0 on every line (HMMRATAC, bdgpeakcall)
+_TEN_COLUMNS, _NOT_NARROW, _MAY_BE_NARROW, _NARROW, _ZEROS = range(5)
+# BED12, and gappedPeak that begins like it
+_WITH_BLOCKS = (12, 15)
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?\Z", re.IGNORECASE)
 
 
@@ -42,7 +49,7 @@ def read_peaks(path: Path | str, unique_names: bool = True) -> pd.DataFrame:
 
     Returns:
         DataFrame: chrom, start, end, name (None where column four is not a name of its own), strand (``.``), summit
-        (from narrowPeak's tenth column or MACS's own, else the middle).
+        (from narrowPeak's tenth column, further ones behind it or not, or MACS's own, else the middle).
 
     Raises:
         BadData: lists every line that is no interval; or there is no line.
@@ -50,8 +57,10 @@ def read_peaks(path: Path | str, unique_names: bool = True) -> pd.DataFrame:
     refuse_other_kinds(path)
     problems = Problems(path)
     blocks, known, columns = [], False, _BED
-    for lines in read_lines(path):
-        columns = columns if known else _columns(lines)
+    for lines in map(_unquoted, read_lines(path)):
+        if not known:
+            columns = _columns(lines)
+            _refuse_moved_columns(lines, path)
         peaks, rows = _sound_peaks(lines, columns)
         others = np.ones(len(lines.start), bool)
         others[rows] = False
@@ -70,6 +79,7 @@ def read_peaks(path: Path | str, unique_names: bool = True) -> pd.DataFrame:
     values = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     if unique_names:
         values["name"] = _unique_names(values["name"].tolist())
+    values["summit"] = _summits(values)
     peaks = pd.DataFrame({**values, "strand": "."})
     return peaks[["chrom", "start", "end", "name", "strand", "summit"]]
 
@@ -77,7 +87,7 @@ def read_peaks(path: Path | str, unique_names: bool = True) -> pd.DataFrame:
 def _columns(lines):
     """The layout of a file by the line of column names before its first peak: BED's without one."""
     for row in np.flatnonzero((lines.n_columns >= 3) & (lines.initial != ord("#"))).tolist():
-        names = lines.line(row).split("\t")
+        names = lines.line(row).lower().split("\t")
         if names[:3] in _FROM_ONE and not _FURTHER.isdisjoint(names[3:]):
             place = {name: number for number, name in enumerate(names)}
             absolute = "abs_summit" in place
@@ -104,12 +114,69 @@ def _sound_peaks(lines, columns):
         with_summit = lines.n_columns[rows] > columns.summit
         first = start[with_summit] if columns.absolute else 0
         offset[with_summit] = lines.column(columns.summit, rows[with_summit]).numbers() - 1 - first
-    elif not columns.base:
+    width = np.full(len(rows), _TEN_COLUMNS)
+    if not columns.base:
         narrow = lines.n_columns[rows] == columns.summit + 1
         offset[narrow] = lines.column(columns.summit, rows[narrow]).numbers()
-    summit = np.where((offset >= 0) & (offset < end - start), start + offset, (start + end) // 2)
+        wide = np.flatnonzero(lines.n_columns[rows] > columns.summit + 1)
+        offset[wide], width[wide] = _of_wide_lines(lines, rows[wide], (end - start)[wide])
     chrom = np.array(chrom[sound].repeated_words(), object)
-    return {"chrom": chrom, "start": start, "end": end, "name": name, "summit": summit}, rows
+    return {"chrom": chrom, "start": start, "end": end, "name": name, "offset": offset, "width": width}, rows
+
+
+def _of_wide_lines(lines, rows, length):
+    """The tenth column of lines with more, -1 where it is no number; and its kind, _NOT_NARROW to _ZEROS."""
+    cells = [lines.column(number, rows).words() for number in range(5, 9)]
+    summit = lines.column(9, rows)
+    offset, absent = summit.numbers(), summit.equals(b"-1")
+    kinds = np.full(len(rows), _NOT_NARROW)
+    for row in np.flatnonzero(((offset >= 0) & (offset < length)) | absent).tolist():
+        strand, *scores = (column[row] for column in cells)
+        if strand != "." or not all(map(_NUMBER.match, scores)):
+            continue
+        if any(float(score) == -1 or "." in score for score in scores):
+            kinds[row] = _NARROW
+        elif not any(map(float, scores)) and lines.n_columns[rows[row]] not in _WITH_BLOCKS:
+            kinds[row] = _ZEROS
+        else:
+            kinds[row] = _MAY_BE_NARROW
+    return offset, kinds
+
+
+def _summits(peaks):
+    """The summit of every peak, else its middle; removes ``offset`` and ``width`` from the dict of columns."""
+    start, end, offset, width = peaks["start"], peaks["end"], peaks.pop("offset"), peaks.pop("width")
+    kinds = width[width != _TEN_COLUMNS]
+    if (kinds == _NOT_NARROW).any() or not ((kinds == _NARROW).any() or (kinds == _ZEROS).all()):
+        offset[width != _TEN_COLUMNS] = -1
+    return np.where((offset >= 0) & (offset < end - start), start + offset, (start + end) // 2)
+
+
+def _unquoted(lines):
+    """The Lines without the quotes around whole cells."""
+    return Lines(lines.first, _QUOTED.sub(rb"\1", lines.text)) if b'"' in lines.text else lines
+
+
+def _refuse_moved_columns(lines, path):
+    """Raise BadData where the names of columns or R's names of rows move start and end out of columns 2 and 3.
+
+    Chromosomes such as 1 and 2 are numbers too, so that the lines might pass for intervals.
+    """
+    names = []
+    for row in np.flatnonzero((lines.n_columns >= 3) & (lines.initial != ord("#"))).tolist():
+        cells = lines.line(row).split("\t")
+        if not names and not cells[2].isdecimal():
+            names = [name.lower().removeprefix("chrom") for name in cells]
+            continue
+        if "start" not in names[:3] or len(cells) < 4:
+            return
+        place = names.index("start") + (len(cells) == len(names) + 1)
+        if place == 2 and all(cell.isdecimal() for cell in cells[:4]) and int(cells[2]) < int(cells[3]):
+            raise BadData(
+                f"{path}: line {lines.first + row}: start and end stand in columns 3 and 4, as behind row names of R; "
+                "write it with row.names = FALSE"
+            )
+        return
 
 
 def _fault(columns, known):
