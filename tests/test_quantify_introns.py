@@ -18,6 +18,8 @@ import quantify_introns
 from brute_retention import brute_introns
 from conftest import ROOT
 from intronaut.core.errors import BadData, MissingInput, UsageError
+from intronaut.io.coverage import read_coverage
+from intronaut.io.measured_tracks import read_bedgraph
 from random_reads import random_bam, random_genes, write_gtf
 from simulated_reads import write_reads
 from small_study import write_study
@@ -525,6 +527,24 @@ def test_bigwig_coverage_is_read_as_bedgraph():
     quantify(CHRZ, "--samples", "a.tsv", out="a")
     quantify(CHRZ, "--samples", "b.tsv", out="b")
     assert content(Path("a")) == content(Path("b"))
+
+
+SPACED = "track type=bedGraph name=x\nchr1 100 200 40\nchr1  200\t300   0 \n\nchr2 5 9 -1.5\n"
+
+
+def test_bedgraph_by_spaces_is_read_as_by_tabs(tmp_path):
+    """UCSC lets spaces stand for tabs; embed_tracks and quantify_introns read the same."""
+    path = tmp_path / "x.bedGraph"
+    for text in (SPACED, "chr1\t100\t200\t40\nchr1\t200\t300\t0\nchr2\t5\t9\t-1.5\n"):
+        path.write_text(text)
+        coverage = {chrom: [part.tolist() for part in parts] for chrom, parts in read_coverage(path).items()}
+        assert coverage == {"chr1": [[100, 200], [200, 300], [40, 0]], "chr2": [[5], [9], [1.5]]}
+        assert [part.tolist() for part in read_bedgraph(path)] == [
+            ["chr1", "chr1", "chr2"], [100, 200, 5], [200, 300, 9], [40, 0, -1.5],
+        ]  # fmt: skip
+    path.write_text("chr1 100 200\n")
+    with pytest.raises(BadData, match="line 1: fewer than 4 columns"):
+        read_coverage(path)
 
 
 def test_coverage_that_is_no_count_is_refused():

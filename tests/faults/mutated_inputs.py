@@ -182,10 +182,12 @@ def alien_introns(path, rows):
 
 def alien_places(path, rows):
     """Intervals that no line holds, counted from 0 or, in the tables of MACS, from 1."""
-    names = [fields for fields in lines_of(path) if fields[:3] == ["chr", "start", "end"]]
+    lines = [[re.sub(r'^"([^"]*)"$', r"\1", field) for field in fields] for fields in lines_of(path)]
+    names = [fields for fields in ([field.lower() for field in line] for line in lines)
+             if fields[:3] == ["chr", "start", "end"]]  # fmt: skip
     base = 1 if any({"length", "abs_summit", "fold_enrichment"} & set(fields) for fields in names) else 0
     whole = re.compile(r"[0-9]+\Z")
-    told = {(f[0], int(f[1]) - base, int(f[2])) for f in lines_of(path)
+    told = {(f[0], int(f[1]) - base, int(f[2])) for f in lines
             if len(f) > 2 and whole.match(f[1]) and whole.match(f[2])}  # fmt: skip
     return {row for row in rows if row[:3] not in told}
 
@@ -338,7 +340,7 @@ READERS = {
     "motifs": (motifs, alien_numbers, [text.encode() for text in (MEME, JASPAR, POSITIONS, TRANSFAC)]),
     "features": (features, alien_values, [CASES / "base" / "k.h5ad", CASES / "29-h5ad-sparse-csr" / "f.h5ad"]),
     "FASTA": (sequences, alien_sequences, [FASTA]),
-    "bedGraph": (track, alien_scores, [BEDGRAPH]),
+    "bedGraph": (track, alien_scores, [BEDGRAPH, BEDGRAPH.replace(b"\t", b" ")]),
     "bigWig": (signal, no_oracle, [bigwig()]),
     "junctions": (junctions, alien_junctions, [JUNCTIONS]),
     "samples": (samples, alien_cells, [SHEET]),

@@ -11,7 +11,7 @@ import pandas as pd
 from intronaut.core.errors import BadData, Problems
 from intronaut.core.files import require_file
 from intronaut.io.bigwig import broken_bigwig_refused, check_blocks, is_bigwig
-from intronaut.io.delimited import LARGEST_POSITION, read_lines
+from intronaut.io.delimited import LARGEST_POSITION, cut_at_spaces, read_lines
 from intronaut.io.text import numbered_lines
 
 # column 4 of SJ.out.tab
@@ -66,7 +66,7 @@ def _columns(rows):
 
 def _read_bedgraph(path):
     parts, problems = {}, Problems(path)
-    for lines in read_lines(path):
+    for lines in map(cut_at_spaces, read_lines(path)):
         rows = np.flatnonzero(lines.start < lines.end)
         rows = rows[[not lines.line(row).startswith(("#", "track", "browser")) for row in rows]]
         for row in rows[lines.n_columns[rows] < 4]:

@@ -5,6 +5,7 @@ Genome-wide annotations and peak files are read through this; what is wanted as 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from intronaut.io.text import numbered_blocks
 
 _TAB, _NEWLINE = 9, 10
+_WITH_SPACE = re.compile(rb"[^\n]* [^\n]*")
 # positions are kept in 32 bits with a sign
 LARGEST_POSITION = 2**31 - 1
 # beyond the digits of any position in a genome, but short enough for int64
@@ -115,6 +117,13 @@ class Lines:
     def line(self, row: int) -> str:
         """One line as str."""
         return self.text[self.start[row] : self.end[row]].decode()
+
+
+def cut_at_spaces(lines: Lines) -> Lines:
+    """The Lines with a tab for every run of spaces and tabs in those that hold a space, none at their ends."""
+    if b" " not in lines.text:
+        return lines
+    return Lines(lines.first, _WITH_SPACE.sub(lambda line: b"\t".join(line[0].split()), lines.text))
 
 
 def read_lines(path: Path | str) -> Iterator[Lines]:
