@@ -32,8 +32,8 @@ _FROM_ONE = (["chr", "start", "end"], ["seqnames", "start", "end"])
 _FURTHER = {"length", "width", "summit", "abs_summit", "fold_enrichment"}
 # a cell in quotes, as R writes text
 _QUOTED = re.compile(rb'(?<![^\t\n])"([^"\t\n]*)"(?![^\t\n])')
-# whether the tenth of more columns is a summit. On this line it is none; it is one where other lines show it; it is one,
-# by a fraction or a -1 among columns 7 to 9; it is one where these are 0 on every line (HMMRATAC, bdgpeakcall)
+# whether the tenth of more columns is a summit: on this line it is none; it is one where other lines show it; it is
+# one, by a fraction or a -1 among columns 7 to 9; it is one where these are 0 on every line (HMMRATAC, bdgpeakcall)
 _TEN_COLUMNS, _NOT_NARROW, _MAY_BE_NARROW, _NARROW, _ZEROS = range(5)
 # BED12, and gappedPeak that begins like it
 _WITH_BLOCKS = (12, 15)
