@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make galaxy/test-data anew: a cut of the demo's genome, and what the tools make of it.
 
-Everything there is smaller than 1 MB: 300,000 bases with their 293 introns, windows, features, fitted models, and a Sei
+1.1 MB and a splicing network: 300,000 bases with their 290 introns, windows, features, fitted models, and a Sei
 and a DNABERT-2 of random weights with hardly any neurons. Needs the environment of ``make``.
 """
 
@@ -20,12 +20,13 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 DATA = HERE / "test-data"
 DEMO = ROOT / "assets" / "demo"
-CALLERS = ROOT / "tests" / "data" / "callers"
+CALLERS, QUANTIFY = ROOT / "tests" / "data" / "callers", ROOT / "tests" / "data" / "quantify"
 START, END, CONTIG = 1_000_000, 1_300_000, "19cut"
 LINE = 60
 
 sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests" / "helpers")]
 import random_checkpoints  # noqa: E402
+import random_splice  # noqa: E402
 
 
 def cut_genome():
@@ -121,7 +122,7 @@ def tables():
     row = ("random", "random weights", "feature-extraction", "sequence", "dnabert2", "1", "${__HERE__}/random_dnabert2")
     (DATA / "huggingface.loc").write_text("\t".join(row) + "\n")
     (DATA / "intronaut_sei_weights.loc").write_text("random\trandom weights\t${__HERE__}/random_sei\n")
-    (DATA / "intronaut_splice_weights.loc").write_text("zeros\tnearly all zeros\t${__HERE__}/zero_splice\n")
+    (DATA / "intronaut_splice_weights.loc").write_text("random\trandom weights\t${__HERE__}/random_splice\n")
 
 
 def network():
@@ -146,17 +147,24 @@ def variants():
 
 
 def splice():
-    """One network of CI-SpliceAI's shape, all zeros but its last layer, and two introns for it."""
-    import torch
-
-    from intronaut.networks.splice import shapes
-
-    tensors = {name: torch.zeros(shape, dtype=torch.float16) for name, shape in shapes(1).items()}
-    tensors["net0.conv39.bias"] = torch.tensor([2, 0, 1], dtype=torch.float16)
-    (DATA / "zero_splice").mkdir()
-    save_file(tensors, DATA / "zero_splice" / "model.safetensors", {"note": random_checkpoints.NOTE})
+    """One network of CI-SpliceAI's shape, random and of few different values, and two introns for it."""
+    tensors = {name: tensor.half() for name, tensor in random_splice.random_tensors(nets=1).items()}
+    for name, tensor in tensors.items():
+        if name.endswith("weight"):
+            tensors[name] = tensor.sign() * tensor.abs().mean()
+    (DATA / "random_splice").mkdir()
+    save_file(tensors, DATA / "random_splice" / "model.safetensors", {"note": random_checkpoints.NOTE})
     lines = (DATA / "labels.tsv").read_text().splitlines()[1:3]
     (DATA / "introns_few.bed").write_text("".join("\t".join(line.split("\t")[:6]) + "\n" for line in lines))
+
+
+def reads():
+    """A few alignments of a gene, and what quantify_introns says of them."""
+    for name, source in {"reads.sam": "7_alternative_acceptor.sam", "reads.genes.gtf": "genes.gtf"}.items():
+        shutil.copyfile(QUANTIFY / source, DATA / name)
+    tool("quantify_introns", "reads.genes.gtf", "reads.sam", "-o", "quantified")
+    (DATA / "quantified" / "counts.json").rename(DATA / "quantified.json")
+    shutil.rmtree(DATA / "quantified")
 
 
 def weights():
@@ -190,6 +198,7 @@ def main():
     variants()
     weights()
     splice()
+    reads()
     network()
     tables()
 

@@ -96,6 +96,17 @@ def test_a_folder_keeps_what_else_it_holds(tmp_path):
     assert (tmp_path / "f" / "part1").read_text() == "b" * 1000 and os.listdir(tmp_path) == ["f"]
 
 
+@pytest.mark.parametrize("path", [".", "./", "inside/.."])
+def test_the_current_folder_is_written_into(tmp_path, monkeypatch, path):
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "notes").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    for word in "ab":
+        write_folder(path, word)
+    assert sorted(os.listdir()) == ["inner", "inside", "notes", "part1", "part2"]
+    assert (tmp_path / "part1").read_text() == "b" * 1000 and (tmp_path / "notes").read_text() == "mine"
+
+
 def test_a_run_killed_while_it_replaces_a_folder_leaves_the_old_or_the_new(tmp_path):
     folder = tmp_path / "f"
     write_folder(folder, "a")

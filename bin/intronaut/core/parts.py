@@ -93,7 +93,7 @@ def remove_abandoned(final: Path) -> None:
     ours = re.compile(rf"\.{re.escape(final.name)}\.{_HOST}-[0-9a-f]{{8}}\.part")
     with contextlib.suppress(OSError):
         for name in filter(ours.fullmatch, os.listdir(final.parent)):
-            part = final.with_name(name)
+            part = final.parent / name
             with contextlib.suppress(OSError):
                 lock = Lock(part, needed=True)
                 _remove(part)
@@ -101,7 +101,8 @@ def remove_abandoned(final: Path) -> None:
 
 
 def _hidden(final):
-    return final.with_name(f".{final.name}.{_HOST}-{secrets.token_hex(4)}.part")
+    # within the current folder where that is what is written, ``.``, which has no name
+    return final.parent / f".{final.name}.{_HOST}-{secrets.token_hex(4)}.part"
 
 
 def _remove(path):
