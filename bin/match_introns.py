@@ -82,6 +82,8 @@ def main(argv):
     if unknown or not names:
         raise UsageError(f"--match {args.match}: covariates of {args.labels} are {', '.join(numeric)}")
     space = np.column_stack([numeric[name] for name in names])
+    if "split" not in table:
+        raise BadData(f"{args.labels}: no column split; split_introns and label_introns --folds write it")
     label = table["label"].to_numpy()
     lacking = np.isnan(label), np.isnan(space).any(axis=1), label == 1
     reason = np.select(lacking, ["no_label", "no_covariate", "no_partner"], "not_drawn").astype(object)

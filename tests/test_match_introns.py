@@ -170,3 +170,6 @@ def test_bad_requests_are_refused(demo_labels, match, tmp_path):
         table = pd.read_csv(demo_labels, sep="\t", keep_default_na=False, dtype=str)
         table[table["label"] == "0"].to_csv(tmp_path / "one.tsv", sep="\t", index=False)
         match(tmp_path / "one.tsv")
+    with pytest.raises(BadData, match="no column split"):
+        table.drop(columns="split").to_csv(tmp_path / "whole.tsv", sep="\t", index=False)
+        match(tmp_path / "whole.tsv")

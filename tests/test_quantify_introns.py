@@ -18,6 +18,7 @@ import quantify_introns
 from brute_retention import brute_introns
 from conftest import ROOT
 from intronaut.core.errors import BadData, MissingInput, UsageError
+from intronaut.io.alignments import Alignments
 from intronaut.io.coverage import read_coverage
 from intronaut.io.measured_tracks import read_bedgraph
 from random_reads import random_bam, random_genes, write_gtf
@@ -342,6 +343,42 @@ def test_records_that_break_the_format_are_refused(before, after, words):
     assert before in content
     Path("s.sam").write_bytes(content.replace(before, after))
     refused(BadData, ["s.sam", *words], DATA / "genes.gtf", "s.sam")
+
+
+def write_pairs(path, read_length, header, names):
+    """Two reads over the intron 600-900 for each of the names, and its annotation."""
+    lines, half = [f"@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:chrT\tLN:3000\n{header}"], read_length // 2
+    start, cigar = 601 - half, f"{half}M300N{half}M"
+    for name in names:
+        lines += [f"{name}\t{flag}\tchrT\t{start}\t60\t{cigar}\t=\t{start}\t0\t*\t*\tNH:i:1\n" for flag in (99, 147)]
+    path.write_text("".join(lines))
+    exons = (f'chrT\tx\texon\t{a}\t{b}\t.\t+\t.\tgene_id "g"; transcript_id "t";\n' for a, b in ((1, 600), (901, 1500)))
+    Path("one.gtf").write_text("".join(exons))
+
+
+@pytest.mark.parametrize(
+    ("header", "read_length", "kind"),
+    [
+        ("@PG\tID:minimap2\tPN:minimap2\tCL:minimap2 -ax splice:sr g.fa r.fq\n", 250, "short"),
+        ("@PG\tID:minimap2\tPN:minimap2\tCL:minimap2 -ax splice g.fa r.fq\n", 76, "short"),
+        ("@PG\tID:minimap2\tPN:minimap2\tCL:minimap2 -ax splice g.fa r.fq\n", 300, "long"),
+        ("@RG\tID:a\tPL:ONT\n", 76, "long"),
+        ("", 300, "short"),
+        ("", 402, "long"),
+    ],
+)
+def test_long_reads_are_told_by_platform_or_length_and_not_by_an_aligner_alone(header, read_length, kind):
+    write_pairs(Path("a.sam"), read_length, header, map(str, range(20)))
+    with Alignments("a.sam") as alignments:
+        assert alignments.has_long_reads() == (kind == "long")
+
+
+def test_lanes_that_share_names_of_reads_are_warned_of():
+    for names, warned in ([*map(str, range(20))], False), ([*map(str, range(20))] * 2, True):
+        write_pairs(Path("a.sam"), 76, "", names)
+        command = [sys.executable, ROOT / "bin" / "quantify_introns.py", "one.gtf", "a.sam", "-o", "out"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert ("20 names stand for more than two reads" in done.stderr) == warned
 
 
 def test_a_broken_header_is_one_line(bam):

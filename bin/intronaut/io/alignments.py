@@ -22,8 +22,10 @@ from intronaut.io.text import refuse_truncated_bgzf, rereadable
 
 _LONG_ALIGNERS = re.compile(r"minimap2|pbmm2|uLTRA|deSALT|GMAP|winnowmap", re.IGNORECASE)
 _LONG_PLATFORMS = ("ONT", "PACBIO")
-# median length above which reads are long ones, over this many records
-LONG_READ = 400
+# minimap2's presets for short reads: -ax sr, -x splice:sr
+_SHORT_PRESET = re.compile(r"-a?x *(?:splice:)?sr\b")
+# median length above which reads are long ones, with an aligner of long reads and without, over this many records
+_LONG_BY_ALIGNER, LONG_READ = 200, 400
 _LOOKED_AT = 10_000
 _NOT_PRIMARY = 0x904
 # all of a CRAM record but bases, qualities and what compares them with the reference, by their bits in htslib
@@ -159,15 +161,22 @@ class Alignments:
         return "reads" if self.source == "-" else Path(self.source).name.removesuffix(Path(self.source).suffix)
 
     def has_long_reads(self) -> bool:
-        """Whether header or read lengths say that these are long reads."""
-        programs = [program.get("PN", program.get("ID", "")) for program in self.header.get("PG", [])]
-        if any(_LONG_ALIGNERS.match(name) for name in programs):
-            return True
+        """Whether the platform of the header says that these are long reads, or their lengths do.
+
+        An aligner of long reads takes short ones too.
+        """
         if any(group.get("PL", "").upper() in _LONG_PLATFORMS for group in self.header.get("RG", [])):
             return True
+        by_aligner = any(
+            _LONG_ALIGNERS.match(program.get("PN", program.get("ID", "")))
+            and not _SHORT_PRESET.search(program.get("CL", ""))
+            for program in self.header.get("PG", [])
+        )
         mapped = (record.infer_query_length() for record in self.records() if not record.flag & _NOT_PRIMARY)
         lengths = sorted(islice((length for length in mapped if length), _LOOKED_AT))
-        return bool(lengths) and lengths[len(lengths) // 2] > LONG_READ
+        if not lengths:
+            return by_aligner
+        return lengths[len(lengths) // 2] > (_LONG_BY_ALIGNER if by_aligner else LONG_READ)
 
 
 def _bytes(options):

@@ -69,11 +69,15 @@ class Fragments:
 
 @dataclass
 class ReadTally:
-    """How many records there were, why the others were left out, and what the tags and qualities were like."""
+    """How many records there were, why the others were left out, and what the tags and qualities were like.
+
+    ``shared_names`` counts the names of more than two kept records, which are no pair of one fragment.
+    """
 
     records: int = 0
     kept: int = 0
     duplicates: int = 0
+    shared_names: int = 0
     dropped: Counter = field(default_factory=Counter)
     has_nh: bool = False
     qualities: set = field(default_factory=set)
@@ -83,6 +87,7 @@ class ReadTally:
         self.records += other.records
         self.kept += other.kept
         self.duplicates += other.duplicates
+        self.shared_names += other.shared_names
         self.dropped += other.dropped
         self.has_nh |= other.has_nh
         self.qualities |= other.qualities
@@ -192,6 +197,7 @@ def read_fragments(
     tally.records += n_records
     tally.kept += n_records - sum(flags.values()) - n_multimapped - n_low - n_empty
     tally.duplicates += pool.n_duplicates
+    tally.shared_names += pool.n_shared_names
 
 
 class _Pool:
@@ -203,7 +209,7 @@ class _Pool:
 
     def __init__(self, overhang):
         self.shapes = ShapeNumbers(overhang)
-        self.n_duplicates = 0
+        self.n_duplicates = self.n_shared_names = 0
         self.waiting = np.empty((0, 6), np.int64)
         self._restart({}, 0)
 
@@ -222,6 +228,7 @@ class _Pool:
         whole = np.ones(len(first), bool)
         if place is not None:
             whole = np.maximum.reduceat(np.maximum(rows[:, 0], rows[:, 5]), first) < place
+        self.n_shared_names += np.count_nonzero(size[whole] > 2)
         finished = _fragments(rows[np.repeat(whole, size)], size[whole], self.shapes.table())
         self._keep(rows[np.repeat(~whole, size)], whole)
         return finished

@@ -143,6 +143,11 @@ def warnings(about: dict[str, Any], counts: SampleCounts, table: pd.DataFrame, s
     for name, number in counts.reads.dropped.items():
         if number / records > MOST_DROPPED:
             texts.append(f"{number / records:.0%} of the records are left out as {name}")
+    if counts.reads.shared_names:
+        texts.append(
+            f"{counts.reads.shared_names:,} names stand for more than two reads, which count as one fragment: were "
+            "lanes merged that name their reads alike? Give each lane as a file, with replicate_of"
+        )
     share = unspliced_depth(table)
     if share > MOST_UNSPLICED_DEPTH:
         texts.append(f"{share:.0%} of the depth of introns is in genes without one junction: genomic DNA?")
