@@ -71,19 +71,13 @@ def main(argv):
     import numpy as np
 
     from intronaut.io.covariates import read_covariates
-    from intronaut.io.tables import COVARIATES, read_labels_and_text, write_table
+    from intronaut.io.tables import read_labels_and_text, write_table
 
     table, text = read_labels_and_text(args.labels)
     user = read_covariates(table, args.covariates, args.allow_missing, log).values
     names = [*(name for name in args.match.split(",") if name), *user]
-    numeric = {name: on_its_scale(table[name], name) for name in COVARIATES if name in table}
-    numeric |= {name: user[name].to_numpy(float) for name in user}
-    unknown = [name for name in names if name not in numeric]
-    if unknown or not names:
-        raise UsageError(f"--match {args.match}: covariates of {args.labels} are {', '.join(numeric)}")
+    numeric = numeric_covariates(table, user, names, args)
     space = np.column_stack([numeric[name] for name in names])
-    if "split" not in table:
-        raise BadData(f"{args.labels}: no column split; split_introns and label_introns --folds write it")
     label = table["label"].to_numpy()
     lacking = np.isnan(label), np.isnan(space).any(axis=1), label == 1
     reason = np.select(lacking, ["no_label", "no_covariate", "no_partner"], "not_drawn").astype(object)
@@ -126,6 +120,19 @@ def main(argv):
         log.note(f"AUROC of {', '.join(names)} alone: {{}} before, {{}} after".format(*words))
         if not aurocs["after"]["low"] <= 0.5 <= aurocs["after"]["high"]:
             log.warn("the matched covariates still tell retained from spliced; lower --caliper, or raise --bins")
+
+
+def numeric_covariates(table, user, names, args):
+    """Name → values ``(n,)`` float64 of the covariates of the labels and of the user's; refuses names of others."""
+    from intronaut.io.tables import COVARIATES
+
+    if "split" not in table:
+        raise BadData(f"{args.labels}: no column split; split_introns and label_introns --folds write it")
+    numeric = {name: on_its_scale(table[name], name) for name in COVARIATES if name in table}
+    numeric |= {name: user[name].to_numpy(float) for name in user}
+    if not names or set(names) - set(numeric):
+        raise UsageError(f"--match {args.match}: covariates of {args.labels} are {', '.join(numeric)}")
+    return numeric
 
 
 def name_outputs(args):

@@ -68,10 +68,13 @@ def gist(motifs: list[dict[str, Any]], groups: list[dict[str, Any]]) -> str:
 
 def selection_sentences(study: Study) -> list[str]:
     """What was selected, for the verdict's evidence."""
-    sentences = []
-    for name, explanation in study.explanations.items():
-        part = group_part(name, explanation, study)
-        sentences.append(f"{part['count'][:1].upper()}{part['count'][1:]}.")
+    parts, sentences = [group_part(name, explanation, study) for name, explanation in study.explanations.items()], []
+    units = [part["units"] for part in parts if part["units"] and not part["selected"]]
+    if len(units) > n.MANY_ALIKE:
+        models = f"any of {len(units)}" if len(units) == len(parts) else f"{len(units)} of {len(parts)}"
+        sentences = [f"No group of features is selected in {models} models (0 of {sum(units):,})."]
+        parts = [part for part in parts if part["selected"] or not part["units"]]
+    sentences += [n.capital(part["count"]) + "." for part in parts]
     for motifs in study.motifs[:1]:
         part = motif_part(study, motifs)
         sentences.append(part["finding"])
@@ -114,6 +117,7 @@ def group_part(name: str, explanation: dict[str, Any], study: Study) -> dict[str
         "name": name,
         "what": what,
         "count": _count_sentence(what, len(chosen), units, list(chosen["group"]), selection),
+        "units": units if selection.get("selected_on_each_half") else None,
         "rule": selection_rule(selection, about.get("adjusted_for") if adjusted else None, "status" in groups),
         "selected": [selected_row(row, prefix) for row in chosen.to_dict("records")],
         "threshold": 100 * selection["threshold"] if selection.get("threshold") else None,

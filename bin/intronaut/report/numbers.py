@@ -12,6 +12,8 @@ from markupsafe import Markup
 
 MISSING = "–"
 SMALL_P = 1e-3
+# sentences that differ in a name and a number alone; more of them become one
+MANY_ALIKE = 3
 
 
 def lacks(value: float | None) -> bool:

@@ -120,11 +120,11 @@ def evidence(study: Study, selection: list[str]) -> list[str]:
         return []
     part = "covariates" if study.baseline_model else "alone"
     auroc = headline(model.of(part))
-    paragraphs = [[_pairs_sentence(study, auroc)], [*selection, *leak_sentences(study)]]
-    for other in study.best_models:
-        gain = other.gain().get(study.measure.key)
-        if gain:
-            paragraphs[0].append(_gain_sentence(other, gain, study.measure))
+    gains = [(other, gain) for other in study.best_models if (gain := other.gain().get(study.measure.key))]
+    paragraphs = [
+        [_pairs_sentence(study, auroc), *_gain_sentences(gains, study.measure)],
+        [*selection, *leak_sentences(study)],
+    ]
     return [" ".join(sentences) for sentences in paragraphs if any(sentences)]
 
 
@@ -154,6 +154,28 @@ def _pairs_sentence(study, auroc):
         f"Of a retained and a spliced {study.unit} that the model has not seen, the retained one gets the higher "
         f"probability in {round(100 * value)} of 100 pairs (chance is 50)."
     )
+
+
+def _gain_sentences(gains, measure):
+    """A sentence for each model and gain; one for all whose 95 % CI holds 0, where these are many."""
+    alike = [(model, gain) for model, gain in gains if _holds_none(gain)]
+    if len(alike) <= n.MANY_ALIKE:
+        return [_gain_sentence(model, gain, measure) for model, gain in gains]
+    changes = sorted(gain["value"] for _, gain in alike)
+    most = n.decimal(max(gain["high"] for _, gain in alike))
+    others = "other " if len(alike) < len(gains) else ""
+    together = (
+        f"With any one of {len(alike)} {others}kinds of features added, {measure.name} changes by "
+        f"{n.signed(changes[0])} to {n.signed(changes[-1])}, each 95% CI holds 0, and a gain above {most} lies outside "
+        "all of them."
+    )
+    rest = [_gain_sentence(model, gain, measure) for model, gain in gains if not _holds_none(gain)]
+    return [*rest, together]
+
+
+def _holds_none(gain):
+    low, high = gain.get("low"), gain.get("high")
+    return not n.lacks(low) and not n.lacks(high) and low <= 0 <= high
 
 
 def _gain_sentence(model, gain, measure):
