@@ -264,6 +264,36 @@ def test_workflow_names_tools_of_this_version():
     assert set(tools.values()) == {f"{__version__}+galaxy0"}
 
 
+def children(element, macros):
+    """The children of an element, those of macros in place of their names."""
+    for child in element:
+        yield from children(macros[child.get("macro")], macros) if child.tag == "expand" else [child]
+
+
+def unanswered(element, state, macros):
+    """Names of inputs that a step of a workflow does not answer, also in the branches that it takes."""
+    for child in children(element, macros):
+        if child.tag not in ("param", "conditional", "repeat", "section"):
+            continue
+        if (name := param_name(child)) not in state:
+            yield name
+        elif child.tag == "conditional":
+            chosen = state[name][param_name(next(children(child, macros)))]
+            for when in children(child, macros):
+                if when.get("value") == chosen:
+                    yield from unanswered(when, state[name], macros)
+
+
+def test_workflow_answers_all_that_its_tools_ask():
+    """A server refuses to start a workflow that leaves an input open."""
+    macros = {macro.get("name"): macro for macro in ElementTree.parse(GALAXY / "macros.xml").getroot().findall("xml")}
+    (path,) = (GALAXY / "workflows").glob("*.ga")
+    steps = json.loads(path.read_text(encoding="utf-8"))["steps"].values()
+    for step in (step for step in steps if step["type"] == "tool"):
+        inputs = ElementTree.parse(WRAPPERS[step["tool_id"].removeprefix("intronaut_")]).getroot().find("inputs")
+        assert list(unanswered(inputs, json.loads(step["tool_state"]), macros)) == []
+
+
 def test_test_data_is_small():
     files = [path for path in (GALAXY / "test-data").rglob("*") if path.is_file()]
     # a splicing network has 1.4 MB; this one, of few different values, takes 150 kB in an archive
