@@ -10,7 +10,7 @@ import enrich
 import explain
 import fit
 import match_introns
-from intronaut.core.errors import UsageError
+from intronaut.core.errors import BadData, UsageError
 from intronaut.io.covariates import with_missing_marks
 from simulated_introns import FIT, draw_labels, introns, write_features, write_labels
 
@@ -72,6 +72,22 @@ def test_what_follows_expression_is_selected_alone(study, tmp_path):
     groups = read(tmp_path / "x/groups.tsv").set_index("group")
     assert groups.loc["f0", "status"] == "selected alone"
     assert "tpm" in json.loads((tmp_path / "x/explanation.json").read_text())["adjusted_for"]
+
+
+def test_a_covariate_with_missing_values_is_matched_as_the_numbers_that_it_holds(study, tmp_path, capsys):
+    table, _ = study
+    pd.DataFrame({"name": table["name"], "essential": [None, 0, 1, 1] * (N // 4)}).to_csv(
+        "p.tsv", sep="\t", index=False
+    )
+    match_introns.main(["labels.tsv", "--match", "length", "--covariates", "p.tsv", "--allow-missing"])
+    balance = read(tmp_path / "balance.tsv").set_index("covariate")
+    assert set(balance.index[balance["matched"] == "yes"]) == {"length", "essential"}
+    reasons = read(tmp_path / "unmatched.tsv")["reason"]
+    assert (reasons == "no_covariate").sum() == N // 4
+    rows = "".join(f"{name}\t0,{k % 4}\n" for k, name in enumerate(table["name"]))
+    (tmp_path / "comma.tsv").write_text("name\ttpm\n" + rows)
+    with pytest.raises(BadData, match=r"comma.tsv: line 2: tpm is '0,0'; write decimals with a point"):
+        match_introns.main(["labels.tsv", "--covariates", "comma.tsv"])
 
 
 def test_an_unknown_name_is_refused(study):

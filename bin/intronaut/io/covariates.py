@@ -11,7 +11,15 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData, Problems, UsageError
-from intronaut.io.tables import COVARIATES, LABEL_COLUMNS, read_table
+from intronaut.io.covariate_tables import (
+    KEYS,
+    find_join,
+    joined_columns,
+    other_notation,
+    read_covariate_table,
+    without_missing_words,
+)
+from intronaut.io.tables import COVARIATES, LABEL_COLUMNS
 
 if TYPE_CHECKING:
     from intronaut.core.log import Log
@@ -23,7 +31,6 @@ LABEL_SOURCES = (
 )  # fmt: skip
 # columns of labels.tsv that say where a window lies and how it is split
 ADMINISTRATIVE = (*LABEL_COLUMNS, "group", "split", "match")
-KEYS = ("name", "intron_id", "gene_id", "gene_name")
 LOG = "log:"
 # how columns of a model that are no features begin, and how those end that mark a missing value
 PREFIX, MISSING_MARK = "covariate:", "_missing"
@@ -34,11 +41,13 @@ MOST_MISSING = 0.5
 @dataclass
 class UserCovariates:
     """``values`` float64, one row per row of the labels, NaN where unknown, one column per covariate on its scale;
-    ``transforms`` says of each column what was done to it, ``ignored`` lists ``FILE: COLUMN (reason)``."""
+    ``transforms`` says of each column what was done to it, ``ignored`` lists ``FILE: COLUMN (reason)``, ``notes`` what
+    else the user should know of how the columns were read."""
 
     values: pd.DataFrame
     transforms: dict = field(default_factory=dict)
     ignored: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
 
 
 def covariate_of(column: str) -> str:
@@ -54,31 +63,39 @@ def user_covariates(table: pd.DataFrame, sources: list[str], allow_missing: bool
     Args:
         table: DataFrame of labels.tsv, text or numbers.
         sources: files and names. A file holds the column ``name``, ``intron_id``, ``gene_id`` or ``gene_name``, the
-            first of these that it has, and columns of numbers. A name is a column of the files or of ``table``;
-            ``log:NAME`` takes log(1 + x). Without names all columns of the files are taken.
+            first of these with a value of the labels, and columns of numbers. A name is a column of the files or of
+            ``table``; ``log:NAME`` takes log(1 + x). Without names all columns of the files are taken.
         allow_missing: take columns of which more than half is missing.
 
     Raises:
         UsageError: an unknown name, one of the eight covariates that are always there, or a column that is made from
             the reads of the label (LABEL_SOURCES).
-        BadData: a table without key, a text column with many levels that was asked for, log of a negative number,
-            a column that most windows lack.
+        BadData: a table without key or of which no column can be taken, a text column with many levels that was asked
+            for, numbers in another notation (``0,5``), log of a negative number, a column that most windows lack.
     """
-    files = [source for source in sources if _is_file(source)]
+    files = list(dict.fromkeys(source for source in sources if _is_file(source)))
     names = _names(source for source in sources if not _is_file(source))
     result = UserCovariates(pd.DataFrame(index=table.index))
     columns = {}
     for path in files:
-        columns |= _joined(path, table, set(names) if names else None, result)
+        more = _joined(path, table, set(names) if names else None, result)
+        for name in more.keys() & columns.keys():
+            raise BadData(f"{path}: {name} is a column of {columns[name][0]}, too; rename one of them")
+        columns |= more
     known = sorted({*columns, *table.columns} - {*ADMINISTRATIVE, *COVARIATES, *LABEL_SOURCES})
     for name in names:
         _refuse(name, [*columns, *table.columns], known)
-    chosen = {name: columns[name] if name in columns else (None, table[name]) for name in names or columns}
+    chosen = {name: columns[name] if name in columns else (None, _of_labels(table, name)) for name in names or columns}
+    used = set()
     for name, (path, values) in chosen.items():
         for column, numbers, transform in _numbers(name, values, names.get(name, False), path, bool(names), result):
             _check_missing(column, numbers, allow_missing)
             result.values[column] = numbers
             result.transforms[column] = transform
+            used.add(path)
+    for path in (path for path in files if path not in used):
+        reasons = [text.removeprefix(f"{path}: ") for text in result.ignored if text.startswith(f"{path}: ")]
+        raise BadData(f"{path}: no column can be taken as a covariate: {', '.join(reasons) or 'it has none'}")
     return result
 
 
@@ -87,6 +104,8 @@ def read_covariates(table: pd.DataFrame, sources: list[str], allow_missing: bool
     user = user_covariates(table, sources, allow_missing)
     for column in user.ignored:
         log.note(f"covariate left out: {column}")
+    for note in user.notes:
+        log.note(note)
     for name, difference in missing_by_label(user.values, table["label"].to_numpy()).items():
         log.warn(f"covariate {name} is missing more often for one label than for the other (SMD {difference:+.2f})")
     return user
@@ -114,7 +133,7 @@ def missing_by_label(values: pd.DataFrame, labels: np.ndarray) -> dict[str, floa
 
 
 def _is_file(source):
-    return Path(source).is_file() or "/" in source or bool(re.search(r"\.(tsv|txt|tab)(\.gz)?$", source))
+    return Path(source).is_file() or "/" in source or bool(re.search(r"\.(tsv|csv|txt|tab)(\.gz)?$", source))
 
 
 def _names(sources):
@@ -127,58 +146,78 @@ def _refuse(name, present, known):
     if name in LABEL_SOURCES:
         raise UsageError(f"--covariates {name}: made from the reads of the label, so that it would predict itself")
     if name in COVARIATES:
-        raise UsageError(f"--covariates {name}: always a covariate where the labels have it; leave it out")
-    if name not in present or name in ADMINISTRATIVE:
+        raise UsageError(
+            f"--covariates {name}: always a covariate where the labels have it; leave it out, or rename the column of "
+            "your table"
+        )
+    if name in ADMINISTRATIVE:
+        raise UsageError(f"--covariates {name}: the name is reserved for labels.tsv; rename the column of your table")
+    if name not in present:
         raise UsageError(f"--covariates {name}: no such column; there are {', '.join(known) or 'none'}")
 
 
 def _joined(path, table, wanted, result):
     """The columns of a file in the order of the labels: ``{name: (path, values)}``; others go to ``ignored``."""
-    rows = read_table(path)
-    key = next((name for name in KEYS if name in rows), None)
-    if key is None or key not in table:
-        raise BadData(f"{path}: no column {', '.join(KEYS[:-1])} or {KEYS[-1]}, by which to find an intron or gene")
-    twice = rows[key].duplicated() & rows[key].notna()
-    if twice.any():
-        raise BadData(f"{path}: {key} {rows[key][twice].iloc[0]!r} occurs {twice.sum() + 1} times or more")
-    rows = rows[rows[key].notna()].set_index(key)
-    if not _keys(table[key]).isin(rows.index).any():
-        first = (rows.index[0], table[key].dropna().iloc[0]) if len(rows) and table[key].notna().any() else ("", "")
-        raise BadData(
-            f"{path}: no {key} is one of the labels; it holds names like {first[0]!r}, labels like {first[1]!r}"
-        )
-    columns = {}
-    for name in rows.columns:
-        if name in LABEL_SOURCES or name in COVARIATES or name in KEYS or name in ADMINISTRATIVE:
-            reason = "made from the reads of the label" if name in LABEL_SOURCES else "already a column of the labels"
+    rows = read_covariate_table(path)
+    join = find_join(path, rows, table)
+    if join.note:
+        result.notes.append(f"{path}: {join.note}")
+    names = []
+    for name in rows.columns.drop(join.key):
+        if reason := _why_not(name, wanted):
             result.ignored.append(f"{path}: {name} ({reason})")
-        elif wanted is not None and name not in wanted:
-            result.ignored.append(f"{path}: {name} (not asked for)")
         else:
-            columns[name] = path, _of_rows(rows[name], table[key])
-    return columns
+            names.append(name)
+    for name in names:
+        if odd := other_notation(rows[name]):
+            row, advice = odd
+            raise BadData(f"{path}: line {rows.index[row]}: {name} is {rows[name].iloc[row]!r}; {advice}")
+    return {name: (path, values) for name, values in joined_columns(path, join, rows[names]).items()}
 
 
-def _keys(values):
-    """The first of several names joined by a comma, as a peak over several introns has them."""
-    return values.astype(object).where(values.notna()).map(lambda text: str(text).split(",")[0], na_action="ignore")
+def _why_not(name, wanted):
+    """Why a column of a file is no covariate; None where it is one."""
+    if name in LABEL_SOURCES:
+        return "made from the reads of the label"
+    if name in KEYS:
+        return "already a column of the labels"
+    if name in COVARIATES or name in ADMINISTRATIVE:
+        return "the name is reserved for labels.tsv; rename the column to take it"
+    return "not asked for" if wanted is not None and name not in wanted else None
 
 
-def _of_rows(column, keys):
-    return _keys(keys).map(column.to_dict())
+def _of_labels(table, name):
+    """A column of the labels, its cells without spaces around them; raises BadData for numbers in another notation."""
+    values = table[name].map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
+    if odd := other_notation(values):
+        row, advice = odd
+        where = f" of {table['name'].iloc[row]}" if "name" in table else ""
+        raise BadData(f"labels: {name}{where} is {values.iloc[row]!r}; {advice}")
+    return values
 
 
 def _numbers(name, values, logarithm, path, asked, result):
     """``(column, float64 values, transform)`` of one covariate: itself, or an indicator per level of a text."""
+    values = without_missing_words(values)
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
     where = path or "labels"
-    if (numbers.isna() & values.notna()).any():
+    text = values[numbers.isna() & values.notna()]
+    if len(text):
         levels = sorted(map(str, values.dropna().unique()))
         if len(levels) > MOST_LEVELS or logarithm:
             if asked:
-                raise BadData(f"{where}: {name} holds text of {len(levels)} kinds, first {levels[0]!r}; give numbers")
-            result.ignored.append(f"{where}: {name} (text of {len(levels)} kinds)")
+                raise BadData(
+                    f"{where}: {name} holds text of {len(levels)} kinds, first {text.iloc[0]!r}; give numbers"
+                )
+            such = f", the first that is no number {text.iloc[0]!r}" if numbers.notna().any() else ""
+            result.ignored.append(f"{where}: {name} (text of {len(levels)} kinds{such})")
             return
+        if len(levels) == 1:
+            result.ignored.append(f"{where}: {name} ({levels[0]!r} wherever it is known)")
+        else:
+            result.notes.append(
+                f"{where}: {name} is text, taken as 0/1 columns of {', '.join(levels[1:])} beside {levels[0]}"
+            )
         for level in levels[1:]:
             indicator = (values.astype(str) == level).astype(float).where(values.notna())
             yield f"{name}={level}", indicator, f"1 where {name} is {level}"
