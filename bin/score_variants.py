@@ -137,6 +137,10 @@ def main(argv):
         scorer = scorer_of(args, log)
         introns = introns_of(genome, scorer, args, log)
         survey = Survey(path, introns, skip_mismatches=args.ref_mismatch == "skip")
+        if survey.other_lengths:
+            log.warn(
+                f"{args.variants}: {survey.other_lengths}; is it of this assembly? Each REF scored is the genome's"
+            )
         null = null_of(survey, introns, scorer, args, log)
         counts = write(path, survey, introns, scorer, null, args, log)
     reasons = "".join(f"; {number:,} {reason}" for reason, number in sorted(counts["left_out"].items()))
@@ -351,7 +355,8 @@ def annotated(record, rows):
             values.append(["0", ".", ".", ".", "."])
     ours = [f"{name}={','.join(column)}" for (name, *_), column in zip(INFO, zip(*values, strict=True), strict=True)]
     fields = list(record.fields)
-    fields[7] = ";".join([*([] if fields[7] in (".", "") else [fields[7]]), *ours])
+    theirs = fields[7].strip(";")
+    fields[7] = ";".join([*([] if theirs in (".", "") else [theirs]), *ours])
     return fields
 
 

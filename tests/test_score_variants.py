@@ -433,10 +433,66 @@ def test_chromosomes_go_by_their_aliases(kmers, bases):
     assert score("--chrom-aliases", "aliases.tsv")["delta_logit"].equals(first["delta_logit"])
     with pytest.raises(BadData, match="1 of 1 chromosomes are not in genome.fa: NC_1; genome.fa has one, two"):
         score()
-    header = VERSION + "##contig=<ID=one,length=999>\n" + COLUMNS
+
+
+# what PLINK writes: the last position + 1; and what SpeedSeq does
+@pytest.mark.parametrize("length", ["162", "2147483647"])
+def test_a_wrong_contig_length_is_a_warning_while_the_records_fit(kmers, bases, capsys, length):
+    one = bases["one"].upper()
+    write_vcf(kmers / "v.vcf", variant("one", 161, one[160], "N"))
+    alone = score()
+    header = VERSION + f"##contig=<ID=two,length=1>\n##contig=<ID=one,length={length}>\n" + COLUMNS
     write_vcf(kmers / "v.vcf", variant("one", 161, one[160], "N"), header=header)
-    with pytest.raises(BadData, match="another assembly"):
+    capsys.readouterr()
+    assert score().equals(alone)
+    told = f"warning: v.vcf: line 3: ##contig gives one {int(length):,} bases, but one of genome.fa has 600; "
+    assert told in capsys.readouterr().err
+    # of the contigs that the records name, and that have their length
+    write_vcf(kmers / "v.vcf", variant("one", 161, one[160], "N"), header=header.replace(length, "600"))
+    score()
+    assert "##contig" not in capsys.readouterr().err
+
+
+def test_another_assembly_is_refused_by_its_bases_with_its_contig_lengths(kmers, bases):
+    one = bases["one"].upper()
+    right = [variant("one", at + 1, one[at], "N") for at in (160, 161, 162)]
+    wrong = [variant("one", at + 1, "ACGT".replace(one[at], "")[0], "N") for at in (163, 164)]
+    header = VERSION + "##contig=<ID=one,length=1999>\n" + COLUMNS
+    told = r"another assembly\?.* \(line 2: ##contig gives one 1,999 bases, but one of genome.fa has 600\)"
+    write_vcf(kmers / "v.vcf", *right, *wrong, header=header)
+    with pytest.raises(BadData, match=told + ": 2 problems"):
         score()
+    # 2 of 5 wrong: left out on demand; 2 of 3: those that fit do so by chance
+    assert set(score("--ref-mismatch", "skip")["pos"]) == {161, 162, 163}
+    write_vcf(kmers / "v.vcf", right[0], *wrong, header=header)
+    with pytest.raises(BadData, match=told + ": 2 problems"):
+        score("--ref-mismatch", "skip")
+    write_vcf(kmers / "v.vcf", right[0], *wrong)
+    assert set(score("--ref-mismatch", "skip")["pos"]) == {161}
+
+
+def test_a_comment_among_the_records_is_one_fault(kmers, bases):
+    one = bases["one"].upper()
+    write_vcf(kmers / "v.vcf", ("# checked by Ann",), variant("one", 161, one[160], "N"))
+    with pytest.raises(BadData) as refused:
+        score()
+    assert str(refused.value).startswith("v.vcf: line 4: a comment") and "\n" not in str(refused.value)
+    # headers of files that were put one behind the other
+    write_vcf(kmers / "v.vcf", variant("one", 161, one[160], "N"), (VERSION + COLUMNS.rstrip("\n"),),
+              variant("one", 162, one[161], "N"))  # fmt: skip
+    assert set(score()["pos"]) == {161, 162}
+
+
+@pytest.mark.parametrize(("info", "kept"), [("AC=1;", ["AC=1"]), ("DB;;", ["DB"]), (";", []), (".", [])])
+def test_info_that_ends_in_a_semicolon_gets_no_empty_field(kmers, bases, info, kept):
+    one = bases["one"].upper()
+    write_vcf(kmers / "v.vcf", variant("one", 161, one[160], "N", info=info))
+    score()
+    written = (kmers / "out.vcf").read_text().splitlines()[-1].split("\t")[7].split(";")
+    assert written[: len(kept)] == kept
+    assert [field.split("=")[0] for field in written[len(kept) :]] == [
+        "INTRONAUT_N", "INTRONAUT_INTRON", "INTRONAUT_DLOGIT", "INTRONAUT_DP", "INTRONAUT_NULLP",
+    ]  # fmt: skip
 
 
 def test_groups_add_up_to_the_change(study, bases, embedders):

@@ -60,18 +60,22 @@ def read_header(path: Path) -> list[str]:
     raise BadData(f"{path}: no line of column names (#CHROM POS …); is it whole?")
 
 
-def contig_lengths(header: list[str]) -> dict[str, int]:
-    """A dict from each contig that the header names with its length to that length."""
-    matches = [(_CONTIG.match(line), _LENGTH.match(line)) for line in header]
-    return {name[1]: int(length[1]) for name, length in matches if name and length}
+def contig_lengths(header: list[str]) -> dict[str, tuple[int, int]]:
+    """A dict from each contig that the header names with its length to ``(number of the line, length)``."""
+    matches = [(number, _CONTIG.match(line), _LENGTH.match(line)) for number, line in enumerate(header, 1)]
+    return {name[1]: (number, int(length[1])) for number, name, length in matches if name and length}
 
 
 def read_records(path: Path | str) -> Iterator[Record]:
     """Yield the Records of a VCF in file order. Raises BadData that lists every broken line, after the last."""
     problems, columns = Problems(path), 0
     for number, line in numbered_lines(path):
-        if line.startswith("#"):
+        if line.startswith("#CHROM"):
             columns = line.count("\t") + 1
+        elif line.startswith("##"):
+            continue  # files put one behind the other have their headers in the middle
+        elif line.startswith("#"):
+            problems.add(f"a comment, which VCF has none of among its records: {line[:40]!r}; remove it", number)
         elif line:
             fields = line.split("\t")
             if fault := _fault(fields, columns):

@@ -6,7 +6,7 @@ networks: the difference of two predictions.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -143,16 +143,19 @@ class Survey:
     """What a first reading of a VCF tells: every problem of it, its chromosomes, what it touches of the introns.
 
     ``touched`` are the numbers of the introns whose window holds an allele, ``contexts`` the Contexts of these alleles.
-    Raises BadData for broken lines, for chromosomes none of which is the genome's, and for a REF that the genome does
-    not hold, unless ``skip_mismatches``.
+    ``other_lengths`` says which ``##contig`` line gives a chromosome of the records another length than it has, or is
+    empty. That alone is no fault: programs write the last position, or any large number. Raises BadData for broken
+    lines, for chromosomes none of which is the genome's, and for a REF that the genome does not hold, unless
+    ``skip_mismatches``; then too where most REFs of chromosomes of other lengths are not the genome's.
     """
 
     def __init__(self, path: Path, introns: Introns, skip_mismatches: bool) -> None:
         self.header = read_header(path)
         if any(line.startswith("##INFO=<ID=INTRONAUT_") for line in self.header):
             raise BadData(f"{path}: has INTRONAUT_ scores already; give the VCF without them")
-        self.introns, self.genome, header_lengths = introns, introns.genome, contig_lengths(self.header)
+        self.introns, self.genome = introns, introns.genome
         self.records, self.chroms, self.mismatching, self.touched, self.contexts = 0, {}, set(), set(), set()
+        by_chrom, wrong_by_chrom = Counter(), Counter()
         wrong = Problems(
             f"{path}: REF is not what {self.genome.path} holds; another assembly? --ref-mismatch skip leaves these out"
         )
@@ -160,10 +163,10 @@ class Survey:
             self.records += 1
             chrom = record.fields[0]
             if chrom not in self.chroms:
-                self.chroms[chrom] = resolve_chrom(
-                    chrom, self.genome.lengths, self.genome.aliases, header_lengths.get(chrom)
-                )
+                self.chroms[chrom] = resolve_chrom(chrom, self.genome.lengths, self.genome.aliases)
+            by_chrom[chrom] += 1
             if fault := self._mismatch(record):
+                wrong_by_chrom[chrom] += 1
                 wrong.add(fault, record.line)
                 self.mismatching.add(record.line)
             for allele, numbers, _ in self.alleles(record):
@@ -173,8 +176,23 @@ class Survey:
         self.contexts.discard(None)
         if self.records and not any(self.chroms.values()):
             self.genome.resolve_all(self.chroms, path)  # raises, and shows both sets of names
-        if not skip_mismatches:
+        others = self._chroms_of_other_length()
+        self.other_lengths = "; ".join([*others.values()][:1] + [f"{len(others) - 1} more differ"][: len(others) > 1])
+        if others:
+            wrong.where = f"{wrong.where} ({self.other_lengths})"
+        # of the genome itself most REFs fit; of another assembly a quarter, by chance
+        if not skip_mismatches or sum(wrong_by_chrom[one] for one in others) * 2 > sum(by_chrom[one] for one in others):
             wrong.raise_if_any()
+
+    def _chroms_of_other_length(self):
+        """Chromosome of the records → what its ##contig line says, where that is not the genome's length."""
+        others = {}
+        for chrom, (line, length) in contig_lengths(self.header).items():
+            name = self.chroms.get(chrom)
+            if name is not None and length != (bases := self.genome.lengths[name]):
+                what = f"line {line}: ##contig gives {chrom} {length:,} bases"
+                others[chrom] = f"{what}, but {name} of {self.genome.path} has {bases:,}"
+        return others
 
     def _mismatch(self, record):
         chrom = self.chroms[record.fields[0]]
