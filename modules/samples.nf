@@ -51,7 +51,7 @@ def tracksOf(sheet) {
 
 // The rows of a sheet by column. Stops the run for columns or files that are not there, and paths that a shell would run.
 def rowsOf(param, sheet, needed) {
-    def lines = plainFile(sheet).readLines('UTF-8').findAll { line -> line }
+    def lines = plainFile(sheet).readLines('UTF-8').findAll { line -> line.replace('\t', '') }
     def header = lines ? cellsOf(lines[0]) : []
     if (!header.containsAll(needed)) {
         refuse("--${param} ${sheet}: no column ${(needed - header).join(', ')}; it has ${header.join(', ')}")
@@ -95,7 +95,10 @@ def filesOfRow(row, sheet) {
 }
 
 def cellsOf(line) {
-    return line.split('\t', -1).toList()
+    return line.split('\t', -1).collect { cell ->
+        def inQuotes = cell.size() > 1 && cell.startsWith('"') && cell.endsWith('"')
+        inQuotes ? cell.substring(1, cell.size() - 1).replace('""', '"') : cell
+    }
 }
 
 // Text between single quotes of the shell.

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intronaut.core.errors import BadData
-from intronaut.io.tables import LABEL_COLUMNS, read_labels, read_table, write_table
+from intronaut.io.tables import LABEL_COLUMNS, read_labels, read_numbered_table, read_table, write_table
 
 
 def labels_text(*rows):
@@ -75,6 +75,30 @@ def test_all_broken_lines_are_told_in_one_go(tmp_path):
         read_table(path, whole_numbers=("a",))
     assert str(refused.value).splitlines()[0].endswith("6 problems")
     assert "line 7: a is 'x', not a whole number" in str(refused.value)
+
+
+def test_lines_are_those_of_the_file(tmp_path):
+    """After blank lines, and lines of tabs alone, which hold no row."""
+    header, good, wrong = labels_text(label_row("a"), label_row("b", label="2", gc="x")).splitlines()
+    (tmp_path / "l.tsv").write_text(f"{header}\n\n{good}\n\t\t\r\n{wrong}\n{good}\n")
+    with pytest.raises(BadData) as refused:
+        read_labels(tmp_path / "l.tsv")
+    assert str(refused.value).splitlines()[1:] == [
+        "  line 5: label is '2'; it must be 1, 0 or NA", "  line 6: name 'a' occurs twice",
+    ]  # fmt: skip
+    (tmp_path / "l.tsv").write_text(f"\n{header}\n{good}\n\n" + "\t" * header.count("\t") + "\n")
+    assert read_labels(tmp_path / "l.tsv")["name"].tolist() == ["a"]
+    (tmp_path / "t.tsv").write_text("a\tb\n\n1\t2\n\t\n3\n")
+    with pytest.raises(BadData, match="line 5: 1 fields, the header has 2"):
+        read_table(tmp_path / "t.tsv")
+
+
+def test_quotes_are_kept_but_in_sheets(tmp_path):
+    """write.table of R quotes text by default; of a table of introns, quotes may be part of a name."""
+    (tmp_path / "t.tsv").write_text('"a"\tb\n"say ""x"""\t5"\n""\t"\n')
+    assert read_table(tmp_path / "t.tsv").to_numpy().tolist() == [['"say ""x"""', '5"'], ['""', '"']]
+    table, lines = read_numbered_table(tmp_path / "t.tsv", ("a", "b"), unquote=True)
+    assert table.to_numpy().tolist() == [['say "x"', '5"'], ["", '"']] and lines == [2, 3]
 
 
 def test_written_table_is_read_back(tmp_path):

@@ -270,10 +270,10 @@ def alien_junctions(path, rows):
 
 
 def alien_cells(path, rows):
-    """Rows of which a cell is in no line together with the others."""
-    return {
-        row for row in rows if not any({*map(str.strip, row)} <= {*map(str.strip, fields)} for fields in lines_of(path))
-    }
+    """Rows of which a cell is in no line together with the others, in quotes or not."""
+    lines = lines_of(path)
+    lines += [[re.sub(r'^"(.*)"$', r"\1", field).replace('""', '"') for field in fields] for fields in lines]
+    return {row for row in rows if not any({*map(str.strip, row)} <= {*map(str.strip, cells)} for cells in lines)}
 
 
 def alien_reads(path, rows):

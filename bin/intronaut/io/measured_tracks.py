@@ -16,7 +16,7 @@ from intronaut.core.errors import BadData, Problems
 from intronaut.core.files import require_file
 from intronaut.io.bigwig import broken_bigwig_refused, check_blocks, is_bigwig
 from intronaut.io.peaks import read_peaks
-from intronaut.io.tables import read_table
+from intronaut.io.tables import read_numbered_table
 from intronaut.io.text import numbered_lines
 
 SUFFIXES = {
@@ -42,8 +42,9 @@ def read_sheet(path: Path | str) -> list[Entry]:
 
     Raises BadData that lists empty cells, files that are not there and rows that say the same.
     """
-    table, problems, entries, seen = read_table(path, SHEET_COLUMNS), Problems(path), [], {}
-    for line, row in enumerate(table.itertuples(index=False), 2):
+    table, lines = read_numbered_table(path, SHEET_COLUMNS, unquote=True)
+    problems, entries, seen = Problems(path), [], {}
+    for line, row in zip(lines, table.itertuples(index=False), strict=True):
         values = {name: getattr(row, name) for name in SHEET_COLUMNS}
         lacking = [name for name, value in values.items() if pd.isna(value) or not str(value).strip()]
         if lacking:

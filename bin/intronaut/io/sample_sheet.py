@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
-from intronaut.io.tables import read_table
+from intronaut.io.tables import read_numbered_table
 
 NAME = re.compile(r"[A-Za-z0-9._-]+\Z")
 # columns of files: a row has one of these sets
@@ -39,7 +39,8 @@ def read_sheet(path: Path | str) -> list[SheetRow]:
     other signs than letters, digits, ``. _ -``; rows without files or with those of two kinds; files that are not
     there; words that mean no strand or kind of reads; a sample with two conditions.
     """
-    table = read_table(path, ("sample",)).rename(columns=SYNONYMS)
+    table, lines = read_numbered_table(path, ("sample",), unquote=True)
+    table = table.rename(columns=SYNONYMS)
     if not set(FILES) & set(table.columns):
         raise BadData(f"{path}: no column of files; it has {', '.join(table.columns)}, and needs reads, counts, or "
                       "junctions and coverage")  # fmt: skip
@@ -47,7 +48,7 @@ def read_sheet(path: Path | str) -> list[SheetRow]:
         raise BadData(f"{path}: no sample in it")
     problems, rows = Problems(path), []
     twice = table["sample"].duplicated(keep=False) & table["sample"].notna()
-    for line, (row, repeated) in enumerate(zip(table.to_dict("records"), twice, strict=True), 2):
+    for line, row, repeated in zip(lines, table.to_dict("records"), twice, strict=True):
         cells = {name: value for name, value in row.items() if not pd.isna(value) and value != ""}
         if repeated:
             problems.add(f"sample {cells['sample']} is named twice; name lanes apart and give replicate_of", line)
@@ -70,7 +71,7 @@ def read_conditions(path: Path | str) -> dict[str, str | None]:
 
     Raises BadData for a sheet without samples, and for a sample with two conditions.
     """
-    table = read_table(path, ("sample",))
+    table, _ = read_numbered_table(path, ("sample",), unquote=True)
     sample = table["sample"] if "replicate_of" not in table else table["replicate_of"].fillna(table["sample"])
     condition = table["condition"] if "condition" in table else pd.Series(None, table.index, object)
     conditions, problems = {}, Problems(path)

@@ -19,6 +19,7 @@ _NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?\Z|-?inf\Z")
 _FORMULA = ("=", "+", "-", "@")
 # of a table of half a million rows and thirty columns, all texts at once would take a gigabyte
 _ROWS_AT_ONCE = 20_000
+_QUOTED = re.compile(r'\A"((?:[^"]|"")*)"\Z')
 _BREAKS = re.compile(r"[\t\r\n]")
 BED_COLUMNS = ("chrom", "start", "end", "name", "score", "strand")
 LABEL_COLUMNS = (*BED_COLUMNS, "label", "unit", "gene_id", "gene_name", "intron_id")
@@ -43,15 +44,28 @@ PREDICTION_COLUMNS = ("name", "label", "split", "fold", "p_retained", "logit")
 def read_table(path: Path | str, required: Iterable[str] = (), whole_numbers: Iterable[str] = ()) -> pd.DataFrame:
     """Read a TSV with one header line into a DataFrame of text; NA becomes missing.
 
-    Columns named in ``whole_numbers`` become int64. Raises BadData that names every line with the wrong number of
-    fields or a bad number, and the columns that are lacking.
+    Lines without text, such as those of tabs alone that spreadsheets leave at the end, are skipped. Columns named in
+    ``whole_numbers`` become int64. Raises BadData that names every line with the wrong number of fields or a bad
+    number, and the columns that are lacking.
+    """
+    return read_numbered_table(path, required, whole_numbers)[0]
+
+
+def read_numbered_table(
+    path: Path | str, required: Iterable[str] = (), whole_numbers: Iterable[str] = (), *, unquote: bool = False
+) -> tuple[pd.DataFrame, list[int]]:
+    """As :func:`read_table`, with the number of each row's line in the file.
+
+    With ``unquote`` cells lose the quotes around them that R and Excel write, and have one for each two inside.
     """
     rows, problems, header = [], Problems(path), None
     for number, line in numbered_lines(path):
         fields = line.split("\t")
-        if header is None:
+        if unquote and '"' in line:
+            fields = [_QUOTED.sub(lambda cell: cell[1].replace('""', '"'), field) for field in fields]
+        if header is None and line.strip("	"):
             header = fields
-        elif line:
+        elif line.strip("	"):
             if len(fields) != len(header):
                 problems.add(f"{len(fields)} fields, the header has {len(header)}", number)
             rows.append((number, fields))
@@ -72,8 +86,8 @@ def read_table(path: Path | str, required: Iterable[str] = (), whole_numbers: It
                 problems.add(f"{header[column]} is {fields[column][:40]}, which is too large", number)
     problems.raise_if_any()
     table = pd.DataFrame([fields for _, fields in rows], columns=header, dtype=object)
-    table = table.mask(table == MISSING)
-    return table.astype({name: "int64" for name in whole_numbers})
+    table = table.mask(table == MISSING).astype({name: "int64" for name in whole_numbers})
+    return table, [number for number, _ in rows]
 
 
 def _fits_int64(digits):
@@ -97,18 +111,17 @@ def read_labels(path: Path | str) -> pd.DataFrame:
     Raises BadData for lacking columns, labels other than 0, 1 and NA, covariates that are no numbers, and names that
     occur twice.
     """
-    table = read_table(path, LABEL_COLUMNS, ("start", "end"))
+    table, lines = read_numbered_table(path, LABEL_COLUMNS, ("start", "end"))
     problems = Problems(path)
-    for line, value in enumerate(table["label"], 2):
+    for line, value in zip(lines, table["label"], strict=True):
         if not pd.isna(value) and value not in ("0", "1"):
             problems.add(f"label is {value!r}; it must be 1, 0 or NA", line)
-    for line, twice in enumerate(table["name"].duplicated(), 2):
-        if twice:
-            problems.add(f"name {table['name'].iloc[line - 2]!r} occurs twice", line)
+    for row in table["name"].duplicated().to_numpy().nonzero()[0]:
+        problems.add(f"name {table['name'].iloc[row]!r} occurs twice", lines[row])
     for name in table.columns.intersection(COVARIATES):
         numbers = pd.to_numeric(table[name], errors="coerce")
         for row in (numbers.isna() & table[name].notna()).to_numpy().nonzero()[0]:
-            problems.add(f"{name} is {table[name].iloc[row]!r}, not a number", row + 2)
+            problems.add(f"{name} is {table[name].iloc[row]!r}, not a number", lines[row])
         table[name] = numbers.astype(float)
     problems.raise_if_any()
     # every row has a place and a name: there NA is what a contig is called

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from intronaut.core.errors import Problems
-from intronaut.io.tables import read_table
+from intronaut.io.tables import read_numbered_table
 from intronaut.io.text import numbered_lines
 
 KNOWN_BY = frozenset(["psi", "ei_left", "sj_exact"])
@@ -22,11 +22,11 @@ def is_measured_table(path: Path | str) -> bool:
 def read_measured(path: Path | str) -> pd.DataFrame:
     """The places, gene_id, sample, psi, n, retained and spliced of a table; raises BadData."""
     wanted = ("chrom", "start", "end", "name", "strand", "sample", "gene_id", *_NUMBERS)
-    table, problems = read_table(path, wanted, ("start", "end")), Problems(path)
+    (table, lines), problems = read_numbered_table(path, wanted, ("start", "end")), Problems(path)
     for name in _NUMBERS:
         values = pd.to_numeric(table[name], errors="coerce")
         for row in (values.isna() & table[name].notna()).to_numpy().nonzero()[0]:
-            problems.add(f"{name} is {table[name].iloc[row]!r}, not a number", row + 2)
+            problems.add(f"{name} is {table[name].iloc[row]!r}, not a number", lines[row])
         table[name] = values
     problems.raise_if_any()
     return table[list(wanted)]
