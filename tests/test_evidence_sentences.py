@@ -2,7 +2,9 @@
 
 from types import SimpleNamespace
 
-from intronaut.report import verdict
+import pytest
+
+from intronaut.report import page, verdict
 from intronaut.report.study import AUROC
 
 
@@ -31,3 +33,9 @@ def test_many_that_add_nothing_measurable_have_one_and_the_others_their_own():
     texts = verdict._gain_sentences(gains(*none, (0.05, 0.01, 0.09)), AUROC)
     assert texts[0] == "With set 4 added, AUROC changes by +0.050 (+0.010 to +0.090)." and "4 other kinds" in texts[1]
     assert len(texts) == 2
+
+
+@pytest.mark.parametrize(("n", "words"), [(2, "a (logistic); b (logistic)"), (4, "4 kinds, each named below")])
+def test_the_header_names_few_kinds_of_features(n, words):
+    models = [SimpleNamespace(plain=name, kind="logistic") for name in "abcd"[:n]]
+    assert page.feature_words(SimpleNamespace(models=models, settings={"window": 600})) == f"{words}, windows of 600 nt"

@@ -104,7 +104,12 @@ def _sentences(study):
         if model not in adding and key in model.gain():
             others.setdefault(what_is_added(model.gain()[key], margin), []).append(model.plain)
     for verb, names in others.items():
-        yield n.capital(f"{n.listed(names)} {_agree(verb, names)}.")
+        listed = (
+            n.listed(names)
+            if len(names) <= n.MANY_ALIKE
+            else f"{len(names)} {'other ' * bool(adding)}kinds of features"
+        )
+        yield n.capital(f"{listed} {_agree(verb, names)}.")
 
 
 def _agree(verb, names):
