@@ -96,7 +96,7 @@ def read(tmp_path, labels, text, *names, name="t.tsv", allow_missing=True):
 
 
 @pytest.mark.parametrize(
-    "word", ["", "NaN", "nan", "#N/A", "N/A", "NULL", "null", "None", "-", ".", "?", "<NA>", "NA", r"\N"]
+    "word", ["", "NaN", "nan", "#N/A", "N/A", "n.a.", "NULL", "null", "None", "-", ".", "?", "<NA>", "NA", r"\N"]
 )
 def test_words_for_a_missing_value_leave_a_column_of_numbers(tmp_path, labels, word):
     found = read(tmp_path, labels, f"name\tessential\na\t0\nb\t{word}\nc\t1\nd\t1\n", allow_missing=False)
@@ -222,6 +222,8 @@ def test_tables_as_r_pandas_and_spreadsheets_write_them(tmp_path, labels, text):
         ("Name\tLiver\ng1\t3\n", "or gene_name, by which to find an intron or gene; it has Name, Liver"),
         ("name\tx\tx\na\t1\t2\n", "two columns of one name: x"),
         ("", "empty; a header line was expected"),
+        ('"' + "A" * 200_000 + "\n", "is this a table"),
+        (">chr1\n" + "A" * 200_000 + "\n", "no column name, intron_id"),
     ],
 )
 def test_tables_that_cannot_be_read_are_refused_in_one_line(tmp_path, labels, text, expected):

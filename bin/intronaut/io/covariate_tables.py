@@ -16,7 +16,9 @@ from intronaut.io.text import numbered_lines
 KEYS = ("name", "intron_id", "gene_id", "gene_name")
 ROW_NAMES = "row_names"
 # R, pandas, spreadsheets and databases write these where a value is missing
-MISSING_WORDS = ("", MISSING, "na", "N/A", "n/a", "NaN", "nan", "NAN", "-nan", "#N/A", "<NA>", "NULL", r"\N")
+MISSING_WORDS = (
+    "", MISSING, "na", "N/A", "n/a", "n.a.", "N.A.", "NaN", "nan", "NAN", "-nan", "#N/A", "#NA", "<NA>", "NULL", r"\N",
+)  # fmt: skip
 # these may be kinds of a text (strand -, genotype null); beside numbers they are missing values
 MISSING_AMONG_NUMBERS = ("null", "Null", "None", "none", "-", ".", "?")
 # ENSG00000000003.15, not the names of WormBase like Y74C9A.3, in which the point parts two genes
@@ -85,11 +87,17 @@ def _splitter(path, header):
     """How lines split into bare cells, by the header: at tabs, else at commas, or at spaces where cells are quoted."""
     if "\t" in header:
         return lambda line: [_bare(cell) for cell in line.split("\t")]
-    if header.startswith('"') and '" "' in header:
-        return lambda line: [cell.strip() for cell in next(csv.reader([line], delimiter=" "))]
-    if ";" in header:
+    by = " " if header.startswith('"') and '" "' in header else ","
+    if by == "," and ";" in header:
         raise BadData(f"{path}: columns parted by semicolons; save it with tabs, decimals with a point")
-    return lambda line: [cell.strip() for cell in next(csv.reader([line]))]
+    return lambda line: [cell.strip() for cell in (_quoted_cells(path, line, by) if '"' in line else line.split(by))]
+
+
+def _quoted_cells(path, line, by):
+    try:
+        return next(csv.reader([line], delimiter=by))
+    except csv.Error as problem:
+        raise BadData(f"{path}: {problem}; is this a table?") from problem
 
 
 def _bare(cell):
