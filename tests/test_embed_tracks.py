@@ -192,3 +192,49 @@ def test_means_are_those_of_pybigtools(folder, tmp_path):
             assert table.loc[name, column] == pytest.approx(value, rel=1e-5)
             compared += 1
     assert compared >= 3
+
+
+def test_nan_in_a_bedgraph_is_not_measured(tmp_path):
+    """As a base without a line."""
+    path = tmp_path / "x.bedGraph"
+    path.write_text("chr1\t100\t103\tNaN\nchr1\t103\t105\t2\nchr2\t0\t9\t-nan\n")
+    track = open_track(path)
+    assert list(track.chroms) == ["chr1"]
+    np.testing.assert_array_equal(track.values("chr1", 101, 107), [np.nan, np.nan, 2, 2, np.nan, np.nan])
+    path.write_text("chr1\t100\t110\tnan\n")
+    with pytest.raises(BadData, match="no values in it"):
+        open_track(path)
+    path.write_text("chr1\t9\t5\tnan\nchr1\t5\t9\tinf\nchr1\t5\t9\tNA\n")
+    with pytest.raises(BadData, match="3 problems"):
+        open_track(path)
+
+
+OVERLAPS = {
+    "a base": ("1 0 5 1", "2 4 9 1", "1 4 9 1", "1 8 9 1"), "the same twice": ("1 0 5 1", "1 9 12 1", "1 0 5 1"),
+    "behind": ("1 50 60 1", "1 80 90 1", "1 40 51 1"), "around": ("1 50 60 1", "1 20 30 1", "1 0 100 1"),
+    "within": ("1 0 100 1", "1 200 300 1", "1 50 60 1", "1 10 20 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OVERLAPS)
+def test_a_bedgraph_that_overlaps_is_refused_by_its_first_such_line(case, tmp_path):
+    lines = OVERLAPS[case]
+    path = tmp_path / "x.bedGraph"
+    path.write_text("# x\n\n" + "".join("\t".join(line.split()) + "\n" for line in lines))
+    bases, line_of = {}, None
+    for number, line in enumerate(lines, 3):  # base by base
+        chrom, start, end, _ = line.split()
+        covered = {(chrom, base) for base in range(int(start), int(end))}
+        if partners := {bases[base] for base in covered if base in bases}:
+            line_of = number
+            break
+        bases |= dict.fromkeys(covered, number)
+    with pytest.raises(BadData) as refused:
+        open_track(path)
+    assert f"line {line_of}: 1:" in str(refused.value)
+    assert any(f"overlaps line {number}, " in str(refused.value) for number in partners)
+    # neighbours in any order, NaN over a value, and peaks, which may overlap
+    path.write_text("1\t5\t9\t2\n1\t0\t5\t1\n2\t0\t9\t3\n1\t0\t9\tNaN\n")
+    assert open_track(path).values("1", 3, 7).tolist() == [1, 1, 2, 2]
+    (tmp_path / "x.bed").write_text("1\t0\t5\n1\t4\t9\n")
+    assert open_track(tmp_path / "x.bed").values("1", 3, 10).tolist() == [1] * 6 + [0]

@@ -94,7 +94,7 @@ GFF3 = {
 BED = {
     "two columns": ("1\t5\n", "2 tab-separated", 2),
     "one column": ("chr1:5-9\n", "1 tab-separated", 2),
-    "spaces": ("1 5 9\n", "1 tab-separated", 2),
+    "spaces": ("1 5 9\n", "1 tab-separated .*separated by blanks: write tabs", 2),
     "commas": ("1,5,9\n", "1 tab-separated", 2),
     "word as start": ("1\tx\t9\n", "'x'", 2),
     "word as end": ("1\t5\ty\n", "'y'", 2),
@@ -115,7 +115,7 @@ BED = {
     "not a number": ("1\tnan\t9\n", "'nan'", 2),
     "infinite": ("1\t5\tinf\n", "'inf'", 2),
     "hexadecimal": ("1\t0x5\t9\n", "'0x5'", 2),
-    "quoted": ('"1"\t"5"\t"9"\n', "'\"5\"'", 2),
+    "quoted": ('"1\t"5\t"9\n', "'\"5'", 2),
     "swapped columns": ("5\t9\tchr1\n", "'chr1'", 2),
     "strand as end": ("1\t5\t+\n", "'\\+'", 2),
     "GTF": (gtf(), "'s'", 2),

@@ -584,6 +584,20 @@ def test_bedgraph_by_spaces_is_read_as_by_tabs(tmp_path):
         read_coverage(path)
 
 
+def test_nan_is_no_coverage(tmp_path):
+    path = tmp_path / "x.bedGraph"
+    path.write_text("chr1\t0\t9\tNaN\nchr1\t9\t12\t4\nchr1\t12\t15\t-nan\nchr2\t0\t9\tnan\n")
+    assert {chrom: [part.tolist() for part in parts] for chrom, parts in read_coverage(path).items()} == {
+        "chr1": [[9], [12], [4]]
+    }
+    path.write_text("chr1\t0\t9\tNaN\nchr1\t9\t12\tNA\nchr1\t12\t9\tNaN\nchr1\t20\t29\tinf\n")
+    with pytest.raises(BadData, match=r"3 problems\n  line 2: .*\n  line 3: .*\n  line 4: "):
+        read_coverage(path)
+    path.write_text("chr1\t0\t9\tNaN\n")
+    with pytest.raises(BadData, match="no coverage in it"):
+        read_coverage(path)
+
+
 def test_coverage_that_is_no_count_is_refused():
     star_output()
     rng = np.random.default_rng(1)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from intronaut.core.dna import base_codes, reverse_complement
 from intronaut.core.errors import BadData, MissingInput, ToolError
+from intronaut.genome.reference import Genome
 from intronaut.io.fasta import Window, parse_header, read_windows
 from intronaut.io.text import numbered_lines, rereadable
 from random_genomes import block_offsets, random_genome, write_fasta
@@ -76,6 +77,16 @@ def test_broken_fasta_is_named_by_line(tmp_path, text, says):
     with pytest.raises(BadData) as refused:
         list(read_windows(path))
     assert f"{path}: {says}" in str(refused.value) or says in str(refused.value)
+
+
+def test_letters_of_no_base_are_n_in_genomes_and_windows(tmp_path):
+    """A gap of an alignment, X and * keep their place: what lies behind them does not move."""
+    (tmp_path / "g.fa").write_text(">chr1\nCR-GcatX\n*ACg-\n")
+    (window,) = read_windows(tmp_path / "g.fa")
+    assert window.sequence == "CRNGCATNNACGN"
+    with Genome(tmp_path / "g.fa") as genome:
+        assert genome.lengths == {"chr1": 13}
+        assert genome.fetch("chr1", 0, 13) == "CRNGCATNNACGN" and genome.fetch("chr1", 9, 12) == "ACG"
 
 
 def test_byte_order_mark_and_missing_last_newline(tmp_path):

@@ -251,9 +251,9 @@ def alien_ends(path, rows):
 
 
 def alien_sequences(path, rows):
-    """Sequences that are not those of a record, its lines put together."""
+    """Sequences that are not those of a record, its lines put together; X, * and - are N."""
     records = re.split(r"^>.*$", "\n".join("\t".join(line) for line in lines_of(path)), flags=re.MULTILINE)
-    return rows - {"".join(record.split()).upper() for record in records}
+    return rows - {re.sub(r"[X*-]", "N", "".join(record.split()).upper()) for record in records}
 
 
 def alien_scores(path, rows):

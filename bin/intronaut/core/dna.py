@@ -8,12 +8,18 @@ _CODE_OF = np.full(256, OTHER, np.uint8)
 for _code, _letters in enumerate(("Aa", "Cc", "Gg", "Tt")):
     for _letter in _letters:
         _CODE_OF[ord(_letter)] = _code
+_NO_BASE = str.maketrans("X*-", "NNN")
 _NUCLEOTIDES = b"ACGTUNRYSWKMBDHVXacgtunryswkmbdhvx*-"
 
 
 def is_nucleotides(text: str) -> bool:
     """Whether every letter is an IUPAC nucleotide code, X, * or -, in either case."""
     return not text.encode().translate(None, _NUCLEOTIDES)
+
+
+def with_n(sequence: str) -> str:
+    """The sequence, upper case, with N for X, * and -, the letters that stand for no base in particular."""
+    return sequence.upper().translate(_NO_BASE)
 
 
 def base_codes(sequence: str) -> np.ndarray:

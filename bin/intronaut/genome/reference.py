@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import pysam
 from Bio import bgzf
 
-from intronaut.core.dna import is_nucleotides
+from intronaut.core.dna import is_nucleotides, with_n
 from intronaut.core.errors import BadData, CannotWrite, UsageError
 from intronaut.core.files import require_file
 from intronaut.genome.chromosomes import read_aliases, resolve_chrom, resolve_chroms
@@ -89,7 +89,7 @@ class Genome:
         return resolve_chroms(chroms, self.lengths, self.aliases, source=source, genome=self.path)
 
     def fetch(self, chrom: str, start: int, end: int) -> str:
-        """The bases of ``[start, end)`` on the forward strand, upper case, IUPAC letters kept.
+        """The bases of ``[start, end)`` on the forward strand, upper case; of other letters than IUPAC's, X * - are N.
 
         ``chrom`` is this genome's own name. Raises BadData outside the chromosome and for letters of no sequence.
         """
@@ -104,7 +104,7 @@ class Genome:
             raise BadData(f"{self.path}: broken at {chrom}:{start}-{end}: {problem}; copy the file again") from problem
         if len(bases) != end - start or not is_nucleotides(bases):
             raise BadData(f"{self.path}: no sequence at {chrom}:{start}-{end} but {bases[:20]!r}; is it whole?")
-        return bases.upper().replace("U", "T")
+        return with_n(bases).replace("U", "T")
 
     def _folder(self):
         if self._temporary is None:

@@ -16,6 +16,8 @@ from intronaut.io.text import numbered_lines
 
 # column 4 of SJ.out.tab
 _STRANDS = {"0": ".", "1": "+", "2": "-"}
+# how programs write a value that is not known
+_NOT_MEASURED = ("nan", "+nan", "-nan")
 _SAMPLED = 10_000
 # how far from a whole multiple of the unit a value may be, in parts of itself but never more than a quarter of the unit
 _SLACK, _MOST_SLACK, _SHARE_WHOLE = 0.01, 0.25, 0.99
@@ -45,7 +47,8 @@ def read_junctions(path: Path | str, overhang: int) -> pd.DataFrame:
 def read_coverage(path: Path | str) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Read a bigWig or bedGraph (plain or gzip) file: dict from chromosome to (starts, ends, values) arrays.
 
-    Values are absolute: tracks of the minus strand are often negative. Raises BadData.
+    Values are absolute: tracks of the minus strand are often negative. NaN is no read, as a base without a line is.
+    Raises BadData.
     """
     require_file(path)
     return _read_bigwig(path) if is_bigwig(path) else _read_bedgraph(path)
@@ -61,6 +64,7 @@ def _read_bigwig(path):
 
 
 def _columns(rows):
+    rows = rows[~np.isnan(rows[:, 2])]
     return rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64), np.abs(rows[:, 2])
 
 
@@ -73,13 +77,17 @@ def _read_bedgraph(path):
             problems.add("fewer than 4 columns; a bedGraph has chrom, start, end, value", lines.first + int(row))
         rows = rows[lines.n_columns[rows] >= 4]
         start, end = (lines.column(k, rows).numbers() for k in (1, 2))
-        value = pd.to_numeric(pd.Series(lines.column(3, rows).words(), dtype=object), errors="coerce").to_numpy(float)
-        bad = (start < 0) | (start >= end) | ~np.isfinite(value)
+        words = pd.Series(lines.column(3, rows).words(), dtype=object)
+        value = pd.to_numeric(words, errors="coerce").to_numpy(float)
+        unmeasured = np.isnan(value)
+        unmeasured[unmeasured] = words[unmeasured].str.lower().isin(_NOT_MEASURED)
+        bad = (start < 0) | (start >= end) | ~(np.isfinite(value) | unmeasured)
         for row in rows[bad]:
             problems.add(f"{lines.line(row)[:60]!r} is no interval with a value", lines.first + int(row))
         chroms = np.array(lines.column(0, rows).repeated_words(), object)
-        for chrom in dict.fromkeys(chroms):
-            of_chrom = (chroms == chrom) & ~bad
+        measured = ~(bad | unmeasured)
+        for chrom in dict.fromkeys(chroms[measured]):
+            of_chrom = (chroms == chrom) & measured
             parts.setdefault(chrom, []).append((start[of_chrom], end[of_chrom], np.abs(value[of_chrom])))
     problems.raise_if_any()
     if not parts:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from intronaut.core.dna import is_nucleotides
+from intronaut.core.dna import is_nucleotides, with_n
 from intronaut.core.errors import BadData, Problems
 from intronaut.io.text import numbered_lines
 
@@ -35,7 +35,7 @@ class Window:
 
 
 def read_windows(path: Path | str) -> Iterator[Window]:
-    """Yield the Windows of a FASTA file one by one, in file order, upper-cased.
+    """Yield the Windows of a FASTA file one by one, in file order, upper-cased, with N for X, * and -.
 
     Raises BadData that lists duplicate names, empty records and letters no nucleotide code has, and for a file
     without any record.
@@ -62,7 +62,7 @@ def read_windows(path: Path | str) -> Iterator[Window]:
 
 def _finished(header, parts, line, seen, problems):
     window = parse_header(header)
-    window.sequence = "".join(parts).upper()
+    window.sequence = with_n("".join(parts))
     if not window.name:
         problems.add("a record without a name", line)
     elif not window.name.isprintable():

@@ -6,6 +6,7 @@ are 0-based, half-open.
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pandas as pd
 from intronaut.core.errors import BadData, Problems
 from intronaut.core.files import require_file
 from intronaut.io.bigwig import broken_bigwig_refused, check_blocks, is_bigwig
+from intronaut.io.delimited import LARGEST_POSITION
 from intronaut.io.peaks import read_peaks
 from intronaut.io.tables import read_numbered_table
 from intronaut.io.text import numbered_lines
@@ -102,7 +104,7 @@ class BigWig:
 
 
 class Intervals:
-    """Values of intervals in memory, ``outside`` elsewhere; where intervals overlap the largest value counts."""
+    """Values of intervals in memory, ``outside`` elsewhere; where peaks overlap the largest value counts."""
 
     def __init__(
         self,
@@ -132,24 +134,53 @@ class Intervals:
 
 
 def read_bedgraph(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """``(chrom, start, end, value)`` arrays of a bedGraph file. Raises BadData that lists every broken line."""
-    chroms, starts, ends, values, problems = [], [], [], [], Problems(path)
+    """``(chrom, start, end, value)`` arrays of a bedGraph file, without the lines of NaN: these are not measured.
+
+    Raises BadData that lists every broken line, or names the first line that overlaps one before it.
+    """
+    chroms, starts, ends, values, numbers, problems = [], [], [], [], [], Problems(path)
     for number, line in numbered_lines(path):
         if not line.strip() or line.startswith(_HEADERS):
             continue
         fields = line.split()
         try:
             chrom, start, end, value = fields[0], int(fields[1]), int(fields[2]), float(fields[3])
-            if not 0 <= start < end or not np.isfinite(value):
+            if not 0 <= start < end <= LARGEST_POSITION or np.isinf(value):
                 raise ValueError
         except (ValueError, IndexError):
             problems.add(f"{line[:60]!r} is not chrom, start, end and a number", number)
+            continue
+        if np.isnan(value):
             continue
         chroms.append(chrom)
         starts.append(start)
         ends.append(end)
         values.append(value)
+        numbers.append(number)
     problems.raise_if_any()
     if not chroms:
         raise BadData(f"{path}: no values in it")
-    return np.array(chroms, object), np.array(starts), np.array(ends), np.array(values)
+    arrays = np.array(chroms, object), np.array(starts), np.array(ends), np.array(values)
+    _refuse_overlaps(path, *arrays[:3], numbers)
+    return arrays
+
+
+def _refuse_overlaps(path, chrom, start, end, numbers):
+    """Raise BadData that names the first line with a base that a line before it has a value of."""
+    codes = pd.factorize(chrom)[0]
+    order = np.lexsort((start, codes))
+    start_after, same = start[order][1:], codes[order][1:] == codes[order][:-1]
+    if not np.any(same & (start_after < end[order][:-1])):
+        return
+    starts, lines = {}, {}
+    for row, name in enumerate(chrom):
+        before, line_of = starts.setdefault(name, []), lines.setdefault(name, {})
+        place = bisect.bisect_left(before, end[row])
+        # of those before, which do not overlap, the last one to start before its end reaches furthest
+        if place and end[other := line_of[before[place - 1]]] > start[row]:
+            raise BadData(
+                f"{path}: line {numbers[row]}: {name}:{start[row]}-{end[row]} overlaps line {numbers[other]}, "
+                f"{start[other]}-{end[other]}; a bedGraph has one value a base"
+            )
+        before.insert(place, start[row])
+        line_of[start[row]] = row

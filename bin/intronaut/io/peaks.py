@@ -182,7 +182,8 @@ def _refuse_moved_columns(lines, path):
 def _fault(columns, known):
     """What keeps a line from being a peak; None for the names of the columns, before any peak is ``known``."""
     if len(columns) < 3:
-        return f"{len(columns)} tab-separated columns; BED has at least 3"
+        blanks = "; these are separated by blanks: write tabs, sed -E 's/ +/\\t/g'" if _blanks_part(columns) else ""
+        return f"{len(columns)} tab-separated columns; BED has at least 3{blanks}"
     chrom, start, end = columns[:3]
     if not all(text.isascii() and text.isdecimal() for text in (start, end)):
         if not known and not any(_NUMBER.match(text) for text in columns):
@@ -193,6 +194,12 @@ def _fault(columns, known):
     if chrom or not int(start) < int(end) <= LARGEST_POSITION:
         return f"the end {end} is not after the start {start}"
     return "no chromosome"
+
+
+def _blanks_part(columns):
+    """Whether a line would be an interval if blanks were tabs."""
+    words = " ".join(columns).split()
+    return len(words) > 2 and words[1].isdecimal() and words[2].isdecimal()
 
 
 def _unique_names(names):
