@@ -43,8 +43,8 @@ splice networks, fine-tuning and attribution | no GPU here; `benchmarks/gpu.sh` 
 rows above are of before; other work left a run of 20 minutes no processor; a quarter of rows and columns stands in |
 | label_introns beside bedtools since a thread reads ahead | the row above is of before; wall times of one process \
 beside many say little on a busy machine |
-| the search for homologs among 10,000 to 270,000 windows | minutes to half an hour of a processor of its own |
-| the head at 10,000 shards, at 1,000 with the local executor; what it adds to 100 shards of real work | the same |
+| the head at 10,000 shards, at 1,000 with the local executor; what it adds to 100 shards of real work | minutes to \
+half an hour of a processor of its own |
 | a real Slurm | the stand-in finishes tasks at once |
 | partition | `benchmarks/partition.py` has no table yet |
 """
