@@ -145,6 +145,7 @@ def test_contrast_labels_what_is_retained_more(study, contrast):
 FAULTS = {
     "wrong path": (["a\tnone.bam"], "no such file"),
     "named twice": (["a\tcontrol1.bam", "a\tcontrol2.bam"], "sample a is named twice"),
+    "in quotes, and tabs alone": (["\t", '"a"\t"control1.bam"', '"a"\t"control2.bam"'], "sample a is named twice"),
     "no column": (None, "no column sample"),
     "wrong name": (["a b\tcontrol1.bam"], "rename 'a b'"),
 }
