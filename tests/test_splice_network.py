@@ -176,8 +176,12 @@ def test_letters_besides_acgt_are_unknown_in_either_strand(real_weights):
     networks = splice.open_networks(real_weights, nets=1)
     text = "N" * 5000 + "ACGTRYKMACGGTAAGTNNACGTAGGCA" + "N" * 5000
     plain = "".join(base if base in "ACGT" else "N" for base in text)
-    found = networks.probabilities(splice.one_hot([text, plain, reverse_complement(reverse_complement(plain))]))
-    assert torch.equal(found[:, 0], found[:, 1]) and torch.equal(found[:, 1], found[:, 2])
+    bases = splice.one_hot([text, plain, reverse_complement(reverse_complement(plain))])
+    assert torch.equal(bases[0], bases[1]) and torch.equal(bases[1], bases[2])
+    # rows of a batch may differ in the last place, by where in memory they lie
+    found = networks.probabilities(bases)
+    torch.testing.assert_close(found[:, 0], found[:, 1], atol=1e-6, rtol=0)
+    torch.testing.assert_close(found[:, 1], found[:, 2], atol=1e-6, rtol=0)
 
 
 def test_bfloat16_stays_near(real_weights):
