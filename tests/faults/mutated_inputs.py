@@ -187,18 +187,18 @@ def alien_places(path, rows):
              if fields[:3] == ["chr", "start", "end"]]  # fmt: skip
     base = 1 if any({"length", "abs_summit", "fold_enrichment"} & set(fields) for fields in names) else 0
     whole = re.compile(r"[0-9]+\Z")
-    told = {(f[0], int(f[1]) - base, int(f[2])) for f in lines
+    present = {(f[0], int(f[1]) - base, int(f[2])) for f in lines
             if len(f) > 2 and whole.match(f[1]) and whole.match(f[2])}  # fmt: skip
-    return {row for row in rows if row[:3] not in told}
+    return {row for row in rows if row[:3] not in present}
 
 
 def alien_labels(path, rows):
     """Rows that pandas does not read."""
     table = pd.read_csv(path, sep="\t", dtype=str, quoting=csv.QUOTE_NONE, keep_default_na=False, encoding="utf-8-sig")
     columns = (table[name] for name in ("chrom", "start", "end", "name"))
-    told = {(chrom, int(start), int(end), name) for chrom, start, end, name in zip(*columns, strict=True)
+    present = {(chrom, int(start), int(end), name) for chrom, start, end, name in zip(*columns, strict=True)
             if re.match(r"-?[0-9]+\Z", start) and re.match(r"-?[0-9]+\Z", end)}  # fmt: skip
-    return rows - told
+    return rows - present
 
 
 def alien_variants(path, rows):
@@ -217,8 +217,8 @@ def alien_numbers(path, rows):
     numbers = words + [row[1:5] for row in words]  # TRANSFAC counts its positions
     rows = rows - {shares(column) for lines in four_bases(words) for column in zip(*lines, strict=False)
                    if sum(map(float, column))}  # fmt: skip
-    told = {shares(row) for row in numbers if len(row) == 4 and all(map(is_number, row)) and sum(map(float, row))}
-    return rows - told
+    present = {shares(row) for row in numbers if len(row) == 4 and all(map(is_number, row)) and sum(map(float, row))}
+    return rows - present
 
 
 def four_bases(words):
@@ -244,9 +244,9 @@ def is_number(word):
 
 def alien_ends(path, rows):
     """Called introns with an end that is no number of the file, give or take the base that formats count from."""
-    told = {int(float(word)) for word in re.findall(r"[0-9][0-9.]*(?:e\+?[0-9]+)?", path.read_text("utf-8-sig"))
+    present = {int(float(word)) for word in re.findall(r"[0-9][0-9.]*(?:e\+?[0-9]+)?", path.read_text("utf-8-sig"))
             if is_number(word) and float(word) < 1e18}  # fmt: skip
-    near = {number + step for number in told for step in (-1, 0, 1)}
+    near = {number + step for number in present for step in (-1, 0, 1)}
     return {row for row in rows if not set(map(int, row)) <= near}
 
 

@@ -63,9 +63,9 @@ def read_numbered_table(
         fields = line.split("\t")
         if unquote and '"' in line:
             fields = [_QUOTED.sub(lambda cell: cell[1].replace('""', '"'), field) for field in fields]
-        if header is None and line.strip("	"):
+        if header is None and line.strip("\t"):
             header = fields
-        elif line.strip("	"):
+        elif line.strip("\t"):
             if len(fields) != len(header):
                 problems.add(f"{len(fields)} fields, the header has {len(header)}", number)
             rows.append((number, fields))

@@ -146,7 +146,7 @@ def warnings(about: dict[str, Any], counts: SampleCounts, table: pd.DataFrame, s
     if counts.reads.shared_names:
         texts.append(
             f"{counts.reads.shared_names:,} names stand for more than two reads, which count as one fragment: were "
-            "lanes merged that name their reads alike? Give each lane as a file, with replicate_of"
+            "lanes merged whose reads have the same names? Give each lane as a file, with replicate_of"
         )
     share = unspliced_depth(table)
     if share > MOST_UNSPLICED_DEPTH:

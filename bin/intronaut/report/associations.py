@@ -70,7 +70,7 @@ def selection_sentences(study: Study) -> list[str]:
     """What was selected, for the verdict's evidence."""
     parts, sentences = [group_part(name, explanation, study) for name, explanation in study.explanations.items()], []
     units = [part["units"] for part in parts if part["units"] and not part["selected"]]
-    if len(units) > n.MANY_ALIKE:
+    if len(units) > n.MOST_LISTED:
         models = f"any of {len(units)}" if len(units) == len(parts) else f"{len(units)} of {len(parts)}"
         sentences = [f"No group of features is selected in {models} models (0 of {sum(units):,})."]
         parts = [part for part in parts if part["selected"] or not part["units"]]

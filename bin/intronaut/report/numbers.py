@@ -13,7 +13,7 @@ from markupsafe import Markup
 MISSING = "–"
 SMALL_P = 1e-3
 # sentences that differ in a name and a number alone; more of them become one
-MANY_ALIKE = 3
+MOST_LISTED = 3
 
 
 def lacks(value: float | None) -> bool:

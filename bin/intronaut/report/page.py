@@ -121,7 +121,7 @@ def feature_words(study: Study) -> str:
     for model in study.models:
         kinds.setdefault(model.plain, []).append(model.kind)
     parts = [f"{name} ({', '.join(dict.fromkeys(of))})" for name, of in kinds.items()]
-    if len(parts) > n.MANY_ALIKE:
+    if len(parts) > n.MOST_LISTED:
         parts = [f"{len(parts)} kinds, each named below"]
     window = study.settings.get("window")
     return "; ".join(parts) + (f", windows of {window} nt" if window else "")

@@ -106,7 +106,7 @@ def _sentences(study):
     for verb, names in others.items():
         listed = (
             n.listed(names)
-            if len(names) <= n.MANY_ALIKE
+            if len(names) <= n.MOST_LISTED
             else f"{len(names)} {'other ' * bool(adding)}kinds of features"
         )
         yield n.capital(f"{listed} {_agree(verb, names)}.")
@@ -163,14 +163,14 @@ def _pairs_sentence(study, auroc):
 
 def _gain_sentences(gains, measure):
     """A sentence for each model and gain; one for all whose 95 % CI holds 0, where these are many."""
-    alike = [(model, gain) for model, gain in gains if _holds_none(gain)]
-    if len(alike) <= n.MANY_ALIKE:
+    neutral = [(model, gain) for model, gain in gains if _holds_none(gain)]
+    if len(neutral) <= n.MOST_LISTED:
         return [_gain_sentence(model, gain, measure) for model, gain in gains]
-    changes = sorted(gain["value"] for _, gain in alike)
-    most = n.decimal(max(gain["high"] for _, gain in alike))
-    others = "other " if len(alike) < len(gains) else ""
+    changes = sorted(gain["value"] for _, gain in neutral)
+    most = n.decimal(max(gain["high"] for _, gain in neutral))
+    others = "other " if len(neutral) < len(gains) else ""
     together = (
-        f"With any one of {len(alike)} {others}kinds of features added, {measure.name} changes by "
+        f"With any one of {len(neutral)} {others}kinds of features added, {measure.name} changes by "
         f"{n.signed(changes[0])} to {n.signed(changes[-1])}, each 95% CI holds 0, and a gain above {most} lies outside "
         "all of them."
     )

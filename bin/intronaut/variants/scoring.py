@@ -177,7 +177,9 @@ class Survey:
         if self.records and not any(self.chroms.values()):
             self.genome.resolve_all(self.chroms, path)  # raises, and shows both sets of names
         others = self._chroms_of_other_length()
-        self.other_lengths = "; ".join([*others.values()][:1] + [f"{len(others) - 1} more differ"][: len(others) > 1])
+        self.other_lengths = next(iter(others.values()), "")
+        if len(others) > 1:
+            self.other_lengths += f"; {len(others) - 1} more differ"
         if others:
             wrong.where = f"{wrong.where} ({self.other_lengths})"
         # of the genome itself most REFs fit; of another assembly a quarter, by chance
