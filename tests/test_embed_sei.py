@@ -22,6 +22,7 @@ import fetch_sequences
 from conftest import ROOT
 from intronaut.core.dna import reverse_complement
 from intronaut.core.errors import BadData, UsageError
+from intronaut.features import sei
 from intronaut.features.sei import codes_of, problem_with
 from intronaut.features.sei_targets import class_scores
 from intronaut.io.fasta import read_windows
@@ -157,6 +158,15 @@ def test_batches_order_threads_and_shards_change_nothing(embed):
     }
     for way, (found, _) in ways.items():
         assert relative_error(found.X, wanted[found.obs_names].X) < 1e-6, way
+
+
+@pytest.mark.parametrize("strands", ["mean", "both", "forward"])
+def test_windows_that_share_the_head_need_not_share_the_trunk(embed, monkeypatch, strands):
+    sequences, options = random_dna(8, *[600] * 5), ["--context", "native", "--strands", strands]
+    together, _ = embed(sequences, *options, name="together.h5ad")
+    monkeypatch.setattr(sei, "TRUNK_BASES", 1200)
+    apart, _ = embed(sequences, *options)
+    assert np.abs(apart.X - together.X).max() < 1e-6
 
 
 def test_half_precision_on_disk_and_in_computing(embed):

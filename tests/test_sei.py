@@ -9,6 +9,7 @@ from Bio.Data.IUPACData import ambiguous_dna_values
 
 from intronaut.core.errors import BadData
 from intronaut.features.sei_targets import class_scores, read_targets, target_kind, variant_class_scores
+from intronaut.networks.fast_convolution import LayerConv
 from intronaut.networks.sei import (
     CHANNELS,
     OUTPUTS,
@@ -129,6 +130,21 @@ def test_runner_is_the_network_at_any_length(runner, tiny, length):
     with torch.no_grad():
         wanted = network(tiny, torch.float64).spline(channel_table().double()[stacked.astype(int)].transpose(1, 2))
     assert relative_error(runner.spline(runner.trunk(codes)), wanted) < FEATURE_BOUND
+
+
+@pytest.mark.parametrize(("length", "padding"), [(4096, 0), (4096, 1748), (4096, 1300), (600, 0), (1001, 0)])
+def test_layers_compute_multiples_of_sixteen_positions(tiny, monkeypatch, length, padding):
+    # at other lengths oneDNN's bfloat16 convolutions on AMX can take four times as long
+    lengths, rows = [], LayerConv.rows
+
+    def spied(conv, x):
+        y = rows(conv, x)
+        lengths.extend([y.shape[1]] * (conv.dilation == 1))
+        return y
+
+    monkeypatch.setattr(LayerConv, "rows", spied)
+    Runner(tiny, tiled=False).trunk(random_codes(2, length), padding=padding)
+    assert len(lengths) >= 9 and not any(number % 16 for number in lengths)
 
 
 @pytest.mark.parametrize("bases", [0, 1, 32, 600, 1501, 3990, 4090])

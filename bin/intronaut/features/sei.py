@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 TOOL = "embed_sei"
 KEYWORDS = ("all", *KINDS, "logits", "seqclass", "spline", "trunk")
 STRANDS = {"mean": ("+", "-"), "forward": ("+",), "both": ("+", "-")}
-# bases in a batch and windows at most, on a CPU: more pay only when the head's weights are read for every batch; on a
-# GPU windows are doubled while they fit
-CPU_BASES, CPU_BASES_WITH_HEAD, CPU_WINDOWS, GPU_WINDOWS, MOST_WINDOWS = 2 * 4096, 8 * 4096, 32, 32, 512
+# windows in a batch on a CPU at most, and bases without a head, whose 3 GB of weights are read once for every batch; on
+# a GPU windows are doubled while they fit
+CPU_WINDOWS, CPU_BASES, GPU_WINDOWS, MOST_WINDOWS = 32, 2 * WINDOW, 32, 512
+# bases that go through the trunk together on a CPU
+TRUNK_BASES = 8 * WINDOW
 # in npad, windows are first padded to a multiple of this, so that windows of similar length share a batch
 PADDED_TO = 32
 
@@ -149,11 +151,10 @@ class Model:
 
     def on_strands(self, codes: torch.Tensor, strands: tuple[str, ...], padding: int) -> torch.Tensor:
         """``(strands · n, d)`` features."""
-        trunk = self.runner.trunk(codes, strands, padding)
-        if self.options.features == "trunk":
-            return trunk.float().mean(1)
-        spline = self.runner.spline(trunk)
-        if self.options.features == "spline":
+        at_once = len(codes) if self.device.type != "cpu" else max(1, TRUNK_BASES // codes.shape[1])
+        parts = [self.without_head(part, strands, padding) for part in codes.split(at_once)]
+        spline = torch.cat([part.unflatten(0, (len(strands), -1)) for part in parts], 1).flatten(0, 1)
+        if self.head is None:
             return spline
         logits = self.head.logits(spline)
         if self.options.features == "logits":
@@ -162,6 +163,11 @@ class Model:
         if self.options.features != "seqclass":
             return profiles
         return torch.from_numpy(class_scores(profiles.cpu().double().numpy(), self.vectors))
+
+    def without_head(self, codes: torch.Tensor, strands: tuple[str, ...], padding: int) -> torch.Tensor:
+        """``(strands · n, d)`` mean of the trunk, or spline features, which the head reads too."""
+        trunk = self.runner.trunk(codes, strands, padding)
+        return trunk.float().mean(1) if self.options.features == "trunk" else self.runner.spline(trunk)
 
 
 def pad_to_window(codes: torch.Tensor) -> tuple[torch.Tensor, int]:
@@ -192,8 +198,7 @@ def problem_with(window: Window, context: str) -> str | None:
 
 def cpu_windows(lengths: np.ndarray, with_head: bool) -> int:
     """Windows in a batch on a CPU."""
-    bases = CPU_BASES_WITH_HEAD if with_head else CPU_BASES
-    return max(1, min(CPU_WINDOWS, bases // int(lengths.max())))
+    return CPU_WINDOWS if with_head else max(1, min(CPU_WINDOWS, CPU_BASES // int(lengths.max())))
 
 
 def provenance(options: Namespace, digest: BackgroundDigest, note: str) -> dict[str, str]:

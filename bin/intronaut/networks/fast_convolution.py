@@ -1,7 +1,7 @@
 """Convolutions over channel-last rows, for feature extraction only: nothing here can be differentiated.
 
-A *frame* is ``(segments, rows, channels)``: every segment's positions between rows that hold what its convolutions see
-beyond it. A convolution maps a frame to a frame of as many rows; ``surround`` sets the outer ones.
+A *frame* holds ``(segments, rows, channels)``: every segment's positions between rows that hold what its convolutions
+see beyond it. A convolution maps a frame to a frame; ``surround`` sets the outer rows.
 """
 
 from collections.abc import Callable
@@ -24,6 +24,9 @@ LEAST_ROWS = 16
 OUTPUTS_AT_ONCE = 4
 # outputs of one tile
 TILE = 3
+# positions that LayerConv computes are a multiple of this: at other lengths oneDNN can take a path that is four times
+# slower, in bfloat16 on AMX
+ALIGNED = 16
 
 
 def minimal_filtering(*points: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -62,38 +65,52 @@ class Region:
     def __len__(self) -> int:
         return self.stop - self.start
 
-    @property
-    def left(self) -> int:
-        """Rows of a frame before the region: at least HALO, and a position has the same place in its tile always."""
-        return HALO + (self.start - HALO) % TILE
-
-    @property
-    def rows(self) -> int:
-        """Rows of a frame: whole tiles."""
-        return -(-(self.left + len(self) + HALO) // TILE) * TILE
+    def framed(self, tiled: bool) -> tuple[int, int]:
+        """Rows of a frame before the region, and in all, from which four convolutions of width 9 can be computed."""
+        if tiled:
+            # a position has the same place in its tile always, and there are whole tiles
+            left = HALO + (self.start - HALO) % TILE
+            return left, -(-(left + len(self) + HALO) // TILE) * TILE
+        return HALO, -(-len(self) // ALIGNED) * ALIGNED + ALIGNED + HALO
 
 
-def new_frame(segments: int, rows: int, channels: int, like: torch.Tensor) -> torch.Tensor:
+@dataclass
+class Frame:
+    """``values`` ``(segments, rows, channels)``, of which ``left`` rows stand before the positions of a region."""
+
+    values: torch.Tensor
+    left: int
+
+    def inner(self, region: Region) -> torch.Tensor:
+        """The positions of the region."""
+        return self.values[:, self.left : self.left + len(region)]
+
+    def surround(self, region: Region, around: torch.Tensor | None = None) -> None:
+        """Set the rows outside the region: ``around``, ``(n, c)``, is known there; zeros past the window's ends."""
+        before, after = self.values[:, : self.left], self.values[:, self.left + len(region) :]
+        before.zero_()
+        after.zero_()
+        if region.start:
+            reach = min(HALO, self.left)
+            before[:, self.left - reach :] = around[region.start - reach : region.start]
+        if region.stop < region.n:
+            reach = min(HALO, after.shape[1])
+            after[:, :reach] = around[region.stop : region.stop + reach]
+
+
+def new_frame(x: torch.Tensor, region: Region, tiled: bool) -> Frame:
+    """A frame of ``(segments, len(region), channels)``; the rows outside the region are not set yet."""
+    left, rows = region.framed(tiled)
+    frame = Frame(empty_rows(len(x), rows, x.shape[2], x), left)
+    frame.inner(region)[:] = x
+    return frame
+
+
+def empty_rows(segments: int, rows: int, channels: int, like: torch.Tensor) -> torch.Tensor:
     """Uninitialised ``(segments, rows, channels)``; SLACK zero rows follow it in memory."""
     flat = torch.empty(segments * rows + SLACK, channels, dtype=like.dtype, device=like.device)
     flat[segments * rows :] = 0
     return flat[: segments * rows].view(segments, rows, channels)
-
-
-def inner(framed: torch.Tensor, region: Region) -> torch.Tensor:
-    """The positions of the region."""
-    return framed[:, region.left : region.left + len(region)]
-
-
-def surround(framed: torch.Tensor, region: Region, around: torch.Tensor | None = None) -> None:
-    """Set the rows outside the region: ``around``, ``(n, c)``, is known there; zeros past the ends of the window."""
-    left, right = region.left, region.left + len(region)
-    framed[:, :left] = 0
-    framed[:, right:] = 0
-    if region.start:
-        framed[:, left - HALO : left] = around[region.start - HALO : region.start]
-    if region.stop < region.n:
-        framed[:, right : right + HALO] = around[region.stop : region.stop + HALO]
 
 
 def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -107,9 +124,9 @@ def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.
 class TiledConv:
     """A convolution over channel-last rows as matrix products, of which minimal filtering saves about half.
 
-    Three outputs of width 9 take 15 products instead of 27, of width 5 take 7 instead of 15. Maps a frame ``(s, r, c)``
-    to a frame of the same rows; the outermost ``width // 2`` rows are left to the caller. Exact but for
-    rounding: Sei's features end within 7e-7 of those in double precision.
+    Three outputs of width 9 take 15 products instead of 27, of width 5 take 7 instead of 15. Maps a frame to one of the
+    same rows; the outermost ``width // 2`` rows are left to the caller. Exact but for rounding: Sei's features end
+    within 7e-7 of those in double precision.
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
@@ -129,10 +146,11 @@ class TiledConv:
             self.weight[:, :, first : first + OUTPUTS_AT_ONCE] = transformed.transpose(0, 1)
         self.bias = bias.float()
 
-    def __call__(self, x: torch.Tensor, relu: bool = False) -> torch.Tensor:
+    def __call__(self, frame: Frame, relu: bool = False) -> Frame:
+        x = frame.values
         segments, rows, channels = x.shape
         margin = self.width // 2
-        y = new_frame(segments, rows, len(self.bias), x)
+        y = empty_rows(segments, rows, len(self.bias), x)
         tiles = -(-(segments * rows - 2 * margin) // TILE)
         for first, last in _chunks(tiles):
             n = last - first
@@ -152,7 +170,7 @@ class TiledConv:
             y_tiles.add_(self.bias)
             if relu:
                 y_tiles.relu_()
-        return y
+        return Frame(y, frame.left)
 
 
 def _chunks(tiles):
@@ -162,20 +180,21 @@ def _chunks(tiles):
 
 
 class NarrowConv:
-    """A convolution over few channels as one product: each row beside its neighbours. Frames as for TiledConv."""
+    """A convolution over few channels as one product: each row beside its neighbours. Frames as of TiledConv."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
         self.width = weight.shape[2]
         self.weight = weight.permute(0, 2, 1).flatten(1).float()
         self.bias = bias.float()
 
-    def __call__(self, x: torch.Tensor, relu: bool = False) -> torch.Tensor:
+    def __call__(self, frame: Frame, relu: bool = False) -> Frame:
+        x = frame.values
         segments, rows, channels = x.shape
         margin = self.width // 2
         seen = x.as_strided((segments * rows - 2 * margin, self.width * channels), (channels, 1), x.storage_offset())
-        y = new_frame(segments, rows, len(self.bias), x)
+        y = empty_rows(segments, rows, len(self.bias), x)
         torch.addmm(self.bias, seen, self.weight.T, out=y.view(-1, len(self.bias))[margin:-margin])
-        return y.relu_() if relu else y
+        return Frame(y.relu_() if relu else y, frame.left)
 
 
 class PhasedConv:
@@ -191,31 +210,45 @@ class PhasedConv:
         gap = torch.full((self.conv.width // 2,), n)
         order = torch.cat([gap] + [part for phase in phases for part in (phase, gap)])
         order = F.pad(order, (0, -len(order) % TILE), value=n)
-        spread = new_frame(segments, len(order), channels, x)
+        spread = empty_rows(segments, len(order), channels, x)
         spread.copy_(F.pad(x, (0, 0, 0, 1))[:, order])
         place = torch.empty(n, dtype=torch.int64)
         kept = order < n
         place[order[kept]] = torch.arange(len(order))[kept]
-        return self.conv(spread, relu=True)[:, place]
+        return self.conv(Frame(spread, 0), relu=True).values[:, place]
 
 
 class LayerConv:
     """A convolution over channel-last rows by the device's own library, for GPUs and for low precision.
 
-    Frames as for TiledConv; zeros are seen beyond their ends.
+    Maps a frame to one that has lost the outermost ``width // 2`` rows, and at its end what is no multiple of ALIGNED.
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor, dilation: int = 1) -> None:
         self.weight = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         self.bias = bias
         self.dilation = dilation
-        self.padding = dilation * (weight.shape[2] // 2)
+        self.margin = dilation * (weight.shape[2] // 2)
 
-    def __call__(self, x: torch.Tensor, relu: bool = True) -> torch.Tensor:
-        image = x.transpose(1, 2).unsqueeze(2)
-        y = F.conv2d(image, self.weight, self.bias, padding=(0, self.padding), dilation=(1, self.dilation))
-        y = y.squeeze(2).transpose(1, 2)
-        return y.relu_() if relu else y
+    def __call__(self, frame: Frame, relu: bool = False) -> Frame:
+        outputs = (frame.values.shape[1] - 2 * self.margin) // ALIGNED * ALIGNED
+        y = self.rows(frame.values[:, : outputs + 2 * self.margin])
+        return Frame(y.relu_() if relu else y, frame.left - self.margin)
+
+    def rows(self, x: torch.Tensor) -> torch.Tensor:
+        """``(s, r, c)`` → the ``r`` less twice the margin rows whose neighbours are all there."""
+        y = F.conv2d(x.transpose(1, 2).unsqueeze(2), self.weight, self.bias, dilation=(1, self.dilation))
+        return y.squeeze(2).transpose(1, 2)
+
+
+class DilatedLayerConv:
+    """A dilated convolution of ``(s, n, c)``, followed by a rectifier, between zeros."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor, dilation: int) -> None:
+        self.conv = LayerConv(weight, bias, dilation)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv.rows(F.pad(x, (0, 0, self.conv.margin, self.conv.margin))).relu_()
 
 
 class FusedPair:
@@ -237,15 +270,15 @@ class FusedPair:
         self.fused = conv(*(part.to(weights[0][0].device, dtype) for part in (fused, fused_bias)))
         self.pair = [(w.permute(0, 2, 1).flatten(1).to(dtype), b.to(dtype)) for w, b in weights]
 
-    def __call__(self, x: torch.Tensor, region: Region, close: Callable) -> torch.Tensor:
-        y = self.fused(x, relu=False)
+    def __call__(self, frame: Frame, region: Region, close: Callable) -> Frame:
+        x, y = frame.inner(region), self.fused(frame, relu=False)
         if region.n < 16:
-            inner(y, region)[:] = self._ends(inner(x, region), 4, 4)
+            y.inner(region)[:] = self._ends(x, 4, 4)
             return y
         if region.start == 0:
-            inner(y, region)[:, :4] = self._ends(inner(x, region)[:, :12], 4, 0)
+            y.inner(region)[:, :4] = self._ends(x[:, :12], 4, 0)
         if region.stop == region.n:
-            inner(y, region)[:, -4:] = self._ends(inner(x, region)[:, -12:], 0, 4)
+            y.inner(region)[:, -4:] = self._ends(x[:, -12:], 0, 4)
         return y
 
     def _ends(self, x, *padding):
@@ -264,5 +297,5 @@ class PlainPair:
     def __init__(self, conv: type, weights: list[list[torch.Tensor]], dtype: torch.dtype) -> None:
         self.convs = [conv(w.to(dtype), b.to(dtype)) for w, b in weights]
 
-    def __call__(self, x: torch.Tensor, region: Region, close: Callable) -> torch.Tensor:
-        return self.convs[1](close(self.convs[0](x, relu=False), "between"), relu=False)
+    def __call__(self, frame: Frame, region: Region, close: Callable) -> Frame:
+        return self.convs[1](close(self.convs[0](frame), "between"))

@@ -14,6 +14,7 @@ from intronaut.networks.fast_convolution import (
     HALO,
     LEAST_ROWS,
     TILE,
+    DilatedLayerConv,
     FusedPair,
     LayerConv,
     NarrowConv,
@@ -21,10 +22,8 @@ from intronaut.networks.fast_convolution import (
     PlainPair,
     Region,
     TiledConv,
-    inner,
     new_frame,
     product,
-    surround,
 )
 from intronaut.networks.sei import DILATIONS, POOL, channel_table, spline_basis
 
@@ -65,6 +64,7 @@ class Runner:
         if tiled is None:
             wide = len(tensors["conv1.0.bias"]) >= TILED_FROM
             tiled = dtype == torch.float32 and self.device.type == "cpu" and wide
+        self.tiled = tiled
         self.table = channel_table().to(self.device, dtype)
         conv, narrow = (TiledConv, NarrowConv) if tiled else (LayerConv, LayerConv)
 
@@ -90,7 +90,7 @@ class Runner:
 
         # the widest layers first: once most filters are in memory, little is mapped beside them
         self.dilated = [
-            converted(f"dconv{number}.1", PhasedConv if tiled else LayerConv, dilation)
+            converted(f"dconv{number}.1", PhasedConv if tiled else DilatedLayerConv, dilation)
             for number, dilation in enumerate(DILATIONS, 1)
         ]
         self.stages = [stage(number) for number in (2, 1, 0)][::-1]
@@ -161,16 +161,17 @@ class Runner:
         """All maps of one stage on a region: ``in``, ``between`` (unless fused), ``linear``, ``first``, ``out``."""
         maps = {}
 
-        def close(framed, key):
-            surround(framed, region, quiet and quiet[key])
-            maps[key] = inner(framed, region)
-            return framed
+        def close(frame, key):
+            frame.surround(region, quiet and quiet[key])
+            maps[key] = frame.inner(region)
+            return frame
 
-        frame = new_frame(len(x), region.rows, x.shape[2], x)
-        inner(frame, region)[:] = x
         pair, (first, second) = self.stages[stage]
-        linear = close(pair(close(frame, "in"), region, close), "linear")
-        maps["out"] = inner(second(close(first(linear, relu=True), "first"), relu=True), region)
+        linear = pair(close(new_frame(x, region, self.tiled), "in"), region, close)
+        if not self.tiled:
+            linear = new_frame(linear.inner(region), region, self.tiled)
+        first_map = close(first(close(linear, "linear"), relu=True), "first")
+        maps["out"] = second(first_map, relu=True).inner(region)
         return maps
 
     def _dilate(self, linear, out):
