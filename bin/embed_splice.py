@@ -92,7 +92,7 @@ def main(argv):
             "outside": args.outside or not args.annotation,
             "attribution": "CI-SpliceAI, Strauch et al. 2022, PLoS ONE 17(6): e0269159, CC BY 4.0",
         }  # fmt: skip
-        tracks = splice.Tracks(networks, genome, args.cache)
+        tracks = splice.Tracks(networks, genome, log, args.cache)
         obs = obs_of(rows, genome)
         with (
             FeatureWriter(args.output, obs, var, "float32", provenance, resume=True) as writer,

@@ -4,16 +4,17 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.special import expit
 
 import embed_splice
 from conftest import DEMO
 from intronaut.core.dna import reverse_complement
-from intronaut.core.errors import BadData
+from intronaut.core.errors import BadData, TryAgain
 from intronaut.features import splice
 from intronaut.genome.gene_spans import read_gene_spans
 from intronaut.io.h5ad import open_features
-from intronaut.networks.splice import ACCEPTOR, DONOR, one_hot, open_networks
+from intronaut.networks.splice import ACCEPTOR, DONOR, SpliceNetworks, one_hot, open_networks
 from random_genomes import write_fasta
 from random_splice import write_random
 
@@ -95,6 +96,25 @@ def test_chunks_change_nothing(study, tmp_path, monkeypatch):
     monkeypatch.setattr(splice, "CHUNK", 300)
     monkeypatch.setattr(splice, "JOINED_GAP", 20)
     assert np.abs(run(study[0], tmp_path / "parts.h5ad") - whole).to_numpy().max() < 1e-4
+
+
+@pytest.mark.parametrize("options", [(), ("--layer", "last")])
+def test_bases_that_do_not_fit_into_memory_are_halved_to_the_same_bytes(study, tmp_path, monkeypatch, options):
+    whole = run(study[0], tmp_path / "whole.h5ad", *options)
+    probabilities, lengths = SpliceNetworks.probabilities, []
+
+    def capped(networks, x, layer=False):
+        lengths.append(x.shape[2] - 10_000)
+        if lengths[-1] > 500:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+        return probabilities(networks, x, layer)
+
+    monkeypatch.setattr(SpliceNetworks, "probabilities", capped)
+    assert (run(study[0], tmp_path / "halves.h5ad", *options) == whole).all(axis=None)
+    assert max(lengths) > 500 and not any(length % splice.ALIGNED for length in lengths)
+    monkeypatch.setattr(SpliceNetworks, "probabilities", lambda networks, x, layer=False: torch.empty(2**60))
+    with pytest.raises(TryAgain, match="10,064 bases do not fit into memory"):
+        run(study[0], tmp_path / "none.h5ad", *options)
 
 
 def test_last_layer_is_that_of_the_networks(study, tmp_path):

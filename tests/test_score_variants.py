@@ -23,6 +23,7 @@ import fetch_sequences
 import predict
 import score_variants
 from intronaut.core.errors import BadData, UsageError
+from intronaut.core.log import Log
 from intronaut.features.sei_targets import variant_class_scores
 from intronaut.genome.reference import Genome
 from intronaut.genome.windows import NoWindow, Row
@@ -817,7 +818,7 @@ def test_splice_sites_stand_beside_the_change_of_retention(study, bases, embedde
         [156, "g", "+"], [599, "none", "+"], [599, "none", "-"]
     ]  # fmt: skip
     with Genome("genome.fa") as genome:
-        tracks = Tracks(open_networks("weights.safetensors"), genome)
+        tracks = Tracks(open_networks("weights.safetensors"), genome, Log("test", None))
         scorer = SpliceScorer(tracks, read_gene_spans("genes.gtf"), distance=40)
         ((effect,),) = scorer.effects([("one", 155, lines[0][3], lines[0][4])])
     assert genes.loc[0, "donor_loss"] == pytest.approx(effect.largest["donor_loss"][0], rel=1e-5, abs=1e-9)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from intronaut.core.dna import reverse_complement
+from intronaut.core.log import Log
 from intronaut.features.splice import Tracks
 from intronaut.genome.gene_spans import Gene, GeneSpans
 from intronaut.genome.reference import Genome
@@ -83,7 +84,7 @@ def genome(tmp_path_factory):
     sequence = "".join(rng.choice(list("ACGT"), 900))
     write_random(folder / "w.safetensors", nets=1)
     with Genome(write_fasta(folder / "g.fa", {"p": sequence, "m": reverse_complement(sequence)})) as opened:
-        yield Tracks(open_networks(folder / "w.safetensors"), opened), sequence
+        yield Tracks(open_networks(folder / "w.safetensors"), opened, Log("test", None)), sequence
 
 
 def brute(networks, sequence, gene, start, ref, alt, distance):

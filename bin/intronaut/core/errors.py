@@ -56,6 +56,7 @@ _OUT_OF_MEMORY = (
     "out of memory",
     "could not create a primitive",
     "could not execute a primitive",
+    "unable to mmap",
 )
 
 

@@ -18,15 +18,20 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.dna import reverse_complement
+from intronaut.core.errors import TryAgain
 from intronaut.core.files import whole_file
 from intronaut.genome.gene_spans import Gene, exon_bases
+from intronaut.networks.device import unless_out_of_memory
 from intronaut.networks.splice import ACCEPTOR, CHANNELS, CONTEXT, DONOR, SpliceNetworks, one_hot
 
 if TYPE_CHECKING:
+    from intronaut.core.log import Log
     from intronaut.genome.reference import Genome
     from intronaut.genome.windows import Row
 
 CHUNK = 50_000
+# bases computed at once are a multiple of this: a value is rounded in one way then, in a chunk or in half of it
+ALIGNED = 64
 # bases between two stretches that cost no more to compute than to start a new one
 JOINED_GAP = 7_000
 NEAR = 50
@@ -59,11 +64,12 @@ class Tracks:
     Args:
         networks: a :class:`intronaut.networks.splice.SpliceNetworks`.
         genome: a Genome.
+        log: where it is said that memory ran out; halves are computed then.
         cache: folder in which chunks are kept for later runs, or None.
     """
 
-    def __init__(self, networks: SpliceNetworks, genome: Genome, cache: str | None = None) -> None:
-        self.networks, self.genome = networks, genome
+    def __init__(self, networks: SpliceNetworks, genome: Genome, log: Log, cache: str | None = None) -> None:
+        self.networks, self.genome, self.log = networks, genome, log
         self.cache = None if cache is None else Path(cache)
 
     def bases(self, chrom: str, start: int, end: int, gene: Gene | None) -> str:
@@ -78,8 +84,37 @@ class Tracks:
     def compute(self, sequences: list[str], minus: bool) -> np.ndarray:
         """Tracks ``(b, nets, 2, n)`` of forward sequences of equal length with their flanks of 5,000 bases."""
         read = [reverse_complement(sequence) for sequence in sequences] if minus else sequences
-        probabilities = self.networks.probabilities(one_hot(read))[:, :, [ACCEPTOR, DONOR]].transpose(0, 1).numpy()
+        (probabilities,) = self._networks_on(read)
+        probabilities = probabilities[:, :, [ACCEPTOR, DONOR]].swapaxes(0, 1)
         return probabilities[..., ::-1] if minus else probabilities
+
+    def _networks_on(self, sequences, layer=False):
+        """Probabilities ``(nets, b, 3, n)`` of sequences as they are read; with ``layer`` also ``(nets, b, 32, n)``."""
+
+        def values_of(x):
+            values = self.networks.probabilities(x, layer)
+            return [part.numpy() for part in (values if layer else (values,))]
+
+        n = len(sequences[0]) - 2 * CONTEXT
+        added = "N" * (-n % ALIGNED)
+        x = one_hot([bases + added for bases in sequences])
+        return [values[..., :n] for values in self._halving(values_of, x)]
+
+    def _halving(self, values_of, x):
+        """``values_of(x)``; out of memory, of the halves of its sequences, or of its one sequence's bases."""
+        if (values := unless_out_of_memory(values_of, x)) is not None:
+            return values
+        several, n = len(x), x.shape[2] - 2 * CONTEXT
+        if several == 1 and n == ALIGNED:
+            raise TryAgain(f"{n + 2 * CONTEXT:,} bases do not fit into memory; use a machine or GPU with more")
+        self.log.warn(f"out of memory with {several * n:,} bases at once; halving")
+        if several > 1:
+            halves, axis = (x[: several // 2], x[several // 2 :]), 1
+        else:
+            middle = n // (2 * ALIGNED) * ALIGNED
+            halves, axis = (x[..., : middle + 2 * CONTEXT], x[..., middle:]), -1
+        values = [self._halving(values_of, half) for half in halves]
+        return [np.concatenate(both, axis) for both in zip(*values, strict=True)]
 
     def track(self, chrom: str, start: int, end: int, minus: bool, gene: Gene | None = None) -> Track:
         """The Track of ``[start, end)``, in chunks of CHUNK."""
@@ -110,11 +145,11 @@ class Tracks:
                 last = min(first + CHUNK, end)
                 sequence = self.bases(chrom, first - CONTEXT, last + CONTEXT, gene)
                 sequence = reverse_complement(sequence) if minus else sequence
-                _, sums = self.networks.probabilities(one_hot([sequence]), layer=True)
+                _, sums = self._networks_on([sequence], layer=True)
                 for position in positions:
                     if first <= position < last:
                         place = last - 1 - position if minus else position - first
-                        hidden_at[position] = sums[:, 0, :, place].numpy().reshape(-1)
+                        hidden_at[position] = sums[:, 0, :, place].reshape(-1)
         return hidden_at
 
 

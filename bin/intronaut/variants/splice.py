@@ -270,9 +270,9 @@ def open_splice_scorer(
     networks = open_networks(weights, device=device)
     if annotation is None:
         log.note("splice variants without --annotation: both strands are read, with all bases and no known sites")
-        return SpliceScorer(Tracks(networks, genome), None, **options)
+        return SpliceScorer(Tracks(networks, genome, log), None, **options)
     genes = read_gene_spans(annotation, lambda chrom: resolve_chrom(chrom, genome.lengths, genome.aliases))
-    return SpliceScorer(Tracks(networks, genome), genes, **options)
+    return SpliceScorer(Tracks(networks, genome, log), genes, **options)
 
 
 def with_effects(
