@@ -104,7 +104,8 @@ def fit(table):
     value = table.set_index("what")["value"].astype(float)
     unit = "s" if value["threads"] > 1 else "s CPU"
     ours, peer = value["single_path_seconds"], value["sklearn_single_path_seconds"]
-    yield "fit, one path beside scikit-learn's", f"{ours:.0f} {unit}", f"{peer:.0f} {unit}", f"{peer / ours:.1f}", "", ""
+    seconds = [f"{value:.0f} {unit}" for value in (ours, peer)]
+    yield "fit, one path beside scikit-learn's", *seconds, f"{peer / ours:.1f}", "", ""
     ratio, path = 1 / value["path_share_of_sklearn"], f"{value['path_seconds']:.0f} {unit}"
     what = f"fit, path of {value['path_models']:.0f} models beside 16 of scikit-learn's"
     yield what, path, f"{16 * peer:,.0f} {unit}", f"{ratio:.1f}", "", 25
