@@ -70,7 +70,7 @@ def test_both_ways_end_in_claims(tmp_path):
     args += ["--networks", "sei", "--network_epochs", "1", "--attribute_method", "gradient"]
     args += ["--tax_group", "nematodes"]  # few motifs: which ones are found is not what is tried here
     args += ["--sei_weights", tmp_path / "model.safetensors", "--sei_targets", tmp_path / "target.names"]
-    args += ["--embedding_cache", tmp_path / "embedded"]
+    args += ["--embedding_cache", tmp_path / "embedded", "--bootstrap", "200", "--cards", "2", "--partition", "false"]
     printed = run_nextflow(ROOT / "reproduce.nf", tmp_path, "-profile", "paper", *args, "--split", "groups")
     # each way embeds by options of its own, and each sequence once
     windows = {

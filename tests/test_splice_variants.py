@@ -184,7 +184,8 @@ def test_effects_are_those_of_the_original(real_weights, wheel, golden, chr19, t
     types = {"ref": str, "alt": str, "error": str}
     table = pd.read_csv(golden / "splice" / "variants.tsv", sep="\t", dtype=types, keep_default_na=False)
     assert table["label"].nunique() == 43
-    tracks, spans, compared = Remembering(open_networks(real_weights), chr19.genome), table_of_the_original(wheel), 0
+    tracks = Remembering(open_networks(real_weights), chr19.genome, Log("test", None))
+    spans, compared = table_of_the_original(wheel), 0
     for (distance, outside, mask), part in table.groupby(["dist", "keep_outside", "mask"]):
         how = {"distance": distance, "outside": bool(outside), "mask": bool(mask), "as_original": True}
         scorer = SpliceScorer(tracks, spans, **how)
