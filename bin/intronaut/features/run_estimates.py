@@ -35,10 +35,11 @@ def estimates(
     fitted = min(introns, labelled or introns)
     share = fitted / introns
     steps = [
-        _step("LABEL_INTRONS", START + 2.7 * scale * speed, 0.15 + introns * 4e-6, introns * 2e-7),
+        _step("LABEL_INTRONS", START + 2.7 * scale * speed, 0.3 + introns * 2e-6, introns * 2e-7),
         _step("FETCH_SEQUENCES", START + 0.1 * scale, 0.06, introns * window * 3e-10),
         _step("SPLIT_INTRONS", START + 0.5 * scale * speed, 0.12 + introns * 1e-6, introns * 2e-7),
-        _step("AUDIT_SPLIT", START + 6.5 * share * scale * (window / 600) * speed, 0.2 + introns * window * 6e-8, 1e-4),
+        # seeds are looked up, not multiplied: its time does not follow the product's
+        _step("AUDIT_SPLIT", START + 9 * share * scale * (window / 600), 0.2 + introns * window * 7e-8, 1e-4),
     ]
     columns = 0
     for name in embedders:
@@ -51,7 +52,7 @@ def estimates(
             _step("MERGE_FEATURES", START + 0.2 * scale, 0.12, size * 0.9),
             _step(f"FIT ({name})", START + 4 + 6 * share * work, 0.25 + 2 * size, introns * 5e-7),
             _step(f"EXPLAIN_INTRON ({name})", START + (1 + 3 * share) * work, 0.25 + size, 1e-3),
-            _step(f"EXPLAIN ({name})", START + (6 + 20 * share) * work, 0.4 + 3 * size, size * 0.6),
+            _step(f"EXPLAIN ({name})", START + (6 + 20 * share) * work, 0.5 + 7 * size, size * 0.6),
         ]
         if name == "motifs":
             scanned = 2 * fitted * site_seconds(window) / cpus
