@@ -36,6 +36,8 @@ NOT_SHOWN = """
 |---|---|
 | bfloat16 of Sei at 4 times its own float32 | the library's rates differ 3.8 times here, and our float32 spares \
 products, so that it runs at 1.3 times its rate |
+| DNABERT-2 in bfloat16 at 70 % of the matrix rate | 47 % on one thread, 55 to 60 % on two: attention takes a fifth of \
+the time, and the layers' other steps a tenth |
 | windows a second in TF32 and bfloat16, share of the matmul rate, idle time, memory back-off of Sei, DNABERT-2, \
 splice networks, fine-tuning and attribution | no GPU here; `benchmarks/gpu.sh` prints them |
 | label_introns beside bedtools since a thread reads ahead | the row above is of before; wall times of one process \

@@ -64,7 +64,7 @@ class Tracks:
     Args:
         networks: a :class:`intronaut.networks.splice.SpliceNetworks`.
         genome: a Genome.
-        log: where it is said that memory ran out; halves are computed then.
+        log: takes the warning that memory ran out; halves are computed then.
         cache: folder in which chunks are kept for later runs, or None.
     """
 
