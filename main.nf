@@ -1,7 +1,7 @@
 #!/usr/bin/env nextflow
 
 include { checkParams; forgetRun; helpText } from './modules/params'
-include { gathered; inFolder } from './modules/publishing'
+include { gathered; inFolder; printLast } from './modules/publishing'
 include { canFit; inputsOf; optionalFile; optionsOf; plainFile; settingsJson; windowPlan } from './modules/settings'
 include { readsOf } from './modules/samples'
 include { FAULTS } from './workflows/faults'
@@ -78,7 +78,7 @@ workflow {
     workflow.onComplete = {
         def tasks = workflow.stats.succeedCount + workflow.stats.cachedCount
         if (workflow.success && !params.check && tasks > 0) {
-            println("Report: ${params.outdir}/report.html")
+            printLast("Report: ${params.outdir}/report.html")
         }
         if (params.check) {
             forgetRun()

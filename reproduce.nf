@@ -1,6 +1,7 @@
 #!/usr/bin/env nextflow
 
 include { checkParams; helpText } from './modules/params'
+include { printLast } from './modules/publishing'
 include { STUDY as THEIR_WAY } from './main'
 include { STUDY as OUR_WAY } from './main'
 
@@ -27,7 +28,7 @@ workflow {
     workflow.onComplete = {
         def tasks = workflow.stats.succeedCount + workflow.stats.cachedCount
         if (workflow.success && tasks > 0) {
-            println("Reports: ${params.outdir}/their_way/report.html ${params.outdir}/our_way/report.html")
+            printLast("Reports: ${params.outdir}/their_way/report.html ${params.outdir}/our_way/report.html")
         }
     }
 }

@@ -13,6 +13,11 @@ def gathered(pairs) {
         .map { sorted -> sorted.transpose() }
 }
 
+// Prints a line as the last of all: on a terminal Nextflow writes its own summary below what a script prints.
+def printLast(line) {
+    Runtime.runtime.addShutdownHook(new Thread({ System.out.println(line) } as Runnable))
+}
+
 // Shell lines that move files staged as staged/1/NAME, staged/2/NAME ... into their folders, those of hidden files too.
 def intoFolders(folders) {
     def lines = [

@@ -19,7 +19,7 @@ import random_checkpoints
 from conftest import DEMO, ROOT
 from intronaut.io.tables import COVARIATES
 from intronaut.motifs.pwm import jaspar_motifs
-from nextflow_runs import config_of, need_engine, run_command, run_nextflow, submitted, task_env
+from nextflow_runs import LIMIT, config_of, need_engine, run_command, run_nextflow, submitted, task_env
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -179,6 +179,16 @@ def stubs(tmp_path_factory):
     (folder / "sheet.tsv").write_text("sample\treads\treplicate_of\tcondition\n" + "".join(sheet))
     models += ["--alignments", folder / "sheet.tsv", "--condition", "liver", "--transfer"]
     return folder, nextflow(folder, "-profile", "demo", "-stub-run", "--outdir", folder / "out", *models)
+
+
+def test_the_path_of_the_report_is_the_last_line_on_a_terminal_too(tmp_path):
+    command = run_command(ROOT, tmp_path, "-profile", "demo", "-stub-run", "--outdir", tmp_path / "out")
+    command[command.index("-ansi-log") + 1] = "true"
+    # of runs that take a minute Nextflow writes a summary; here of this one too
+    env = task_env() | {"NXF_ANSI_SUMMARY": "true"}
+    printed = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=LIMIT).stdout
+    *_, summary, last = [line for line in printed.splitlines() if line.strip()]
+    assert summary.startswith("Succeeded") and last == f"Report: {tmp_path / 'out'}/report.html"
 
 
 def test_stub_run_reaches_the_report_for_every_embedder(stubs):
