@@ -42,15 +42,15 @@ SHARE_GOAL = "70%"
 
 
 def make_parser():
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--reference", type=Path, required=True, metavar="FOLDER", help="the published code")
-    made.add_argument("--tokenizer", type=Path, required=True, metavar="FILE", help="tokenizer.json")
-    made.add_argument("--genome", type=Path, required=True, metavar="FASTA", help="where windows are taken from")
-    made.add_argument("--length", type=int, nargs=2, default=[1000, 2000], metavar="BP", help="shortest and longest")
-    made.add_argument("--windows", type=int, default=32, metavar="N", help="how many [32]")
-    made.add_argument("--repeats", type=int, default=3, metavar="N", help="best of [3]")
-    made.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads [2]")
-    return made
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reference", type=Path, required=True, metavar="FOLDER", help="the published code")
+    parser.add_argument("--tokenizer", type=Path, required=True, metavar="FILE", help="tokenizer.json")
+    parser.add_argument("--genome", type=Path, required=True, metavar="FASTA", help="where windows are taken from")
+    parser.add_argument("--length", type=int, nargs=2, default=[1000, 2000], metavar="BP", help="shortest and longest")
+    parser.add_argument("--windows", type=int, default=32, metavar="N", help="how many [32]")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="best of [3]")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads [2]")
+    return parser
 
 
 def main(argv):

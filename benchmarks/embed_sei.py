@@ -54,17 +54,19 @@ LOAD_GOAL, MEMORY_GOAL = 10.0, (0.5, 1.5)
 
 
 def make_parser():
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--reference", type=Path, required=True, metavar="FOLDER", help="holds the published sei.py")
-    made.add_argument("--selene", type=Path, required=True, metavar="FOLDER", help="holds selene's strand wrapper")
-    made.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="made by random_checkpoints.py sei-full [made]")
-    made.add_argument(
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reference", type=Path, required=True, metavar="FOLDER", help="holds the published sei.py")
+    parser.add_argument("--selene", type=Path, required=True, metavar="FOLDER", help="holds selene's strand wrapper")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FOLDER", help="made by random_checkpoints.py sei-full [made]"
+    )
+    parser.add_argument(
         "--batch", type=int, default=8, metavar="N", help="windows in a batch, of ours four times as many [8]"
     )
-    made.add_argument("--repeats", type=int, default=3, metavar="N", help="best of [3]")
-    made.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads [2]")
-    made.add_argument("--device", default="cpu", metavar="NAME", help="cpu or cuda [cpu]")
-    return made
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="best of [3]")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads [2]")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu or cuda [cpu]")
+    return parser
 
 
 def main(argv):
@@ -169,10 +171,10 @@ def low_precision(args, published, float32, mine):
     goal = BFLOAT16_GOAL if has_matrix_units else ("for AMX", "for AMX")
     row("all 21,907 profiles, bfloat16", *seconds_a_window(published, mine), *goal, error_of(published, mine))
     row_of_share("bfloat16", mine, SHARE_GOAL if has_matrix_units else "for AMX")
-    own = f"{float32.seconds / mine.seconds:.2f}"
+    times = f"{float32.seconds / mine.seconds:.2f}"
     rates = f"{float32.rate:.0f} and {mine.rate:.0f} GFLOP/s"
     what = f"all 21,907 profiles, our float32 beside our bfloat16; the library's rates: {rates}"
-    row(what, f"{float32.seconds:.3f} s", f"{mine.seconds:.3f} s", own, "", f"{OWN_GOAL} where rates allow")
+    row(what, f"{float32.seconds:.3f} s", f"{mine.seconds:.3f} s", times, "", f"{OWN_GOAL} where rates allow")
 
 
 def random_codes(n, length, seed=1):
