@@ -153,10 +153,10 @@ class Model:
         """``(strands · n, d)`` features."""
         at_once = len(codes) if self.device.type != "cpu" else max(1, TRUNK_BASES // codes.shape[1])
         parts = [self.without_head(part, strands, padding) for part in codes.split(at_once)]
-        spline = torch.cat([part.unflatten(0, (len(strands), -1)) for part in parts], 1).flatten(0, 1)
+        values = torch.cat([part.unflatten(0, (len(strands), -1)) for part in parts], 1).flatten(0, 1)
         if self.head is None:
-            return spline
-        logits = self.head.logits(spline)
+            return values
+        logits = self.head.logits(values)
         if self.options.features == "logits":
             return logits
         profiles = torch.sigmoid(logits)
