@@ -348,6 +348,8 @@ def with_sentences(pairs, names, values, compared, args, table):
 def sentence(row, value_a, value_b, compared, n, margin):
     """What one pair's tests mean, weak results included."""
     a, b, low, high = row["model_a"], row["model_b"], row[f"{compared.key}_low"], row[f"{compared.key}_high"]
+    if row[f"{compared.key}_difference"] is None:
+        return f"{a} and {b} cannot be compared: {compared.undefined}."
     name = compared.name[0].upper() + compared.name[1:]
     difference = f"{name} {value_a:.3f} against {value_b:.3f}, difference {row[f'{compared.key}_difference']:+z.3f}"
     if low is None or low != low:

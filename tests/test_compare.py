@@ -111,6 +111,17 @@ def test_few_retained_introns_and_few_groups_are_said(tool, tmp_path, monkeypatc
     assert json.loads((tmp_path / "d/compare.json").read_text())["warnings"] == []
 
 
+def test_models_whose_windows_form_one_group_are_not_compared(models, tmp_path):
+    write_labels(tmp_path / "one.tsv", introns(3000).assign(label=models[0], group="G0"))
+    compare.main(["good", "poor", "--labels", "one.tsv", "-o", "c", "--bootstrap", "100"])
+    sentences = read(tmp_path / "c/comparison.tsv")["sentence"]
+    why = "no retained and spliced window of different leakage groups share a fold"
+    assert len(sentences) == 3 and sentences.str.endswith(f" cannot be compared: {why}.").all()
+    claims = read(tmp_path / "c/claims.tsv").set_index("claim").loc[["C1", "C2", "C3", "C4", "C5"]]
+    assert set(claims["verdict"]) == {"not testable"} and set(claims["numbers"]) == {f"needs an AUROC, and {why}"}
+    assert read(tmp_path / "c/models.tsv")["auroc"].isna().all() and (tmp_path / "c/curves.svg").exists()
+
+
 def test_models_of_other_labels_are_refused(tool, models, tmp_path):
     table = read(tmp_path / "poor/predictions.tsv")
     write_table(tmp_path / "poor/predictions.tsv", table.assign(label=1 - table["label"]))

@@ -156,8 +156,9 @@ def test_verdict_on_the_gain_follows_its_interval(tool, results, low, high, word
 @pytest.mark.parametrize(
     ("low", "high", "word"),
     [(0.45, 0.64, "not predictable"), (0.5, 0.6, "not predictable"), (0.5, 0.65, "not shown to be predictable"),
-     (0.1, 0.99, "not shown to be predictable"), (None, None, "not predictable"), (0.51, 0.95, "weakly predictable"),
-     (0.65, 0.95, "moderately predictable"), (0.79, 0.95, "moderately predictable"), (0.8, 0.95, "well predictable")],
+     (0.1, 0.99, "not shown to be predictable"), (None, None, "not shown to be predictable"),
+     (0.51, 0.95, "weakly predictable"), (0.65, 0.95, "moderately predictable"),
+     (0.79, 0.95, "moderately predictable"), (0.8, 0.95, "well predictable")],
 )  # fmt: skip
 def test_verdict_on_the_covariates_follows_the_interval(low, high, word):
     assert verdict.strength({"value": 0.9, "low": low, "high": high}) == word
@@ -712,6 +713,18 @@ def test_nothing_is_ranked_by_a_model_that_is_not_above_chance(tool, results):
     assert "sorted by locus, because no model is better than chance" in words
     assert "No model ranks introns better than chance" in words
     assert "is not predictable from" in words
+
+
+def test_an_auroc_that_is_not_defined_is_said_and_not_drawn(tool, results):
+    metrics = json.loads((results / "fit/sim/metrics.json").read_text())
+    undefined = {"value": None, "low": None, "high": None}
+    for part in (metrics["metrics"], *metrics["baseline"].values(), *metrics["gain"].values()):
+        part["auroc"] = undefined
+    (results / "fit/sim/metrics.json").write_text(json.dumps(metrics))
+    report(tool)
+    words = words_of(results)
+    assert "There is no AUROC: no retained and spliced window of different leakage groups share a fold." in words
+    assert "is not shown to be predictable" in words and "AUROC changes by" not in words
 
 
 def test_only_selected_groups_are_named_and_coloured(tool, results):

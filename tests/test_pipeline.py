@@ -17,6 +17,7 @@ import pytest
 
 import random_checkpoints
 from conftest import DEMO, ROOT
+from demo_start import write_demo_start
 from intronaut.io.tables import COVARIATES
 from intronaut.motifs.pwm import jaspar_motifs
 from nextflow_runs import LIMIT, config_of, need_engine, run_command, run_nextflow, submitted, task_env
@@ -27,6 +28,10 @@ def engine():
     need_engine()
 
 
+# bases of the demo's chromosome
+HALF = 3_000_000
+
+
 def nextflow(folder, *args, code=0):
     """Run the pipeline from ``folder`` with its own work folder; returns everything it printed."""
     return run_nextflow(ROOT, folder, *args, code=code)
@@ -34,8 +39,8 @@ def nextflow(folder, *args, code=0):
 
 @pytest.fixture(scope="module")
 def embedders(tmp_path_factory):
-    """Params of a run with three embedders, the neural ones small and of random weights."""
-    sei, dnabert2 = (tmp_path_factory.mktemp(name) for name in ("sei", "dnabert2"))
+    """Params of a run with three embedders on half the demo, the neural ones small and of random weights."""
+    sei, dnabert2, data = (tmp_path_factory.mktemp(name) for name in ("sei", "dnabert2", "data"))
     random_checkpoints.write_sei(sei)
     random_checkpoints.write_dnabert2(dnabert2)
     weights = ["--sei_weights", sei / "model.safetensors", "--sei_targets", sei / "target.names"]
@@ -46,7 +51,8 @@ def embedders(tmp_path_factory):
         dnabert2 / "tokenizer.json",
     ]
     # the partition of three embedders fits 64 sets of blocks; the killed run below makes one of motifs
-    return ["--embedders", "motifs,sei,dnabert2", "--partition", "false", *weights]
+    embedders = ["--embedders", "motifs,sei,dnabert2", "--partition", "false", *weights]
+    return [*embedders, *write_demo_start(data, HALF), "--shard_size", "500", "--bootstrap", "200"]
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +122,7 @@ def test_second_run_repeats_no_task(demo, embedders):
 
 def test_killed_run_resumes_and_ends_with_the_tables_of_an_unbroken_one(tmp_path):
     # the few motifs of nematodes: what is killed and resumed matters here, not what is found
-    args = ("-profile", "demo", "--tax_group", "nematodes", "--outdir")
+    args = ("-profile", "demo", "--tax_group", "nematodes", *write_demo_start(tmp_path, HALF), "--outdir")
     whole, broken = (tmp_path / name for name in ("whole", "broken"))
     whole.mkdir()
     broken.mkdir()

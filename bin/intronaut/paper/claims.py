@@ -5,6 +5,7 @@ Each rule finds the models it speaks of by what their model.json says, and answe
 large p alone contradicts nothing. docs/compare.md has the rules as a table.
 """
 
+import numpy as np
 import pandas as pd
 
 from intronaut.paper.claims_of_factors import NAMED_GROUPS, motifs_enriched, named_groups_involved
@@ -68,13 +69,18 @@ RULES = {
 def decide(evidence: Evidence) -> pd.DataFrame:
     """The verdict on every claim: ``claim statement verdict numbers rule smallest_detectable n rarer_groups``.
 
-    With fewer than 20 leakage groups of the rarer class no comparison is more than undecided.
+    With fewer than 20 leakage groups of the rarer class no comparison is more than undecided; where no two windows can
+    be ranked, none is testable.
     """
-    deciders = {
+    by_auroc = {
         "C1": _accurate, "C2": _beats_basset, "C3": _beats_dnabert2, "C4": _fine_tuning_adds, "C5": _groups_equal,
+    }  # fmt: skip
+    if np.isnan(evidence.aurocs.values).any():
+        by_auroc = dict.fromkeys(by_auroc, lambda _: lacking(f"an AUROC, and {model_comparison.LABELS.undefined}"))
+    deciders = by_auroc | {
         "C6": lambda one: named_groups_involved(one.explained),
         "C7": lambda one: motifs_enriched(one.motifs, one.motif_summary),
-    }  # fmt: skip
+    }
     verdicts = {claim: _unless_few(decider(evidence), evidence) for claim, decider in deciders.items()}
     verdicts["C8"] = little_computing(evidence)
     rows = [

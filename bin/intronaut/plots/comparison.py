@@ -24,12 +24,14 @@ def draw_curves(
 
     ``scores`` ``(k, n)`` rank the rows of all folds together: the share of its own fold that each row is above.
     """
+    # None where no pair of windows can be ranked
     aurocs = [one["auroc"]["value"] for one in metrics]
     figure, (roc, pr) = plt.subplots(1, 2, figsize=(9, 4))
-    for at in sorted(range(len(names)), key=lambda at: -aurocs[at]):
+    for at in sorted(range(len(names)), key=lambda at: -(aurocs[at] or 0)):
         false, true, _ = roc_curve(labels, scores[at])
         precision, recall, _ = precision_recall_curve(labels, scores[at])
-        style = {"linewidth": 1.2, "label": f"{names[at]} ({aurocs[at]:.3f})", "color": f"C{at % 10}"}
+        auroc = "undefined" if aurocs[at] is None else f"{aurocs[at]:.3f}"
+        style = {"linewidth": 1.2, "label": f"{names[at]} ({auroc})", "color": f"C{at % 10}"}
         roc.plot(false, true, **style)
         pr.step(recall, precision, where="pre", **style)
     roc.plot([0, 1], [0, 1], color=NEUTRAL, linestyle=":", linewidth=0.8)

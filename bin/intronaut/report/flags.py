@@ -73,7 +73,8 @@ def weights(study: Study) -> Iterator[dict[str, Any]]:
     notes = {model.feature_set: (model, model.weights_note) for model in study.models if model.weights_note}
     for model, note in notes.values():
         random = "random" in note
-        ran = f"{model.plain[:1].upper()}{model.plain[1:]} were computed with {note}"
+        were = "were" if model.plain.endswith("s") else "was"
+        ran = f"{model.plain[:1].upper()}{model.plain[1:]} {were} computed with {note}"
         more = " Their numbers show that the pipeline works; they do not describe biology." if random else ""
         yield _flag(
             "weights", "fail" if random else "warn", f"Weights of {model.short}", f"{ran}.{more}", "predict", ran

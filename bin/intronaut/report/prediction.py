@@ -74,7 +74,10 @@ def gist(study: Study) -> str:
     baseline, key, name = study.baseline_model, study.measure.key, study.measure.name
     sentences = []
     if baseline:
-        sentences.append(f"Covariates alone reach {name} {n.decimal(headline(baseline.of('covariates'))['value'])}")
+        value = headline(baseline.of("covariates"))["value"]
+        if n.lacks(value):
+            return verdict.why_undefined(study)
+        sentences.append(f"Covariates alone reach {name} {n.decimal(value)}")
     for model in study.best_models:
         gain = model.gain()
         if key in gain:
@@ -100,15 +103,14 @@ def alone_sentence(model: Model) -> str:
     """How the features alone rank introns beside the covariates, and within strata of length and GC."""
     difference = model.gain("features").get("auroc")
     alone = model.of("alone").get("auroc")
-    if not difference or not alone:
+    if not difference or not alone or n.lacks(difference["value"]):
         return ""
     name = model.short[:1].upper() + model.short[1:]
     plural = model.short.endswith("s")
     low, high = difference.get("low"), difference.get("high")
-    how = (
-        "no differently from" if n.lacks(low) or n.lacks(high) or low <= 0 <= high
-        else "worse than" if high < 0 else "better than"
-    )  # fmt: skip
+    if n.lacks(low):
+        return f"{name} alone {'differ' if plural else 'differs'} from the covariates by {n.gain(difference)}."
+    how = "no differently from" if low <= 0 <= high else "worse than" if high < 0 else "better than"
     start = f"{name} alone {'rank' if plural else 'ranks'} introns {how} the covariates "
     start += f"(paired difference {n.gain(difference)})"
     within = model.metrics.get("auroc_within_strata") or {}

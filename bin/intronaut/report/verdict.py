@@ -10,22 +10,23 @@ import numpy as np
 
 from intronaut.report import numbers as n
 from intronaut.report.study import AUROC, Measure, Study, headline
+from intronaut.stats.model_comparison import LABELS, LEVELS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # by the lower end of the 95 % CI
 STRENGTHS = ("not predictable", "weakly predictable", "moderately predictable", "well predictable")
-# of a CI that holds chance and more than weak prediction, which says neither
+# of a CI that holds chance and more than weak prediction, which says neither, or of none
 UNDECIDED = "not shown to be predictable"
 MARGIN = 0.01
 
 
 def strength(metric: dict[str, float | None], measure: Measure = AUROC) -> str:
-    """How well retention is predictable, by the lower end of the CI; ``not predictable`` without a CI."""
+    """How well retention is predictable, by the lower end of the CI; undecided without a CI."""
     low = metric.get("low")
     if n.lacks(low):
-        return STRENGTHS[0]
+        return UNDECIDED
     nothing, weak, moderate = measure.limits
     if low <= nothing and metric["high"] >= weak:
         return UNDECIDED
@@ -125,7 +126,8 @@ def evidence(study: Study, selection: list[str]) -> list[str]:
         return []
     part = "covariates" if study.baseline_model else "alone"
     auroc = headline(model.of(part))
-    gains = [(other, gain) for other in study.best_models if (gain := other.gain().get(study.measure.key))]
+    gains = [(other, other.gain().get(study.measure.key)) for other in study.best_models]
+    gains = [(other, gain) for other, gain in gains if gain and not n.lacks(gain["value"])]
     paragraphs = [
         [_pairs_sentence(study, auroc), *_gain_sentences(gains, study.measure)],
         [*selection, *leak_sentences(study)],
@@ -149,7 +151,7 @@ def sure(study: Study) -> str:
 def _pairs_sentence(study, auroc):
     value = auroc["value"]
     if n.lacks(value):
-        return ""
+        return why_undefined(study)
     if study.measure is not AUROC:
         return (
             f"Held-out predictions and measured {study.target}s have a rank correlation of {n.decimal(value)} within "
@@ -159,6 +161,12 @@ def _pairs_sentence(study, auroc):
         f"Of a retained and a spliced {study.unit} that the model has not seen, the retained one gets the higher "
         f"probability in {round(100 * value)} of 100 pairs (chance is 50)."
     )
+
+
+def why_undefined(study: Study) -> str:
+    """What stands in place of the AUROC, or of the rank correlation of levels, where there is none."""
+    compared = LABELS if study.measure is AUROC else LEVELS
+    return f"There is no {compared.name}: {compared.undefined}."
 
 
 def _gain_sentences(gains, measure):
@@ -251,7 +259,7 @@ def auroc_within_folds(table: pd.DataFrame) -> float:
 
 def ladder(study: Study) -> dict[str, Any]:
     """The rows of the ladder and its axis: ``{rows, low, high, ticks, groups, replicates}``; None without an AUROC."""
-    rows = list(_ladder_rows(study))
+    rows = [row for row in _ladder_rows(study) if not n.lacks(row["metric"]["value"])]
     if not rows:
         return None
     ends = [

@@ -14,15 +14,26 @@ from intronaut.stats.metrics import gain
 @dataclass(frozen=True)
 class Compared:
     """What models of one target are compared by: the metric ``key`` that they are ranked by, its name in a sentence,
-    and all ``metrics`` that are tested."""
+    all ``metrics`` that are tested, and when the first is ``undefined``."""
 
     key: str
     name: str
     metrics: tuple
+    undefined: str
 
 
-LABELS = Compared("auroc", "AUROC", ("auroc", "average_precision", "deviance_explained", "brier"))
-LEVELS = Compared("spearman", "rank correlation", ("spearman", "deviance_explained", "mean_absolute_error"))
+LABELS = Compared(
+    "auroc",
+    "AUROC",
+    ("auroc", "average_precision", "deviance_explained", "brier"),
+    "no retained and spliced window of different leakage groups share a fold",
+)
+LEVELS = Compared(
+    "spearman",
+    "rank correlation",
+    ("spearman", "deviance_explained", "mean_absolute_error"),
+    "levels or predictions are the same in every window of a fold",
+)
 
 
 @dataclass
