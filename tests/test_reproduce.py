@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 
 import random_checkpoints
-from conftest import ROOT
-from demo_start import write_demo_start
+from conftest import DEMO, ROOT
 from nextflow_runs import config_of, need_engine, run_nextflow, submitted
 
 
@@ -18,13 +17,9 @@ def engine():
     need_engine()
 
 
-# bases of the demo's chromosome
-LENGTH = 3_500_000
-
-
 def write_peaks(path):
-    """Peaks of 600 bp every 2,000 bp of the chromosome: some on retained introns, most not."""
-    path.write_text("".join(f"chr19\t{start}\t{start + 600}\n" for start in range(100_000, LENGTH, 2000)))
+    """Peaks of 600 bp every 5,000 bp of the demo's chromosome: some on retained introns, most not."""
+    path.write_text("".join(f"chr19\t{start}\t{start + 600}\n" for start in range(100_000, 5_900_000, 5000)))
     return path
 
 
@@ -70,7 +65,7 @@ def sequences(path):
 
 def test_both_ways_end_in_claims(tmp_path):
     random_checkpoints.write_sei(tmp_path)
-    args = [*write_demo_start(tmp_path, LENGTH), "--outdir", tmp_path / "out"]
+    args = ["--gtf", DEMO / "chr19_6Mb.gff3.gz", "--fasta", DEMO / "chr19_6Mb.fa.gz", "--outdir", tmp_path / "out"]
     args += ["--peaks", write_peaks(tmp_path / "peaks.bed"), "--embedders", "sei", "--models", "logistic"]
     args += ["--networks", "sei", "--network_epochs", "1", "--attribute_method", "gradient"]
     args += ["--tax_group", "nematodes"]  # few motifs: which ones are found is not what is tried here
