@@ -147,7 +147,9 @@ def madeWith(embedder, settings) {
 // The networks to train, each with its weights and tokenizer, or empty lists, e.g. ['basset', [], []].
 def networksOf(settings) {
     return (settings.networks ?: '').tokenize(',').collect { network ->
-        [network] + ['weights', 'tokenizer'].collect { kind -> optionalFile(settings["${network}_${kind}".toString()]) }
+        def names = ['weights', 'tokenizer'].collect { kind -> "${network}_${kind}".toString() }
+        def given = settings.subMap(names)  // those trained from scratch have no such params
+        [network] + names.collect { name -> optionalFile(given[name]) }
     }
 }
 

@@ -2,9 +2,11 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -14,8 +16,6 @@ from conftest import ROOT
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
     """The module at_work, in the folder of its study."""
-    import sys
-
     sys.path.insert(0, str(ROOT / "tests" / "faults"))
     import at_work
 
@@ -89,3 +89,13 @@ def test_flipped_bits_are_seen(work, folder):
     assert not bit_flips.seen(results)
     for path in sorted(path for path in results.rglob("*") if path.is_file()):
         assert bit_flips.unseen_flips(results, path, 10) == 0
+
+
+def test_embedders_with_too_little_memory_write_the_same_bytes():
+    command = [sys.executable, ROOT / "tests" / "faults" / "capped_memory.py", "1", "embed_splice", "embed_kmers"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    at_60, at_40, *of_kmers = done.stdout.splitlines()
+    found = "embed_splice: needs .* {} backed off, 0 ended with code 75, faults none"
+    assert re.fullmatch(found.format("[01]"), at_60) and re.fullmatch(found.format(1), at_40)
+    assert len(of_kmers) == 2 and all("0 ended with code 75, faults none" in line for line in of_kmers)

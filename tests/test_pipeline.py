@@ -200,6 +200,7 @@ def test_the_path_of_the_report_is_the_last_line_on_a_terminal_too(tmp_path):
 def test_stub_run_reaches_the_report_for_every_embedder(stubs):
     folder, printed = stubs
     assert any("MAKE_REPORT" in task for task in submitted(printed))
+    assert "undefined parameter" not in printed
     assert printed.splitlines()[-1] == f"Report: {folder / 'out'}/report.html"
     told = {json.loads(path.read_text())["command"] for path in folder.glob("work/*/*/settings.json")}
     (command,) = told

@@ -69,7 +69,8 @@ def numbered_blocks(path: Path | str) -> Iterator[tuple[int, bytes]]:
 def _whole_lines(stream):
     """Yield the bytes of a stream in blocks of whole lines; of a broken one, what there is before it raises."""
     # glibc keeps up to twice the largest block ever freed; the memory of ours would else come again from the system
-    bytearray(16 * _BLOCK)
+    with contextlib.suppress(MemoryError):
+        bytearray(16 * _BLOCK)
     parts, size, mark = [], 0, codecs.BOM_UTF8
     try:
         while chunk := stream.read1(_BLOCK):

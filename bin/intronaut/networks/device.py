@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import resource
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -44,9 +46,17 @@ def prepare_torch(threads: int) -> None:
 
 
 def keep_heap() -> None:
-    """Let glibc keep big freed blocks: giving each layer's memory back to the kernel can cost a tenth of the time."""
-    _call_glibc("mallopt", M_MMAP_THRESHOLD, 1 << 30)
-    _call_glibc("mallopt", M_TRIM_THRESHOLD, 1 << 30)
+    """Let glibc keep big freed blocks: giving each layer's memory back to the kernel can cost a tenth of the time.
+
+    Where address space is limited (``ulimit -v``) nothing is kept, neither blocks nor the kernels that oneDNN compiles
+    for each length: they would leave no room to try a smaller batch in.
+    """
+    limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+    if limited:
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
+    threshold = 1 << 17 if limited else 1 << 30
+    _call_glibc("mallopt", M_MMAP_THRESHOLD, threshold)
+    _call_glibc("mallopt", M_TRIM_THRESHOLD, threshold)
 
 
 def give_back_heap() -> None:
