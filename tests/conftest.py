@@ -37,6 +37,8 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(items):
+    # files that run whole pipelines come first: the last of them would else keep one worker while the others are idle
+    items.sort(key=lambda item: not hasattr(item.module, "run_nextflow"))
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)
