@@ -153,6 +153,7 @@ def main(argv):
     labels, labels_sha256 = tables.read_labels_and_digest(args.labels)
     labels, low_reads = with_levels(labels, args)
     table, rows, counts = join(features, labels)
+    copies = held_out.read_copies(args.near_copies, table["name"]) if args.near_copies else None
     plans = [make_plan(table, args.folds, seed) for seed in (None, *range(args.seed, args.seed + args.repeats - 1))]
     counts |= low_reads | held_out.report_rows(table, plans[0], counts, log)
     known = plans[0].known
@@ -172,8 +173,8 @@ def main(argv):
     fitted = fit_all(matrices, table, plans, args, log)
     evaluations = {name: one.evaluation for name, one in fitted.items()}
     more = {"rows": counts}
-    if args.near_copies:
-        more["without_near_copies"] = held_out.without_copies(evaluations, args.near_copies, log)
+    if copies is not None:
+        more["without_near_copies"] = held_out.without_copies(evaluations, copies, log)
     main_one = fitted["features"]
     with whole_folder(args.output, MODEL_FILES) as folder:
         held_out.write_evaluations(folder, table, plans[0], evaluations, more)

@@ -359,11 +359,20 @@ def test_near_copies_are_left_out_of_a_second_evaluation(tool, tmp_path, study):
     brier = ((predictions["p_retained"] - predictions["label"]) ** 2).mean()
     assert found["metrics"]["features"]["brier"]["value"] == pytest.approx(brier, abs=1e-9)
     assert found["gain"]["combined_minus_covariates"]["auroc"]["low"] > 0.2
+
+
+def test_near_copies_of_other_windows_are_refused_or_none(tool, tmp_path, study):
     (tmp_path / "audit.tsv").write_text("leak\tname_1\tname_2\ntwin\tx\ty\n")
-    assert (
-        "none of its windows, such as 'x', is held out"
-        in tool("fit", *FIT, "--near-copies", "audit.tsv", code=65).stderr
-    )
+    refused = tool("fit", *FIT, "--near-copies", "audit.tsv", code=65).stderr
+    assert "audit.tsv: none of its windows, such as 'x', is in this study" in refused
+    # windows that train alone have copies of each other
+    labels = pd.read_table(tmp_path / "labels.tsv")
+    trains = labels["split"] != labels["split"].iloc[-1]
+    labels.assign(split=np.where(trains, "train", "test")).to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
+    first, second = labels["name"][trains][:2]
+    (tmp_path / "audit.tsv").write_text(f"leak\tname_1\tname_2\nhomology\t{first}\t{second}\n")
+    tool("fit", *FIT, "--near-copies", "audit.tsv")
+    assert read(tmp_path / "m")["without_near_copies"] == {"left_out": 0, "of": int((~trains).sum())}
 
 
 def test_a_covariate_of_the_user_takes_the_gain_away(tool, tmp_path, study):

@@ -16,14 +16,15 @@ workflow SPLIT {
     main:
     SPLIT_INTRONS(labels, fits, windows, context, optionsOf(settings, 'split_introns'))
     studied = SPLIT_INTRONS.out.labels.combine(fits).filter { _labels, fit -> fit }.map { labels_, _fit -> labels_ }.first()
-    AUDIT_SPLIT(studied, windows)
     MATCH_INTRONS(
         settings.match ? studied : channel.empty(), optionalFile(settings.covariates),
         optionsOf(settings, 'match_introns'),
     )
+    kept = settings.match ? MATCH_INTRONS.out.labels.first() : studied
+    AUDIT_SPLIT(kept, windows)
 
     emit:
-    labels = settings.match ? MATCH_INTRONS.out.labels : studied
+    labels = kept
     all_labels = studied
     near_copies = AUDIT_SPLIT.out.pairs
     published = inFolder(
