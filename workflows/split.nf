@@ -20,7 +20,7 @@ workflow SPLIT {
         settings.match ? studied : channel.empty(), optionalFile(settings.covariates),
         optionsOf(settings, 'match_introns'),
     )
-    kept = settings.match ? MATCH_INTRONS.out.labels.first() : studied
+    kept = settings.match ? MATCH_INTRONS.out.labels : studied
     AUDIT_SPLIT(kept, windows)
 
     emit:
