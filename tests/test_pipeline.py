@@ -207,6 +207,9 @@ def test_stub_run_reaches_the_report_for_every_embedder(stubs):
     assert command.startswith(f"nextflow run . -profile demo --outdir {folder / 'out'} --")
     assert not {"-w", "-log", "-stub-run"} & set(command.split())
     assert sum("EMBED_SEI" in task for task in submitted(printed)) == 2
+    # near-copies are sought among the introns that are studied
+    (audited,) = (path.parent for path in folder.glob("work/*/*/audit.json") if not path.is_symlink())
+    assert (audited / "matched.tsv").is_symlink()
     fits = {task.split("(")[1].rstrip(")") for task in submitted(printed) if ":FIT" in task}
     kinds = [
         f"{embedder}_{model}"
