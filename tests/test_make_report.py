@@ -466,6 +466,21 @@ def test_every_kind_of_model_has_its_own_baseline(tool, second):
     assert "sim : 240 introns in 80 leakage groups" in words and "trees : 239 introns in 79 leakage groups" in words
 
 
+def test_a_gain_stands_below_the_covariates_of_its_own_kind(tool, second):
+    path = second / "fit/trees/metrics.json"
+    baseline = json.loads(path.read_text())["baseline"]
+    baseline["covariates"]["auroc"] = {"value": 0.7, "low": 0.6, "high": 0.8}
+    change_json(path, baseline=baseline)
+    report(tool, "--fit", "fit/sim", "fit/trees")
+    words = words_of(second)
+    ladder = words[words.index("The model knows") : words.index("Dot: estimate")]
+    own = json.loads((second / "fit/sim/metrics.json").read_text())["baseline"]["covariates"]["auroc"]["value"]
+    best, of_kind = "(covariates, lightgbm) 0.700", f"(covariates, logistic) {own:.3f}"
+    assert ladder.index(best) < ladder.index(of_kind) < ladder.index("+ sim (logistic)")
+    report(tool)
+    assert "(covariates) " in words_of(second) and "covariates, logistic" not in words_of(second)
+
+
 def test_models_alike_share_one_baseline(tool, results):
     shutil.copytree(results / "fit/sim", results / "fit/other")
     report(tool, "--fit", "fit/sim", "fit/other")

@@ -62,7 +62,8 @@ def gist(motifs: list[dict[str, Any]], groups: list[dict[str, Any]]) -> str:
         parts.append(part["count"])
     for part in motifs[:1]:
         parts.append(part["count"])
-    text = "; ".join(parts)
+    # models of several kinds on the same features may select the same, mostly nothing
+    text = "; ".join(dict.fromkeys(parts))
     return f"{text[:1].upper()}{text[1:]}." if text else "No explanation was made in this run."
 
 
@@ -78,7 +79,7 @@ def selection_sentences(study: Study) -> list[str]:
     for motifs in study.motifs[:1]:
         part = motif_part(study, motifs)
         sentences.append(part["finding"])
-    return sentences
+    return list(dict.fromkeys(sentences))
 
 
 def plain_name(study: Study, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from intronaut.report import numbers as n
-from intronaut.report.study import AUROC, Measure, Study, headline
+from intronaut.report.study import AUROC, Measure, Model, Study, headline
 from intronaut.stats.model_comparison import LABELS, LEVELS
 
 if TYPE_CHECKING:
@@ -281,13 +281,21 @@ def ladder(study: Study) -> dict[str, Any]:
 
 def _ladder_rows(study):
     baseline, key = study.baseline_model, study.measure.key
+    kinds: dict[str, Model] = {}
     if baseline:
-        metric = headline(baseline.of("covariates"))
-        yield _row(n.capital(", ".join(study.covariates)), metric, note="covariates", strong=True)
+        # a gain is over the covariates in a model of the same kind: each kind that is shown has its row of them
+        for model in (baseline, *study.best_models):
+            if model.of("covariates"):
+                kinds.setdefault(model.kind, model)
+    for kind, model in kinds.items():
+        note = f"covariates, {kind}" if len(kinds) > 1 else "covariates"
+        yield _row(n.capital(", ".join(study.covariates)), headline(model.of("covariates")), note=note, strong=True)
     for model in study.best_models:
         if model.of("combined") and key in model.of("combined"):
-            gain = model.gain().get(key)
-            yield _row(f"+ {model.short}", model.of("combined")[key], n.gain(gain) if gain else "", strong=True)
+            gain, kind = model.gain().get(key), model.kind if len(kinds) > 1 else ""
+            yield _row(
+                f"+ {model.short}", model.of("combined")[key], n.gain(gain) if gain else "", note=kind, strong=True
+            )
     for model in study.best_models:
         if key not in model.of("alone"):
             continue
