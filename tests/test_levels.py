@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy.special import expit
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, t
 
 import explain
 import explain_intron
@@ -21,6 +21,7 @@ from intronaut.models.design_matrix import Matrix, Scale
 from intronaut.models.folder import read_model
 from intronaut.models.level import outcome_of_model, overdispersion, read_weights, rows_of_model
 from intronaut.stats import level_metrics
+from intronaut.stats.jackknife import t_interval
 from intronaut.stats.within_folds import codes
 from simulated_introns import FIT, introns, write_features, write_labels
 
@@ -271,3 +272,12 @@ def test_differences_that_nobody_measured_are_refused(compared, tool):
     assert "no column delta_psi for --target difference" in tool("fit", *QUIET[:-1], "difference", code=65).stderr
     write_labels("labels.tsv", compared[0].assign(delta_psi=2))
     assert "500 differences lie outside −1 to 1" in tool("fit", *QUIET[:-1], "difference", code=65).stderr
+
+
+@pytest.mark.parametrize(("value", "error", "df"), [(0.5, 0.1, 30), (-0.9, 0.2, 4), (0.0, 0.4, 2)])
+def test_the_interval_of_a_correlation_is_that_of_fishers_z(value, error, df):
+    found = t_interval(value, error, df, "fisher")
+    reach = t.ppf(0.975, df) * error / (1 - value**2)
+    ends = np.tanh([np.arctanh(value) - reach, np.arctanh(value) + reach])
+    assert [found["low"], found["high"]] == pytest.approx(ends, rel=1e-12)
+    assert t_interval(1.0, error, df, "fisher") == {"low": None, "high": None}

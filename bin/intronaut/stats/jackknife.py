@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 from scipy.stats import t
 
 from intronaut.stats.bootstrap import LEVEL, interval
@@ -15,6 +16,8 @@ MOST_BLOCKS = 1000
 FEWEST_GROUPS, FEW_GROUPS = 5, 20
 # t on the logit scale; differences of metrics and all others are taken as they are
 LOGIT_SCALE = ("auroc", "average_precision", "prevalence")
+# the least value of what has an interval on a scale; the largest is 1
+LEAST = {"identity": None, "logit": 0.0, "fisher": -1.0}
 NO_INTERVAL = {"low": None, "high": None, "se": None, "se_test": None, "se_train": None, "df": None}
 
 
@@ -119,15 +122,21 @@ def over_seeds(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def t_interval(value: float, error: float | None, df: float | None, scale: str = "identity") -> dict[str, float | None]:
-    """``{"low", "high"}`` of the 95 % t interval of a value; on the scale ``logit`` it stays between 0 and 1."""
-    if error is None or (scale == "logit" and not 0 < value < 1):
+    """``{"low", "high"}`` of the 95 % t interval of a value.
+
+    On the scale ``logit`` it stays between 0 and 1, on ``fisher``, that of a correlation's z (Fisher 1921), between -1
+    and 1: twice z is the logit of the share of the way from -1 to 1.
+    """
+    least = LEAST[scale]
+    if error is None or (least is not None and not least < value < 1):
         return {"low": None, "high": None}
     reach = float(t.ppf((1 + LEVEL) / 2, df)) * error
-    if scale == "identity":
+    if least is None:
         return {"low": value - reach, "high": value + reach}
-    centre, reach = np.log(value / (1 - value)), reach / (value * (1 - value))
-    low, high = 1 / (1 + np.exp(-(centre - reach))), 1 / (1 + np.exp(-(centre + reach)))
-    return {"low": float(low), "high": float(high)}
+    width = 1 - least
+    share = (value - least) / width
+    centre, reach = logit(share), reach / width / (share * (1 - share))
+    return {"low": float(least + width * expit(centre - reach)), "high": float(least + width * expit(centre + reach))}
 
 
 def two_sided_p(difference: float, error: float, df: float | None = None) -> float:

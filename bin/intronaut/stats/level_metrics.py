@@ -143,7 +143,10 @@ def evaluate_levels(
             "method": "jackknife over leakage groups, t",
             "training_variance": "included" if refits else "not included: for this model as trained",
         },
-        "metrics": {name: resampled.interval(name, point[name]) for name in LEVEL_METRICS},
+        "metrics": {
+            name: resampled.interval(name, point[name], "fisher" if name == "spearman" else "identity")
+            for name in LEVEL_METRICS
+        },
         "seed": seed,
         "warnings": _warnings(rows, logits),
     }
