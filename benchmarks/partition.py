@@ -23,6 +23,8 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests" / "helpers")]
+from machine import processor  # noqa: E402
+
 import partition  # noqa: E402
 from intronaut.stats import shares  # noqa: E402
 from simulated_introns import draw_labels, introns, write_features, write_labels  # noqa: E402
@@ -54,7 +56,7 @@ def main():
         add("planted share", n, args.planted, "mean", float(np.mean(found)), truth)
     of_null(args.null, add)
     of_widths(args.wide, add)
-    TABLE.write_text("\n".join(["\t".join(COLUMNS), *lines]) + "\n")
+    TABLE.write_text("\n".join([f"# {processor()}, 1 thread", "\t".join(COLUMNS), *lines]) + "\n")
 
 
 def drawn(n, seed, effect, per_group=4):

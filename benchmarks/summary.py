@@ -25,7 +25,7 @@ a GPU**; `benchmarks/gpu.sh FOLDER` prints the like for a card.
 """
 UNSAID = "AMD EPYC, 2 processors, shared with other work"
 # the tables without a line on the machine that are known to be of that one
-OF_THAT_MACHINE = {"label_introns", "quantify_introns", "merge_features", "own_code"}
+OF_THAT_MACHINE = {"quantify_introns", "merge_features", "own_code"}
 
 
 # what was asked for and no run here can show
@@ -40,8 +40,6 @@ products, so that it runs at 1.3 times its rate |
 the time, and the layers' other steps a tenth |
 | windows a second in TF32 and bfloat16, share of the matmul rate, idle time, memory back-off of Sei, DNABERT-2, \
 splice networks, fine-tuning and attribution | no GPU here; `benchmarks/gpu.sh` prints them |
-| label_introns beside bedtools since a thread reads ahead | the row above is of before; wall times of one process \
-beside many say little on a busy machine |
 | the head at 10,000 shards, at 1,000 with the local executor; what it adds to 100 shards of real work | minutes to \
 half an hour of a processor of its own |
 | a real Slurm | the stand-in finishes tasks at once |
