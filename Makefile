@@ -2,6 +2,9 @@
 # the Pythons that `make test-install` tries: those of pyenv that are wanted, else the one of the environment
 PYTHONS ?= $(or $(wildcard $(foreach v,3.11 3.12 3.13,$(HOME)/.pyenv/versions/$(v).*/bin/python)),$(PYTHON))
 
+# packages and Nextflow are fetched side by side
+MAKEFLAGS += --jobs=2
+
 .PHONY: help demo demo-full test test-data test-fast test-install test-places lint format docs engine lock images clean
 
 PYTHON ?= python3
@@ -72,11 +75,13 @@ clean: ## Remove what runs leave behind, not the results
 $(CORE): containers/core/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Intronaut needs Python 3.11 or newer")'
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python $(PIP) -r containers/core/requirements.txt
+	$(BIN)/python $(PIP) --no-compile -r containers/core/requirements.txt
 	touch $@
 
+# the demo imports a part of the packages, and compiles that; tests look at what a tool prints, compiling included
 $(VENV): requirements.txt $(CORE)
 	$(BIN)/python $(PIP) -r requirements.txt
+	-$(BIN)/python -m compileall -qq -j 0 .venv/lib
 	touch $@
 
 $(REAL): | $(VENV)
