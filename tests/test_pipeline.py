@@ -29,7 +29,7 @@ def engine():
 
 
 # bases of the demo's chromosome
-HALF = 3_000_000
+THIRD = 2_200_000
 
 
 def nextflow(folder, *args, code=0):
@@ -39,7 +39,7 @@ def nextflow(folder, *args, code=0):
 
 @pytest.fixture(scope="module")
 def embedders(tmp_path_factory):
-    """Params of a run with three embedders on half the demo, the neural ones small and of random weights."""
+    """Params of a run with three embedders on a third of the demo, the neural ones small and of random weights."""
     sei, dnabert2, data = (tmp_path_factory.mktemp(name) for name in ("sei", "dnabert2", "data"))
     random_checkpoints.write_sei(sei)
     random_checkpoints.write_dnabert2(dnabert2)
@@ -52,7 +52,7 @@ def embedders(tmp_path_factory):
     ]
     # the partition of three embedders fits 64 sets of blocks; the killed run below makes one of motifs
     embedders = ["--embedders", "motifs,sei,dnabert2", "--partition", "false", *weights]
-    return [*embedders, *write_demo_start(data, HALF), "--shard_size", "500", "--bootstrap", "200"]
+    return [*embedders, *write_demo_start(data, THIRD), "--shard_size", "400", "--bootstrap", "200"]
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_second_run_repeats_no_task(demo, embedders):
 
 def test_killed_run_resumes_and_ends_with_the_tables_of_an_unbroken_one(tmp_path):
     # the few motifs of nematodes: what is killed and resumed matters here, not what is found
-    args = ("-profile", "demo", "--tax_group", "nematodes", *write_demo_start(tmp_path, HALF), "--outdir")
+    args = ("-profile", "demo", "--tax_group", "nematodes", *write_demo_start(tmp_path, THIRD), "--outdir")
     whole, broken = (tmp_path / name for name in ("whole", "broken"))
     whole.mkdir()
     broken.mkdir()
