@@ -96,6 +96,6 @@ def test_embedders_with_too_little_memory_write_the_same_bytes():
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     at_60, at_40, *of_kmers = done.stdout.splitlines()
-    found = "embed_splice: needs .* {} backed off, 0 ended with code 75, faults none"
-    assert re.fullmatch(found.format("[01]"), at_60) and re.fullmatch(found.format(1), at_40)
+    line = "embed_splice: needs .* {} backed off, 0 ended with code 75, faults none"
+    assert re.fullmatch(line.format("[01]"), at_60) and re.fullmatch(line.format(1), at_40)
     assert len(of_kmers) == 2 and all("0 ended with code 75, faults none" in line for line in of_kmers)

@@ -276,8 +276,8 @@ def test_differences_that_nobody_measured_are_refused(compared, tool):
 
 @pytest.mark.parametrize(("value", "error", "df"), [(0.5, 0.1, 30), (-0.9, 0.2, 4), (0.0, 0.4, 2)])
 def test_the_interval_of_a_correlation_is_that_of_fishers_z(value, error, df):
-    found = t_interval(value, error, df, "fisher")
+    interval = t_interval(value, error, df, "fisher")
     reach = t.ppf(0.975, df) * error / (1 - value**2)
     ends = np.tanh([np.arctanh(value) - reach, np.arctanh(value) + reach])
-    assert [found["low"], found["high"]] == pytest.approx(ends, rel=1e-12)
+    assert [interval["low"], interval["high"]] == pytest.approx(ends, rel=1e-12)
     assert t_interval(1.0, error, df, "fisher") == {"low": None, "high": None}

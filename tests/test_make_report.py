@@ -474,8 +474,8 @@ def test_a_gain_stands_below_the_covariates_of_its_own_kind(tool, second):
     report(tool, "--fit", "fit/sim", "fit/trees")
     words = words_of(second)
     ladder = words[words.index("The model knows") : words.index("Dot: estimate")]
-    own = json.loads((second / "fit/sim/metrics.json").read_text())["baseline"]["covariates"]["auroc"]["value"]
-    best, of_kind = "(covariates, lightgbm) 0.700", f"(covariates, logistic) {own:.3f}"
+    logistic = json.loads((second / "fit/sim/metrics.json").read_text())["baseline"]["covariates"]["auroc"]["value"]
+    best, of_kind = "(covariates, lightgbm) 0.700", f"(covariates, logistic) {logistic:.3f}"
     assert ladder.index(best) < ladder.index(of_kind) < ladder.index("+ sim (logistic)")
     report(tool)
     assert "(covariates) " in words_of(second) and "covariates, logistic" not in words_of(second)

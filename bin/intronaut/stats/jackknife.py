@@ -14,8 +14,8 @@ from intronaut.stats.bootstrap import LEVEL, interval
 MOST_BLOCKS = 1000
 # groups of the rarer class below which no interval is given, and below which there is a warning
 FEWEST_GROUPS, FEW_GROUPS = 5, 20
-# t on the logit scale; differences of metrics and all others are taken as they are
-LOGIT_SCALE = ("auroc", "average_precision", "prevalence")
+# the scale of the t interval of a metric; differences of metrics and all others are taken as they are
+SCALE_OF = {"auroc": "logit", "average_precision": "logit", "prevalence": "logit", "spearman": "fisher"}
 # the least value of what has an interval on a scale; the largest is 1
 LEAST = {"identity": None, "logit": 0.0, "fisher": -1.0}
 NO_INTERVAL = {"low": None, "high": None, "se": None, "se_test": None, "se_train": None, "df": None}

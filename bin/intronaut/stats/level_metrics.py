@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from intronaut import __version__
 from intronaut.stats import within_folds as ranks
 from intronaut.stats.bootstrap import LEVEL
-from intronaut.stats.jackknife import Resampled, leave_out_blocks
+from intronaut.stats.jackknife import SCALE_OF, Resampled, leave_out_blocks
 from intronaut.stats.metrics import log_losses
 from intronaut.stats.reliability import calibration_line
 
@@ -144,8 +144,7 @@ def evaluate_levels(
             "training_variance": "included" if refits else "not included: for this model as trained",
         },
         "metrics": {
-            name: resampled.interval(name, point[name], "fisher" if name == "spearman" else "identity")
-            for name in LEVEL_METRICS
+            name: resampled.interval(name, point[name], SCALE_OF.get(name, "identity")) for name in LEVEL_METRICS
         },
         "seed": seed,
         "warnings": _warnings(rows, logits),

@@ -20,7 +20,7 @@ from intronaut.core.files import write_json
 from intronaut.io.tables import PREDICTION_COLUMNS, write_table
 from intronaut.stats import within_folds as ranks
 from intronaut.stats.bootstrap import LEVEL, Resampler, resampler
-from intronaut.stats.jackknife import LOGIT_SCALE, Resampled, leave_out_blocks, two_sided_p
+from intronaut.stats.jackknife import SCALE_OF, Resampled, leave_out_blocks, two_sided_p
 from intronaut.stats.reliability import calibration_bins, calibration_line, expected_calibration_error
 from intronaut.stats.small_samples import groups_of_rarer_class, small_sample_sentences
 
@@ -256,8 +256,7 @@ def evaluate(
 
 def summary_of_metrics(point: pd.Series, resampled: Resampled) -> dict[str, dict[str, float | None]]:
     """``{metric: {value, low, high, se, se_test, se_train, df}}`` of one model."""
-    scale_of = dict.fromkeys(LOGIT_SCALE, "logit")
-    return {name: resampled.interval(name, point[name], scale_of.get(name, "identity")) for name in METRICS}
+    return {name: resampled.interval(name, point[name], SCALE_OF.get(name, "identity")) for name in METRICS}
 
 
 def _pairs(fold, rows, logits):
