@@ -9,7 +9,7 @@ REFERENCE is the folder with sei-framework's model/sei.py; SELENE that with sele
 side has a process of its own, and they take turns; times are the best of --repeats. The published side runs as its
 scripts do: both strands one after the other, averaged, in float32; ours takes four such batches, since the head's
 weights are read once for all. Shares are of the fastest of two convolutions and a matrix product of the library, run in
-the same process before and after, because the rates of shared machines change within seconds: the median of the
+the same process between the batches, because the rates of shared machines change within seconds: the median of the
 repeats. On one thread of a CPU the time is that of the process, so that other work on the machine does not count.
 Standard output is a Markdown table.
 """
@@ -136,9 +136,9 @@ def taking_turns(args, jobs, codes):
     for _ in range(args.repeats):
         for side, (process, function, *job) in jobs.items():
             given = codes if side == "published" else many
-            seconds, rate, values = process.submit(function, given, args.batch, *job).result()
-            share = (TRUNK_GFLOP + HEAD_GFLOP) * len(given) / seconds / rate if rate else 0
-            taken[side].append(Taken(seconds / len(given), rate, share, values[: len(codes)]))
+            seconds, at_rate, values = process.submit(function, given, args.batch, *job).result()
+            rate = (TRUNK_GFLOP + HEAD_GFLOP) * len(given) / at_rate if at_rate else 0
+            taken[side].append(Taken(seconds / len(given), rate, at_rate / seconds, values[: len(codes)]))
     return {
         side: Taken(
             min(one.seconds for one in runs),
@@ -276,7 +276,7 @@ def start_ours(args):
 
 
 def run_ours(codes, batch, what, dtype):
-    """Seconds, the library's rate before and after, and what embed_sei computes."""
+    """Seconds, those that the published operations take at the library's rate, and what embed_sei computes."""
     import torch
 
     from intronaut.networks.sei_inference import Runner
@@ -290,19 +290,39 @@ def run_ours(codes, batch, what, dtype):
 
         codes, padding = pad_to_window(torch.from_numpy(codes))
 
-    def run(codes):
-        codes = torch.as_tensor(codes)
-        parts = [
-            runner.spline(runner.trunk(part, padding=padding)).unflatten(0, (2, -1)) for part in codes.split(batch)
-        ]
+    def features(part):
+        return runner.spline(runner.trunk(part, padding=padding)).unflatten(0, (2, -1))
+
+    def profiles(parts):
         values = torch.cat(parts, 1)
         if what == "profiles":
             values = torch.sigmoid(side["head"].logits(values.flatten(0, 1))).unflatten(0, (2, -1)).mean(0)
         return (values if what == "profiles" else values.transpose(0, 1)).cpu().numpy()
 
+    codes = torch.as_tensor(codes)
+    profiles([features(codes[:1])])
+    work = [(TRUNK_GFLOP * len(part), lambda part=part: features(part)) for part in codes.split(batch)]
+    seconds, at_rate, parts = between_rates(work, dtype)
+    last, last_at_rate, (values,) = between_rates([(HEAD_GFLOP * len(codes), lambda: profiles(parts))], dtype)
+    return seconds + last, at_rate + last_at_rate, values
+
+
+def between_rates(work, dtype):
+    """Run pairs of (billions of operations, function) in turn with the library's convolutions and matrix products.
+
+    Returns the seconds of the functions, those that their operations take at the library's rate beside them, and what
+    they returned.
+    """
+    seconds, at_rate, returned = 0, 0, []
     before = library_rate(dtype)
-    seconds, values = once_warm(run, codes)
-    return seconds, (before + library_rate(dtype)) / 2, values
+    for operations, function in work:
+        started = now()
+        returned.append(function())
+        seconds += now() - started
+        after = library_rate(dtype)
+        at_rate += operations / ((before + after) / 2)
+        before = after
+    return seconds, at_rate, returned
 
 
 def once_warm(run, codes):

@@ -189,9 +189,9 @@ def test_gradients_reach_every_weight_in_training(tiny):
     assert all(weight.grad is not None for weight in model.parameters())
 
 
+@pytest.mark.parametrize("lengths", [[40, 40], [9, 64, 520]])
 @torch.inference_mode()
-def test_bfloat16_keeps_a_float32_residual(tiny):
-    lengths = [40, 40]
+def test_bfloat16_keeps_a_float32_residual(tiny, lengths):
     ids = torch.cat(random_tokens(lengths))
     exact = pool(tiny(ids, lengths), lengths, "mean")
     rounded = load(Checkpoint("tiny", tiny.state_dict()), tiny.config).compute_in(torch.bfloat16)

@@ -109,7 +109,7 @@ class Dnabert2(nn.Module):
     def states(self, hidden: torch.Tensor, lengths: list[int]) -> Iterator[torch.Tensor]:
         """Yield ``(tokens, width)`` float32 after each layer, from the embedded tokens of sequences of ``lengths``."""
         runs = [(length, len(list(equal))) for length, equal in itertools.groupby(lengths)]
-        bias = self._alibi(max(lengths), hidden.device)
+        bias = Alibi(self._alibi(max(lengths), hidden.device))
         tokens = len(hidden)
         hidden = F.pad(hidden, (0, 0, 0, -tokens % self.rows_multiple))
         for layer in self.bert["encoder"]["layer"]:
@@ -159,11 +159,11 @@ class Layer(nn.Module):
         })  # fmt: skip
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
-    def forward(self, hidden: torch.Tensor, runs: list[tuple[int, int]], bias: torch.Tensor) -> torch.Tensor:
+    def forward(self, hidden: torch.Tensor, runs: list[tuple[int, int]], bias: Alibi) -> torch.Tensor:
         wqkv, output = self.attention["self"]["Wqkv"], self.attention["output"]
-        attended = self._attend(wqkv(hidden.to(bias.dtype)), runs, bias)
+        attended = self._attend(wqkv(hidden.to(bias.rows.dtype)), runs, bias)
         hidden = output["LayerNorm"](self.dropout(output["dense"](attended)).to(hidden.dtype) + hidden)
-        inner = self.mlp["wo"](self.dropout(self.mlp["gated_layers"](hidden.to(bias.dtype))))
+        inner = self.mlp["wo"](self.dropout(self.mlp["gated_layers"](hidden.to(bias.rows.dtype))))
         return self.mlp["layernorm"](inner.to(hidden.dtype) + hidden)
 
     def _attend(self, qkv, runs, bias):
@@ -173,21 +173,17 @@ class Layer(nn.Module):
         return torch.cat([*attended, added[:, : added.shape[1] // 3]])
 
     def _attend_run(self, qkv, length, bias):
-        query, key, value = qkv.view(-1, length, 3, self.heads, qkv.shape[1] // (3 * self.heads)).permute(2, 0, 3, 1, 4)
-        if bias.dtype == torch.bfloat16 and bias.device.type == "cpu":
-            key, value = (F.pad(part, (0, 0, 0, -length % KEYS_PADDED_TO)) for part in (key, value))
-        keys = key.shape[2]
-        centre = bias.shape[2] // 2
+        parts = qkv.view(-1, length, 3, self.heads, qkv.shape[1] // (3 * self.heads)).permute(2, 0, 3, 1, 4)
+        query, pair, added = parts[0], parts[1:], bias.keys(length) - length
+        key, value = F.pad(pair, (0, 0, 0, added)) if added else pair
         # blocks of equal size: matrix products of a few rows are rounded in another way
         step = math.ceil(length / math.ceil(length / ROWS))
-        blocks = []
-        for first in range(0, length, step):
-            rows = query[:, :, first : first + step]
-            near = bias[None, :, : rows.shape[2], centre - first : centre - first + keys]
-            if keys > length:
-                near = near.masked_fill(torch.arange(keys) >= length, -math.inf)
-            blocks.append(F.scaled_dot_product_attention(rows, key, value, attn_mask=near))
-        return torch.cat(blocks, dim=2).transpose(1, 2).reshape(len(qkv), -1)
+        blocks = [
+            F.scaled_dot_product_attention(rows, key, value, attn_mask=bias.block(length, first, rows.shape[2]))
+            for first, rows in zip(range(0, length, step), query.split(step, dim=2), strict=True)
+        ]
+        attended = blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=2)
+        return attended.transpose(1, 2).reshape(len(qkv), -1)
 
 
 class GatedLinear(nn.Linear):
@@ -265,6 +261,32 @@ def alibi_rows(heads: int, reach: int) -> torch.Tensor:
     """
     distance = (torch.arange(2 * reach) - reach - torch.arange(min(ROWS, reach))[:, None]).abs()
     return -alibi_slopes(heads).float()[:, None, None] * distance
+
+
+class Alibi:
+    """The ALiBi biases of one batch: ``rows`` as from ``alibi_rows``, in the dtype that attention is computed in."""
+
+    def __init__(self, rows: torch.Tensor) -> None:
+        self.rows = rows
+        self._of_length = {}
+
+    def keys(self, length: int) -> int:
+        """How many keys a sequence is given; those beyond its tokens are masked."""
+        padded = self.rows.dtype == torch.bfloat16 and self.rows.device.type == "cpu"
+        return length + (-length % KEYS_PADDED_TO if padded else 0)
+
+    def block(self, length: int, first: int, rows: int) -> torch.Tensor:
+        """``(1, heads, rows, keys)``: the biases of a sequence's query rows from ``first`` on."""
+        if length in self._of_length:
+            return self._of_length[length]
+        start = self.rows.shape[2] // 2 - first
+        biases = self.rows[None, :, :rows, start : start + self.keys(length)]
+        if self.keys(length) > length:
+            biases = biases.masked_fill(torch.arange(biases.shape[3]) >= length, -math.inf)
+            # every layer asks again; of longer sequences they would take memory by the square of the length
+            if length <= ROWS:
+                self._of_length[length] = biases
+        return biases
 
 
 def load(checkpoint: Checkpoint, config: Config) -> Dnabert2:
