@@ -41,6 +41,12 @@ def test_a_column_without_rows():
 
 
 @settings(max_examples=100, deadline=None)
+@given(st.text(st.sampled_from("ab\t")))
+def test_a_pair_of_letters_is_seen_at_any_place(content):
+    assert Lines(1, f"{content}\n".encode()).holds_pair(b"ab") == ("ab" in content)
+
+
+@settings(max_examples=100, deadline=None)
 @given(st.text(st.sampled_from("ab\r\n\té\ufeff")), st.integers(1, 9), st.booleans())
 def test_lines_are_those_of_python_wherever_the_blocks_end(tmp_path_factory, content, size, packed):
     path = tmp_path_factory.mktemp("lines") / "lines"

@@ -60,6 +60,11 @@ class GeneModels:
         """Add a line of the transcript itself."""
         self.spans.extend((transcript, line, start, end))
 
+    def add_spans(self, transcripts: np.ndarray, features: Features) -> None:
+        """Add the lines of the transcripts of these numbers themselves."""
+        columns = transcripts, features.numbers(), features.first - 1, features.last
+        self.spans.frombytes(np.column_stack(columns).astype(np.int64).tobytes())
+
     def keys_with_exons(self) -> list[tuple[str, str, str, str]]:
         """The keys of the transcripts that have an exon line."""
         keys = list(self.transcripts)

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from intronaut.genome.feature_lines import CHROM, CODING, EXON, OTHER, STRAND, TRANSCRIPT, Features
+from intronaut.genome.feature_lines import ATTRIBUTES, CHROM, CODING, EXON, OTHER, STRAND, TRANSCRIPT, Features
 from intronaut.genome.gene_models import SLIPPAGE, TRANS_SPLICED, GeneModels
 
 RETAINED_INTRON = "retained_intron"
 _RETAINED = RETAINED_INTRON.encode()
-_EXCEPTIONS = {b"trans-splicing": TRANS_SPLICED, b"ribosomal slippage": SLIPPAGE}
+# the words of an exception, each with two letters of it that few files hold elsewhere
+_EXCEPTIONS = [(b"trans-splicing", b"-s", TRANS_SPLICED), (b"ribosomal slippage", b" s", SLIPPAGE)]
 
 
 def read(blocks: Iterable[Features], models: GeneModels, faults: list[tuple[int, str, Any]]) -> None:
@@ -24,37 +25,36 @@ def read(blocks: Iterable[Features], models: GeneModels, faults: list[tuple[int,
     transcripts = _Transcripts(models)
     names = _Names()
     for block in blocks:
-        kinds = block.kinds()
-        chosen = np.flatnonzero(kinds != OTHER)
-        lines, kinds = block[chosen], kinds[chosen]
+        lines = block[np.flatnonzero(block.kinds != OTHER)]
         starts, keys = _runs(lines, names)
         run = np.repeat(np.arange(len(keys)), np.diff(starts, append=len(lines)))
-        named = np.array([bool(key[0]) for key in keys], bool)[run]
-        _add_nameless(lines[~named], kinds[~named], models, faults)
-        lines, kinds, run = lines[named], kinds[named], run[named]
-        transcripts.add(lines, kinds, run, keys)
+        named = np.array([bool(key[0]) for key in keys], bool)
+        if not named.all():
+            _add_nameless(lines[~named[run]], models, faults)
+            lines, run = lines[named[run]], run[named[run]]
+        transcripts.add(lines, run, keys)
     transcripts.finish()
 
 
 def _runs(lines, names):
     """The rows where another transcript begins (int array), and its (transcript_id, gene_id, chrom, strand)."""
     starts, run_names = [], []
-    text, spans = lines.lines.text, lines.spans()
-    moves = (lines.column(CHROM).changes() | lines.column(STRAND).changes()).tolist()
-    for row, (start, end, moved) in enumerate(zip(*spans[1:], moves, strict=True)):
+    text, attributes = lines.lines.text, lines.column(ATTRIBUTES)
+    moves = lines.column(CHROM).changes() | lines.column(STRAND).changes()
+    for row, (start, moved) in enumerate(zip(attributes.start.tolist(), moves.tolist(), strict=True)):
         if moved or not text.startswith(names.upto, start):
             starts.append(row)
-            run_names.append(names.values(text, start, end))
+            run_names.append(names.values(text, start, int(attributes.end[row])))
     starts = np.array(starts, np.int64)
     heads = lines[starts]
     chroms, strands = heads.column(CHROM).repeated_words(), heads.column(STRAND).repeated_words()
     return starts, [(*name, chrom, strand) for name, chrom, strand in zip(run_names, chroms, strands, strict=True)]
 
 
-def _add_nameless(lines, kinds, models, faults):
-    faults += [(int(number), "exon without transcript_id", None) for number in lines[kinds == EXON].numbers()]
-    models.left_out["transcript_lines_without_id"] += int((kinds == TRANSCRIPT).sum())
-    models.left_out["cds_and_utr_lines_without_transcript"] += int((kinds == CODING).sum())
+def _add_nameless(lines, models, faults):
+    faults += [(int(number), "exon without transcript_id", None) for number in lines[lines.kinds == EXON].numbers()]
+    models.left_out["transcript_lines_without_id"] += int((lines.kinds == TRANSCRIPT).sum())
+    models.left_out["cds_and_utr_lines_without_transcript"] += int((lines.kinds == CODING).sum())
 
 
 class _Names:
@@ -80,46 +80,49 @@ class _Transcripts:
     def __init__(self, models):
         self.models, self.retained, self.symbols, self.with_line = models, set(), {}, set()
 
-    def add(self, lines, kinds, run, keys):
-        """Add lines of these kinds, of the transcripts ``keys[run]``."""
+    def add(self, lines, run, keys):
+        """Add lines of the transcripts ``keys[run]``."""
         first = np.flatnonzero(np.diff(run, prepend=-1))
         keys = [keys[i] for i in run[first].tolist()]
+        n_known = len(self.models.about)
         numbers = np.array([self.models.number(key) for key in keys], np.int64)
         of = np.repeat(numbers, np.diff(first, append=len(lines)))
-        self._add_transcript_lines(lines[kinds == TRANSCRIPT], of[kinds == TRANSCRIPT])
-        self._describe(lines[first], numbers, keys)
+        # each number is new only once, and then the highest so far
+        is_new = np.diff(np.maximum.accumulate(np.append(n_known - 1, numbers))) > 0
+        self._describe(lines[first[is_new]], [key for key, new in zip(keys, is_new.tolist(), strict=True) if new])
+        is_own = lines.kinds == TRANSCRIPT
+        self.models.add_spans(of[is_own], lines[is_own])
+        self.with_line.update(of[is_own].tolist())
+        is_own[first[is_new]] = True
+        self._note_retained(lines[is_own], of[is_own])
         self._note_exceptions(lines, of)
         for kind in (EXON, CODING):
-            rows = np.flatnonzero(kinds == kind)
+            rows = np.flatnonzero(lines.kinds == kind)
             self.models.add(kind, of[rows], lines[rows], self._exon_numbers(lines[rows], of[rows]))
 
-    def _add_transcript_lines(self, lines, of):
-        places = lines.numbers().tolist(), (lines.first - 1).tolist(), lines.last.tolist()
-        text = lines.lines.text
-        for number, *place, span in zip(of.tolist(), *places, zip(*lines.spans(), strict=True), strict=True):
-            self.models.add_span(number, *place)
-            if _says_retained(text, *span):
-                self.retained.add(number)
-        self.with_line.update(of.tolist())
-
-    def _describe(self, lines, numbers, keys):
-        """Add the transcripts that are new to ``models.about``, each by the first of its lines."""
-        text, about = lines.lines.text, self.models.about
-        for number, key, source, start, end in zip(numbers.tolist(), keys, *lines.spans(), strict=True):
-            if number < len(about):
-                continue
-            name, gene, chrom, strand = key
+    def _describe(self, lines, keys):
+        """Add new transcripts to ``models.about``, each by the first of its lines."""
+        text, symbols = lines.lines.text, self.symbols
+        _, starts, ends = lines.spans()
+        for (name, gene, chrom, strand), start, end in zip(keys, starts, ends, strict=True):
             place = gene or name, chrom, strand
-            if self.symbols.get(place) is None:
+            if symbols.get(place) is None:
                 symbol = attribute(text, b"gene_name", start, end)
-                self.symbols[place] = symbol or attribute(text, b"gene", start, end)
-            about.append((name, gene or name, self.symbols[place], _says_retained(text, source, start, end)))
+                symbols[place] = symbol or attribute(text, b"gene", start, end)
+            self.models.about.append((name, gene or name, symbols[place], False))
+
+    def _note_retained(self, lines, of):
+        """Note the transcripts whose first line, or one of their own, says that their biotype is retained_intron."""
+        text = lines.lines.text
+        for number, source, start, end in zip(of.tolist(), *lines.spans(), strict=True):
+            if text.find(_RETAINED, source, end) >= 0 and _says_retained(text, source, start, end):
+                self.retained.add(number)
 
     def _note_exceptions(self, lines, of):
         """Note the transcripts whose lines have an NCBI ``exception``."""
         text = lines.lines.text
-        for word, kind in _EXCEPTIONS.items():
-            if word in text:
+        for word, letters, kind in _EXCEPTIONS:
+            if lines.lines.holds_pair(letters) and word in text:
                 _, start, end = lines.spans()
                 for number, first, last in zip(of.tolist(), start, end, strict=True):
                     if text.find(word, first, last) >= 0:
@@ -129,13 +132,13 @@ class _Transcripts:
         """exon_number of the lines of transcripts without a line of their own, which it tells apart; else 0."""
         values = np.zeros(len(lines), np.int32)
         text = lines.lines.text
-        if b"exon_number" not in text:
+        rows = [row for row, number in enumerate(of.tolist()) if number not in self.with_line]
+        if not rows or b"exon_number" not in text:
             return values
-        _, start, end = lines.spans()
-        for row, number in enumerate(of.tolist()):
-            if number not in self.with_line:
-                value = attribute(text, b"exon_number", start[row], end[row]) or ""
-                values[row] = int(value) if value.isdecimal() and len(value) < 9 else 0
+        _, starts, ends = lines[rows].spans()
+        for row, start, end in zip(rows, starts, ends, strict=True):
+            value = attribute(text, b"exon_number", start, end) or ""
+            values[row] = int(value) if value.isdecimal() and len(value) < 9 else 0
         return values
 
     def finish(self):
@@ -146,9 +149,7 @@ class _Transcripts:
 
 
 def _says_retained(text, source, start, end):
-    """Whether a GTF line says that its transcript is of biotype retained_intron."""
-    if text.find(_RETAINED, source, end) < 0:
-        return False
+    """Whether a GTF line that holds the word says that its transcript is of biotype retained_intron."""
     biotype = attribute(text, b"transcript_biotype", start, end)
     biotype = biotype or attribute(text, b"transcript_type", start, end)
     # Ensembl releases before 76 carry the transcript's biotype in the source column

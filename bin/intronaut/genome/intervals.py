@@ -15,9 +15,12 @@ def overlapping_pairs(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
     pairs = _ranges(left).join(_ranges(right), suffix="_right", nb_cpu=1).df
     if pairs.empty:
         return pd.DataFrame({"left": [], "right": [], "overlap": []}, dtype="int64")
-    shared = np.minimum(pairs["End"], pairs["End_right"]) - np.maximum(pairs["Start"], pairs["Start_right"])
-    pairs = pd.DataFrame({"left": pairs["row"], "right": pairs["row_right"], "overlap": shared}).astype("int64")
-    return pairs.sort_values(["left", "right"], ignore_index=True)
+    columns = ["row", "row_right", "Start", "Start_right", "End", "End_right"]
+    row, row_right, start, start_right, end, end_right = (pairs[name].to_numpy(np.int64) for name in columns)
+    # one number that sorts as the two rows
+    order = np.argsort((row << 32) + row_right)
+    overlap = np.minimum(end, end_right) - np.maximum(start, start_right)
+    return pd.DataFrame({"left": row[order], "right": row_right[order], "overlap": overlap[order]})
 
 
 def covered(pairs: pd.DataFrame, left: pd.DataFrame, right: pd.DataFrame) -> np.ndarray:
@@ -54,10 +57,13 @@ def inside_any(inner: pd.DataFrame, outer: pd.DataFrame) -> np.ndarray:
     """
     if outer.empty:
         return np.zeros(len(inner), bool)
-    outer = outer.sort_values(["key", "start"], kind="stable")
-    place = (outer["key"].to_numpy(np.int64) << 32) + outer["start"].to_numpy(np.int64)
-    # the furthest end among the intervals of the key that start no later; the key in the high bits keeps keys apart
-    reach = np.maximum.accumulate((outer["key"].to_numpy(np.int64) << 32) + outer["end"].to_numpy(np.int64))
+    # the key in the high bits keeps keys apart
+    key, start, end = (outer[name].to_numpy(np.int64) for name in ("key", "start", "end"))
+    place = (key << 32) + start
+    order = np.argsort(place)
+    place = place[order]
+    # the furthest end among the intervals of the key that start no later
+    reach = np.maximum.accumulate(((key << 32) + end)[order])
     key = inner["key"].to_numpy(np.int64) << 32
     before = np.searchsorted(place, key + inner["start"].to_numpy(np.int64), side="left") - 1
     return (before >= 0) & (reach[np.maximum(before, 0)] > key + inner["end"].to_numpy(np.int64))

@@ -81,17 +81,19 @@ def label_by_annotation(
         label (float64) and reason (object, None where labelled), one value an intron.
     """
     places = introns.loc[genes["intron"], ["start", "end"]].assign(key=genes["gene"].to_numpy())
-    about = annotation.transcripts.iloc[annotation.exons["transcript"]]
-    exons = annotation.exons.assign(key=about["gene"].to_numpy())
-    in_any = _any_per_intron(introns, genes, inside_any(places, exons))
+    transcript = annotation.exons["transcript"].to_numpy()
+    gene, retained = (annotation.transcripts[name].to_numpy()[transcript] for name in ("gene", "retained"))
+    exons = annotation.exons.assign(key=gene)
     if rule == "any-exon":
+        in_any = _any_per_intron(introns, genes, inside_any(places, exons))
         return in_any.astype(float), np.full(len(introns), None, object)
-    in_retained = _any_per_intron(introns, genes, inside_any(places, exons[about["retained"].to_numpy()]))
+    in_retained = _any_per_intron(introns, genes, inside_any(places, exons[retained]))
     others = introns["spliced_by_others"].to_numpy()
     label = (in_retained & others).astype(float)
     reason = np.full(len(introns), None, object)
     reason[~others] = "only_retained_intron_transcripts"
     if rule == "strict":
+        in_any = _any_per_intron(introns, genes, inside_any(places, exons))
         reason[others & in_any & ~in_retained] = "inside_exon"
     label[reason != None] = np.nan  # noqa: E711 - elementwise
     return label, reason
