@@ -1,12 +1,15 @@
-"""A resumed run after an upgrade: which code a tool can run, and that its tasks are repeated when that changes."""
+"""Resumed runs: after a kill, and after an upgrade, when the tasks are repeated whose code has changed."""
 
 import shutil
+import signal
+import subprocess
+import time
 from modulefinder import ModuleFinder
 
 import pytest
 
 from conftest import ROOT
-from nextflow_runs import need_engine, run_nextflow, submitted
+from nextflow_runs import need_engine, run_command, run_nextflow, submitted, task_env
 from small_study import write_study
 
 BIN = ROOT / "bin"
@@ -49,6 +52,50 @@ def test_code_of_a_tool_is_what_python_would_import_and_the_data_beside_it(tmp_p
         assert paths - modules == {str(path.relative_to(BIN)) for path in data}, tool
 
 
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The params of a study of sixty genes."""
+    annotation, genome = write_study(
+        tmp_path_factory.mktemp("study"), {f"gene{number}": f"contig{number % 10}" for number in range(60)}
+    )
+    return ["--gtf", annotation, "--fasta", genome, "--window", "100", "--embedders", "kmers", "--bootstrap", "100"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, study):
+    """Of an unbroken run: its folder, which has a copy of the pipeline too, its steps, and its tables."""
+    folder = tmp_path_factory.mktemp("whole")
+    for name in PIPELINE:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        (folder / "pipeline").mkdir(exist_ok=True)
+        copy(ROOT / name, folder / "pipeline" / name)
+    printed = run_nextflow(folder / "pipeline", folder, *study, "--outdir", folder / "results")
+    tables = ("labels/labels.tsv", "fit/kmers_logistic/predictions.tsv", "features/kmers.h5ad")
+    return folder, steps(printed), {table: (folder / "results" / table).read_bytes() for table in tables}
+
+
+def steps(printed):
+    """The processes of the submitted tasks, e.g. EMBED_KMERS."""
+    return {task.split(" ")[0].split(":")[-1] for task in submitted(printed)}
+
+
+@pytest.mark.slow
+def test_killed_run_resumes_and_ends_with_the_tables_of_an_unbroken_one(tmp_path, study, whole):
+    results = ["--outdir", tmp_path / "results"]
+    command = run_command(ROOT, tmp_path, *study, *results)
+    run = subprocess.Popen(command, cwd=tmp_path, env=task_env(), stdout=subprocess.PIPE, text=True)
+    for line in run.stdout:
+        if "EMBED_KMERS" in line:
+            break
+    time.sleep(2)
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    assert not list((tmp_path / "results").glob("fit"))
+    assert "LABEL_INTRONS" not in steps(run_nextflow(ROOT, tmp_path, *study, *results, "-resume"))
+    for table, unbroken in whole[2].items():
+        assert (tmp_path / "results" / table).read_bytes() == unbroken, table
+
+
 def edit(path, old, new):
     text = path.read_text()
     assert text.count(old) == 1
@@ -56,28 +103,17 @@ def edit(path, old, new):
 
 
 @pytest.mark.slow
-def test_resume_after_an_edit_repeats_what_runs_it_and_what_follows(tmp_path):
-    pipeline = tmp_path / "pipeline"
-    pipeline.mkdir()
-    for name in PIPELINE:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
-        copy(ROOT / name, pipeline / name)
-    annotation, genome = write_study(tmp_path, {f"gene{number}": f"contig{number % 10}" for number in range(60)})
-    given = ["--gtf", annotation, "--fasta", genome, "--window", "100", "--embedders", "kmers", "--bootstrap", "100"]
-    given += ["--tax_group", "nematodes", "--outdir", tmp_path / "results", "-resume"]
-    first = steps(run_nextflow(pipeline, tmp_path, *given))
+def test_resume_after_an_edit_repeats_what_runs_it_and_what_follows(study, whole):
+    folder, first, _ = whole
     assert {"LABEL_INTRONS", "EMBED_KMERS", "RECORD_RUN"} < first
     # one constant of k-mer features, and code that no step of this study runs
-    edit(pipeline / "bin" / "intronaut" / "features" / "kmers.py", "(c + g) / max(known.sum(), 1)", "(c + g) * 100.0")
-    with open(pipeline / "bin" / "intronaut" / "variants" / "scoring.py", "a") as module:
+    code = folder / "pipeline" / "bin" / "intronaut"
+    edit(code / "features" / "kmers.py", "(c + g) / max(known.sum(), 1)", "(c + g) * 100.0")
+    with open(code / "variants" / "scoring.py", "a") as module:
         module.write("FURTHER = 1\n")
-    repeated = steps(run_nextflow(pipeline, tmp_path, *given))
+    again = ["--outdir", folder / "results", "-resume"]
+    repeated = steps(run_nextflow(folder / "pipeline", folder, *study, *again))
     following = {"MERGE_FEATURES", "FIT", "PARTITION", "EXPLAIN", "EXPLAIN_INTRON", "COMPARE"}
     following |= {"MAKE_TRACKS", "MAKE_REPORT", "RECORD_RUN"}
     assert repeated == {"EMBED_KMERS"} | following
     assert first - repeated == {"LABEL_INTRONS", "FETCH_SEQUENCES", "SPLIT_INTRONS", "AUDIT_SPLIT"}
-
-
-def steps(printed):
-    """The processes of the submitted tasks, e.g. EMBED_KMERS."""
-    return {task.split(" ")[0].split(":")[-1] for task in submitted(printed)}

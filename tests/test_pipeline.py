@@ -4,9 +4,7 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
-import time
 from pathlib import Path
 
 import anndata
@@ -21,6 +19,7 @@ from demo_start import write_demo_start
 from intronaut.io.tables import COVARIATES
 from intronaut.motifs.pwm import jaspar_motifs
 from nextflow_runs import LIMIT, config_of, need_engine, run_command, run_nextflow, submitted, task_env
+from small_study import write_study
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,7 +40,7 @@ def nextflow(folder, *args, code=0):
 def embedders(tmp_path_factory):
     """Params of a run with three embedders on a third of the demo, the neural ones small and of random weights."""
     sei, dnabert2, data = (tmp_path_factory.mktemp(name) for name in ("sei", "dnabert2", "data"))
-    random_checkpoints.write_sei(sei)
+    random_checkpoints.write_sei(sei, channels=(6, 10, 16))
     random_checkpoints.write_dnabert2(dnabert2)
     weights = ["--sei_weights", sei / "model.safetensors", "--sei_targets", sei / "target.names"]
     weights += [
@@ -50,7 +49,7 @@ def embedders(tmp_path_factory):
         "--dnabert2_tokenizer",
         dnabert2 / "tokenizer.json",
     ]
-    # the partition of three embedders fits 64 sets of blocks; the killed run below makes one of motifs
+    # the partition of three embedders fits 64 sets of blocks; the resumed runs of test_code make one of k-mers
     embedders = ["--embedders", "motifs,sei,dnabert2", "--partition", "false", *weights]
     return [*embedders, *write_demo_start(data, THIRD), "--shard_size", "400", "--bootstrap", "200"]
 
@@ -120,27 +119,6 @@ def test_second_run_repeats_no_task(demo, embedders):
     assert not submitted(printed)
 
 
-def test_killed_run_resumes_and_ends_with_the_tables_of_an_unbroken_one(tmp_path):
-    # the few motifs of nematodes: what is killed and resumed matters here, not what is found
-    args = ("-profile", "demo", "--tax_group", "nematodes", *write_demo_start(tmp_path, THIRD), "--outdir")
-    whole, broken = (tmp_path / name for name in ("whole", "broken"))
-    whole.mkdir()
-    broken.mkdir()
-    nextflow(whole, *args, whole / "results")
-    command = run_command(ROOT, broken, *args, broken / "results")
-    run = subprocess.Popen(command, cwd=broken, env=task_env(), stdout=subprocess.PIPE, text=True)
-    for line in run.stdout:
-        if "EMBED_MOTIFS" in line:
-            break
-    time.sleep(2)
-    run.send_signal(signal.SIGKILL)
-    run.communicate()
-    printed = nextflow(broken, *args, broken / "results", "-resume")
-    assert not any("LABEL_INTRONS" in task for task in submitted(printed))
-    for table in ("labels/labels.tsv", "fit/motifs_logistic/predictions.tsv", "features/motifs.h5ad"):
-        assert (broken / "results" / table).read_bytes() == (whole / "results" / table).read_bytes(), table
-
-
 def tracks_sheet(folder, track):
     """A sheet that names one file as two tracks, once by an absolute and once by a relative path."""
     rows = ["path\ttarget\tcell\tkind", f"{track}\tCTCF\tK562\ttf", f"{track.name}\tH3K4me3\tK562\thistone", ""]
@@ -185,16 +163,6 @@ def stubs(tmp_path_factory):
     (folder / "sheet.tsv").write_text("sample\treads\treplicate_of\tcondition\n" + "".join(sheet))
     models += ["--alignments", folder / "sheet.tsv", "--condition", "liver", "--transfer"]
     return folder, nextflow(folder, "-profile", "demo", "-stub-run", "--outdir", folder / "out", *models)
-
-
-def test_the_path_of_the_report_is_the_last_line_on_a_terminal_too(tmp_path):
-    command = run_command(ROOT, tmp_path, "-profile", "demo", "-stub-run", "--outdir", tmp_path / "out")
-    command[command.index("-ansi-log") + 1] = "true"
-    # of runs that take a minute Nextflow writes a summary; here of this one too
-    env = task_env() | {"NXF_ANSI_SUMMARY": "true"}
-    printed = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=LIMIT).stdout
-    *_, summary, last = [line for line in printed.splitlines() if line.strip()]
-    assert summary.startswith("Succeeded") and last == f"Report: {tmp_path / 'out'}/report.html"
 
 
 def test_stub_run_reaches_the_report_for_every_embedder(stubs):
@@ -284,31 +252,55 @@ def test_everything_published_is_recorded(stubs):
     assert more == {"ro-crate-metadata.json", "ro-crate-metadata.json.sha256"}
 
 
-def test_a_mistyped_param_leaves_the_trace_of_the_earlier_run(stubs):
+def test_a_start_that_is_refused_leaves_the_trace_of_the_earlier_run(stubs):
     kept = {path: path.read_bytes() for path in (stubs[0] / "out" / "pipeline_info").iterdir()}
     history = (stubs[0] / ".nextflow" / "history").read_text()
     assert any(path.name.startswith("trace_") for path in kept)
-    nextflow(stubs[0], "-profile", "demo", "--outdir", stubs[0] / "out", "--gtff", "x", code=1)
+    mistakes = ["--gtff", "x", "--embedders", "motifs,dnabert2"]
+    printed = nextflow(stubs[0], "-profile", "demo", "--outdir", stubs[0] / "out", *mistakes, code=1)
     assert {path: path.read_bytes() for path in (stubs[0] / "out" / "pipeline_info").iterdir()} == kept
     # -resume goes on from the last of these
     assert (stubs[0] / ".nextflow" / "history").read_text() == history
+    # models without their weights are refused, too
+    assert "--gtff is not a param" in printed and not submitted(printed)
+    assert "--dnabert2_weights is required with --embedders dnabert2" in printed
+    assert "--dnabert2_tokenizer is required with --embedders dnabert2" in printed
+    assert "sei" not in printed
 
 
-def test_a_refused_start_leaves_nothing(tmp_path):
-    nextflow(tmp_path, "-profile", "demo", "--outdir", tmp_path / "out", "--gtff", "x", code=1)
-    assert not (tmp_path / "out").exists()
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory):
+    """Folder and printed lines of a start whose params are wrong in many ways."""
+    folder = tmp_path_factory.mktemp("refused")
+    given = {
+        "--gtff": "x", "--windw": "600", "--window": "abc", "--anchor": "middle", "--ir-calls": "x",
+        "--match": "lenght,gc", "--tax_group": "plant", "--embedders": "motif",
+    }  # fmt: skip
+    words = [text for pair in given.items() for text in pair]
+    return folder, nextflow(folder, *words, "--outdir", folder / "out", code=1)
 
 
-def test_what_was_meant_is_named(tmp_path):
-    given = {"--windw": "600", "--match": "lenght,gc", "--tax_group": "plant", "--embedders": "motif"}
-    printed = nextflow(tmp_path, "-profile", "demo", *(text for pair in given.items() for text in pair), code=1)
+def test_every_wrong_param_is_named_at_once(refused):
+    _, printed = refused
+    expected = ("--gtff is not", "--gtf is required", "--fasta is required", "'abc'", "'middle'")
+    assert [mistake for mistake in expected if mistake not in printed] == []
+
+
+def test_what_was_meant_is_named(refused):
+    _, printed = refused
     meant = re.findall(r"--(\S+) .*did you mean (\S+)\?", printed)
     assert sorted(meant) == [
         ("embedders", "motifs"),
+        ("gtff", "--gtf"),
+        ("ir-calls", "--ir_calls"),
         ("match", "length"),
         ("tax_group", "plants"),
         ("windw", "--window"),
     ]
+
+
+def test_a_refused_start_leaves_nothing(refused):
+    assert not (refused[0] / "out").exists()
 
 
 def test_covariates_and_organisms_to_choose_from_are_the_tools_own():
@@ -337,60 +329,73 @@ def test_pipeline_stays_on_its_page():
     assert len((ROOT / "main.nf").read_text().splitlines()) < 90
 
 
-def test_each_anchor_has_windows_features_and_models_of_its_own(tmp_path):
-    fake = tmp_path / "fake"
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory):
+    """Folder and printed lines of a stub run of several anchors on a terminal."""
+    folder = tmp_path_factory.mktemp("terminal")
+    fake = folder / "fake"
     fake.touch()
-    given = [
-        "--anchors",
-        "donor,centre,acceptor",
-        "--embedders",
-        "kmers,sei",
-        "--sei_weights",
-        fake,
-        "--sei_targets",
-        fake,
-    ]
-    given += ["--networks", "basset", "--vcf", fake, "--anchor", "donor", "--window", "200"]
-    printed = nextflow(tmp_path, "-profile", "demo", "-stub-run", "--outdir", tmp_path / "out", *given)
-    tasks = submitted(printed)
+    given = ["--anchors", "donor,centre,acceptor", "--embedders", "kmers,sei", "--sei_weights", fake]
+    given += ["--sei_targets", fake, "--networks", "basset", "--vcf", fake, "--anchor", "donor", "--window", "200"]
+    command = run_command(ROOT, folder, "-profile", "demo", "-stub-run", "--outdir", folder / "out", *given)
+    command[command.index("-ansi-log") + 1] = "true"
+    # of runs that take a minute Nextflow writes a summary; here of this one too
+    env = task_env() | {"NXF_ANSI_SUMMARY": "true"}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=LIMIT)
+    assert done.returncode == 0, done.stdout
+    return folder, done.stdout
+
+
+def test_the_path_of_the_report_is_the_last_line_on_a_terminal_too(terminal):
+    folder, printed = terminal
+    *_, summary, last = [line for line in printed.splitlines() if line.strip()]
+    assert summary.startswith("Succeeded") and last == f"Report: {folder / 'out'}/report.html"
+
+
+def test_each_anchor_has_windows_features_and_models_of_its_own(terminal):
+    folder, _ = terminal
+    # a terminal shows a line a process, the log each task
+    tasks = submitted((folder / "nextflow.log").read_text())
     cuts = {task.split("(")[1].rstrip(")") for task in tasks if "FETCH_SEQUENCES" in task}
     assert cuts == {f"{anchor}_{bases}" for anchor in ("donor", "centre", "acceptor") for bases in (200, 4096)}
     names = {f"{embedder}_{anchor}" for embedder in ("kmers", "sei") for anchor in ("donor", "centre", "acceptor")}
-    assert {path.stem for path in (tmp_path / "out" / "features").iterdir()} == names
+    assert {path.stem for path in (folder / "out" / "features").iterdir()} == names
     models = {f"{name}_logistic" for name in names} | {"network_basset"}
-    for folder in ("fit", "variants"):
-        assert {path.name for path in (tmp_path / "out" / folder).iterdir()} == models
+    for kind in ("fit", "variants"):
+        assert {path.name for path in (folder / "out" / kind).iterdir()} == models
 
 
-def test_folds_share_no_base_that_a_network_reads(tmp_path):
-    broken, fake = tmp_path / "broken [1].gtf", tmp_path / "fake"
-    broken.write_text("no annotation")
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """Folder and printed lines of a study of a Basset, Sei and calls with an exon that begins nowhere."""
+    folder = tmp_path_factory.mktemp("stopped")
+    broken, fake = folder / "broken [1].gtf", folder / "fake"
+    broken.write_text('19\thavana\texon\tone\t200\t.\t+\t.\tgene_id "g"; transcript_id "t";\n')
     fake.touch()
     given = ["--gtf", broken, "--fasta", DEMO / "chr19_6Mb.fa.gz", "--sei_weights", fake, "--sei_targets", fake]
     given += ["--embedders", "sei", "--networks", "basset", "--window", "8000"]
     given += ["--ir_calls", fake, "--ir_limits", "irfinder.require_clean=1,rmats.reads=10"]
-    assert "broken [1].gtf" in nextflow(tmp_path, *given, "--outdir", tmp_path / "out", code=1)
-    (command,) = (path.read_text() for path in tmp_path.glob("work/*/*/.command.sh"))
+    return folder, nextflow(folder, *given, "--outdir", folder / "out", code=1)
+
+
+def test_bad_data_stops_the_run_with_the_tools_own_line(stopped):
+    folder, printed = stopped
+    assert "label_introns: error:" in printed and "line 1" in printed and "65" in printed
+    assert "broken [1].gtf" in printed
+    assert not (folder / "out" / "labels").exists()
+
+
+def test_folds_share_no_base_that_a_network_reads(stopped):
+    (command,) = (path.read_text() for path in stopped[0].glob("work/*/*/.command.sh"))
     assert "label_introns.py" in command and "--window 8000 " in command
     assert "--calls-limits irfinder.require_clean=1,rmats.reads=10 " in command
 
 
 def test_chromosomes_to_test_on_are_the_users(tmp_path):
-    given = ["--embedders", "kmers", "--split", "chromosome", "--test_chromosomes", "20,X", "--valid_chromosomes", "19"]
-    assert "no window on 20, X for test" in nextflow(tmp_path, "-profile", "demo", *given, code=1)
-
-
-def test_every_wrong_param_is_named_at_once(tmp_path):
-    printed = nextflow(tmp_path, "--gtff", "x", "--window", "abc", "--anchor", "middle", "--ir-calls", "x", code=1)
-    expected = (
-        "--gtff is not",
-        "did you mean --ir_calls",
-        "--gtf is required",
-        "--fasta is required",
-        "'abc'",
-        "'middle'",
-    )
-    assert [mistake for mistake in expected if mistake not in printed] == []
+    annotation, genome = write_study(tmp_path, {f"gene{at}": f"{17 + at % 3}" for at in range(12)})
+    given = ["--gtf", annotation, "--fasta", genome, "--embedders", "kmers", "--window", "60"]
+    given += ["--split", "chromosome", "--test_chromosomes", "20,X", "--valid_chromosomes", "19"]
+    assert "no window on 20, X for test" in nextflow(tmp_path, *given, code=1)
 
 
 def test_params_that_do_not_go_together_are_named_at_once(tmp_path):
@@ -439,22 +444,6 @@ def test_any_validator_finds_params_that_do_not_go_together(given, fault):
     schema = json.loads((ROOT / "nextflow_schema.json").read_text())
     found = list(jsonschema.Draft202012Validator(schema).iter_errors({"gtf": "g", "fasta": "f", **given}))
     assert [fault for _ in found] == ([fault] if fault else []) and all(fault in error.message for error in found)
-
-
-def test_a_model_without_its_weights_is_refused_at_once(tmp_path):
-    printed = nextflow(tmp_path, "-profile", "demo", "--embedders", "motifs,dnabert2", code=1)
-    assert "--dnabert2_weights is required with --embedders dnabert2" in printed
-    assert "--dnabert2_tokenizer is required with --embedders dnabert2" in printed
-    assert "sei" not in printed and not submitted(printed)
-
-
-def test_bad_data_stops_the_run_with_the_tools_own_line(tmp_path):
-    broken = tmp_path / "broken.gtf"
-    broken.write_text('19\thavana\texon\tone\t200\t.\t+\t.\tgene_id "g"; transcript_id "t";\n')
-    genome = DEMO / "chr19_6Mb.fa.gz"
-    printed = nextflow(tmp_path, "--gtf", broken, "--fasta", genome, "--outdir", tmp_path / "out", code=1)
-    assert "label_introns: error:" in printed and "line 1" in printed and "65" in printed
-    assert not (tmp_path / "out" / "labels").exists()
 
 
 def test_config_defaults_equal_the_schema(tmp_path):

@@ -25,8 +25,8 @@ def need_engine():
 def task_env():
     """The environment in which the tasks' scripts start with the Python that runs the tests."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    # beside the tasks the head needs little; its default is a quarter of the machine
-    return {**os.environ, "PATH": path, "NXF_OPTS": "-Xmx1g"}
+    # beside the tasks the head needs little: its default is a quarter of the machine, with threads to clean it
+    return {**os.environ, "PATH": path, "NXF_OPTS": "-Xmx1g -XX:+UseSerialGC"}
 
 
 def run_command(script, folder, *args, caps=True):

@@ -124,12 +124,14 @@ def selection_plot(groups: pd.DataFrame, value: str, xlabel: str) -> Figure:
     figure, axes = plt.subplots(figsize=(5.5, 4.4), layout="constrained")
     axes.axvline(0, color=NEUTRAL, linewidth=0.8)
     # grey points first, so that they hide none that holds
-    for row in groups.sort_values("status", key=lambda column: column == SELECTED).to_dict("records"):
-        place = row[value], row["adjusted_selection_probability"]
-        colour = colour_of(row[value], row["status"])
-        axes.scatter(*place, s=12, c="white" if row["status"] == ALONE else colour, edgecolors=colour, linewidths=0.8)
-        if row["status"] == SELECTED:
-            axes.annotate(row["group"], place, xytext=(3, 2), textcoords="offset points", fontsize=7, **AS_IS)
+    points = groups.sort_values("status", key=lambda column: column == SELECTED)
+    effects, shares = points[value], points["adjusted_selection_probability"]
+    colours = [colour_of(effect, status) for effect, status in zip(effects, points["status"], strict=True)]
+    fills = ["white" if status == ALONE else colour for status, colour in zip(points["status"], colours, strict=True)]
+    axes.scatter(effects, shares, s=12, c=fills, edgecolors=colours, linewidths=0.8)
+    held = points["status"] == SELECTED
+    for name, *place in zip(points["group"][held], effects[held], shares[held], strict=True):
+        axes.annotate(name, place, xytext=(3, 2), textcoords="offset points", fontsize=7, **AS_IS)
     axes.set_ylim(-0.02, 1.05)
     axes.set_xlabel(xlabel)
     axes.set_ylabel("selected on this share of the halves,\nbesides the covariates")
