@@ -35,11 +35,14 @@ demo-full: $(VENV) $(ENGINE) ## Run the demo with every embedder: CI-SpliceAI's 
 REAL := .cache/real/human_chr19p_GRCh38
 test-data: $(REAL) ## Fetch the real data of the tests that are too large to ship, 8 MB, from the package index
 
+# threads that wait keep no processor busy: tools that run side by side have more threads than there are processors
+TESTS := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+
 test: $(VENV) $(ENGINE) $(REAL) ## Run every test, as many files side by side as there are processors
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(TESTS) --no-loadscope-reorder
 
 test-fast: $(VENV) $(REAL) ## Run the tests that take seconds: those of the library
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" --numprocesses auto --dist loadfile
+	$(TESTS) -m "not slow"
 
 test-install: $(VENV) ## Install the package into a clean environment of each Python and run it there
 	tests/install.sh $(PYTHONS)

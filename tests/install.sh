@@ -18,7 +18,7 @@ for python in "${@:-python3}"; do
     environment=$scratch/env-$version
     "$python" -m venv "$environment"
     # a package without a wheel for this Python would be compiled: that is named instead
-    if ! "$environment/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: \
+    if ! "$environment/bin/pip" install --quiet --disable-pip-version-check --no-compile --only-binary :all: \
         "$scratch"/dist/*.whl 2>"$scratch/pip.log"; then
         echo "Python $version: no wheel: $(grep -m1 -oE 'for [A-Za-z0-9_.-]+' "$scratch/pip.log" || tail -1 "$scratch/pip.log")"
         continue

@@ -8,6 +8,7 @@ layer only the wanted rows are.
 Windows enter as uint8 codes that index a table of four channels (A, C, G, T), so that a base travels as one byte.
 """
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -144,9 +145,15 @@ def spline_basis(n: int) -> torch.Tensor:
 
     12 interior knots at equally spaced percentiles of the positions, end knots four-fold.
     """
+    return torch.from_numpy(_spline_basis(n))
+
+
+# training asks for that of one length at every step
+@functools.cache
+def _spline_basis(n):
     from scipy.interpolate import BSpline
 
     x = np.arange(n, dtype=float)
     inner = np.percentile(x, np.linspace(0, 100, SPLINE_FUNCTIONS - 2)[1:-1])
     knots = np.concatenate([[x[0]] * 4, inner, [x[-1]] * 4])
-    return torch.from_numpy(BSpline.design_matrix(x, knots, 3).toarray()).float()
+    return BSpline.design_matrix(x, knots, 3).toarray().astype(np.float32)
