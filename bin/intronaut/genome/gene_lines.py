@@ -27,7 +27,7 @@ from intronaut.genome.feature_lines import (
     kinds,
 )
 from intronaut.genome.gene_models import GeneModels
-from intronaut.io.delimited import LARGEST_POSITION, LONGEST_NUMBER, cut_lines, one_ahead
+from intronaut.io.delimited import LARGEST_POSITION, LONGEST_NUMBER, read_lines
 from intronaut.io.kinds import refuse_other_kinds
 
 _STRANDS = "+-.?"
@@ -52,7 +52,7 @@ def read_gene_models(path: Path | str) -> GeneModels:
     refuse_other_kinds(path)
     problems, faults = Problems(path), []
     models = GeneModels()
-    blocks = one_ahead(path, _features(path, faults, models.left_out))
+    blocks = _features(path, faults, models.left_out)
     head, dialect = _begin(blocks)
     blocks = itertools.chain(head, blocks)
     if dialect is flat_gff3:
@@ -103,7 +103,7 @@ def _dialect(block):
 def _features(path, faults, left_out):
     """Yield the Features of every block of lines; what is wrong with others is added to ``faults`` or counted."""
     any_feature = False
-    for lines in cut_lines(path):
+    for lines in read_lines(path):
         marks = np.flatnonzero((lines.initial == ord("#")) | (lines.initial == ord(">")))
         # sequence may follow a bare ">" as well; before any feature it is a FASTA file
         end = next((row for row in marks if lines.line(row).startswith(_FASTA)), len(lines.start))

@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from intronaut.io.text import numbered_blocks
 
-T = TypeVar("T")
 _TAB, _NEWLINE = 9, 10
 _WITH_SPACE = re.compile(rb"[^\n]* [^\n]*")
 # positions are kept in 32 bits with a sign
@@ -141,24 +139,18 @@ def cut_at_spaces(lines: Lines) -> Lines:
     return Lines(lines.first, _WITH_SPACE.sub(lambda line: b"\t".join(line[0].split()), lines.text))
 
 
-def cut_lines(path: Path | str) -> Iterator[Lines]:
-    """Yield the Lines of a text file block by block; raises as :func:`intronaut.io.text.numbered_blocks`."""
-    return (Lines(first, text) for first, text in numbered_blocks(path))
-
-
 def read_lines(path: Path | str) -> Iterator[Lines]:
-    """As :func:`cut_lines`; a thread decompresses and cuts the next block while the caller works on the last."""
-    return one_ahead(path, cut_lines(path))
+    """Yield the Lines of a text file block by block; raises as :func:`intronaut.io.text.numbered_blocks`.
 
-
-def one_ahead(path: Path | str, blocks: Iterator[T]) -> Iterator[T]:
-    """Yield the ``blocks`` (none is None) of a file; a thread makes the next while the caller works on the last."""
+    A thread decompresses and cuts the next block of a file while the caller works on the last.
+    """
+    blocks = (Lines(first, text) for first, text in numbered_blocks(path))
     if not Path(path).is_file():
         # of a pipe the next block may never come, and a thread that waits for it cannot be stopped
         yield from blocks
         return
     with ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(next, blocks, None)
-        while (block := ahead.result()) is not None:
+        while block := ahead.result():
             ahead = pool.submit(next, blocks, None)
             yield block
