@@ -34,10 +34,10 @@ NOT_SHOWN = """
 
 | what | why |
 |---|---|
-| bfloat16 of Sei at 4 times its own float32 | the library's rates differ 3.8 times here, and our float32 spares \
-products, so that it runs at 1.3 times its rate |
-| DNABERT-2 in bfloat16 at 70 % of the matrix rate | 47 % on one thread, 55 to 60 % on two: attention takes a fifth of \
-the time, and the layers' other steps a tenth |
+| bfloat16 of Sei at 85 % of the library's rate | 84 % where that rate was 1.0, 78 % where it was 1.5 TFLOP/s: the \
+head stays float32, for its error, and takes a tenth of the time then |
+| DNABERT-2 in bfloat16 at 70 % of the matrix rate | attention and the norms run at the speed of memory and \
+of float32; the faster the matrix units beside them, the smaller the share |
 | windows a second in TF32 and bfloat16, share of the matmul rate, idle time, memory back-off of Sei, DNABERT-2, \
 splice networks, fine-tuning and attribution | no GPU here; `benchmarks/gpu.sh` prints them |
 | the head at 10,000 shards, at 1,000 with the local executor; what it adds to 100 shards of real work | minutes to \
