@@ -16,6 +16,7 @@ Standard output is a Markdown table.
 
 import argparse
 import importlib.util
+import math
 import multiprocessing
 import platform
 import random
@@ -27,6 +28,7 @@ import tempfile
 import time
 import types
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -300,26 +302,29 @@ def run_ours(codes, batch, what, dtype):
         return (values if what == "profiles" else values.transpose(0, 1)).cpu().numpy()
 
     codes = torch.as_tensor(codes)
+    # as in once_warm
     profiles([features(codes[:1])])
+    # rows of other work print no share
+    rate = partial(library_rate, dtype) if what == "profiles" else lambda: math.inf
     work = [(TRUNK_GFLOP * len(part), lambda part=part: features(part)) for part in codes.split(batch)]
-    seconds, at_rate, parts = between_rates(work, dtype)
-    last, last_at_rate, (values,) = between_rates([(HEAD_GFLOP * len(codes), lambda: profiles(parts))], dtype)
+    seconds, at_rate, parts = between_rates(work, rate)
+    last, last_at_rate, (values,) = between_rates([(HEAD_GFLOP * len(codes), lambda: profiles(parts))], rate)
     return seconds + last, at_rate + last_at_rate, values
 
 
-def between_rates(work, dtype):
-    """Run pairs of (billions of operations, function) in turn with the library's convolutions and matrix products.
+def between_rates(work, rate):
+    """Run pairs of (billions of operations, function) in turn with ``rate``, billions of operations a second.
 
-    Returns the seconds of the functions, those that their operations take at the library's rate beside them, and what
-    they returned.
+    Returns the seconds of the functions, those that their operations take at the rate beside them, and what they
+    returned.
     """
     seconds, at_rate, returned = 0, 0, []
-    before = library_rate(dtype)
+    before = rate()
     for operations, function in work:
         started = now()
         returned.append(function())
         seconds += now() - started
-        after = library_rate(dtype)
+        after = rate()
         at_rate += operations / ((before + after) / 2)
         before = after
     return seconds, at_rate, returned

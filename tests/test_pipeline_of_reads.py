@@ -151,31 +151,14 @@ FAULTS = {
 }
 
 
-def faulty_sheet(folder, fault):
-    """A sheet with one of FAULTS; returns its path and what the refusal says."""
-    rows, words = FAULTS[fault]
-    head = "sample\treads" if rows else "name\treads"
-    sheet = folder / f"{fault.replace(' ', '_')}.tsv"
-    sheet.write_text("\n".join([head, *(rows or ["a\tcontrol1.bam"])]) + "\n")
-    return sheet, words
-
-
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_of_a_sheet_are_named(study, fault, tmp_path):
-    sheet, words = faulty_sheet(study, fault)
-    # what the study reads a sheet with, which starts sooner by itself
-    script = tmp_path / "main.nf"
-    script.write_text(f"""
-        include {{ samplesOf }} from '{ROOT}/modules/samples'
-        workflow {{ samplesOf('{sheet}') }}
-    """)
-    assert words in run_nextflow(script, tmp_path, code=1)
-
-
-def test_faults_of_a_sheet_stop_the_start(study, tmp_path):
-    sheet, words = faulty_sheet(study, "wrong path")
+def test_faults_of_a_sheet_stop_the_start(study, fault, tmp_path):
+    rows, told = FAULTS[fault]
+    head = "sample\treads" if rows else "name\treads"
+    sheet = study / f"{fault.replace(' ', '_')}.tsv"
+    sheet.write_text("\n".join([head, *(rows or ["a\tcontrol1.bam"])]) + "\n")
     printed = run(study, "--alignments", sheet, "--outdir", tmp_path / "out", code=1)
-    assert words in printed and "Submitted" not in printed and not (tmp_path / "out").exists()
+    assert told in printed and "Submitted" not in printed and not (tmp_path / "out").exists()
 
 
 @pytest.fixture(scope="module")

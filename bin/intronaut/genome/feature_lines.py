@@ -26,19 +26,17 @@ CODING_KINDS = (
 class Features:
     """The sound feature lines of a block: which rows of it they are, their first and last base (1-based), int arrays.
 
-    ``kinds`` holds EXON, CODING, TRANSCRIPT (of GTF) or OTHER of every line, an int8 array; ``without_place`` the
-    (kind, attributes) of lines whose coordinates or strand cannot be, and are not needed.
+    ``without_place`` holds the (kind, attributes) of lines whose coordinates or strand cannot be, and are not needed.
     """
 
     lines: Lines
     rows: np.ndarray
     first: np.ndarray
     last: np.ndarray
-    kinds: np.ndarray
     without_place: list = field(default_factory=list)
 
     def __getitem__(self, chosen: np.ndarray | list[int]) -> Features:
-        return Features(self.lines, self.rows[chosen], self.first[chosen], self.last[chosen], self.kinds[chosen])
+        return Features(self.lines, self.rows[chosen], self.first[chosen], self.last[chosen])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -56,16 +54,16 @@ class Features:
         """The number of every line in the file: int array."""
         return self.lines.first + self.rows
 
-
-def kinds(column: Column) -> np.ndarray:
-    """EXON, CODING, TRANSCRIPT (of GTF) or OTHER of every line, by its column of kinds: int8 array."""
-    kinds = np.full(len(column.start), OTHER, np.int8)
-    words = [(b"exon", EXON), (b"transcript", TRANSCRIPT), *((kind.encode(), CODING) for kind in CODING_KINDS)]
-    # a file holds few of the kinds: each is looked for only where its length occurs, among the rows still unknown
-    length, unknown = column.end - column.start, np.arange(len(kinds))
-    for word, kind in words:
-        candidates = unknown[length[unknown] == len(word)]
-        if len(candidates):
-            kinds[candidates[column[candidates].equals(word)]] = kind
-            unknown = unknown[kinds[unknown] == OTHER]
-    return kinds
+    def kinds(self) -> np.ndarray:
+        """EXON, CODING, TRANSCRIPT (of GTF) or OTHER of every line: int8 array."""
+        column = self.column(KIND)
+        kinds = np.full(len(self), OTHER, np.int8)
+        words = [(b"exon", EXON), (b"transcript", TRANSCRIPT), *((kind.encode(), CODING) for kind in CODING_KINDS)]
+        # a file holds few of the kinds: each is looked for only where its length occurs, among the rows still unknown
+        length, unknown = column.end - column.start, np.arange(len(self))
+        for word, kind in words:
+            candidates = unknown[length[unknown] == len(word)]
+            if len(candidates):
+                kinds[candidates[column[candidates].equals(word)]] = kind
+                unknown = unknown[kinds[unknown] == OTHER]
+        return kinds

@@ -27,7 +27,7 @@ def is_flat(block: Features) -> bool | None:
     """Whether a GFF3 file is of this kind, by the first of its blocks that has a Parent or an exon; None before it."""
     if _PARENT.search(block.lines.text):
         return False
-    exons = block[block.kinds == EXON]
+    exons = block[block.kinds() == EXON]
     if not len(exons):
         return None
     return all(_TRANSCRIPT.search(text) for text in exons.column(ATTRIBUTES).words())
@@ -49,7 +49,7 @@ def as_gtf(blocks: Iterable[Features], faults: list[tuple[int, str, Any]]) -> It
             at = end
         pieces.append(lines.text[at:])
         rewritten = Lines(lines.first, b"".join(pieces))
-        yield Features(rewritten, block.rows, block.first, block.last, block.kinds, block.without_place)
+        yield Features(rewritten, block.rows, block.first, block.last, block.without_place)
 
 
 def _rewritten(attributes):

@@ -24,7 +24,6 @@ from intronaut.genome.feature_lines import (
     LAST,
     STRAND,
     Features,
-    kinds,
 )
 from intronaut.genome.gene_models import GeneModels
 from intronaut.io.delimited import LARGEST_POSITION, LONGEST_NUMBER, read_lines
@@ -134,7 +133,7 @@ def _sound_features(lines, rows):
     sound &= strand.is_letter(_STRANDS)
     if not sound.all():
         rows, first, last = rows[sound], first[sound], last[sound]
-    return Features(lines, rows, first, last, kinds(lines.column(KIND, rows)))
+    return Features(lines, rows, first, last)
 
 
 def _is_needed(columns):

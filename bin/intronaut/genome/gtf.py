@@ -25,14 +25,17 @@ def read(blocks: Iterable[Features], models: GeneModels, faults: list[tuple[int,
     transcripts = _Transcripts(models)
     names = _Names()
     for block in blocks:
-        lines = block[np.flatnonzero(block.kinds != OTHER)]
+        kinds = block.kinds()
+        chosen = np.flatnonzero(kinds != OTHER)
+        lines, kinds = block[chosen], kinds[chosen]
         starts, keys = _runs(lines, names)
         run = np.repeat(np.arange(len(keys)), np.diff(starts, append=len(lines)))
         named = np.array([bool(key[0]) for key in keys], bool)
         if not named.all():
-            _add_nameless(lines[~named[run]], models, faults)
-            lines, run = lines[named[run]], run[named[run]]
-        transcripts.add(lines, run, keys)
+            named = named[run]
+            _add_nameless(lines[~named], kinds[~named], models, faults)
+            lines, kinds, run = lines[named], kinds[named], run[named]
+        transcripts.add(lines, kinds, run, keys)
     transcripts.finish()
 
 
@@ -51,10 +54,10 @@ def _runs(lines, names):
     return starts, [(*name, chrom, strand) for name, chrom, strand in zip(run_names, chroms, strands, strict=True)]
 
 
-def _add_nameless(lines, models, faults):
-    faults += [(int(number), "exon without transcript_id", None) for number in lines[lines.kinds == EXON].numbers()]
-    models.left_out["transcript_lines_without_id"] += int((lines.kinds == TRANSCRIPT).sum())
-    models.left_out["cds_and_utr_lines_without_transcript"] += int((lines.kinds == CODING).sum())
+def _add_nameless(lines, kinds, models, faults):
+    faults += [(int(number), "exon without transcript_id", None) for number in lines[kinds == EXON].numbers()]
+    models.left_out["transcript_lines_without_id"] += int((kinds == TRANSCRIPT).sum())
+    models.left_out["cds_and_utr_lines_without_transcript"] += int((kinds == CODING).sum())
 
 
 class _Names:
@@ -80,8 +83,8 @@ class _Transcripts:
     def __init__(self, models):
         self.models, self.retained, self.symbols, self.with_line = models, set(), {}, set()
 
-    def add(self, lines, run, keys):
-        """Add lines of the transcripts ``keys[run]``."""
+    def add(self, lines, kinds, run, keys):
+        """Add lines of these kinds, of the transcripts ``keys[run]``."""
         first = np.flatnonzero(np.diff(run, prepend=-1))
         keys = [keys[i] for i in run[first].tolist()]
         n_known = len(self.models.about)
@@ -90,14 +93,14 @@ class _Transcripts:
         # each number is new only once, and then the highest so far
         is_new = np.diff(np.maximum.accumulate(np.append(n_known - 1, numbers))) > 0
         self._describe(lines[first[is_new]], [key for key, new in zip(keys, is_new.tolist(), strict=True) if new])
-        is_own = lines.kinds == TRANSCRIPT
+        is_own = kinds == TRANSCRIPT
         self.models.add_spans(of[is_own], lines[is_own])
         self.with_line.update(of[is_own].tolist())
         is_own[first[is_new]] = True
         self._note_retained(lines[is_own], of[is_own])
         self._note_exceptions(lines, of)
         for kind in (EXON, CODING):
-            rows = np.flatnonzero(lines.kinds == kind)
+            rows = np.flatnonzero(kinds == kind)
             self.models.add(kind, of[rows], lines[rows], self._exon_numbers(lines[rows], of[rows]))
 
     def _describe(self, lines, keys):

@@ -84,23 +84,21 @@ def label_by_annotation(
     transcript = annotation.exons["transcript"].to_numpy()
     gene, retained = (annotation.transcripts[name].to_numpy()[transcript] for name in ("gene", "retained"))
     exons = annotation.exons.assign(key=gene)
+
+    def contained(exons):
+        return np.bincount(genes["intron"], inside_any(places, exons), minlength=len(introns)) > 0
+
     if rule == "any-exon":
-        in_any = _any_per_intron(introns, genes, inside_any(places, exons))
-        return in_any.astype(float), np.full(len(introns), None, object)
-    in_retained = _any_per_intron(introns, genes, inside_any(places, exons[retained]))
+        return contained(exons).astype(float), np.full(len(introns), None, object)
+    in_retained = contained(exons[retained])
     others = introns["spliced_by_others"].to_numpy()
     label = (in_retained & others).astype(float)
     reason = np.full(len(introns), None, object)
     reason[~others] = "only_retained_intron_transcripts"
     if rule == "strict":
-        in_any = _any_per_intron(introns, genes, inside_any(places, exons))
-        reason[others & in_any & ~in_retained] = "inside_exon"
+        reason[others & contained(exons) & ~in_retained] = "inside_exon"
     label[reason != None] = np.nan  # noqa: E711 - elementwise
     return label, reason
-
-
-def _any_per_intron(introns, genes, flag):
-    return np.bincount(genes["intron"], flag, minlength=len(introns)) > 0
 
 
 def introns_by_annotation(
