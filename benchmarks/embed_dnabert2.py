@@ -20,7 +20,6 @@ import importlib.util
 import math
 import multiprocessing
 import random
-import resource
 import statistics
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -216,7 +215,9 @@ def run_beside_rate(dtype, tokens):
 
 
 def peak_memory():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    from intronaut.core.log import peak_bytes
+
+    return peak_bytes()
 
 
 def report(args, best, features, memory, count):

@@ -20,7 +20,6 @@ import math
 import multiprocessing
 import platform
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -401,7 +400,9 @@ def measured(load, args):
 
 def peak_memory():
     """Peak resident memory of this process so far, in GB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    from intronaut.core.log import peak_bytes
+
+    return peak_bytes() / 1e9
 
 
 def embed(args, folder, weights, windows, *options):

@@ -1,12 +1,15 @@
 """What embedding took is recorded on request, joined over shards, and part of a model's features."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 import embed_kmers
 import fit
 import merge_features
+from conftest import ROOT
 from intronaut.features.cost import Stopwatch, joined_costs
 from intronaut.io.h5ad import open_features
 from simulated_introns import draw_labels, introns, write_labels
@@ -25,6 +28,16 @@ def here(tmp_path, monkeypatch):
 
 def embedded(name, *options):
     embed_kmers.main([f"{name}.fa", "--k", "1", "-o", f"{name}.h5ad", "--quiet", *options])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says it of one process")
+def test_memory_of_whoever_starts_a_tool_is_not_the_tools():
+    held = bytearray(400_000_000)
+    code = "from intronaut.core.log import peak_bytes; a = bytearray(50_000_000); print(peak_bytes())"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "bin", capture_output=True, text=True, check=True
+    ).stdout
+    assert 50_000_000 < int(printed) < 200_000_000 < len(held)
 
 
 def test_costs_of_shards_add_up_and_reach_the_model(here):

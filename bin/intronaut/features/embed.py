@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import queue
-import resource
-import sys
 import threading
 import time
 from argparse import Namespace
@@ -24,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from intronaut.core.errors import BadData, Problems, TryAgain, UsageError
+from intronaut.core.log import peak_bytes
 from intronaut.features.cost import Stopwatch
 from intronaut.features.row_cache import RowCache
 from intronaut.io.fasta import read_windows
@@ -336,7 +335,6 @@ def estimate(
     # the middle batches: lengths are sorted, so the ends would mislead
     tried = sorted(range(len(batches)), key=lambda place: abs(place - len(batches) // 2))
     rate = _rate(embedder, [[encoded[i] for i in batches[place]] for place in tried], log)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     seconds = work.n / rate
     return [
         f"windows\t{len(obs)}",
@@ -345,7 +343,7 @@ def estimate(
         f"windows_per_second\t{rate:.4g}",
         f"hours\t{seconds / 3600:.3g}",
         f"disk_GB\t{len(obs) * d * np.dtype(store).itemsize / 1e9:.3g}",
-        f"memory_GB\t{peak / 1e9:.3g}",
+        f"memory_GB\t{peak_bytes() / 1e9:.3g}",
     ]
 
 
