@@ -3,8 +3,8 @@
 
     python tests/faults/capped_memory.py [COUNT [EMBEDDER …]]
 
-What a run takes beyond the imported libraries is measured; COUNT (10 by default) runs of each then get 60 % of it, and
-as many 40 %, as RLIMIT_AS. Prints two lines an embedder. Exits with 1 after a fault.
+What a run takes beyond the imported libraries is measured; COUNT (10 by default) runs of each then get 60, 50, 40 and
+30 % of it as RLIMIT_AS. Prints a line for each share. Exits with 1 after a fault.
 """
 
 import multiprocessing
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import at_work
 
-SHARES, TRY_AGAIN = (0.6, 0.4), 75
+SHARES, TRY_AGAIN = (0.6, 0.5, 0.4, 0.3), 75
 SEI = "--weights sei/model.safetensors --features spline --context genome --threads 1 --batch-size 120"
 DNABERT2 = "--weights dnabert2/model.safetensors --tokenizer dnabert2/tokenizer.json --threads 1 --batch-size 100000"
 SPLICE = "--fasta genome.fa --weights splice.safetensors --nets 1 --reach 20000 --threads 1"

@@ -57,6 +57,7 @@ _OUT_OF_MEMORY = (
     "could not create a primitive",
     "could not execute a primitive",
     "unable to mmap",
+    "can't start new thread",
 )
 
 

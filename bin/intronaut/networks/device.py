@@ -6,8 +6,11 @@ import ctypes
 import os
 import resource
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +21,8 @@ from intronaut.core.log import Log, peak_bytes
 if TYPE_CHECKING:
     import torch
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+NO_KERNEL = "could not create a primitive"
 
 
 def pick_device(name: str) -> torch.device:
@@ -54,6 +58,9 @@ def keep_heap() -> None:
     limited = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
     if limited:
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "0")
+        # a thread would take 8 MB of it for its stack, and 64 MB for a heap of its own
+        threading.stack_size(1 << 20)
+        _call_glibc("mallopt", M_ARENA_MAX, 1)
     threshold = 1 << 17 if limited else 1 << 30
     _call_glibc("mallopt", M_MMAP_THRESHOLD, threshold)
     _call_glibc("mallopt", M_TRIM_THRESHOLD, threshold)
@@ -85,16 +92,29 @@ def unless_out_of_memory(compute: Callable, batch: np.ndarray | list[np.ndarray]
     """``compute(batch)``, or None when memory does not hold it."""
     import torch
 
-    try:
-        return compute(batch)
-    except (RuntimeError, MemoryError) as problem:
-        if not is_out_of_memory(problem):
-            raise
-    # only here, outside the handler, is the failed attempt's memory no longer held by the traceback
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    give_back_heap()
+    for attempt in (compute, partial(_in_another_thread, compute)):
+        try:
+            return attempt(batch)
+        except (RuntimeError, MemoryError) as problem:
+            if not is_out_of_memory(problem):
+                raise
+            lacks_kernel = NO_KERNEL in str(problem)
+        # only here, outside the handler, is the failed attempt's memory no longer held by the traceback
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        give_back_heap()
+        if not lacks_kernel:
+            break
     return None
+
+
+def _in_another_thread(compute, batch):
+    """``compute(batch)``: a thread in which oneDNN once lacked the memory for a kernel builds none any more.
+
+    Xbyak, which writes its kernels, keeps the error for each thread and never clears it.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(compute, batch).result()
 
 
 def device_name(device: torch.device) -> str:
