@@ -142,29 +142,21 @@ def write_attributions(folder, source, genome, sizes):
     """The attributions of one network as bigWig: yields its track."""
     from intronaut.io.bedgraph import write_bigwig
 
-    rows = list(bedgraph_rows(Path(source) / "attributions.bedgraph", genome))
+    rows = rows_of(Path(source) / "attributions.bedgraph", genome)
     if rows:
         name = f"{Path(source).name}.attributions.bw"
-        write_bigwig(folder / name, sorted(rows), {chrom: sizes[chrom] for chrom in sorted(sizes)})
+        write_bigwig(folder / name, rows, {chrom: sizes[chrom] for chrom in sorted(sizes)})
         yield name, f"Attributions, {Path(source).name}", ",".join(map(str, DARKEST))
 
 
-def bedgraph_rows(path, genome):
-    """``(chrom, start, end, value)`` of a bedGraph, chromosomes named as in the genome."""
-    from intronaut.io.text import numbered_lines
+def rows_of(path, genome):
+    """Sorted ``(chrom, start, end, value)`` of a bedGraph, chromosomes named as in the genome."""
+    from intronaut.io.bedgraph import bedgraph_blocks
 
-    resolved = {}
-    for number, line in numbered_lines(path):
-        if not line or line.startswith(("#", "track", "browser")):
-            continue
-        try:
-            chrom, start, end, value = line.split("\t")
-            start, end, value = int(start), int(end), float(value)
-        except ValueError as problem:
-            raise BadData(f"{path}: line {number}: {line[:40]!r} is not chrom, start, end, value") from problem
-        if chrom not in resolved:
-            resolved[chrom] = genome.resolve(chrom)
-        yield resolved[chrom], start, end, value
+    blocks = ((column.tolist() for column in columns) for *columns, _ in bedgraph_blocks(path))
+    rows = [row for columns in blocks for row in zip(*columns, strict=True)]
+    named = genome.resolve_all({chrom for chrom, *_ in rows}, path)
+    return sorted((named[chrom], *place) for chrom, *place in rows)
 
 
 def shade(p):

@@ -580,7 +580,7 @@ def test_bedgraph_by_spaces_is_read_as_by_tabs(tmp_path):
             ["chr1", "chr1", "chr2"], [100, 200, 5], [200, 300, 9], [40, 0, -1.5],
         ]  # fmt: skip
     path.write_text("chr1 100 200\n")
-    with pytest.raises(BadData, match="line 1: fewer than 4 columns"):
+    with pytest.raises(BadData, match="line 1: 'chr1\\\\t100\\\\t200' is not chrom, start, end and a number"):
         read_coverage(path)
 
 

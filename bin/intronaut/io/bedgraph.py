@@ -1,6 +1,7 @@
-"""Base-level values of windows as genome tracks: one value a base of the genome, on the forward strand, sorted.
+"""bedGraph: its lines as arrays, and base-level values of windows as the lines of one.
 
-Where windows overlap, a base has the mean of their values. Coordinates are 0-based, half-open.
+Written is one value a base of the genome, on the forward strand, sorted; where windows overlap, a base has the mean of
+their values. Coordinates are 0-based, half-open.
 """
 
 from __future__ import annotations
@@ -10,12 +11,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from intronaut.core.errors import Problems
+from intronaut.io.delimited import LARGEST_POSITION, cut_at_spaces, read_lines
 from intronaut.io.text import numbered_lines
 
 if TYPE_CHECKING:
     from intronaut.io.fasta import Window
+
+_HEADERS = ("#", "track", "browser")
+# first letters of lines that may hold no interval
+_DOUBTFUL = list(b"#tb\t")
+# how programs write a value that is not known
+_NOT_MEASURED = ("nan", "+nan", "-nan")
+
+
+def bedgraph_blocks(path: Path | str) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield ``(chrom, start, end, value, line number)`` arrays of the lines of a bedGraph file, some at a time.
+
+    Lines of NaN are left out: their bases are not measured. Raises BadData that lists every broken line, at the end.
+    """
+    problems = Problems(path)
+    for lines in map(cut_at_spaces, read_lines(path)):
+        rows = np.flatnonzero(lines.start < lines.end)
+        doubtful = rows[np.isin(lines.initial[rows], _DOUBTFUL)]
+        rows = np.setdiff1d(rows, [row for row in doubtful if _holds_none(lines.line(row))])
+        whole = rows[lines.n_columns[rows] >= 4]
+        start, end = (lines.column(k, whole).numbers() for k in (1, 2))
+        words = pd.Series(lines.column(3, whole).words(), dtype=object)
+        value = pd.to_numeric(words, errors="coerce").to_numpy(float)
+        unmeasured = np.isnan(value)
+        unmeasured[unmeasured] = words[unmeasured].str.lower().isin(_NOT_MEASURED)
+        sound = (start >= 0) & (start < end) & (end <= LARGEST_POSITION) & (np.isfinite(value) | unmeasured)
+        for row in np.setdiff1d(rows, whole[sound]):
+            problems.add(f"{lines.line(row)[:60]!r} is not chrom, start, end and a number", lines.first + int(row))
+        measured = sound & ~unmeasured
+        chrom = np.array(lines.column(0, whole[measured]).repeated_words(), object)
+        yield chrom, start[measured], end[measured], value[measured], lines.first + whole[measured]
+    problems.raise_if_any()
+
+
+def _holds_none(line):
+    return line.isspace() or line.startswith(_HEADERS)
 
 
 def forward_values(window: Window, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,14 +10,13 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.core.files import require_file
+from intronaut.io.bedgraph import bedgraph_blocks
 from intronaut.io.bigwig import broken_bigwig_refused, check_blocks, is_bigwig
-from intronaut.io.delimited import LARGEST_POSITION, cut_at_spaces, read_lines
+from intronaut.io.delimited import LARGEST_POSITION
 from intronaut.io.text import numbered_lines
 
 # column 4 of SJ.out.tab
 _STRANDS = {"0": ".", "1": "+", "2": "-"}
-# how programs write a value that is not known
-_NOT_MEASURED = ("nan", "+nan", "-nan")
 _SAMPLED = 10_000
 # how far from a whole multiple of the unit a value may be, in parts of itself but never more than a quarter of the unit
 _SLACK, _MOST_SLACK, _SHARE_WHOLE = 0.01, 0.25, 0.99
@@ -69,27 +68,11 @@ def _columns(rows):
 
 
 def _read_bedgraph(path):
-    parts, problems = {}, Problems(path)
-    for lines in map(cut_at_spaces, read_lines(path)):
-        rows = np.flatnonzero(lines.start < lines.end)
-        rows = rows[[not lines.line(row).startswith(("#", "track", "browser")) for row in rows]]
-        for row in rows[lines.n_columns[rows] < 4]:
-            problems.add("fewer than 4 columns; a bedGraph has chrom, start, end, value", lines.first + int(row))
-        rows = rows[lines.n_columns[rows] >= 4]
-        start, end = (lines.column(k, rows).numbers() for k in (1, 2))
-        words = pd.Series(lines.column(3, rows).words(), dtype=object)
-        value = pd.to_numeric(words, errors="coerce").to_numpy(float)
-        unmeasured = np.isnan(value)
-        unmeasured[unmeasured] = words[unmeasured].str.lower().isin(_NOT_MEASURED)
-        bad = (start < 0) | (start >= end) | ~(np.isfinite(value) | unmeasured)
-        for row in rows[bad]:
-            problems.add(f"{lines.line(row)[:60]!r} is no interval with a value", lines.first + int(row))
-        chroms = np.array(lines.column(0, rows).repeated_words(), object)
-        measured = ~(bad | unmeasured)
-        for chrom in dict.fromkeys(chroms[measured]):
-            of_chrom = (chroms == chrom) & measured
-            parts.setdefault(chrom, []).append((start[of_chrom], end[of_chrom], np.abs(value[of_chrom])))
-    problems.raise_if_any()
+    parts = {}
+    for chroms, start, end, value, _ in bedgraph_blocks(path):
+        for chrom in dict.fromkeys(chroms):
+            here = chroms == chrom
+            parts.setdefault(chrom, []).append((start[here], end[here], np.abs(value[here])))
     if not parts:
         raise BadData(f"{path}: no coverage in it; a bedGraph or bigWig was expected")
     return {chrom: tuple(map(np.concatenate, zip(*blocks, strict=True))) for chrom, blocks in parts.items()}

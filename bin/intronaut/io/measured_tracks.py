@@ -15,18 +15,16 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.core.files import require_file
+from intronaut.io.bedgraph import bedgraph_blocks
 from intronaut.io.bigwig import broken_bigwig_refused, check_blocks, is_bigwig
-from intronaut.io.delimited import LARGEST_POSITION
 from intronaut.io.peaks import read_peaks
 from intronaut.io.tables import read_numbered_table
-from intronaut.io.text import numbered_lines
 
 SUFFIXES = {
     "bigwig": (".bw", ".bigwig"), "bedgraph": (".bedgraph", ".bdg", ".bg"),
     "peaks": (".bed", ".narrowpeak", ".broadpeak"),
 }  # fmt: skip
 SHEET_COLUMNS = ("path", "target", "cell", "kind")
-_HEADERS = ("#", "track", "browser")
 
 
 @dataclass
@@ -138,31 +136,12 @@ def read_bedgraph(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
 
     Raises BadData that lists every broken line, or names the first line that overlaps one before it.
     """
-    chroms, starts, ends, values, numbers, problems = [], [], [], [], [], Problems(path)
-    for number, line in numbered_lines(path):
-        if not line.strip() or line.startswith(_HEADERS):
-            continue
-        fields = line.split()
-        try:
-            chrom, start, end, value = fields[0], int(fields[1]), int(fields[2]), float(fields[3])
-            if not 0 <= start < end <= LARGEST_POSITION or np.isinf(value):
-                raise ValueError
-        except (ValueError, IndexError):
-            problems.add(f"{line[:60]!r} is not chrom, start, end and a number", number)
-            continue
-        if np.isnan(value):
-            continue
-        chroms.append(chrom)
-        starts.append(start)
-        ends.append(end)
-        values.append(value)
-        numbers.append(number)
-    problems.raise_if_any()
-    if not chroms:
+    blocks = list(bedgraph_blocks(path))
+    if not any(len(numbers) for *_, numbers in blocks):
         raise BadData(f"{path}: no values in it")
-    arrays = np.array(chroms, object), np.array(starts), np.array(ends), np.array(values)
-    _refuse_overlaps(path, *arrays[:3], numbers)
-    return arrays
+    chrom, start, end, value, numbers = map(np.concatenate, zip(*blocks, strict=True))
+    _refuse_overlaps(path, chrom, start, end, numbers)
+    return chrom, start, end, value
 
 
 def _refuse_overlaps(path, chrom, start, end, numbers):
