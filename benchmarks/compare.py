@@ -3,7 +3,7 @@
 
 Goals: jackknife of 1,000 blocks and 2,000 bootstrap replicates for 8 models in at most 20 s; DeLong in at most 1 s.
 Beside each stands the plain way on the same data: scikit-learn's metrics without each block (a few, scaled up), and
-the DeLong covariance from pair-by-pair kernels (a subset, scaled up).
+the DeLong covariance from pair-by-pair kernels (a subset, scaled up). Standard output is benchmarks/compare.tsv.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from machine import processor
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bin"))
@@ -60,16 +61,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3, help="the fastest of so many is shown")
     repeats = parser.parse_args().repeats
+    print(f"# {processor()}")
+    print("what", "seconds", "plain_seconds", "ratio", sep="\t")
     labels, groups, scores = simulated(15_198, 8)
     ours = min(timed(lambda: evaluate_all(labels, groups, scores, 2000)) for _ in range(repeats))
     plain = timed(lambda: leave_out_plainly(labels, groups, scores, 4)) * 250
-    times = f"{ours:.2f} s (plain: {plain:.0f} s, {plain / ours:.0f}×)"
-    print(f"all metrics and intervals, 15,198 rows × 8 models: {times}")
+    show("all metrics and intervals, 15,198 rows × 8 models, beside scikit-learn", ours, plain)
     labels, groups, scores = simulated(100_000, 2)
     ours = min(timed(lambda: model_comparison.delong(labels, scores)) for _ in range(repeats))
     # the kernel grows with the square of the rows
     plain = timed(lambda: kernel_delong(labels[:10_000], scores[:, :10_000])) * 100
-    print(f"DeLong, 100,000 rows × 2 models: {ours:.3f} s (kernel: {plain:.0f} s, {plain / ours:.0f}×)")
+    show("DeLong, 100,000 rows × 2 models, beside pair by pair", ours, plain)
+
+
+def show(what, ours, plain):
+    print(what, f"{ours:.2f}", f"{plain:.0f}", f"{plain / ours:.0f}", sep="\t", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pybigtools
+from machine import processor
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bin"))
@@ -32,7 +33,7 @@ def main():
     parser.add_argument("--introns", type=int, default=10_000)
     parser.add_argument("--tracks", type=int, default=50)
     args = parser.parse_args()
-    lines = ["\t".join(COLUMNS)]
+    lines = [f"# {processor()}, 1 thread, processor seconds", "\t".join(COLUMNS)]
     with tempfile.TemporaryDirectory() as folder:
         introns = written(Path(folder), args)
         spent, ours = timed(embedded, Path(folder))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from machine import processor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bin"))
 
@@ -36,6 +37,7 @@ def main(argv):
     axes = units.z[units.first]
     planted = [group.categories.get_loc(name) for name in PLANTED]
     signal = axes[planted].astype(float).T @ [1, -1, 1]
+    print(f"# {processor()}")
     print("effect", "planted_selected", "others_selected", "false_at_most", sep="\t")
     for effect in EFFECTS:
         rng = np.random.default_rng(1)

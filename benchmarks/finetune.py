@@ -16,13 +16,14 @@ import argparse
 import contextlib
 import io
 import multiprocessing
-import platform
 import random
 import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+from machine import processor
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests" / "helpers")]
@@ -71,13 +72,6 @@ def main(argv):
                 print(*row, f"{one['memory_GB']:.2f}", f"{ratio:.2f}", sep="\t", flush=True)
     if args.device == "cpu":
         print("# not run on a GPU")
-
-
-def processor():
-    """The name of the CPU."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else ()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def write_weights(folder, tokenizer):

@@ -15,7 +15,6 @@ time, and the whole path in at most 1/2 of scikit-learn's.
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 from functools import partial
@@ -26,6 +25,7 @@ import pandas as pd
 from machine import clock, processor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bin"))
+from intronaut.core.log import peak_bytes  # noqa: E402
 from intronaut.io.h5ad import FeatureWriter, open_features  # noqa: E402
 from intronaut.models import logistic  # noqa: E402
 from intronaut.models.cross_validation import cross_fit, make_plan  # noqa: E402
@@ -76,7 +76,7 @@ def timed(work):
 
 def peak_gb():
     """In GB of 2^30 bytes, as --memory is."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return peak_bytes() / 2**30
 
 
 def bandwidth(matrix):

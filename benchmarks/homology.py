@@ -25,6 +25,7 @@ from machine import processor
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bin"))
 from intronaut.core.dna import reverse_complement  # noqa: E402
+from intronaut.core.log import peak_bytes  # noqa: E402
 from intronaut.splits import homology  # noqa: E402
 
 TABLE = Path(__file__).with_suffix(".tsv")
@@ -61,8 +62,7 @@ def search(sequences):
     candidates = homology._candidates(homology._seed_index(sequences), np.arange(len(sequences)), 0.8, 0.8, 20)
     pairs = homology._aligned(sequences, candidates, 0.8, 0.8, 1, None)
     seconds = time.process_time() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    return seconds, set(zip(pairs["first"], pairs["second"], strict=True)), peak
+    return seconds, set(zip(pairs["first"], pairs["second"], strict=True)), peak_bytes() / 1e9
 
 
 def by_mmseqs(sequences, program):

@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from machine import processor
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests" / "helpers")]
 
@@ -95,6 +97,7 @@ def main():
     args = parser.parse_args()
     import torch  # noqa: F401 - once here, not in every run
 
+    print(f"# {processor()}")
     print(*COLUMNS, sep="\t", flush=True)
     differing = 0
     with tempfile.TemporaryDirectory() as folder:

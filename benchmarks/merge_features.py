@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from machine import processor
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bin"))
@@ -27,15 +28,16 @@ COLUMNS = ["shards", "windows", "gb", "wall_s", "cpu_s", "mb_per_s", "cat_mb_per
 
 def main():
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--shards", type=int, nargs="+", default=[2, 20, 500])
-    made.add_argument("--windows", type=int, default=1000, help="of all shards together")
+    made.add_argument("--cases", nargs="+", default=["2x1000", "20x1000", "500x1000", "2x6000"], metavar="NxWINDOWS",
+                      help="shards, and windows of all of them together")  # fmt: skip
     made.add_argument("--features", type=int, default=21907)
     args = made.parse_args()
-    rows = ["\t".join(COLUMNS)]
-    for n in args.shards:
+    rows = [f"# {processor()}", "\t".join(COLUMNS)]
+    for case in args.cases:
+        n, windows = map(int, case.split("x"))
         with tempfile.TemporaryDirectory() as folder:
-            paths = [write_shard(folder, i, args.windows // n, args.features) for i in range(n)]
-            rows.append("\t".join(map(str, measured(folder, paths, args.windows))))
+            paths = [write_shard(folder, i, windows // n, args.features) for i in range(n)]
+            rows.append("\t".join(map(str, measured(folder, paths, windows))))
         print(rows[-1], flush=True)
     TABLE.write_text("\n".join(rows) + "\n")
 

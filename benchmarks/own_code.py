@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ.update(OMP_NUM_THREADS="1", POLARS_MAX_THREADS="1", NUMBA_NUM_THREADS="1")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from machine import processor  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests" / "helpers")]
@@ -180,7 +181,7 @@ def main():
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), help="what to measure [all]")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="of each, the fastest counts")
     args = parser.parse_args()
-    rows = ["what\tpeer\tours_cpu_s\tpeer_cpu_s\tratio\tagreement"]
+    rows = [f"# {processor()}, 1 thread, processor seconds", "what\tpeer\tours_cpu_s\tpeer_cpu_s\tratio\tagreement"]
     for name in args.only:
         what, peer, ours, theirs, agreement = MEASURES[name](args.repeats)
         rows.append(f"{what}\t{peer}\t{ours:.3g}\t{theirs:.3g}\t{theirs / ours:.2f}\t{agreement}")

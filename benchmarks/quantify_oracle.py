@@ -22,6 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from machine import processor
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bin"), str(ROOT / "tests" / "helpers")]
@@ -95,6 +96,7 @@ def main():
             about, n, differing = compared(slow, seed)
             files[about], cells[about], odd[about] = files[about] + 1, cells[about] + n, odd[about] + differing
         os.chdir(ROOT)
+    print(f"# {processor()}")
     print("reads", "files", "cells", "differing", sep="\t")
     for about in sorted(files):
         print(about, files[about], cells[about], odd[about], sep="\t")

@@ -23,11 +23,6 @@ a GPU**; `benchmarks/gpu.sh FOLDER` prints the like for a card.
 | what | ours | peer | ratio | floor | target | script |
 |---|---|---|---|---|---|---|
 """
-UNSAID = "AMD EPYC, 2 processors, shared with other work"
-# the tables without a line on the machine that are known to be of that one
-OF_THAT_MACHINE = {"quantify_introns", "merge_features", "own_code"}
-
-
 # what was asked for and no run here can show
 NOT_SHOWN = """
 ## Not shown
@@ -40,8 +35,6 @@ head stays float32, for its error, and takes a tenth of the time then |
 of float32; the faster the matrix units beside them, the smaller the share |
 | windows a second in TF32 and bfloat16, share of the matmul rate, idle time, memory back-off of Sei, DNABERT-2, \
 splice networks, fine-tuning and attribution | no GPU here; `benchmarks/gpu.sh` prints them |
-| the head at 10,000 shards, at 1,000 with the local executor; what it adds to 100 shards of real work | minutes to \
-half an hour of a processor of its own |
 | a real Slurm | the stand-in finishes tasks at once |
 """
 
@@ -57,7 +50,7 @@ def page():
     for name, rows_of in SUMMARIES.items():
         table, notes = read(name)
         rows += [f"| {' | '.join(map(str, row))} | {name} |" for row in rows_of(table)]
-        machines.append(f"| {name} | {notes or (UNSAID if name in OF_THAT_MACHINE else 'not noted')} |")
+        machines.append(f"| {name} | {notes} |")
     about = "\n\n## Machines\n\n| script | machine |\n|---|---|\n" + "\n".join(machines) + "\n"
     return HEAD + "\n".join(rows) + about + NOT_SHOWN
 
@@ -111,6 +104,25 @@ def fit(table):
     yield what, path, f"{16 * peer:,.0f} {unit}", f"{ratio:.1f}", "", 25
     size = f"{value['rows']:,.0f} × {value['columns']:,.0f}"
     yield f"fit, peak memory at {size}", f"{value['peak_gb']:.1f} GB", "", "", "", "≤ 6 GB"
+
+
+def compare(table):
+    for row, goal in zip(table.itertuples(), ("≤ 20 s", "≤ 1 s"), strict=True):
+        yield f"compare, {row.what}", f"{row.seconds} s", f"{row.plain_seconds} s", row.ratio, "", goal
+
+
+def fetch_sequences(table):
+    ours, _packed, *others = table.itertuples()
+    for other in others:
+        what = f"fetch_sequences, {int(ours.windows):,} windows of {ours.length} bp, beside {other.tool}"
+        ratio = f"{float(other.cpu_s) / float(ours.cpu_s):.2f}"
+        yield what, f"{ours.cpu_s} s CPU", f"{other.cpu_s} s CPU", ratio, "", ""
+
+
+def embed_motifs(table):
+    for row in table.itertuples():
+        what = f"embed_motifs, {row.motifs} motifs, windows of {row.length} bp, beside Biopython"
+        yield what, f"{row.windows_per_s} windows/s", f"{row.biopython_windows_per_s} windows/s", row.ratio, "", ""
 
 
 def finetune(table):
@@ -248,9 +260,12 @@ def own_code(table):
 SUMMARIES = {
     "embed_sei": sei,
     "embed_dnabert2": dnabert2,
+    "fetch_sequences": fetch_sequences,
+    "embed_motifs": embed_motifs,
     "attribute": attribute,
     "finetune": finetune,
     "fit": fit,
+    "compare": compare,
     "label_introns": label_introns,
     "quantify_introns": quantify_introns,
     "merge_features": merge_features,

@@ -11,6 +11,8 @@ The result is to the byte what the embedder makes of the whole input at once, ho
 Writes: the features file of --output (.h5ad).
 """
 
+from dataclasses import replace
+
 from intronaut.cli import add_features_output, add_run_options, new_parser, run
 from intronaut.core.errors import Problems
 from intronaut.core.log import Log
@@ -29,6 +31,7 @@ def make_parser():
 
 def main(argv):
     args = make_parser().parse_args(argv)
+    import h5py
     import pandas as pd
 
     from intronaut.features.cost import joined_costs
@@ -37,33 +40,34 @@ def main(argv):
 
     log = Log(PROG, args)
     first = open_features(args.shards[0])
-    tables, provenances = refuse_mixed(args.shards, first)
-    obs, provenance = pd.concat(tables), shared_provenance(first) | joined_cut(provenances)
+    shards = opened_once(args.shards, first)
+    provenances = [shard.provenance for shard in shards]
+    obs = pd.concat([shard.obs for shard in shards])
+    provenance = shared_provenance(first) | joined_cut(provenances)
     cost = joined_costs([one.get("cost") for one in provenances])
     with (
         FeatureWriter(args.output, obs, first.var, first.x.dtype, provenance, records_cost=cost is not None) as writer,
         log.progress(len(obs), "windows") as progress,
     ):
         done = 0
-        for path, table in zip(args.shards, tables, strict=True):
-            shard = open_features(path)
-            for block, values in shard.row_blocks():
-                writer.write(range(done + block.start, done + block.stop), values)
-                progress.add(len(values))
-            shard.x.file.close()
-            done += len(table)
+        for shard in shards:
+            with h5py.File(shard.path, "r") as file:
+                for block, values in replace(shard, x=file["X"]).row_blocks():
+                    writer.write(range(done + block.start, done + block.stop), values)
+                    progress.add(len(values))
+            done += len(shard.obs)
         writer.finish(cost)
     log.note(f"{len(args.shards):,} shards, {len(obs):,} windows, {len(first.var):,} features")
 
 
-def refuse_mixed(paths, first):
-    """The ``obs`` and the provenance of each shard; one is open at a time, since systems limit how many may be.
+def opened_once(paths, first):
+    """The Features of each shard, closed again: one is open at a time, since systems limit how many may be.
 
     Raises BadData that lists every shard which does not go with the first, and every window that occurs twice.
     """
     from intronaut.io.h5ad import open_features
 
-    problems, seen, tables, provenances = Problems(PROG), {}, [], []
+    problems, seen, shards = Problems(PROG), {}, []
     for path in paths:
         shard = open_features(path)
         if "digest" not in shard.obs:
@@ -81,11 +85,11 @@ def refuse_mixed(paths, first):
             if name in seen:
                 problems.add(f"window {name!r} occurs in {seen[name]} and {path}")
             seen[name] = path
-        tables.append(shard.obs)
-        provenances.append(shard.provenance)
-        shard.x.file.close()
+        shard.close()
+        # the columns are the first one's, and thousands of tables of them would fill the memory
+        shards.append(replace(shard, var=first.var))
     problems.raise_if_any()
-    return tables, provenances
+    return shards
 
 
 def shared_provenance(shard):

@@ -7,6 +7,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 
 import embed_kmers
 import embed_motifs
@@ -91,10 +92,11 @@ def test_cut_shard_is_refused(here):
         refused("cut.h5ad", one, says="not a whole HDF5 file")
 
 
-def test_a_users_own_matrix_is_no_shard(here):
+@pytest.mark.parametrize("kept", [np.asarray, csr_matrix])
+def test_a_users_own_matrix_is_no_shard(here, kept):
     one = embed(embed_kmers, "".join(records(3)), here / "a.h5ad", "--k", 2)
     obs, var = pd.DataFrame({"tissue": ["liver"]}, index=["x"]), pd.DataFrame(index=["f"])
-    anndata.AnnData(np.ones((1, 1), np.float32), obs, var).write_h5ad("own.h5ad")
+    anndata.AnnData(kept(np.ones((1, 1), np.float32)), obs, var).write_h5ad("own.h5ad")
     refused("own.h5ad", one, says="own.h5ad is not from an embedder")
 
 

@@ -78,6 +78,11 @@ class Features:
                 raise BadData(f"{self.path}: {what}, are not those that were written; {_AGAIN}")
         return values
 
+    def close(self) -> None:
+        """Close the file; what was sparse in it lies in memory."""
+        if isinstance(self.x, h5py.Dataset):
+            self.x.file.close()
+
 
 def window_obs(windows: Iterable[Window]) -> pd.DataFrame:
     """The ``obs`` table of a list of Windows: coordinates, length, unknown bases, and a digest of each sequence."""
@@ -320,9 +325,9 @@ def open_features(path: Path | str) -> Features:
     for kind, index in (("row", obs.index), ("feature", var.index)):
         if not index.is_unique:
             raise BadData(f"{path}: more than one {kind} is named {index[index.duplicated()][0]!r}")
-        broken = [name for name in map(str, index) if any(letter in name for letter in "\t\r\n")]
-        if broken:
-            raise BadData(f"{path}: the {kind} name {broken[0]!r} holds a tab or line end, which no table can")
+        if _cannot_be_tabled("".join(map(str, index))):
+            broken = next(filter(_cannot_be_tabled, map(str, index)))
+            raise BadData(f"{path}: the {kind} name {broken!r} holds a tab or line end, which no table can")
     notes = file.get("uns/intronaut", {})
     try:
         if "done" in notes and not notes["done"][:].all():
@@ -336,6 +341,10 @@ def open_features(path: Path | str) -> Features:
     except _BROKEN as problem:
         raise BadData(f"{path}: broken: {problem}; copy the file again, or make the features again") from problem
     return Features(Path(path), x, obs, var, provenance, checksums)
+
+
+def _cannot_be_tabled(text):
+    return any(letter in text for letter in "\t\r\n")
 
 
 def _check_tables(path, notes, obs, var, provenance):
