@@ -188,9 +188,10 @@ def embed_tracks(table):
 
 def explain(table):
     for row in table.itertuples():
-        selected = f"{row.planted_selected} of 3; others: {row.others_selected}"
-        what = f"explain, three planted motifs of {row.effect} log-odds a standard deviation: selected"
-        yield what, selected, "", "", "", f"others ≤ {row.false_at_most}"
+        n = int(row.data_sets)
+        selected = f"{row.planted_selected} of {3 * n}; others: {row.others_selected}"
+        what = f"explain, three planted motifs of {row.effect} log-odds a standard deviation, {n} data sets: selected"
+        yield what, selected, "", "", "", f"others ≤ {float(row.false_at_most) * n:.0f}"
 
 
 def partition(table):

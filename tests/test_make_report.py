@@ -623,6 +623,17 @@ def test_a_folder_of_another_tool_is_refused_in_one_line(tool, results):
     assert "summary.json" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("highest_bin", range(9))
+def test_bars_stay_below_the_key_of_a_histogram(highest_bin):
+    edges = np.linspace(0, 1, 10)
+    values = pd.Series(np.repeat(edges[:-1] + 0.05, np.where(np.arange(9) == highest_bin, 8, 1)))
+    svg = figures.two_histograms("GC content", "GC", values, values[:3], edges, [(0, "0"), (1, "1")], "two classes")
+    key = float(re.search(r'class="fr" x="([0-9.]+)"', svg)[1])
+    bars = [path for path in re.findall(r'class="f[rs] o" d="M([^"]+)"', svg) if path]
+    corners = [tuple(map(float, point.split())) for path in bars for point in path.split("L")]
+    assert len(bars) == 2 and min(y for x, y in corners if x > key) > 51
+
+
 def test_curves_pass_through_scikit_learns_points():
     rng = np.random.default_rng(3)
     label, score = rng.integers(0, 2, 300).astype(float), rng.normal(size=300).round(1)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 340, 260
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 28, 42
+# of a histogram: what the key takes of its width, and what it leaves of its height to the bars below
+KEY_WIDTH, BELOW_KEY = 110, 0.85
 # what a figure needs to be looked at outside of the page
 STYLE = (
     "text{font:12px sans-serif}.t{font-size:11px;fill:#566273}.ti{font-weight:600}.g{stroke:#e4e8ee}"
@@ -110,7 +112,10 @@ def two_histograms(
 ) -> str:
     """Shares of both classes in each bin; what lies beyond the axis counts in the outermost bins."""
     shares = [np.histogram(np.clip(v, edges[0], edges[-1]), edges)[0] / max(len(v), 1) for v in (retained, spliced)]
-    top = max(math.ceil(max(map(max, shares)) * 20) / 20, 0.05)
+    key_from = (WIDTH - RIGHT - KEY_WIDTH - LEFT) / (WIDTH - LEFT - RIGHT)
+    below_key = np.max(shares, axis=0)[edges[1:] > edges[0] + key_from * (edges[-1] - edges[0])]
+    highest = max(np.max(shares), below_key.max(initial=0) / BELOW_KEY)
+    top = max(math.ceil(highest * 20) / 20, 0.05)
     step = 0.1 if top > 0.2 else 0.05
     y_ticks = [(v, f"{v:.0%}") for v in np.arange(0, top + 1e-9, step)]
     axes = Axes(title, (edges[0], edges[-1]), (0, top), x_label, "share of introns", ticks, y_ticks, 250)
@@ -118,7 +123,7 @@ def two_histograms(
         xs, ys = np.repeat(edges, 2), np.concatenate([[0], np.repeat(heights, 2), [0]])
         axes.line(xs, ys, f"f{css} o")
         axes.line(xs, ys, f"s{css}")
-    left = WIDTH - RIGHT - 110
+    left = WIDTH - RIGHT - KEY_WIDTH
     axes.draw(f'<rect class="fr" x="{left}" y="25" width="10" height="10"/>')
     axes.draw(f'<circle class="ss" cx="{left + 5}" cy="45" r="4.5"/>')
     axes.text(left + 16, 34, f"retained ({len(retained):,})")
