@@ -50,11 +50,13 @@ class Terminated(BaseException):
         self.signum = signum
 
 
+# what oneDNN says where it lacks the memory for a kernel
+NO_KERNEL = "could not create a primitive"
 # what torch says of memory, and oneDNN below it, which says no more
 _OUT_OF_MEMORY = (
+    NO_KERNEL,
     "can't allocate memory",
     "out of memory",
-    "could not create a primitive",
     "could not execute a primitive",
     "unable to mmap",
     "can't start new thread",

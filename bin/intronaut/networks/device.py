@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from intronaut.core.errors import TryAgain, UsageError, is_out_of_memory
+from intronaut.core.errors import NO_KERNEL, TryAgain, UsageError, is_out_of_memory
 from intronaut.core.log import Log, peak_bytes
 
 if TYPE_CHECKING:
     import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-NO_KERNEL = "could not create a primitive"
 
 
 def pick_device(name: str) -> torch.device:
