@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from machine import clock, processor
+from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bin"))
 from intronaut.core.log import peak_bytes  # noqa: E402
@@ -106,7 +107,9 @@ def main():
     n, d = int(ROWS * args.scale), int(COLUMNS * args.scale)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         table = simulate(Path(folder) / "features.h5ad", n, d)
-        compare(open_features(Path(folder) / "features.h5ad"), table, args)
+        # scikit-learn's products of matrices take all processors that they are not forbidden
+        with threadpool_limits(args.threads):
+            compare(open_features(Path(folder) / "features.h5ad"), table, args)
 
 
 def compare(features, table, args):

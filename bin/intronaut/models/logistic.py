@@ -28,6 +28,8 @@ ARMIJO = 1e-4
 LOSS_NOISE = 1e-7
 SHORTEST_STEP = 1e-8
 NARROW, RANK, SUBSPACE_PASSES = 1024, 128, 3
+# from here on a product waits for arithmetic more than for memory, and few large ones are faster
+MANY_PROBLEMS = 8
 # rows that tell the leading directions as well as all do
 SPECTRUM_ROWS = 12_000
 
@@ -173,7 +175,7 @@ def logits(matrix: Matrix, solution: Solution) -> np.ndarray:
     """Predicted logits of every row by every problem's solution, ``(n, k)`` float64."""
     slope = solution.weights.astype(np.float32)
     with threadpool_limits(1):
-        products = list(matrix.map(lambda rows, values: np.vstack([part @ slope for _, part in chunks(rows, values)])))
+        products = list(matrix.map(lambda rows, values: values @ slope))
     return np.concatenate(products).astype(float) + solution.intercept
 
 
@@ -205,9 +207,10 @@ class Objective:
         labels = self.labels if self.labels.shape[1] == 1 else self.labels[:, which]
 
         def work(rows, values):
+            parts = chunks(rows, values) if len(which) < MANY_PROBLEMS else [(rows, values)]
             block_loss, block_intercept = np.zeros(len(which)), np.zeros(len(which))
             block_slope = np.zeros((len(which), values.shape[1]), np.float32)
-            for at, part in chunks(rows, values):
+            for at, part in parts:
                 logit, label, weight = (part @ slope).astype(float) + intercept, labels[at], row_weights[at]
                 block_loss += (weight * (np.logaddexp(0, logit) - label * logit)).sum(axis=0)
                 residual = weight * (expit(logit) - label)
