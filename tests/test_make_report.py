@@ -942,6 +942,23 @@ def test_page_of_sixty_thousand_introns_stays_small():
     assert data["label"].count("r") == int(table["label"].sum())
 
 
+def test_the_table_of_all_introns_ranks_as_the_list_of_the_highest_does():
+    """In folds of 511 and 512 introns the places of the same rank differ in the sixth digit."""
+    rng, sizes = np.random.default_rng(7), (511, 512, 300)
+    table = simulated_introns.introns(sum(sizes)).assign(label=0.0, both0=rng.random(sum(sizes)))
+    table.loc[[3, 700], "both0"] = np.nan
+    in_fold = table["both0"].groupby(np.repeat(range(len(sizes)), sizes))
+    table["gene"], table["both0_place"] = table["gene_id"], (in_fold.rank() - 0.5) / in_fold.transform("size")
+    view = introns.View("both0", "", "", None, None, {"value": 0.8, "low": 0.7, "high": 0.9}, "")
+    study = type("Study", (), {"unit": "intron", "measure": AUROC})()
+    found = introns.data(study, table, [view], "GRCh38")["views"][0]["rank"]
+    assert [found[3], found[700]] == [None, None]
+    in_order = sorted(table.drop([3, 700]).itertuples(), key=lambda row: (-row.both0_place, -row.both0, row.Index))
+    assert sorted((i for i in range(len(table)) if found[i] is not None), key=lambda i: -found[i]) == [
+        row.Index for row in in_order
+    ]
+
+
 def test_levels_are_described_by_their_rank_correlation(tool, results):
     """As fit --target level writes them: Spearman's correlation and deviance explained, psi beside the predictions."""
     path = results / "fit/sim/metrics.json"

@@ -247,6 +247,7 @@ def static_rows(study: Study, rows: pd.DataFrame, ranked: list[View], assembly: 
 
 def data(study: Study, rows: pd.DataFrame, ranked: list[View], assembly: str | None) -> dict[str, Any]:
     """The introns as columns for the page's script: starts as differences, genes by number, probabilities × 1000.
+    What a view ranks by is too fine for thousandths, so that ranks stand beside them.
 
     Of more than MOST_ROWS, all retained ones and those that rank highest are kept.
     """
@@ -274,8 +275,7 @@ def data(study: Study, rows: pd.DataFrame, ranked: list[View], assembly: str | N
         "fold": fold.tolist(),
         "sort": key,
         "views": [
-            {"key": view.key, "short": view.short, "p": thousandths(rows[view.key])}
-            | {"place": thousandths(rows[f"{view.key}_place"])}
+            {"key": view.key, "short": view.short, "p": thousandths(rows[view.key]), "rank": ranks(rows, view.key)}
             for view in ranked
         ],
     }
@@ -284,6 +284,12 @@ def data(study: Study, rows: pd.DataFrame, ranked: list[View], assembly: str | N
 def thousandths(values: pd.Series) -> list[int]:
     """Shares as whole thousandths, None for a missing one."""
     return [None if value != value else round(value * 1000) for value in values.tolist()]
+
+
+def ranks(rows: pd.DataFrame, key: str) -> list[int]:
+    """How many rows a view ranks lower than each, None for one without a held-out probability."""
+    lower = pd.Series(np.arange(len(rows))[::-1], index=ranked_by(rows, key).index)[rows.index]
+    return [None if lacks else rank for rank, lacks in zip(lower.tolist(), rows[key].isna(), strict=True)]
 
 
 def as_json(data: dict[str, Any]) -> str:

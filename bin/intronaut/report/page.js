@@ -39,7 +39,7 @@
       };
       for (const ranking of columns.views) {
         intron[ranking.key] = ranking.p[i];
-        intron[`${ranking.key} place`] = ranking.place[i];
+        intron[`${ranking.key} rank`] = ranking.rank[i];
       }
       return intron;
     });
@@ -109,10 +109,10 @@
       && (label.value === '' || intron.label === Number(label.value))
       && !(plausible?.checked && intron.length < 30));
     const text = ['gene', 'fold'].includes(view.key), sign = view.down ? -1 : 1;
-    const place = `${view.key} place`;
+    // models of two folds have no common scale: not its probability ranks an intron, but its place in its fold
+    const by = data.views.some(ranking => ranking.key === view.key) ? `${view.key} rank` : view.key;
     return kept.sort((a, b) => {
-      // models of two folds have no common scale: an intron's place in its fold ranks it, then its probability
-      const by = a[place] !== b[place] ? place : view.key, x = a[by], y = b[by];
+      const x = a[by], y = b[by];
       if (x === y) return a.i - b.i;
       if (x === null || x === undefined) return 1;
       if (y === null || y === undefined) return -1;
