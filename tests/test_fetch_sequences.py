@@ -277,6 +277,15 @@ def test_crlf_byte_order_mark_comments_and_spaces_in_bed(tmp_path):
     ]
 
 
+def test_a_table_that_r_wrote_has_no_quotes_in_its_names(tmp_path):
+    """write.table quotes text, the header too; where the header has no quotes, those of a name are its own."""
+    text = '"chrom"\t"start"\t"end"\t"name"\t"score"\t"strand"\t"unit"\n"chr1"\t1\t5\t"a""b"\t0\t"+"\t"intron"\n'
+    (tmp_path / "labels.tsv").write_text(text)
+    assert read_rows(tmp_path / "labels.tsv") == [Row("chr1", 1, 5, 'a"b', "0", "+", "intron")]
+    (tmp_path / "rows.bed").write_text('chr1\t1\t5\t"a"\t0\t+\n')
+    assert read_rows(tmp_path / "rows.bed") == [Row("chr1", 1, 5, '"a"', "0", "+")]
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

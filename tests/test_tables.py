@@ -1,5 +1,7 @@
 """Tables: what is read is what was written; every broken line is named."""
 
+import csv
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,8 +34,24 @@ def test_labels_are_numbers_and_missing_stays_missing(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "how", [{}, {"na_rep": "NA"}, {"quoting": csv.QUOTE_NONNUMERIC, "na_rep": "NA"}], ids=["pandas", "NA", "R"]
+)
+def test_labels_that_were_written_again_are_the_same(tmp_path, how):
+    """pandas writes missing cells empty and makes fractions of whole numbers beside them; R quotes text."""
+    path, again = tmp_path / "labels.tsv", tmp_path / "again.tsv"
+    lines = labels_text(label_row("a", "1"), label_row("b", "0", gc="NA"), label_row("c", "NA")).splitlines()
+    more = ("split\tnmd\tgene_type", "2\t1\tNA", "NA\tNA\tcoding", "10\t0\tNA")
+    path.write_text("".join(f"{line}\t{cells}\n" for line, cells in zip(lines, more, strict=True)))
+    pd.read_csv(path, sep="\t").to_csv(again, sep="\t", index=False, **how)
+    assert again.read_text() != path.read_text()
+    pd.testing.assert_frame_equal(read_labels(again), read_labels(path))
+
+
+@pytest.mark.parametrize(
     ("row", "says"),
     [
+        (label_row(""), "line 3: name is empty"),
+        (label_row("b", label="0.5"), "line 3: label is '0.5'"),
         (label_row("b", label="2"), "line 3: label is '2'"),
         (label_row("b", label="yes"), "line 3: label is 'yes'"),
         (label_row("a"), "line 3: name 'a' occurs twice"),

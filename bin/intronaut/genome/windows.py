@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from intronaut.core.dna import reverse_complement
 from intronaut.core.errors import BadData, Problems
 from intronaut.io.fasta import Window
-from intronaut.io.text import numbered_lines
+from intronaut.io.text import are_quoted, numbered_lines, unquoted
 
 if TYPE_CHECKING:
     from intronaut.genome.reference import Genome
@@ -52,14 +52,17 @@ class Row(NamedTuple):
 def read_rows(path: Path | str) -> list[Row]:
     """Read labels.tsv, or BED with three columns or more, into a list of Rows; ``-`` is standard input.
 
-    A row without a name gets ``chrom:start-end:strand``. Raises BadData that lists every broken line, names that
-    occur twice or hold white space, and a file without rows.
+    A row without a name gets ``chrom:start-end:strand``, and a table whose header R has put in quotes is read without
+    them. Raises BadData that lists every broken line, names that occur twice or hold white space, and a file without
+    rows.
     """
-    rows, problems, lines, unit_column = [], Problems(path), {}, None
+    rows, problems, lines, unit_column, quoted = [], Problems(path), {}, None, None
     for number, line in numbered_lines(path):
         if not line.strip() or _NOT_DATA.match(line):
             continue
         fields = line.split("\t") if "\t" in line else line.split()
+        quoted = are_quoted(fields) if quoted is None else quoted
+        fields = unquoted(fields) if quoted else fields
         if not rows and not problems.count and [text.lower() for text in fields[1:3]] == ["start", "end"]:
             unit_column = fields.index("unit") if "unit" in fields else None
             continue

@@ -10,7 +10,7 @@ import pandas as pd
 
 from intronaut.core.errors import BadData, Problems
 from intronaut.core.files import digest_file, whole_file
-from intronaut.io.text import numbered_lines, rereadable
+from intronaut.io.text import are_quoted, numbered_lines, rereadable, unquoted
 
 MISSING = "NA"
 _WHOLE = re.compile(r"-?[0-9]+\Z")
@@ -19,7 +19,6 @@ _NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?\Z|-?inf\Z")
 _FORMULA = ("=", "+", "-", "@")
 # of a table of half a million rows and thirty columns, all texts at once would take a gigabyte
 _ROWS_AT_ONCE = 20_000
-_QUOTED = re.compile(r'\A"((?:[^"]|"")*)"\Z')
 _BREAKS = re.compile(r"[\t\r\n]")
 BED_COLUMNS = ("chrom", "start", "end", "name", "score", "strand")
 LABEL_COLUMNS = (*BED_COLUMNS, "label", "unit", "gene_id", "gene_name", "intron_id")
@@ -56,13 +55,16 @@ def read_numbered_table(
 ) -> tuple[pd.DataFrame, list[int]]:
     """As :func:`read_table`, with the number of each row's line in the file.
 
-    With ``unquote`` cells lose the quotes around them that R and Excel write, and have one for each two inside.
+    With ``unquote``, or where every name of the header has them, cells lose the quotes around them that R and Excel
+    write, and have one for each two inside.
     """
     rows, problems, header = [], Problems(path), None
     for number, line in numbered_lines(path):
         fields = line.split("\t")
+        if header is None:
+            unquote = unquote or are_quoted(fields)
         if unquote and '"' in line:
-            fields = [_QUOTED.sub(lambda cell: cell[1].replace('""', '"'), field) for field in fields]
+            fields = unquoted(fields)
         if header is None and line.strip("\t"):
             header = fields
         elif line.strip("\t"):
@@ -108,11 +110,15 @@ def with_numbers(path: Path | str, table: pd.DataFrame, names: Iterable[str]) ->
 def read_labels(path: Path | str) -> pd.DataFrame:
     """Read labels.tsv: one row a window, ``label`` float64 (1, 0, NaN), covariates float64.
 
-    Raises BadData for lacking columns, labels other than 0, 1 and NA, covariates that are no numbers, and names that
-    occur twice.
+    As pandas and R write it again it is read as the same. Raises BadData for lacking columns, labels other than 0, 1
+    and NA, covariates that are no numbers, names that occur twice, and chromosomes and names that are empty.
     """
     table, lines = read_numbered_table(path, LABEL_COLUMNS, ("start", "end"))
     problems = Problems(path)
+    for name in ("chrom", "name"):
+        for row in (table[name] == "").to_numpy().nonzero()[0]:
+            problems.add(f"{name} is empty", lines[row])
+    table = _before_pandas(table)
     for line, value in zip(lines, table["label"], strict=True):
         if not pd.isna(value) and value not in ("0", "1"):
             problems.add(f"label is {value!r}; it must be 1, 0 or NA", line)
@@ -127,6 +133,16 @@ def read_labels(path: Path | str) -> pd.DataFrame:
     # every row has a place and a name: there NA is what a contig is called
     table = table.fillna({"chrom": MISSING, "name": MISSING})
     table["label"] = table["label"].astype(float)
+    return table
+
+
+def _before_pandas(table):
+    """A table as it was before pandas wrote it, which leaves missing cells empty and makes 1.0 of 1 beside them."""
+    table = table.mask(table == "")
+    for name in table.columns.difference(["chrom", "name"]):
+        cells = table[name].dropna()
+        if len(cells) and isinstance(cells.iloc[0], str) and cells.str.fullmatch(r"-?\d+\.0").all():
+            table[name] = table[name].str.removesuffix(".0")
     return table
 
 

@@ -7,6 +7,7 @@ import codecs
 import contextlib
 import gzip
 import io
+import re
 import shutil
 import sys
 import tempfile
@@ -25,6 +26,7 @@ BGZF_EOF = bytes.fromhex("1f8b08040000000000ff0600424302001b00030000000000000000
 _BLOCK = 1 << 20
 # what gzip raises for a file that is cut or spoilt
 _BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
+_QUOTED = re.compile(r'\A"((?:[^"]|"")*)"\Z')
 
 
 def numbered_lines(path: Path | str) -> Iterator[tuple[int, str]]:
@@ -150,3 +152,13 @@ def refuse_truncated_bgzf(path: Path | str) -> None:
 def is_bgzf(head: bytes) -> bool:
     """Whether the first 16 bytes are those of a bgzf block."""
     return head[:4] == b"\x1f\x8b\x08\x04" and head[12:14] == b"BC"
+
+
+def are_quoted(cells: list[str]) -> bool:
+    """Whether every cell has quotes around it, as R writes those of a header."""
+    return all(map(_QUOTED.match, cells))
+
+
+def unquoted(cells: list[str]) -> list[str]:
+    """Cells without the quotes around them that R and Excel write, and with one for each two inside."""
+    return [_QUOTED.sub(lambda cell: cell[1].replace('""', '"'), cell) for cell in cells]
