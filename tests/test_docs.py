@@ -95,6 +95,10 @@ def test_notice_and_weights_page_name_the_terms_of_every_model_that_can_be_fetch
         assert [name for name in fetch_weights.RELEASES if name not in text] == [], page
 
 
+def test_docs_made_from_help_and_schema_have_not_drifted():
+    subprocess.run([sys.executable, ROOT / "docs" / "make.py", "--check"], check=True)
+
+
 def test_the_benchmarks_page_holds_the_tables_of_today(monkeypatch):
     # scripts there are called as tools are
     monkeypatch.syspath_prepend(ROOT / "benchmarks")

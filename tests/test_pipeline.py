@@ -465,10 +465,6 @@ def test_docs_tell_the_label_of_every_process():
         assert told == {re.search(r"process (\w+)", text)[1] for text in scripts if f"label '{label}'" in text}
 
 
-def test_docs_made_from_help_and_schema_have_not_drifted():
-    subprocess.run(["python", ROOT / "docs" / "make.py", "--check"], check=True)
-
-
 def test_demo_data_are_what_their_checksums_say():
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=DEMO, check=True)
 

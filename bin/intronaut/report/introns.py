@@ -247,9 +247,9 @@ def static_rows(study: Study, rows: pd.DataFrame, ranked: list[View], assembly: 
 
 def data(study: Study, rows: pd.DataFrame, ranked: list[View], assembly: str | None) -> dict[str, Any]:
     """The introns as columns for the page's script: starts as differences, genes by number, probabilities × 1000.
-    What a view ranks by is too fine for thousandths, so that ranks stand beside them.
 
-    Of more than MOST_ROWS, all retained ones and those that rank highest are kept.
+    What a view ranks by is too fine for thousandths, so that ranks stand beside them. Of more than MOST_ROWS, all
+    retained ones and those that rank highest are kept.
     """
     key = ranking_key(study, ranked)
     if len(rows) > MOST_ROWS:
