@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write benchmarks/README.md: every result beside its peer, floor and target, and the machine it was measured on.
 
-Reads the tables beside this script; the script of the same name makes each anew, SCRIPT.MACHINE.tsv on another kind of
+Reads the tables beside this script; the script of the same name writes each, SCRIPT.MACHINE.tsv on another kind of
 machine. A test fails when the page is older than a table.
 """
 

@@ -951,10 +951,10 @@ def test_the_table_of_all_introns_ranks_as_the_list_of_the_highest_does():
     table["gene"], table["both0_place"] = table["gene_id"], (in_fold.rank() - 0.5) / in_fold.transform("size")
     view = introns.View("both0", "", "", None, None, {"value": 0.8, "low": 0.7, "high": 0.9}, "")
     study = type("Study", (), {"unit": "intron", "measure": AUROC})()
-    found = introns.data(study, table, [view], "GRCh38")["views"][0]["rank"]
-    assert [found[3], found[700]] == [None, None]
+    ranks = introns.data(study, table, [view], "GRCh38")["views"][0]["rank"]
+    assert [ranks[3], ranks[700]] == [None, None]
     in_order = sorted(table.drop([3, 700]).itertuples(), key=lambda row: (-row.both0_place, -row.both0, row.Index))
-    assert sorted((i for i in range(len(table)) if found[i] is not None), key=lambda i: -found[i]) == [
+    assert sorted((i for i in range(len(table)) if ranks[i] is not None), key=lambda i: -ranks[i]) == [
         row.Index for row in in_order
     ]
 

@@ -138,12 +138,16 @@ def read_labels(path: Path | str) -> pd.DataFrame:
 
 def _before_pandas(table):
     """A table as it was before pandas wrote it, which leaves missing cells empty and makes 1.0 of 1 beside them."""
-    table = table.mask(table == "")
-    for name in table.columns.difference(["chrom", "name"]):
-        cells = table[name].dropna()
-        if len(cells) and isinstance(cells.iloc[0], str) and cells.str.fullmatch(r"-?\d+\.0").all():
-            table[name] = table[name].str.removesuffix(".0")
-    return table
+    columns = {}
+    for name in table.columns.difference(["chrom", "start", "end", "name"]):
+        cells = table[name]
+        if (empty := cells == "").any():
+            cells = columns[name] = cells.mask(empty)
+        # the first cell says of most columns that they hold no such numbers, without a look at the others
+        first = next((cell for cell in cells if isinstance(cell, str)), "")
+        if first.endswith(".0") and cells.dropna().str.fullmatch(r"-?\d+\.0").all():
+            columns[name] = cells.str.removesuffix(".0")
+    return table.assign(**columns)
 
 
 def read_labels_and_digest(path: Path | str) -> tuple[pd.DataFrame, str]:
