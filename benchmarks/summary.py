@@ -32,7 +32,13 @@ NOT_SHOWN = """
 | bfloat16 of Sei at 85 % of the library's rate | 84 % where that rate was 1.0, 78 % where it was 1.5 TFLOP/s: the \
 head stays float32, for its error, and takes a tenth of the time then |
 | DNABERT-2 in bfloat16 at 70 % of the matrix rate | attention and the norms run at the speed of memory and \
-of float32; the faster the matrix units beside them, the smaller the share |
+of float32; the faster the matrix units beside them, the smaller the share. Rows taken 256 to 1,024 at a time from \
+attention to the end of a layer, and keys read without padding, gain 0 to 4 % |
+| DNABERT-2 in float32 beyond its floors on a Xeon with AMX | 3 to 6 % short of them, beyond them on the two others; \
+MKL's packed products instead of oneDNN's gain 0 to 4 % |
+| peak memory of embed_motifs and embed_kmers within 5 % | 9 to 12 MB more than with 1,000 windows: half of it the \
+block of 1 MB of the file that is read at a time, as lines, which 1,000 windows do not fill, the rest names, digests \
+and the tables of the features file; from 10,000 to 100,000 windows embed_kmers takes 0.6 KB a window |
 | windows a second in TF32 and bfloat16, share of the matmul rate, idle time, memory back-off of Sei, DNABERT-2, \
 splice networks, fine-tuning and attribution | no GPU here; `benchmarks/gpu.sh` prints them |
 | a real Slurm | the stand-in finishes tasks at once |
