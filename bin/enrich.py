@@ -43,7 +43,6 @@ from intronaut.core.log import Log
 
 TOOL = "enrich"
 ENDINGS = (".gz", ".bgz", ".bed", ".narrowPeak", ".broadPeak", ".txt", ".tsv")
-KEYS = ("name", "gene_id", "gene_name", "intron_id")
 DRAWN = 40
 
 
@@ -63,8 +62,12 @@ def make_parser():
     tests = parser.add_argument_group("test")
     test = tests.add_argument
     test("--adjust", default="length,gc", metavar="COLS", help="columns of the labels to adjust for")
-    test("--expression", metavar="TSV", help="adjust for expression: a table with name, gene_id or gene_name …")
-    test("--expression-column", metavar="NAME", help="its column of expression [the first of numbers]")
+    test(
+        "--expression", metavar="TSV", help="adjust for expression: a table with name, intron_id, gene_id or gene_name"
+    )
+    test(
+        "--expression-column", metavar="NAME", help="its column of expression [tpm, fpkm …, or the only one of numbers]"
+    )
     add_covariates_option(tests)
     test("--min-introns", type=positive_int, default=10, metavar="N", help="introns with and without the mark")
     add_output_folder(parser)
@@ -82,7 +85,7 @@ def main(argv):
     from intronaut.io.tables import write_table
     from intronaut.stats.association import AdjustedTest, design_matrix
 
-    table, covariates, left_out = read_introns(args, log)
+    table, covariates, expression, left_out = read_introns(args, log)
     marks, peaks_left_out = read_marks(args, table)
     covered = covered_bases(table, marks, args.flank)
     length = (table["end"] - table["start"] + 2 * args.flank).to_numpy()
@@ -104,6 +107,7 @@ def main(argv):
         "tool": TOOL, "version": __version__, "n_retained": n_retained, "n_spliced": len(label) - n_retained,
         "left_out": left_out, "peaks_left_out": peaks_left_out, "min_bases": args.min_bases,
         "min_fraction": args.min_fraction, "flank": args.flank, "adjusted_for": list(covariates.columns),
+        "expression_column": expression,
         "groups": int(groups.nunique()) if test.grouped else None,
     }  # fmt: skip
     with whole_folder(args.output) as folder:
@@ -133,11 +137,12 @@ def check_options(args):
 
 
 def read_introns(args, log):
-    """The introns with a label and all covariates, those covariates, and how many others there are, by reason."""
+    """The introns with a label and all covariates, these, the column of expression, and how many others by reason."""
     import numpy as np
     import pandas as pd
 
     from intronaut.io.covariates import read_covariates, with_missing_marks
+    from intronaut.io.expression import read_expression
     from intronaut.io.tables import read_labels
 
     table = read_labels(args.labels)
@@ -148,10 +153,11 @@ def read_introns(args, log):
     covariates = pd.DataFrame({name: pd.to_numeric(table[name], errors="coerce") for name in names}, index=table.index)
     if len(table) and covariates.get("gc", pd.Series([0.0])).isna().all():
         raise BadData(f"{args.labels}: column gc is empty; give label_introns the --fasta, or --adjust length")
+    column = None
     if args.expression:
-        covariates["expression"] = read_expression(args, table)
+        column, covariates["expression"] = read_expression(args.expression, table, args.expression_column)
         share = covariates["expression"].notna().mean()
-        log.note(f"{args.expression} has the expression of {share:.1%} of the introns")
+        log.note(f"{args.expression}: column {column} has the expression of {share:.1%} of the introns")
     user = with_missing_marks(read_covariates(table, args.covariates, args.allow_missing, log).values)
     covariates = covariates.join(user)
     reason = np.select([table["label"].isna(), covariates.isna().any(axis=1)], ["no_label", "no_covariate"], "")
@@ -161,32 +167,7 @@ def read_introns(args, log):
     if not n_retained or not n_spliced:
         counts = f"{n_retained} retained and {n_spliced} spliced introns with {', '.join(covariates.columns)}"
         raise BadData(f"{args.labels}: {counts}; both kinds are needed")
-    return table[kept].reset_index(drop=True), covariates[kept].reset_index(drop=True), left_out
-
-
-def read_expression(args, table):
-    """log2(1 + expression) of each intron, NaN where the table does not tell: the mean of its genes'."""
-    import numpy as np
-    import pandas as pd
-
-    from intronaut.io.tables import read_table
-
-    given = read_table(args.expression)
-    key = next((name for name in KEYS if name in given and name in table), None)
-    if key is None:
-        raise BadData(f"{args.expression}: no column {', '.join(KEYS)} to join by; it has {', '.join(given.columns)}")
-    numbers = given.drop(columns=key).apply(pd.to_numeric, errors="coerce")
-    column = args.expression_column or next((name for name in numbers if numbers[name].notna().any()), None)
-    if column not in numbers or numbers[column].isna().all():
-        raise BadData(f"{args.expression}: no numbers in column {column}; it has {', '.join(given.columns)}")
-    if (numbers[column] < 0).any():
-        raise BadData(f"{args.expression}: {column} below 0; give TPM, FPKM or counts, not their logarithm")
-    level = np.log2(1 + numbers[column]).groupby(given[key]).mean()
-    words = table[key].fillna("").str.split(",").explode()
-    levels = words.map(level).groupby(level=0).mean()
-    if levels.isna().all():
-        raise BadData(f"{args.expression}: none of its {key} is one of {args.labels}, as {table[key].iloc[0]}")
-    return levels.reindex(table.index).to_numpy()
+    return table[kept].reset_index(drop=True), covariates[kept].reset_index(drop=True), column, left_out
 
 
 def read_marks(args, table):

@@ -14,6 +14,7 @@ from scipy import stats
 import enrich
 import simulated_introns
 from intronaut.core.errors import BadData, MissingInput, UsageError
+from intronaut.io.expression import read_expression
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +149,30 @@ def test_expression_is_adjusted_for():
     without, _ = run("--peaks", "m.bed")
     found, told = run("--peaks", "m.bed", "--expression", "expression.tsv", output="adjusted")
     assert without["q"][0] < 1e-6 and found["q"][0] > 0.01
-    assert told["adjusted_for"] == ["length", "gc", "expression"] and told["left_out"]["no_covariate"] == 5
+    assert told["adjusted_for"] == ["length", "gc", "expression"] and told["expression_column"] == "TPM"
+    assert told["left_out"]["no_covariate"] == 5
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "column"),
+    [
+        # pandas with its index, RSEM's genes.results, two columns of one quantifier, another name
+        ("\tgene_id\ttpm", "{k}\t{gene}\t{level}", "tpm"),
+        ("gene_id\ttranscript_id(s)\tlength\teffective_length\texpected_count\tTPM\tFPKM",
+         "{gene}\tt{k}\t{k}\t{k}\t3\t{level}\t7", "TPM"),
+        ("gene_id,FPKM,TPM", "{gene},1,{level}", "TPM"),
+        ("gene_id\tnote\tmine", "{gene}\tx\t{level}", "mine"),
+    ],
+)  # fmt: skip
+def test_the_column_of_expression_is_taken_by_its_name(header, row, column):
+    table = simulated_introns.introns(40, 6, per_group=1)
+    levels = np.arange(40.0)[::-1]
+    lines = [row.format(k=k, gene=gene, level=level) for k, (gene, level) in
+             enumerate(zip(table["gene_id"], levels, strict=True))]  # fmt: skip
+    Path("expression.tsv").write_text("\n".join([header, *lines]) + "\n")
+    taken, values = read_expression("expression.tsv", table)
+    assert taken == column
+    np.testing.assert_allclose(values, np.log2(1 + levels))
 
 
 def test_marks_by_name_and_by_file():
@@ -204,10 +228,22 @@ def test_outputs_are_whole_and_the_same_every_time():
         (["--peaks", "m.bed", "m.bed"], UsageError, "two marks are called m"),
         (["--peaks", "m.bed", "--names", "a,b"], UsageError, "2 names for 1 files"),
         (["--peaks", "m.bed", "--by-name"], BadData, "needs a name in column four"),
-        (["--peaks", "m.bed", "--expression", "other.tsv"], BadData, "no column name, gene_id"),
+        (["--peaks", "m.bed", "--expression", "other.tsv"], BadData, "no column name, intron_id, gene_id or gene_name"),
         (["--peaks", "m.bed", "--expression", "words.tsv"], BadData, "no numbers in column"),
-        (["--peaks", "m.bed", "--expression", "stranger.tsv"], BadData, "none of its gene_id is one of labels.tsv"),
+        (
+            ["--peaks", "m.bed", "--expression", "stranger.tsv"],
+            BadData,
+            "no gene_id is one of the labels; it holds names like 'ENSG1'",
+        ),
         (["--peaks", "m.bed", "--expression", "negative.tsv"], BadData, "TPM below 0"),
+        (
+            ["--peaks", "m.bed", "--expression", "commas.tsv"],
+            BadData,
+            "line 4: tpm is '2,5'; write decimals with a point",
+        ),
+        (["--peaks", "m.bed", "--expression", "broken.tsv"], BadData, "line 3: tpm is 'high'; write a number or NA"),
+        (["--peaks", "m.bed", "--expression", "twice.tsv"], BadData, r"'g1' occurs 2 times.*\(lines 2 and 3\)"),
+        (["--peaks", "m.bed", "--expression", "samples.tsv"], BadData, "numbers in s1, s2; name the one"),
     ],
 )
 def test_wrong_inputs_are_refused_in_one_line(here, args, refused, says):
@@ -217,6 +253,10 @@ def test_wrong_inputs_are_refused_in_one_line(here, args, refused, says):
     write_bed("words.tsv", [("gene_id", "TPM"), ("g1", "high")])
     write_bed("stranger.tsv", [("gene_id", "TPM"), ("ENSG1", 3)])
     write_bed("negative.tsv", [("gene_id", "TPM"), ("g1", -3)])
+    write_bed("commas.tsv", [("gene_id", "tpm"), ("g1", 5), ("g2", 15), ("g3", "2,5")])
+    write_bed("broken.tsv", [("gene_id", "tpm"), ("g1", 5), ("g2", "high")])
+    write_bed("twice.tsv", [("gene_id", "tpm"), ("g1", 5), ("g1", 0)])
+    write_bed("samples.tsv", [("gene_id", "s1", "s2"), ("g1", 5, 4)])
     with pytest.raises(refused, match=says) as failed:
         run(*args)
     assert len(str(failed.value).splitlines()) == 1 and not (here / "out").exists()

@@ -56,7 +56,8 @@ def read_covariate_table(path: Path | str) -> pd.DataFrame:
     Raises BadData for an empty file, rows of another width, two columns of one name.
     """
     lines = ((number, line) for number, line in numbered_lines(path) if line.strip())
-    number, head = next(lines, (0, ""))
+    # featureCounts begins with the command that it ran
+    number, head = next((one for one in lines if not one[1].startswith("# ") or "\t" in one[1]), (0, ""))
     if not number:
         raise BadData(f"{path}: empty; a header line was expected")
     split = _splitter(path, head)
