@@ -394,6 +394,52 @@ def test_what_to_do_next_follows_from_the_flags(key, state, title, first):
     assert not first or titles[0].startswith(title)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (0.73, 0.06, "look enriched because retained introns are GC-rich. Adjusted for the window's GC content and the "
+                     "intron's length, that slope is gone"),
+        (0.7, 0.3, "effect follows its GC content"), (0.08, 0.27, "effect follows its GC content"),
+        (0.3, 0.5, "effect follows its GC content"), (0.1, 0.19, "effect does not follow its GC content"),
+    ],
+)  # fmt: skip
+def test_the_sentence_on_gc_agrees_with_the_flag(before, after, says):
+    """By the same limit: below 0.2 it passes, from there on motif effects follow GC."""
+    summary = {
+        "gc_correlation": {"unadjusted": before, "adjusted": after},
+        "significant_families": {"unadjusted": 10, "adjusted": 10},
+    }
+    sentence = associations.gc_sentence(summary, 10)
+    assert says in sentence
+    study = type("Study", (), {"motifs": [{"summary": summary}]})()
+    (flag,) = flags.motif_gc(study)
+    assert (flag["state"] == "pass") == ("gone" in sentence or "does not follow" in sentence)
+
+
+@pytest.mark.parametrize(
+    ("state", "last"),
+    [
+        ("pass", ("Test these associations in other data", "A.")),
+        ("warn", ("Do not follow up single motifs or factors", "none holds.")),
+    ],
+)
+def test_families_whose_effects_follow_gc_are_not_to_be_followed_up(state, last):
+    rows = pd.DataFrame({"label": [1.0, 0.0] * 9, "gene_id": "g"})
+    study = Study(rows, {"unit": "intron"}, pd.DataFrame(), [])
+    study.motifs = [{"families": pd.DataFrame({"family": ["A", "B"], "q": [0.01, 0.5]})}]
+    *_, step = next_steps.steps(study, [{"key": "motif_gc", "state": state, "reason": "So it is."}])
+    assert step.what == last[0] and step.why.endswith(last[1])
+
+
+def test_folds_are_those_of_the_predictions(tool, results):
+    change_labels(results, lambda table: table.assign(split="of another run"))
+    predictions = pd.read_csv(results / "fit/sim/predictions.tsv", sep="\t")
+    report(tool)
+    page = (results / "report.html").read_text()
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+    assert {fold for fold in data["folds"] if fold} == set(predictions["fold"].astype(str))
+
+
 def test_a_study_that_no_check_doubts_is_to_be_repeated():
     rows = pd.DataFrame({"label": [1.0, 0.0], "gene_id": "g"})
     metrics = {"model": "logistic", "metrics": {"auroc": {"value": 0.7, "low": 0.6, "high": 0.8}}}
@@ -811,7 +857,7 @@ def test_average_precision_by_chance_is_that_of_the_metrics_everywhere(tool, res
         "value"
     ]
     words = words_of(results)
-    assert f"Chance: AUROC 0.500, average precision {expected:.3f}." in words
+    assert f"Chance: AUROC 0.500, average precision {expected:.3f} (mean of random orders" in words
     (table,) = (results / "multiqc").glob("*models*.tsv")
     cells = pd.read_csv(table, sep="\t", comment="#")
     np.testing.assert_allclose(cells["ap_chance"], expected, rtol=1e-5)
@@ -935,7 +981,8 @@ def test_page_of_sixty_thousand_introns_stays_small():
     size = 60_000
     table = simulated_introns.introns(size).assign(label=(rng.random(size) < 0.1).astype(float))
     table["gene"], table["both0"], table["both0_place"] = table["gene_id"], rng.random(size), rng.random(size)
-    view = introns.View("both0", "", "", None, None, {"value": 0.8, "low": 0.7, "high": 0.9}, "")
+    table["fold"] = "1"
+    view = introns.View("both0", "", "", None, None, None, {"value": 0.8, "low": 0.7, "high": 0.9}, "")
     study = type("Study", (), {"unit": "intron", "measure": AUROC})()
     data = introns.data(study, table, [view], "GRCh38")
     assert len(data["start"]) == introns.MOST_ROWS and len(introns.as_json(data)) < 1.5e6
@@ -949,7 +996,8 @@ def test_the_table_of_all_introns_ranks_as_the_list_of_the_highest_does():
     table.loc[[3, 700], "both0"] = np.nan
     in_fold = table["both0"].groupby(np.repeat(range(len(sizes)), sizes))
     table["gene"], table["both0_place"] = table["gene_id"], (in_fold.rank() - 0.5) / in_fold.transform("size")
-    view = introns.View("both0", "", "", None, None, {"value": 0.8, "low": 0.7, "high": 0.9}, "")
+    table["fold"] = "1"
+    view = introns.View("both0", "", "", None, None, None, {"value": 0.8, "low": 0.7, "high": 0.9}, "")
     study = type("Study", (), {"unit": "intron", "measure": AUROC})()
     ranks = introns.data(study, table, [view], "GRCh38")["views"][0]["rank"]
     assert [ranks[3], ranks[700]] == [None, None]

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from intronaut.plots import page as figures
+from intronaut.report import flags, verdict
 from intronaut.report import numbers as n
-from intronaut.report import verdict
 from intronaut.report.covariates import covariate_words
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def gc_sentence(summary: dict[str, Any], n_adjusted: int) -> str:
     before, after = summary["gc_correlation"]["unadjusted"], summary["gc_correlation"]["adjusted"]
     if before is None or after is None:
         return ""
-    if abs(before) >= 0.4 > 2 * abs(after):
+    if abs(before) >= flags.GC_SLOPE[1] and abs(after) < flags.GC_SLOPE[0]:
         rich = "rich" if before > 0 else "poor"
         nearly = n_adjusted < 0.1 * summary["significant_families"]["unadjusted"]
         return (
@@ -237,7 +237,7 @@ def gc_sentence(summary: dict[str, Any], n_adjusted: int) -> str:
             "the window's GC content and the intron's length, that slope is gone"
             + (", and with it nearly all differences." if nearly else ".")
         )
-    how = "still follows" if abs(after) >= 0.4 else "hardly follows"
+    how = "follows" if abs(after) >= flags.GC_SLOPE[0] else "does not follow"
     return (
         f"A motif's adjusted effect {how} its GC content (rank correlation {n.decimal(before, 2)} unadjusted, "
         f"{n.decimal(after, 2)} adjusted)."
@@ -245,7 +245,7 @@ def gc_sentence(summary: dict[str, Any], n_adjusted: int) -> str:
 
 
 def family_box(row: Any, study: Study, summary: dict[str, Any]) -> dict[str, Any]:
-    """What is known of a family that was selected, in words."""
+    """What is known of a family with q ≤ FDR, in words."""
     known = [len(study.of_class(label)) for label in (1, 0)]
     retained, spliced = int(row["retained_hit"]), int(row["spliced_hit"])
     shares = (
@@ -363,7 +363,7 @@ def variant_row(row: dict[str, str]) -> dict[str, Any]:
 
 def draw(study: Study) -> dict[str, str]:
     """``{name: svg}``: effects of motif families by GC content, before and after adjusting, and position profiles of
-    the families that were selected and have enough windows."""
+    the families with q ≤ FDR and enough windows."""
     drawn = {}
     for motifs in study.motifs:
         families = motifs["families"]

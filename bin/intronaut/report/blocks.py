@@ -61,7 +61,7 @@ def _rows(partition):
     for row in partition[partition["measure"] == key].to_dict("records"):
         total = row["block"] == "(all)"
         numbers = {what: _metric(row, what) for what in QUANTITIES}
-        written = {what: "" if total and what != "shapley" else n.gain(numbers[what]) for what in QUANTITIES}
+        written = {what: "" if total and what != "shapley" else _written(numbers[what]) for what in QUANTITIES}
         name = "all together" if total else WORDS.get(row["block"], row["block"].replace("_", " "))
         above_nothing = (numbers["shapley"]["low"] or 0) > 0
         adds = above_nothing if total else row.get("adds") == "yes"
@@ -72,6 +72,11 @@ def _rows(partition):
 def _metric(row, what):
     return {key: _number(row.get(column)) for key, column in
             (("value", what), ("low", f"{what}_low"), ("high", f"{what}_high"))}  # fmt: skip
+
+
+def _written(number):
+    """A gain; of a block that every model leaves out 0 alone, as an interval of no width would seem to be sure."""
+    return "0" if set(number.values()) == {0.0} else n.gain(number)
 
 
 def _number(value):

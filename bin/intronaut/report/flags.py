@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from intronaut.io import tables
 from intronaut.report import numbers as n
 from intronaut.report import verdict
 from intronaut.report.study import Model, Study, headline
@@ -17,6 +18,8 @@ WORDS = {"fail": "fail", "warn": "warning", "na": "not measured", "pass": "pass"
 # the verdict is on ranking, which calibration leaves as it is
 NOT_OF_THE_VERDICT = ("calibration",)
 SHORTEST = 30
+# rank correlation of motif effects with GC content that is a warning, and that fails
+GC_SLOPE = (0.2, 0.4)
 # moderate agreement begins above 0.4 (Landis and Koch 1977, Biometrics 33:159)
 MODERATE = 0.4
 MEASURED = {"length": "log length", "gc": "GC content"}
@@ -199,7 +202,7 @@ def callers(study: Study) -> Iterator[dict[str, str]]:
 def standardised_differences(study: Study) -> dict[str, float]:
     """The SMD of each numeric covariate between retained and spliced rows, lengths and distances as log(1 + x)."""
     differences = {}
-    for name in study.labels.columns.intersection(["length", "gc", "cpg", "rank", "n_introns", *LOGGED]):
+    for name in study.labels.columns.intersection(tables.COVARIATES):
         values = [study.of_class(label)[name].dropna().to_numpy(float) for label in (1, 0)]
         if min(map(len, values)) < 2:
             continue
@@ -234,7 +237,7 @@ def motif_gc(study: Study) -> Iterator[dict[str, str]]:
         rho = motifs["summary"]["gc_correlation"]
         if rho["adjusted"] is None:
             return
-        state = graded(abs(rho["adjusted"]), 0.2, 0.4)
+        state = graded(abs(rho["adjusted"]), *GC_SLOPE)
         reason = (
             f"Rank correlation of effect with the motif's GC content: {n.decimal(rho['unadjusted'], 2)} unadjusted, "
             f"{n.decimal(rho['adjusted'], 2)} adjusted."

@@ -20,13 +20,15 @@ CLASSES = {1.0: ("r", "retained"), 0.0: ("s", "spliced")}
 
 @dataclass
 class View:
-    """A ranking of introns: ``key`` in the data, its title, held-out probabilities by name, their place in their fold
-    between 0 and 1, by which introns are ranked because fold models have no common scale, their AUROC and file."""
+    """A ranking of introns: ``key`` in the data, its title, held-out probabilities by name, the folds that these are
+    of, their place in their fold between 0 and 1, by which introns are ranked because fold models have no common scale,
+    their AUROC and file."""
 
     key: str
     title: str
     short: str
     probability: pd.Series
+    fold: pd.Series
     place: pd.Series
     auroc: dict
     path: str
@@ -56,7 +58,7 @@ def _view(key, title, short, model, part, folder):
     p, fold = model.predictions[part]["p_retained"], model.predictions[part]["fold"].fillna("test")
     in_fold = p.groupby(fold)
     place = (in_fold.rank() - 0.5) / in_fold.transform("size")
-    return View(key, title, short, p, place, headline(model.of(part)), f"{folder}/predictions.tsv")
+    return View(key, title, short, p, fold.astype(str), place, headline(model.of(part)), f"{folder}/predictions.tsv")
 
 
 def ranked_by(rows: pd.DataFrame, key: str) -> pd.DataFrame:
@@ -95,7 +97,10 @@ def intron_rows(study: Study) -> pd.DataFrame:
     rows["length"] = (
         rows["end"] - rows["start"] if "length" not in rows else rows["length"].fillna(rows["end"] - rows["start"])
     )
-    for view in views(study):
+    ranked = views(study)
+    # the folds of the predictions, which need not be those that the labels hold
+    rows["fold"] = rows["name"].map(ranked[0].fold) if ranked else np.nan
+    for view in ranked:
         rows[view.key], rows[f"{view.key}_place"] = (rows["name"].map(one) for one in (view.probability, view.place))
     return rows
 
@@ -238,7 +243,7 @@ def static_rows(study: Study, rows: pd.DataFrame, ranked: list[View], assembly: 
             "css": label_class(row.label)[0],
             "label": label_class(row.label)[1],
             "p": [n.decimal(getattr(row, view.key)) for view in ranked],
-            "fold": row.split if hasattr(row, "split") and isinstance(row.split, str) else n.MISSING,
+            "fold": row.fold if isinstance(row.fold, str) else n.MISSING,
             "links": list(browsers.links(assembly, row.chrom, row.start, row.end)),
         }
         for row in first.head(STATIC).itertuples()
@@ -259,7 +264,7 @@ def data(study: Study, rows: pd.DataFrame, ranked: list[View], assembly: str | N
     chrom, chroms = pd.factorize(rows["chrom"])
     gene, genes = pd.factorize(rows["gene"], sort=True)
     start = rows["start"].to_numpy(np.int64)
-    fold, folds = pd.factorize(rows["split"].fillna("")) if "split" in rows else (np.zeros(len(rows), int), [""])
+    fold, folds = pd.factorize(rows["fold"].fillna(""))
     return browsers.for_script(assembly) | {
         "unit": study.unit,
         "chroms": list(chroms),

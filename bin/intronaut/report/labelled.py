@@ -26,6 +26,13 @@ COVARIATES = {
     "dist_tss": ("distance to gene start, nt", n.count),
     "dist_tes": ("distance to gene end, nt", n.count),
     "gene_length": ("gene length, nt", n.count),
+    "donor_strength": ("donor score", lambda value: n.decimal(value, 1)),
+    "acceptor_strength": ("acceptor score", lambda value: n.decimal(value, 1)),
+    "ppt_y": ("pyrimidines before the acceptor", lambda value: n.share(value, 0)),
+    "bp_score": ("branch point score", lambda value: n.decimal(value, 1)),
+    "bp_distance": ("branch point to acceptor, nt", n.count),
+    "agez": ("AG exclusion zone, nt", n.count),
+    "u12": ("minor (U12) type", n.share),
 }
 LENGTH_TICKS = [(1, "≤10"), (2, "100"), (3, "1 kb"), (4, "10 kb"), (5, "100 kb")]
 
@@ -126,8 +133,10 @@ def covariate_rows(study: Study) -> list[dict[str, Any]]:
 
 
 def _quartiles(values, write):
+    if values.isin([0, 1]).all():  # a class has no quartiles
+        return {"middle": write(values.mean()), "range": ""}
     low, middle, high = (write(values.quantile(q)) for q in (0.25, 0.5, 0.75))
-    return {"median": middle, "range": f"{low}–{high}"}
+    return {"middle": middle, "range": f"{low} to {high}" if low.startswith(n.minus("-")) else f"{low}–{high}"}
 
 
 def auroc_alone(retained: pd.Series, spliced: pd.Series) -> float:

@@ -27,7 +27,7 @@ BY_FLAG = {
                      "--gtf genes.gtf.gz --fasta genome.fa.gz"),
     "short": ("Leave out gaps between exons that are too short to be spliced.", "", "--min_length 30"),
     "matching": ("Match on fewer covariates", "or give more introns to choose from."),
-    "motif_gc": ("Read no motif as a finding:", "their effects follow their GC content."),
+    "motif_gc": ("Read no motif family as a finding:", "their effects follow their GC content."),
     "calibration": ("Calibrate before you take a probability at its word.", "", "--calibration platt"),
 }  # fmt: skip
 
@@ -70,8 +70,12 @@ def _every(study, quality):
     if strength == verdict.STRENGTHS[0]:
         yield (
             "Look at the labels first.",
-            "Not even length, GC content and position tell them better than chance. Are the calls of this assembly, "
-            "deep enough, and of the right columns and thresholds?",
+            "Not even length, GC content and position predict them better than chance. "
+            + (
+                "Are the calls of this assembly, deep enough, and of the right columns and thresholds?"
+                if study.measured
+                else "Is the annotation that of this assembly, with retained introns of its own?"
+            ),
             "--check",
         )
     if not study.measured:
@@ -85,7 +89,7 @@ def _every(study, quality):
     yield from _of_flags(study, quality, "warn")
     if not too_few and len(study.of_class(1)) < FEW and nothing_added:
         yield _more_introns(study, gains)
-    yield _follow_up(study)
+    yield _follow_up(study, quality)
 
 
 def _of_flags(study, quality, state):
@@ -150,20 +154,21 @@ def _other_features(study, nothing_added):
         names = ",".join(sorted(embedders - {""}) + ["sei"])
         return (
             "Try features that hold more.",
-            "What was added here adds nothing measurable; chromatin profiles may (weights needed, GPU advised):",
+            "No gain over the covariates is shown here; chromatin profiles may add one (weights needed, GPU advised):",
             f"--embedders {names}",
         )
     return None
 
 
-def _follow_up(study):
+def _follow_up(study, quality):
     if not study.explanations and not study.motifs:
         return None
     chosen = [name for one in study.explanations.values() for name in associations.selected_groups(one)["group"]]
-    for motifs in study.motifs[:1]:
+    follow_gc = any(flag["key"] == "motif_gc" and flag["state"] in ("warn", "fail") for flag in quality)
+    for motifs in [] if follow_gc else study.motifs[:1]:
         families = motifs["families"]
         chosen += list(families.loc[families["q"] <= associations.FDR, "family"])
     if not chosen:
-        return "Do not follow up single motifs or factors", "from this run: none is selected."
+        return "Do not follow up single motifs or factors", "from this run: none holds."
     names, _ = n.cut(list(dict.fromkeys(chosen)), 5)
-    return "Test what is selected in other data", f"before following it up: {names}."
+    return "Test these associations in other data", f"before following them up: {names}."

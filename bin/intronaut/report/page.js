@@ -104,8 +104,11 @@
 
   function shown() {
     const query = gene.value.trim().toLowerCase();
+    // a whole name is that gene; a part of one, every gene that holds it
+    const whole = introns.some(intron => intron.gene.toLowerCase() === query);
+    const named = name => whole ? name === query : name.includes(query);
     const kept = introns.filter(intron =>
-      (!query || intron.gene.toLowerCase().includes(query) || overlaps(intron, query))
+      (!query || named(intron.gene.toLowerCase()) || overlaps(intron, query))
       && (label.value === '' || intron.label === Number(label.value))
       && !(plausible?.checked && intron.length < 30));
     const text = ['gene', 'fold'].includes(view.key), sign = view.down ? -1 : 1;

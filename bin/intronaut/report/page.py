@@ -153,7 +153,8 @@ def methods(study: Study) -> dict[str, Any]:
         )
     if any(model.metrics.get("auroc_within_strata") for model in study.models):
         sentences.append(
-            "AUROC among introns of the same length and GC content compares only introns of one stratum of both."
+            "AUROC among introns of similar length and GC content compares only introns of one stratum, a third of the "
+            "lengths and a third of the GC contents; differences within it remain."
         )
     if study.motifs:
         sentences.append(

@@ -110,17 +110,19 @@ def alone_sentence(model: Model) -> str:
     low, high = difference.get("low"), difference.get("high")
     if n.lacks(low):
         return f"{name} alone {'differ' if plural else 'differs'} from the covariates by {n.gain(difference)}."
-    how = "no differently from" if low <= 0 <= high else "worse than" if high < 0 else "better than"
-    start = f"{name} alone {'rank' if plural else 'ranks'} introns {how} the covariates "
+    verb = "rank" if plural else "ranks"
+    if low <= 0 <= high:
+        start = f"{name} alone {'are' if plural else 'is'} not shown to rank introns differently from the covariates "
+    else:
+        start = f"{name} alone {verb} introns {'worse' if high < 0 else 'better'} than the covariates "
     start += f"(paired difference {n.gain(difference)})"
     within = model.metrics.get("auroc_within_strata") or {}
     if verdict.covers_chance(alone):
-        return f"{start}; {'they are' if plural else 'it is'} not better than chance ({n.estimate(alone)})."
+        return f"{start}; {'they are' if plural else 'it is'} not shown to be better than chance ({n.estimate(alone)})."
     if not n.lacks(within.get("low")) and within["low"] <= 0.5 <= within["high"]:
         return (
-            f"{start}, and among introns of the same length and GC content {'they are' if plural else 'it is'} not "
-            f"better than chance ({n.estimate(within)}): what {'they predict' if plural else 'it predicts'} here is "
-            "length and base content."
+            f"{start}; among introns of similar length and GC content {'they are' if plural else 'it is'} not shown "
+            f"to be better than chance ({n.estimate(within)})."
         )
     return f"{start}."
 

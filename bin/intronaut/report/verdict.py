@@ -303,11 +303,11 @@ def _ladder_rows(study):
         yield _row(f"{n.capital(model.short)} alone", model.of("alone")[key], n.gain(gain) if gain else "")
         within = model.metrics.get("auroc_within_strata")
         if within and within.get("value") is not None:
-            note = "not different from chance" if covers_chance(within) else ""
-            yield _row(f"{n.capital(model.short)} alone, among {study.unit}s of the same length and GC", within, note)
+            note = "not shown to differ from chance" if covers_chance(within) else ""
+            yield _row(f"{n.capital(model.short)} alone, among {study.unit}s of similar length and GC", within, note)
         pairs = model.metrics.get("auroc_within_matches")
         if pairs and pairs.get("value") is not None:
-            note = "not different from chance" if covers_chance(pairs) else ""
+            note = "not shown to differ from chance" if covers_chance(pairs) else ""
             yield _row(
                 f"{n.capital(model.short)} alone, within {n.plural(pairs['pairs'], 'matched pair')}", pairs, note
             )
