@@ -7,7 +7,7 @@ from scipy.stats import norm, rankdata
 from sklearn import metrics as reference
 from sklearn.linear_model import LogisticRegression
 
-from intronaut.stats import bootstrap, jackknife, metrics, strata, within_folds
+from intronaut.stats import bootstrap, jackknife, metrics, reliability, strata, within_folds
 from intronaut.stats.reliability import calibration_line
 
 
@@ -290,3 +290,16 @@ def test_replicates_of_precision_equal_scikit_learn_on_the_rows_they_drew():
         rows = np.repeat(np.arange(120), draws.counts[replicate, groups])
         expected = precision_at_recall(labels[rows], logits[rows], 0.5)
         assert found["precision_at_recall_50"][replicate] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_calibration_error_is_that_of_the_bins_beside_it():
+    """Anyone gets the error from metrics.json, of 57 predictions in bins of 5 or 6 too."""
+    rng = np.random.default_rng(3)
+    p = rng.random(57)
+    labels = (rng.random(57) < p).astype(float)
+    bins = reliability.calibration_bins(labels, p)
+    assert sum(one["n"] for one in bins) == 57 and [one["predicted"] for one in bins] == sorted(
+        one["predicted"] for one in bins
+    )
+    by_hand = sum(one["n"] * abs(one["observed"] - one["predicted"]) for one in bins) / 57
+    assert reliability.expected_calibration_error(labels, p) == pytest.approx(by_hand, rel=1e-12)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from intronaut.plots import page as figures
 from intronaut.report import flags, text, verdict
 from intronaut.report import numbers as n
 from intronaut.report.study import AUROC, Model, Study, headline
 from intronaut.report.titles import titles
+from intronaut.stats.reliability import calibration_bins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,7 +204,8 @@ def draw(study: Study) -> dict[str, str]:
         drawn[f"precision{suffix}"] = figures.precision_recall_curves(lines, "Precision of held-out predictions.")
     model = study.baseline_model or study.best_models[0]
     part = "covariates" if study.baseline_model else "alone"
-    bins = calibration_bins(model.predictions[part])
+    table = model.predictions[part]
+    bins = calibration_bins((table["label"] == 1).to_numpy(float), table["p_retained"].to_numpy(float))
     slope = flags.calibration_slope(model, part)
     words = "covariates" if part == "covariates" else model.short
     drawn["calibration"] = figures.calibration_bins(
@@ -247,11 +247,3 @@ def _ranked(table):
     """Labels, and the rank of each prediction within its fold, from 0 to 1: folds' models are not comparable."""
     rank = table.groupby("fold", dropna=False)["p_retained"].rank(pct=True)
     return (table["label"] == 1).to_numpy(float), rank.to_numpy(float)
-
-
-def calibration_bins(table: pd.DataFrame, bins: int = 10) -> list[dict[str, float]]:
-    """Predicted and observed shares of ``bins`` parts of equal size, lowest first: dicts of n, predicted, observed."""
-    order = np.argsort(table["p_retained"].to_numpy(), kind="stable")
-    p, label = table["p_retained"].to_numpy(float), (table["label"] == 1).to_numpy(float)
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    return [{"n": len(part), "predicted": p[part].mean(), "observed": label[part].mean()} for part in parts]

@@ -70,17 +70,21 @@ def _without_blocks(design, labels, offset, weights, point, blocks):
 
 
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> float:
-    """Mean distance between predicted and observed retention over bins of equally many probabilities, ties together."""
-    edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, bins + 1)[1:-1]))
-    bin_of = np.searchsorted(edges, probabilities, side="right")
-    return float(np.abs(np.bincount(bin_of, probabilities - labels)).sum() / len(labels))
+    """Mean distance between predicted and observed retention over the bins of :func:`calibration_bins`."""
+    return float(np.abs(np.bincount(_bin_of(probabilities, bins), probabilities - labels)).sum() / len(labels))
 
 
 def calibration_bins(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> list[dict[str, float]]:
-    """Mean predicted and observed retention in bins of equal size, for a reliability plot."""
-    order = np.argsort(probabilities, kind="stable")
+    """Mean predicted and observed retention in bins of equally many probabilities, ties together."""
+    bin_of = _bin_of(probabilities, bins)
+    parts = [bin_of == number for number in np.unique(bin_of)]
     return [
-        {"n": len(part), "predicted": float(probabilities[part].mean()), "observed": float(labels[part].mean())}
-        for part in np.array_split(order, bins)
-        if len(part)
+        {"n": int(part.sum()), "predicted": float(probabilities[part].mean()), "observed": float(labels[part].mean())}
+        for part in parts
     ]
+
+
+def _bin_of(probabilities, bins):
+    """The number of each probability's bin, lowest first."""
+    edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, bins + 1)[1:-1]))
+    return np.searchsorted(edges, probabilities, side="right")
