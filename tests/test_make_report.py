@@ -702,6 +702,12 @@ def test_auroc_within_folds_compares_pairs_of_one_fold():
     weights = [part["label"].sum() * (1 - part["label"]).sum() for part in parts]
     aurocs = [roc_auc_score(part["label"], part["p_retained"]) for part in parts]
     assert verdict.auroc_within_folds(table) == pytest.approx(np.average(aurocs, weights=weights), abs=1e-12)
+    # pairs of one leakage group do not count: 1 of 3 won beside 1 of 2 in the other fold
+    table = pd.DataFrame({
+        "fold": [1, 1, 1, 1, 2, 2, 2], "label": [1, 0, 0, 1, 1, 0, 0], "p_retained": [3, 4, 1, 2, 6, 5, 7],
+    }, index=list("abcdefg"))  # fmt: skip
+    groups = pd.Series({"a": "x", "c": "x", "b": "y", "d": "z", "e": "u", "f": "v", "g": "w"})
+    assert verdict.auroc_within_folds(table, groups) == pytest.approx(2 / 5)
 
 
 def test_calibration_slope_is_that_of_statsmodels():
@@ -847,7 +853,9 @@ def test_flag_of_near_copies_follows_their_share(tool, results, share, state):
     page = (results / "report.html").read_text()
     flag = re.search(r'<li class="(\w+)">(?:(?!</li>).)*Near-copies across folds.*?</li>', page, re.S)
     table = pd.read_csv(results / "fit/sim/covariates/predictions.tsv", sep="\t")
-    wanted = verdict.auroc_within_folds(table[~table["name"].isin(["i0", "i9", "i12"])])
+    group_of = pd.read_csv(results / "labels.tsv", sep="\t").set_index("name")["group"]
+    kept = table[~table["name"].isin(["i0", "i9", "i12"])].set_index("name")
+    wanted = verdict.auroc_within_folds(kept, group_of)
     assert flag[1] == state and f"Without them AUROC is {wanted:.3f}." in flag[0]
 
 

@@ -135,15 +135,15 @@ def performance_rows(study: Study, shown: list[tuple[str, str]]) -> list[dict[st
         if covariates and covariates not in seen:
             seen.append(covariates)
             about = f" ({model.kind})" if several else ""
-            rows.append(_performance(f"{known}{about}", model, "covariates", shown))
+            rows.append(_performance(f"{known}{about}", model, "covariates", shown, study.group_of))
         if covariates:
             name = f"{known} + {called[model.name]}"
-            rows.append(_performance(name, model, "combined", shown))
-        rows.append(_performance(f"{called[model.name]} alone", model, "alone", shown))
+            rows.append(_performance(name, model, "combined", shown, study.group_of))
+        rows.append(_performance(f"{called[model.name]} alone", model, "alone", shown, study.group_of))
     return rows
 
 
-def _performance(name, model, part, shown):
+def _performance(name, model, part, shown, group_of):
     metrics = model.of(part)
     cells = []
     for key, title in shown:
@@ -152,14 +152,14 @@ def _performance(name, model, part, shown):
         if key in VALUE_ONLY and metric and n.lacks(metric.get("low")):
             about = ""
         cells.append({"title": title, "value": value, "interval": about})
-    return {"name": name, "cells": cells, "folds": fold_range(model.predictions.get(part))}
+    return {"name": name, "cells": cells, "folds": fold_range(model.predictions.get(part), group_of)}
 
 
-def fold_range(predictions: pd.DataFrame) -> str:
+def fold_range(predictions: pd.DataFrame, group_of: pd.Series | None) -> str:
     """``0.745–0.851``: the lowest and highest AUROC of one fold; empty for fewer than two folds with both classes."""
     if predictions is None or "fold" not in predictions or "psi" in predictions:
         return ""
-    aurocs = [verdict.auroc_within_folds(part) for _, part in predictions.groupby("fold")]
+    aurocs = [verdict.auroc_within_folds(part, group_of) for _, part in predictions.groupby("fold")]
     aurocs = [auroc for auroc in aurocs if auroc is not None]
     return f"{n.decimal(min(aurocs))}–{n.decimal(max(aurocs))}" if len(aurocs) > 1 else ""
 
@@ -198,7 +198,9 @@ def draw(study: Study) -> dict[str, str]:
     for model in study.best_models:
         curves = list(_curves(model))
         suffix = "" if len(study.best_models) == 1 else f"_{model.name}"
-        aurocs = "; ".join(f"{name}: {n.decimal(verdict.auroc_within_folds(table))}" for name, _, table in curves)
+        aurocs = "; ".join(
+            f"{name}: {n.decimal(verdict.auroc_within_folds(table, study.group_of))}" for name, _, table in curves
+        )
         lines = [(name, css, *_ranked(table)) for name, css, table in curves]
         drawn[f"roc{suffix}"] = figures.roc_curves(lines, f"Held-out AUROC: {aurocs}.")
         drawn[f"precision{suffix}"] = figures.precision_recall_curves(lines, "Precision of held-out predictions.")

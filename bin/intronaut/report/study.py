@@ -194,6 +194,11 @@ class Study:
         return name.fillna(self.labels["gene_id"]).fillna("–")
 
     @property
+    def group_of(self) -> pd.Series | None:
+        """The leakage group of every row by its name; None where the labels have none."""
+        return self.labels.set_index("name")["group"] if "group" in self.labels else None
+
+    @property
     def covariates(self) -> list[str]:
         """What the covariates-only models know, in words."""
         given = self.labels.columns.intersection(tables.COVARIATES)

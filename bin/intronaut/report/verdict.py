@@ -11,6 +11,7 @@ import numpy as np
 from intronaut.report import numbers as n
 from intronaut.report.study import AUROC, Measure, Model, Study, headline
 from intronaut.stats.model_comparison import LABELS, LEVELS
+from intronaut.stats.within_folds import auroc_without_blocks, codes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -238,23 +239,19 @@ def without_near_copies(study: Study) -> float:
     if not study.near_copies:
         return None
     table = model.predictions[part]
-    return auroc_within_folds(table[~table.index.isin(study.near_copies)])
+    return auroc_within_folds(table[~table.index.isin(study.near_copies)], study.group_of)
 
 
-def auroc_within_folds(table: pd.DataFrame) -> float:
+def auroc_within_folds(table: pd.DataFrame, group_of: pd.Series | None = None) -> float:
     """The AUROC over pairs of introns of one fold, of predictions with label, fold and p_retained; None without pairs.
 
-    Predictions of different folds are by different models, so that only those of one fold are compared.
+    Predictions of different folds are by different models, so that only those of one fold are compared. Pairs within a
+    leakage group are left out, as fit does; ``group_of`` has the groups by name. Without it every row is one.
     """
-    wins = pairs = 0.0
-    for _, part in table.groupby("fold", dropna=False):
-        positive = (part["label"] == 1).to_numpy()
-        n_pairs = positive.sum() * (~positive).sum()
-        if n_pairs:
-            ranks = part["p_retained"].rank().to_numpy()
-            wins += ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2
-            pairs += n_pairs
-    return wins / pairs if pairs else None
+    groups = table.index if group_of is None else group_of.reindex(table.index)
+    folds = codes(table["fold"])
+    auroc, _, pairs = auroc_without_blocks(table["label"], table["p_retained"], folds, codes(groups))
+    return auroc if pairs else None
 
 
 def ladder(study: Study) -> dict[str, Any]:
