@@ -67,9 +67,11 @@ def read_rows(path: Path | str) -> list[Row]:
         if header is None and not widths and [text.lower() for text in fields[1:3]] == ["start", "end"]:
             header, unit_column = fields, fields.index("unit") if "unit" in fields else None
             continue
-        widths[len(fields)] = number
+        widths[number] = len(fields)
         if header and len(fields) != len(header):
-            problems.add(f"{len(fields)} columns, the header has {len(header)}; copy the file again if it is cut", number)
+            problems.add(
+                f"{len(fields)} columns, the header has {len(header)}; copy the file again if it is cut", number
+            )
             continue
         try:
             row = _row(fields, unit_column)
@@ -86,6 +88,15 @@ def read_rows(path: Path | str) -> list[Row]:
     if not rows:
         raise BadData(f"{path}: no rows; expected labels.tsv or BED (chrom, start, end, name, score, strand)")
     return rows
+
+
+def _refuse_cut_end(widths, problems):
+    """Add to ``problems`` the last of the lines (number to columns) where it alone is shorter than all before it."""
+    *before, last = widths or [None]
+    if before and widths[last] < (least := min(widths[number] for number in before)):
+        problems.add(
+            f"{widths[last]} columns, the lines before it have {least} or more; copy the file again if it is cut", last
+        )
 
 
 def refuse_rows_outside(rows: list[Row], chroms: dict[str, str], genome: Genome, source: Path | str) -> None:
