@@ -51,6 +51,28 @@ def test_suppas_first_column_may_have_a_name(tmp_path, name):
     assert levels(path) == {"A": {150: 0.5}}
 
 
+@pytest.mark.parametrize("header", [",A", "event,A", '"",A', "event,A,B", ",A,B", "A,B"])
+def test_a_psi_by_commas_is_read_with_and_without_quotes(tmp_path, header):
+    """A header of samples alone, as pandas writes it with index_label=False, is one cell short."""
+    path = suppa(tmp_path / "a.psi", "0.5", "nan")
+    _, *rows = path.read_text().replace("\t", ",").splitlines()
+    rows = [f"{row},0.25" if header.endswith("B") else row for row in rows]
+    path.write_text("\n".join([header, *rows]) + "\n")
+    expected = {"A": {150: 0.5}} | ({"B": {150: 0.25, 250: 0.25}} if header.endswith("B") else {})
+    assert levels(path) == expected
+
+
+@pytest.mark.parametrize("mark", [",", "\t"])
+def test_a_psi_whose_header_a_spreadsheet_filled_up_is_refused(tmp_path, mark):
+    """The values of A stand below B, those of B below the empty cell."""
+    event = "g;RI:chr1:1:100-151:900:+"
+    (tmp_path / "a.psi").write_text("\n".join([f"A{mark}B{mark}", mark.join([event, "0.5", "0.1"])]) + "\n")
+    with pytest.raises(BadData, match="the header ends in an empty cell above values"):
+        levels(tmp_path / "a.psi")
+    (tmp_path / "a.psi").write_text("\n".join([f"event{mark}A{mark}", mark.join([event, "0.5", ""])]) + "\n")
+    assert levels(tmp_path / "a.psi")["A"] == {150: 0.5}
+
+
 @pytest.mark.parametrize("cut", ["chr1\t100\t150\t{}\t0\t+\n", "chr1\t9\t150\ti\t{}\t+\n", "chr1\t9\t150\t.\t{}\t+\n"])
 def test_a_bed_with_levels_or_counts_is_no_list_of_retained_introns(tmp_path, cut):
     path, numbers = tmp_path / "a.bed", ("7", "12") if "\t.\t" in cut else ("0.6", "0.001")

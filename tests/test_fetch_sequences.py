@@ -258,6 +258,45 @@ def test_labels_table_and_bed_give_the_same_windows(tool, tmp_path, small):
     assert "peaks have no donor; use --anchor centre" in refused.stderr
 
 
+def cut_after(text, columns):
+    """The text with its last line cut off behind so many columns."""
+    *whole, last = text.splitlines(keepends=True)
+    return "".join(whole) + "\t".join(last.split("\t")[:columns])
+
+
+@pytest.mark.parametrize("columns", [3, 4, 5, 6])
+@pytest.mark.parametrize("n_rows", [1, 3])
+def test_labels_that_are_cut_off_in_their_last_row_are_refused(tmp_path, columns, n_rows):
+    """Four columns of seven are an interval and a name, but no strand: minus introns would be read forward."""
+    rows = [f"chr1\t{10 * i}\t{10 * i + 5}\tn{i}\t0\t-\tintron\n" for i in range(n_rows)]
+    text = "chrom\tstart\tend\tname\tscore\tstrand\tunit\n" + "".join(rows)
+    path = tmp_path / "labels.tsv"
+    path.write_text(cut_after(text, columns))
+    with pytest.raises(ToolError, match=f"line {n_rows + 1}: {columns} columns, the header has 7"):
+        read_rows(path)
+    path.write_text(text)
+    assert len(read_rows(path)) == n_rows
+
+
+def test_rows_wider_than_the_header_and_headers_that_come_twice_are_refused(tmp_path):
+    path, header, row = tmp_path / "labels.tsv", "chrom\tstart\tend\tname\n", "chr1\t1\t5\ta\n"
+    path.write_text(f"{header}{row.rstrip()}\t0\n")
+    with pytest.raises(ToolError, match="line 2: 5 columns, the header has 4"):
+        read_rows(path)
+    path.write_text(header + header + row)
+    with pytest.raises(ToolError, match="line 2: start 'start'"):
+        read_rows(path)
+
+
+def test_bed_whose_last_row_alone_is_shorter_is_refused(tmp_path):
+    path, rows = tmp_path / "rows.bed", "chr1\t1\t5\ta\t0\t-\nchr1\t7\t9\tb\t0\t-\n"
+    path.write_text(cut_after(rows, 4))
+    with pytest.raises(ToolError, match="line 2: 4 columns, the lines before it have 6"):
+        read_rows(path)
+    path.write_text("chr1\t11\t15\n" + cut_after(rows, 4))
+    assert [row.strand for row in read_rows(path)] == [".", "-", "."]
+
+
 def test_crlf_byte_order_mark_comments_and_spaces_in_bed(tmp_path):
     path = tmp_path / "rows.bed"
     lines = [
@@ -427,7 +466,8 @@ def test_aliases_are_used_and_headers_tell_the_genomes_own_names(tool, tmp_path,
     bases, _, fasta, _ = small
     (tmp_path / "aliases.tsv").write_text("chr2\tNC_2\n")
     options = ["--chrom-aliases", "aliases.tsv", "--length", 10, "-o", "-"]
-    said = tool("fetch_sequences", "-", "--fasta", fasta, *options, stdin="NC_2\t100\t110\tx\t0\t+\n1\t5\t15\n").stdout
+    rows = "NC_2\t100\t110\tx\t0\t+\n1\t5\t15\t.\t0\t.\n"
+    said = tool("fetch_sequences", "-", "--fasta", fasta, *options, stdin=rows).stdout
     header, sequence, other, _ = said.splitlines()
     window = parse_header(header[1:])
     assert (window.name, window.chrom, window.start, window.end) == ("x", "chr2", 100, 110)

@@ -257,6 +257,11 @@ def test_header_without_rows_is_left_out(read):
         (MEME.replace("ALPHABET= ACGT", DNA_BLOCK.replace("END ALPHABET\n", "")), "line 3: ALPHABET neither names"),
         (MEME.replace("ALPHABET= ACGT", DNA_BLOCK.replace('A "', 'm "')), "line 3: alphabet mTCG; only DNA and RNA"),
         (MEME.replace("ALPHABET= ACGT", "ALPHABET=ACDEFGHIKLMNPQRSTVWY"), "line 3: alphabet ACDEF"),
+        (MEME.replace("= ACGT", "= AGCT"), "line 3: alphabet AGCT; put the columns in the order ACGT"),
+        (MEME.replace("= ACGT", " ugca"), "line 3: alphabet UGCA; put the columns in the order ACGT"),
+        (MEME + "0.1 0.1 0.1 0.7\n", "line 9: motif 1-TGAC has more rows than its w= 2"),
+        (MEME.replace("w= 2", "w= 1"), "line 8: motif 1-TGAC has more rows than its w= 1"),
+        (MEME + "0.1 0.1 0.1\n", "line 9: motif 1-TGAC has more rows than its w= 2"),
     ],
 )
 def test_what_may_be_read_in_two_ways_or_none_is_refused(read, text, says):

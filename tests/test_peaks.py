@@ -1,5 +1,7 @@
 """Peaks: BED reading, and the labelling rules against a base-by-base brute force."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -211,3 +213,42 @@ def test_the_tenth_column_is_a_summit_where_every_line_agrees(tmp_path):
 def test_a_first_line_of_names_moves_no_column(tmp_path):
     (tmp_path / "peaks").write_text("chrom\tstart\tend\n1\t220\t380\tp1\n")
     assert read_peaks(tmp_path / "peaks")[["chrom", "start", "end"]].to_numpy().tolist() == [["1", 220, 380]]
+
+
+PEAK = "chr1\t220\t380\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "lines"),
+    [
+        ("chr1\t1,250\t1,300\n", [1]),
+        ("chr1\t1,250\t1,300\nchr1\tNA\tNA\n", [1, 2]),
+        ("# note\nchr1\tNA\tNA\n", [2]),
+        ("chr1\t.\t.\n", [1]),
+        ("chr1\tn/a\tNaN\n", [1]),
+        ("chrom\tstart\tend\nchr1\t1,250\t1,300\n", [2]),
+        ("chrom\tstart\tend\nchrom\tstart\tend\n", [2]),
+        ('"Chr"\t"Start"\t"End"\n"chr1"\t"1,250"\t"1,300"\n', [2]),
+    ],
+)
+def test_leading_lines_without_coordinates_are_refused_by_line(first, lines, tmp_path):
+    (tmp_path / "peaks").write_text(first + PEAK)
+    with pytest.raises(BadData) as refused:
+        read_peaks(tmp_path / "peaks")
+    assert [int(number) for number in re.findall(r"line (\d+): start", str(refused.value))] == lines
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "chrom\tstart\tend",
+        "seqnames\tstart\tend\twidth\tstrand",
+        "Chr\tStart\tEnd",
+        '"chrom"\t"chromStart"\t"chromEnd"',
+    ],
+)
+def test_one_line_of_names_before_the_peaks_is_no_peak(names, tmp_path):
+    """Starts of a table with the width or the like count from 1, as Bioconductor writes them."""
+    (tmp_path / "peaks").write_text(f"{names}\n{PEAK}")
+    start = 219 if "width" in names else 220
+    assert read_peaks(tmp_path / "peaks")[["chrom", "start", "end"]].to_numpy().tolist() == [["chr1", start, 380]]

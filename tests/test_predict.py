@@ -1,10 +1,17 @@
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit, logit
 
+import explain
+import explain_intron
 import fit
+import partition
 import predict
+from intronaut.core.errors import BadData
+from intronaut.io.h5ad import open_features
+from intronaut.io.h5ad_layout import write_layout
 from intronaut.models import folder
 from simulated_introns import FIT, write_features
 
@@ -79,3 +86,20 @@ def test_cut_trees_are_refused(fitted, tool, tmp_path):
     whole = (tmp_path / "m/lightgbm.txt").read_text()
     (tmp_path / "m/lightgbm.txt").write_text(whole[: len(whole) // 2])
     assert "not a whole LightGBM model" in tool("predict", *PREDICT, code=65).stderr
+
+
+@pytest.mark.parametrize(("rows", "columns", "lacks"), [(0, 20, "rows"), (60, 0, "columns")])
+def test_features_without_rows_or_columns_are_refused_in_one_line(fitted, tmp_path, rows, columns, lacks):
+    features = open_features(tmp_path / "f.h5ad")
+    obs, var = features.obs[:rows], features.var[:columns]
+    features.close()
+    with h5py.File(tmp_path / "none.h5ad", "w") as file:
+        write_layout(file, obs, var, "float32", {}, "")
+        del file["uns"]  # as anndata writes a table that a user has cut
+    for tool, options in {
+        predict: ["--model", "m"], explain: ["--model", "m"], explain_intron: ["--model", "m", "--top", "1"],
+        fit: ["--labels", "labels.tsv"], partition: ["--labels", "labels.tsv"],
+    }.items():  # fmt: skip
+        with pytest.raises(BadData) as refused:
+            tool.main([*options, "--features", "none.h5ad", "-o", "out"])
+        assert str(refused.value) == f"none.h5ad: a features file without {lacks}; make the features again"

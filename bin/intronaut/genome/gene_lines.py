@@ -46,7 +46,7 @@ def read_gene_models(path: Path | str) -> GeneModels:
 
     Raises:
         BadData: lists every line that is used and has the wrong number of columns, impossible coordinates or strand,
-            and every exon without a transcript.
+            and every exon without a transcript; or names the first line whose column nine is in quotes.
     """
     refuse_other_kinds(path)
     problems, faults = Problems(path), []
@@ -109,6 +109,7 @@ def _features(path, faults, left_out):
         wanted = lines.start < lines.end
         wanted[marks[lines.initial[marks] == ord("#")]], wanted[end:] = False, False
         features = _sound_features(lines, np.flatnonzero(wanted & (lines.n_columns == _N_COLUMNS)))
+        _refuse_quotes(features, path)
         wanted[features.rows] = False
         any_feature |= len(features) > 0 or bool(wanted.any())
         if end < len(lines.start) and not any_feature:
@@ -123,6 +124,19 @@ def _features(path, faults, left_out):
         yield features
         if end < len(lines.start):
             return
+
+
+def _refuse_quotes(features, path):
+    """Raise BadData where column nine is in quotes: its names would not be known, on these lines or on all."""
+    attributes = features.column(ATTRIBUTES)
+    letters = np.frombuffer(attributes.text, np.uint8)
+    rows = np.flatnonzero(letters.take(attributes.start) == ord('"'))
+    for row, text in zip(rows.tolist(), attributes[rows].words(), strict=True):
+        if text.endswith('"') and (_GFF3_ATTRIBUTE.match(text[1:]) or _GTF_ATTRIBUTE.match(text[1:])):
+            raise BadData(
+                f"{path}: line {features.numbers()[row]}: column nine is in quotes, as spreadsheets and pandas write "
+                "it; save the file again without them (pandas: quoting=csv.QUOTE_NONE)"
+            )
 
 
 def _sound_features(lines, rows):

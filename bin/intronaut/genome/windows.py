@@ -53,18 +53,25 @@ def read_rows(path: Path | str) -> list[Row]:
     """Read labels.tsv, or BED with three columns or more, into a list of Rows; ``-`` is standard input.
 
     A row without a name gets ``chrom:start-end:strand``, and a table whose header R has put in quotes is read without
-    them. Raises BadData that lists every broken line, names that occur twice or hold white space, and a file without
-    rows.
+    them. Raises BadData that lists every broken line, rows of another width than the header, a last row that is
+    shorter than all others, names that occur twice or hold white space, and a file without rows.
     """
     rows, problems, lines, unit_column, quoted = [], Problems(path), {}, None, None
+    header, widths = None, {}
     for number, line in numbered_lines(path):
         if not line.strip() or _NOT_DATA.match(line):
             continue
         fields = line.split("\t") if "\t" in line else line.split()
         quoted = are_quoted(fields) if quoted is None else quoted
         fields = unquoted(fields) if quoted else fields
-        if not rows and not problems.count and [text.lower() for text in fields[1:3]] == ["start", "end"]:
-            unit_column = fields.index("unit") if "unit" in fields else None
+        if header is None and not widths and [text.lower() for text in fields[1:3]] == ["start", "end"]:
+            header, unit_column = fields, fields.index("unit") if "unit" in fields else None
+            continue
+        widths[number] = len(fields)
+        if header and len(fields) != len(header):
+            problems.add(
+                f"{len(fields)} columns, the header has {len(header)}; copy the file again if it is cut", number
+            )
             continue
         try:
             row = _row(fields, unit_column)
@@ -76,10 +83,20 @@ def read_rows(path: Path | str) -> list[Row]:
                 f"name {row.name!r} occurs twice, first in line {first}; names must tell windows apart", number
             )
         rows.append(row)
+    _refuse_cut_end(widths, problems)
     problems.raise_if_any()
     if not rows:
         raise BadData(f"{path}: no rows; expected labels.tsv or BED (chrom, start, end, name, score, strand)")
     return rows
+
+
+def _refuse_cut_end(widths, problems):
+    """Add to ``problems`` the last of the lines (number to columns) where it alone is shorter than all before it."""
+    *before, last = widths or [None]
+    if before and widths[last] < (least := min(widths[number] for number in before)):
+        problems.add(
+            f"{widths[last]} columns, the lines before it have {least} or more; copy the file again if it is cut", last
+        )
 
 
 def refuse_rows_outside(rows: list[Row], chroms: dict[str, str], genome: Genome, source: Path | str) -> None:

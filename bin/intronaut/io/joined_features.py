@@ -39,9 +39,13 @@ def open_joined(sources: list[str]) -> Features:
         ``block``; ``obs`` is the first file's for the rows that all have; the provenance lists those of the files.
 
     Raises:
-        BadData: no row is in all files. UsageError: two files of one block.
+        BadData: a file has no rows or no columns, or no row is in all files. UsageError: two files of one block.
     """
     files = [(block, open_features(path)) for block, path in features_files(sources)]
+    for _, features in files:
+        if not all(features.x.shape):
+            what = "rows" if len(features.var) else "columns"
+            raise BadData(f"{features.path}: a features file without {what}; make the features again")
     if len(files) == 1:
         return files[0][1]
     names = [block or block_name(features) for block, features in files]

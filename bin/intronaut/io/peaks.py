@@ -38,12 +38,14 @@ _TEN_COLUMNS, _NOT_NARROW, _MAY_BE_NARROW, _NARROW, _ZEROS = range(5)
 # BED12, and gappedPeak that begins like it
 _WITH_BLOCKS = (12, 15)
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?\Z", re.IGNORECASE)
+# a name of the column of starts or ends: it begins with a letter, holds no digit, and is no word for a missing value
+_POSITION_NAME = re.compile(r"(?!(na|n/a|nan|null|none|nil|inf|missing)\Z)[^\W\d_]\D*\Z", re.IGNORECASE)
 
 
 def read_peaks(path: Path | str, unique_names: bool = True) -> pd.DataFrame:
     """Read a BED file (BED3 to BED12, narrowPeak, or a table whose first three columns are BED) into a DataFrame.
 
-    Header lines (``#``, ``track``, ``browser``) and a first line of column names are skipped; order is kept. With
+    Header lines (``#``, ``track``, ``browser``) and one first line of column names are skipped; order is kept. With
     ``unique_names`` False, column four is kept as it is: several peaks may be of one factor. The table
     ``*_peaks.xls`` of MACS and ranges of Bioconductor, whose starts count from 1, are known by their column names.
 
@@ -67,9 +69,10 @@ def read_peaks(path: Path | str, unique_names: bool = True) -> pd.DataFrame:
         for row in np.flatnonzero(others).tolist():
             line = lines.line(row)
             if line.strip() and not line.startswith(_HEADERS):
-                known = known or problems.count > 0 or (len(rows) > 0 and rows[0] < row)
-                if fault := _fault(line.split("\t"), known):
-                    problems.add(fault, lines.first + row)
+                known = known or (len(rows) > 0 and rows[0] < row)
+                if known or not _names_columns(line.split("\t")):
+                    problems.add(_fault(line.split("\t")), lines.first + row)
+                known = True
         if len(rows):
             blocks.append(peaks)
             known = True
@@ -179,15 +182,18 @@ def _refuse_moved_columns(lines, path):
         return
 
 
-def _fault(columns, known):
-    """What keeps a line from being a peak; None for the names of the columns, before any peak is ``known``."""
+def _names_columns(columns):
+    """Whether a line before any peak is one of column names: no cell is a number, and start and end are named."""
+    return len(columns) >= 3 and all(map(_POSITION_NAME.match, columns[1:3])) and not any(map(_NUMBER.match, columns))
+
+
+def _fault(columns):
+    """What keeps a line from being a peak."""
     if len(columns) < 3:
         blanks = "; these are separated by blanks: write tabs, sed -E 's/ +/\\t/g'" if _blanks_part(columns) else ""
         return f"{len(columns)} tab-separated columns; BED has at least 3{blanks}"
     chrom, start, end = columns[:3]
     if not all(text.isascii() and text.isdecimal() for text in (start, end)):
-        if not known and not any(_NUMBER.match(text) for text in columns):
-            return None
         if end.isdecimal() and columns[3:] and columns[3].isdecimal():
             return "start and end stand in columns 3 and 4, as in HOMER's peak files; convert them with pos2bed.pl"
         return f"start {start!r} or end {end!r} is not a whole number from 0"

@@ -92,7 +92,7 @@ def _splitter(path, lines):
         return lambda line: [_bare(cell) for cell in line.split("\t")]
     if header.startswith('"') and '" "' in header:
         return lambda line: [_bare(cell) for cell in next(csv.reader([line], delimiter=" "))]
-    if header.count(",") >= 3 or header.startswith('"') and '","' in header:
+    if header.count(",") >= 3 or header.startswith('"') and '","' in header or _commas_part(lines):
         return lambda line: [_bare(cell) for cell in next(csv.reader([line]))]
     if all(line.count(";") >= 3 for line in lines):
         raise BadData(
@@ -100,6 +100,12 @@ def _splitter(path, lines):
             "decimals with a point (R: write.table(x, sep = '\\t', row.names = FALSE))"
         )
     return lambda line: [_bare(line)]
+
+
+def _commas_part(lines):
+    """Whether a header and the row below, neither with tabs, are cells by commas: as many, or one more for its name."""
+    header, row = (len(next(csv.reader([line]))) for line in (lines * 2)[:2])
+    return header >= 2 and row - header in (0, 1)
 
 
 def _bare(cell):

@@ -55,8 +55,11 @@ def rmats_place(table: pd.DataFrame, problems: Problems) -> tuple[pd.Series, pd.
 def suppa_psi(table: pd.DataFrame, limits: dict[str, float], genes: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """SUPPA2 ``.psi``: event ``gene;RI:chrom:s1:e1-s2:e2:strand``, 1-based closed exons; a column a sample.
 
-    -1 is its word for a missing value, beside NA.
+    -1 is its word for a missing value, beside NA. Raises BadData where a column of values has no name.
     """
+    if "" in table and table[""].notna().any():
+        # spreadsheets fill the header, one cell short, up at its end: every sample would have the values of the next
+        raise BadData(f"{problems.where}: the header ends in an empty cell above values; move that cell to the front")
     events, place = suppa_events(table["row"], problems)
     levels = {name: numbers(events_of(table[name], events), problems) for name in table.columns.drop("row")}
     return stacked(

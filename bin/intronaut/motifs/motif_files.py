@@ -111,7 +111,7 @@ def _read_homer(path, lines, without_matrix):
 
 def _read_meme(path, lines, without_matrix):
     # Bio.motifs keeps neither the second name nor, for few sites, the probabilities
-    motifs, named, width, rows, sites, of_rna = [], None, None, None, USUAL_SITES, False
+    motifs, named, width, rows, sites, of_rna, last = [], None, None, None, USUAL_SITES, False, 0
 
     def close(number):
         if rows is None:
@@ -136,6 +136,11 @@ def _read_meme(path, lines, without_matrix):
             sites = float(stated["nsites"]) if is_number(stated.get("nsites", "")) else USUAL_SITES
         elif rows is not None and (len(rows) < width if width is not None else _is_row(words)):
             rows.append(_four(path, number, line))
+            last = number
+        elif rows and number == last + 1 and words and all(map(is_number, words)):
+            raise BadData(
+                f"{path}: line {number}: motif {named[0]} has more rows than its w= {width}; mend one of them"
+            )
     close(None)
     return motifs
 
@@ -155,7 +160,12 @@ def _with_alphabet(path, lines):
         elif start is not None:
             core += _core_symbols(line)
         elif plain := re.fullmatch(r"ALPHABET(?:\s*=\s*|\s+)([A-Z]+)\s*", line, re.IGNORECASE):
-            rna = _is_rna(path, number, plain[1].upper())
+            symbols = plain[1].upper()
+            rna = _is_rna(path, number, symbols)
+            if symbols not in ("ACGT", "ACGU"):
+                raise BadData(
+                    f"{path}: line {number}: alphabet {symbols}; put the columns in the order ACGT and write that"
+                )
         elif re.match(r"ALPHABET\b", line, re.IGNORECASE):
             start, core = number, ""
         else:
@@ -171,7 +181,7 @@ def _core_symbols(line):
 
 
 def _is_rna(path, number, symbols):
-    """Whether an alphabet is RNA's; columns are in the order of the alphabet, however a file defines it."""
+    """Whether an alphabet is RNA's; columns are in alphabetical order, in whichever a block defines the letters."""
     if "".join(sorted(symbols)) not in ("ACGT", "ACGU"):
         raise BadData(f"{path}: line {number}: alphabet {symbols[:40]}; only DNA and RNA can be scanned for")
     return "U" in symbols
