@@ -21,12 +21,13 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from intronaut.cli import add_run_options, finite, new_parser, positive_int, run
+from intronaut.cli import add_run_options, finite, fraction, new_parser, positive_int, run
 from intronaut.core.errors import BadData, MissingInput, ToolError
 from intronaut.core.files import require_file, whole_file
 from intronaut.core.log import Log
 
 TOOL = "check"
+RULES = ("retained_intron", "strict", "any-exon")
 FEW_RETAINED, FEW_INTRONS = 50, 200
 USUAL_ENDS = 0.97
 EMBEDDERS = {
@@ -85,7 +86,17 @@ def make_parser():
     data.add_argument("--ir-scale", "--ir_scale", default="auto", choices=scales, help="of its values and threshold")
     data.add_argument("--ir-threshold", "--ir_threshold", type=finite, metavar="X", help="retained from this value up")
     data.add_argument("--ir-limits", "--ir_limits", default="", metavar="CALLER.LIMIT=X,…", help="other thresholds")
+    data.add_argument(
+        "--min-splice-sites", "--min_splice_sites", type=fraction, default=0.95, metavar="F",
+        help="refuse calls when fewer of their introns are GT-AG, GC-AG or AT-AC",
+    )  # fmt: skip
+    data.add_argument(
+        "--annotation-rule", "--annotation_rule", choices=RULES, default=RULES[0],
+        help="whose exons make an intron retained, without calls",
+    )  # fmt: skip
     data.add_argument("--alignments", metavar="TSV", help="sheet of samples, for quantify_introns")
+    data.add_argument("--condition", metavar="NAME", help="the one of the sheet's conditions to label by")
+    data.add_argument("--contrast", metavar="LEVEL_vs_REFERENCE", help="the two of them to compare")
     data.add_argument("--peaks", metavar="BED", help="peaks to label instead of introns")
     data.add_argument("--marks", type=files, default=[], metavar="FILES", help="measured peaks, for enrich")
     data.add_argument("--vcf", metavar="FILE", help="variants to score")
@@ -160,15 +171,23 @@ def check_inputs(args, findings):
     names = args.chrom_aliases if aliases is not None else None
     genome = findings.look("--fasta", Genome, args.fasta, names) if args.fasta else None
     try:
-        introns, genes = (findings.look("--gtf", read_introns, args.gtf) if args.gtf else None) or (None, None)
+        read = (findings.look("--gtf", read_introns, args.gtf) if args.gtf else None) or (None,) * 4
+        introns, genes, annotation, introns_of_genes = read
         if introns is not None:
             findings.numbers |= {"introns": len(introns), "genes": len(genes)}
             if len(introns) < FEW_INTRONS:
                 findings.warn("--gtf", f"{len(introns):,} introns are few for a model")
             if genome is not None:
                 findings.look("--gtf", check_annotation, args, findings, introns, genome)
-        for path in args.ir_calls:
+            if not (args.ir_calls or args.alignments or args.peaks):
+                findings.look("--gtf", check_classes, args, annotation, introns, introns_of_genes)
+        tables = [
             findings.look("--ir-calls", check_calls, path, args, findings, introns, genes, genome)
+            for path in args.ir_calls
+        ]
+        # tables that have a fault may hold the class that the others lack
+        if tables and None not in tables and not (args.alignments or args.peaks):
+            findings.look("--ir-calls", check_classes_of_calls, tables)
         if args.alignments:
             findings.look("--alignments", check_sheet, args.alignments, args, findings, introns, genome)
         if args.covariates:
@@ -191,47 +210,63 @@ def read_aliases(path):
 
 
 def read_introns(path):
-    """The distinct introns of an annotation, and its genes."""
+    """The distinct introns of an annotation, its genes, itself, and the introns of each gene."""
     from intronaut.genome.annotation import distinct_introns, read_annotation
 
     annotation = read_annotation(require_file(path))
-    introns, _ = distinct_introns(annotation)
+    introns, introns_of_genes = distinct_introns(annotation)
     if introns.empty:
         raise BadData(f"{path}: no transcript has two exons, so there is no intron")
-    return introns, annotation.genes
+    return introns, annotation.genes, annotation, introns_of_genes
+
+
+def check_classes(args, annotation, introns, introns_of_genes):
+    """That the annotation's labels are of both classes, where nothing but it labels."""
+    from intronaut.labels.annotation import label_by_annotation
+
+    label, _ = label_by_annotation(annotation, introns, introns_of_genes, args.annotation_rule)
+    lacking = [name for name, value in (("retained", 1), ("spliced", 0)) if not (label == value).any()]
+    if lacking:
+        cure = "" if args.annotation_rule == "any-exon" else ", or try --annotation_rule any-exon"
+        text = f"by rule {args.annotation_rule} it has no {' and no '.join(lacking)} introns; bring calls by --ir_calls"
+        raise BadData(f"{args.gtf}: {text}{cure}")
 
 
 def check_annotation(args, findings, introns, genome):
     """Names, ends and splice sites of the annotation in the genome."""
-    from intronaut.labels.genome_checks import check_annotated_introns, ends_outside, refuse_many_outside
+    from intronaut.labels import genome_checks
 
     chroms = genome.resolve_all(list(introns["chrom"].unique()), args.gtf)
-    outside = ends_outside(introns, genome, chroms)
-    refuse_many_outside(args.gtf, outside, "intron", genome)
-    sites = check_annotated_introns(args.gtf, introns[~outside], genome, chroms)
+    outside = genome_checks.ends_outside(introns, genome, chroms)
+    genome_checks.refuse_many_outside(args.gtf, outside, "intron", genome)
+    least = min(genome_checks.LEAST_OF_ANNOTATION, args.min_splice_sites)
+    sites = genome_checks.check_annotated_introns(args.gtf, introns[~outside], genome, chroms, least)
     findings.numbers["intron_ends"] = sites["share"]
     if sites["share"] is not None and sites["share"] < USUAL_ENDS:
         findings.warn("--gtf", f"{sites['share']:.1%} of its introns are GT-AG, GC-AG or AT-AC; usual is 97% and more")
 
 
 def check_calls(path, args, findings, introns, genes, genome):
-    """Format, places and splice sites of a table of calls, and how many of its introns the annotation has."""
+    """Format, places and splice sites of a table of calls, and how many of its introns the annotation has.
+
+    Returns the labels that it can give, of ``retained`` and ``spliced``; None without an annotation to read it by.
+    """
     from intronaut.labels.call_options import CallOptions, limits
     from intronaut.labels.callers import FORMATS
-    from intronaut.labels.calls import read_calls
+    from intronaut.labels.calls import check_columns, read_calls
     from intronaut.labels.genome_checks import check_splice_sites
 
-    if genes is None:
-        require_file(path)
-        return
     if args.ir_format not in ("auto", "generic", *FORMATS):
         raise BadData(f"--ir-format {args.ir_format} is none of auto, generic, {', '.join(FORMATS)}")
     values = tuple(name for name in args.ir_value.split(",") if name)
     thresholds = {"limits": limits("--ir-limits", args.ir_limits), "retained": args.ir_threshold}
     options = CallOptions(format=args.ir_format, base=args.ir_base, values=values, scale=args.ir_scale, **thresholds)
+    if genes is None:
+        check_columns(require_file(path), options)
+        return None
     calls = read_calls(require_file(path), options, genes)
     if genome is not None:
-        check_splice_sites(path, calls, genome, 0.95, (0, 0))
+        check_splice_sites(path, calls, genome, args.min_splice_sites, (0, 0))
     without_prefix = {chrom: chrom.removeprefix("chr") for chrom in introns["chrom"].unique()}
     known = set(zip(introns["chrom"].map(without_prefix), introns["start"], introns["end"], strict=True))
     named = calls["chrom"].astype(str).str.removeprefix("chr")
@@ -244,14 +279,43 @@ def check_calls(path, args, findings, introns, genes, genome):
     findings.numbers.setdefault("calls", {})[Path(path).name] = {"introns": len(places), "annotated": shared}
     if len(retained) < FEW_RETAINED:
         findings.warn("--ir-calls", f"{path}: {len(retained):,} introns are retained, few for a model")
+    return possible_labels(calls)
+
+
+def possible_labels(calls):
+    """The labels that a table of calls can give: a row has evidence for it, and a row has its level.
+
+    Levels of samples are averaged before they are called, so that both need not be of one row; counts of reads are
+    summed, which can give any.
+    """
+    from intronaut.labels.pooled import CALLER
+
+    if (calls["caller"] == CALLER).any():
+        return {"retained", "spliced"}
+    high, low = calls["value"] >= calls["retained"], calls["value"] <= calls["spliced"]
+    known = {"retained": high.any() and calls["can_retain"].any(), "spliced": low.any() and calls["can_splice"].any()}
+    return {name for name, can in known.items() if can}
+
+
+def check_classes_of_calls(tables):
+    """That the calls can label both classes."""
+    lacking = [name for name in ("retained", "spliced") if not any(name in labels for labels in tables)]
+    if lacking:
+        raise BadData(f"no intron is {' and none '.join(lacking)} by its calls; look at --ir_threshold and --ir_limits")
 
 
 def check_sheet(path, args, findings, introns, genome):
-    """The sheet of samples, and the files that it names, each by itself."""
+    """The sheet of samples, the condition to choose of it, and the files that it names, each by itself."""
     from intronaut.genome.alignment_checks import check_alignments
-    from intronaut.io.sample_sheet import read_sheet
+    from intronaut.io.sample_sheet import check_condition, check_contrast, read_sheet
 
-    for row in read_sheet(require_file(path)):
+    rows = read_sheet(require_file(path))
+    known = {row.condition for row in rows} - {None}
+    if args.contrast:
+        findings.look("--contrast", check_contrast, path, known, args.contrast)
+    else:
+        findings.look("--condition", check_condition, path, known, args.condition)
+    for row in rows:
         for name, file in row.files.items():
             if name == "reads":
                 findings.look("--alignments", check_alignments, file, args.fasta, introns, args.gtf, genome)
