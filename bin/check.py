@@ -166,6 +166,7 @@ def required(path):
 def check_inputs(args, findings):
     """Look at every input, each as far as it can be read without the others that are broken."""
     from intronaut.genome.reference import Genome
+    from intronaut.labels import input_checks, label_classes
 
     aliases = findings.look("--chrom-aliases", read_aliases, args.chrom_aliases) if args.chrom_aliases else None
     names = args.chrom_aliases if aliases is not None else None
@@ -180,23 +181,26 @@ def check_inputs(args, findings):
             if genome is not None:
                 findings.look("--gtf", check_annotation, args, findings, introns, genome)
             if not (args.ir_calls or args.alignments or args.peaks):
-                findings.look("--gtf", check_classes, args, annotation, introns, introns_of_genes)
+                findings.look(
+                    "--gtf", label_classes.of_annotation, args.gtf, annotation, introns, introns_of_genes,
+                    args.annotation_rule,
+                )  # fmt: skip
         tables = [
             findings.look("--ir-calls", check_calls, path, args, findings, introns, genes, genome)
             for path in args.ir_calls
         ]
         # tables that have a fault may hold the class that the others lack
         if tables and None not in tables and not (args.alignments or args.peaks):
-            findings.look("--ir-calls", check_classes_of_calls, tables)
+            findings.look("--ir-calls", label_classes.of_calls, tables)
         if args.alignments:
             findings.look("--alignments", check_sheet, args.alignments, args, findings, introns, genome)
         if args.covariates:
-            findings.look("--covariates", check_covariates, args.covariates, introns)
+            findings.look("--covariates", input_checks.check_covariates, args.covariates, introns)
         for option, paths in (("--peaks", [args.peaks] if args.peaks else []), ("--marks", args.marks)):
             for path in paths:
-                findings.look(option, check_peaks, path, genome)
+                findings.look(option, input_checks.check_peaks, path, genome)
         if args.vcf:
-            findings.look("--vcf", check_variants, args.vcf, genome)
+            findings.look("--vcf", input_checks.check_variants, args.vcf, genome)
     finally:
         if genome is not None:
             genome.close()
@@ -220,18 +224,6 @@ def read_introns(path):
     return introns, annotation.genes, annotation, introns_of_genes
 
 
-def check_classes(args, annotation, introns, introns_of_genes):
-    """That the annotation's labels are of both classes, where nothing but it labels."""
-    from intronaut.labels.annotation import label_by_annotation
-
-    label, _ = label_by_annotation(annotation, introns, introns_of_genes, args.annotation_rule)
-    lacking = [name for name, value in (("retained", 1), ("spliced", 0)) if not (label == value).any()]
-    if lacking:
-        cure = "" if args.annotation_rule == "any-exon" else ", or try --annotation_rule any-exon"
-        text = f"by rule {args.annotation_rule} it has no {' and no '.join(lacking)} introns; bring calls by --ir_calls"
-        raise BadData(f"{args.gtf}: {text}{cure}")
-
-
 def check_annotation(args, findings, introns, genome):
     """Names, ends and splice sites of the annotation in the genome."""
     from intronaut.labels import genome_checks
@@ -251,6 +243,7 @@ def check_calls(path, args, findings, introns, genes, genome):
 
     Returns the labels that it can give, of ``retained`` and ``spliced``; None without an annotation to read it by.
     """
+    from intronaut.labels import label_classes
     from intronaut.labels.call_options import CallOptions, limits
     from intronaut.labels.callers import FORMATS
     from intronaut.labels.calls import check_columns, read_calls
@@ -279,29 +272,7 @@ def check_calls(path, args, findings, introns, genes, genome):
     findings.numbers.setdefault("calls", {})[Path(path).name] = {"introns": len(places), "annotated": shared}
     if len(retained) < FEW_RETAINED:
         findings.warn("--ir-calls", f"{path}: {len(retained):,} introns are retained, few for a model")
-    return possible_labels(calls)
-
-
-def possible_labels(calls):
-    """The labels that a table of calls can give: a row has evidence for it, and a row has its level.
-
-    Levels of samples are averaged before they are called, so that both need not be of one row; counts of reads are
-    summed, which can give any.
-    """
-    from intronaut.labels.pooled import CALLER
-
-    if (calls["caller"] == CALLER).any():
-        return {"retained", "spliced"}
-    high, low = calls["value"] >= calls["retained"], calls["value"] <= calls["spliced"]
-    known = {"retained": high.any() and calls["can_retain"].any(), "spliced": low.any() and calls["can_splice"].any()}
-    return {name for name, can in known.items() if can}
-
-
-def check_classes_of_calls(tables):
-    """That the calls can label both classes."""
-    lacking = [name for name in ("retained", "spliced") if not any(name in labels for labels in tables)]
-    if lacking:
-        raise BadData(f"no intron is {' and none '.join(lacking)} by its calls; look at --ir_threshold and --ir_limits")
+    return label_classes.possible_labels(calls)
 
 
 def check_sheet(path, args, findings, introns, genome):
@@ -323,53 +294,12 @@ def check_sheet(path, args, findings, introns, genome):
                 require_file(file)
 
 
-def check_covariates(path, introns):
-    """Key and columns of a table of covariates, and that it knows the introns or genes; without those, that it is
-    there."""
-    from intronaut.io.covariates import user_covariates
-
-    require_file(path)
-    if introns is not None:
-        ends = introns["start"].astype(str) + "-" + introns["end"].astype(str)
-        name = introns["chrom"] + ":" + ends + ":" + introns["strand"]
-        user_covariates(introns.assign(name=name, intron_id=name), [path])
-
-
-def check_tracks(path):
-    """The sheet of tracks, and the files that it names."""
-    from intronaut.io.measured_tracks import read_sheet
-
-    read_sheet(require_file(path))
-
-
-def check_peaks(path, genome):
-    """Lines and chromosome names of a BED file."""
-    from intronaut.io.peaks import read_peaks
-    from intronaut.labels.genome_checks import require_some_chrom
-
-    peaks = read_peaks(require_file(path), unique_names=False)
-    if genome is not None:
-        require_some_chrom(path, list(peaks["chrom"].unique()), genome)
-
-
-def check_variants(path, genome):
-    """Header, lines and chromosome names of a VCF."""
-    from intronaut.io.vcf import read_header, read_records
-    from intronaut.labels.genome_checks import require_some_chrom
-
-    read_header(require_file(path))
-    chroms = dict.fromkeys(record.fields[0] for record in read_records(path))
-    if not chroms:
-        raise BadData(f"{path}: no variant in it")
-    if genome is not None:
-        require_some_chrom(path, list(chroms), genome)
-
-
 def check_models(args, findings):
     """Names of embedders and networks, and the files that they need, each once."""
     from intronaut.io.checkpoints import refuse_broken_start
+    from intronaut.labels import input_checks
 
-    looked_into = {"weights": refuse_broken_start, "tracks": check_tracks}
+    looked_into = {"weights": refuse_broken_start, "tracks": input_checks.check_tracks}
     needed = {}
     for option, known in (("--embedders", EMBEDDERS), ("--networks", NETWORKS)):
         names = getattr(args, option[2:]).split(",") if getattr(args, option[2:]) or option == "--embedders" else []
@@ -384,16 +314,10 @@ def check_models(args, findings):
     for file, who in needed.items():
         path = getattr(args, file)
         if path is not None:
-            findings.look(f"--{file}", looked_into.get(file.split("_")[-1], check_text), path)
+            findings.look(f"--{file}", looked_into.get(file.split("_")[-1], input_checks.check_text), path)
         elif file != "sei_targets":
             source = "a sheet of path, target, cell and kind" if file == "tracks" else "fetch_weights gets it"
             findings.faults.append({"input": f"--{file}", "text": f"{who} needs --{file}; {source}", "missing": True})
-
-
-def check_text(path):
-    """That a text file is there and holds something."""
-    if not Path(require_file(path)).stat().st_size:
-        raise BadData(f"{path}: empty")
 
 
 def estimate(args, findings):
