@@ -1,6 +1,6 @@
 #!/usr/bin/env nextflow
 
-include { checkParams; forgetRun; helpText } from './modules/params'
+include { checkParams; forgetRun; helpText; plainParams } from './modules/params'
 include { gathered; inFolder; printLast } from './modules/publishing'
 include { canFit; inputsOf; optionalFile; optionsOf; plainFile; settingsJson; windowPlan } from './modules/settings'
 include { readsOf } from './modules/samples'
@@ -62,25 +62,26 @@ workflow STUDY {
 }
 
 workflow {
-    if (params.help) {
+    given = plainParams(params)
+    if (given.help == true) {
         print(helpText())
     }
-    else if (params.check) {
-        FAULTS(params)
+    else if (given.check == true) {
+        FAULTS(given)
     }
     else {
-        checkParams(params)
+        checkParams(given)
         if ('paper' in workflow.profile.tokenize(',')) {
             log.warn("this is one study with the settings of 2025; nextflow run reproduce.nf repeats theirs beside ours: docs/reproduce.md")
         }
-        STUDY(params)
+        STUDY(given)
     }
     workflow.onComplete = {
         def tasks = workflow.stats.succeedCount + workflow.stats.cachedCount
-        if (workflow.success && !params.check && tasks > 0) {
-            printLast("Report: ${params.outdir}/report.html")
+        if (workflow.success && !given.check && tasks > 0) {
+            printLast("Report: ${given.outdir}/report.html")
         }
-        if (params.check) {
+        if (given.check) {
             forgetRun()
         }
     }

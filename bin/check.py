@@ -21,12 +21,13 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from intronaut.cli import add_run_options, finite, new_parser, positive_int, run
+from intronaut.cli import add_run_options, finite, fraction, new_parser, positive_int, run
 from intronaut.core.errors import BadData, MissingInput, ToolError
 from intronaut.core.files import require_file, whole_file
 from intronaut.core.log import Log
 
 TOOL = "check"
+RULES = ("retained_intron", "strict", "any-exon")
 FEW_RETAINED, FEW_INTRONS = 50, 200
 USUAL_ENDS = 0.97
 EMBEDDERS = {
@@ -85,7 +86,17 @@ def make_parser():
     data.add_argument("--ir-scale", "--ir_scale", default="auto", choices=scales, help="of its values and threshold")
     data.add_argument("--ir-threshold", "--ir_threshold", type=finite, metavar="X", help="retained from this value up")
     data.add_argument("--ir-limits", "--ir_limits", default="", metavar="CALLER.LIMIT=X,…", help="other thresholds")
+    data.add_argument(
+        "--min-splice-sites", "--min_splice_sites", type=fraction, default=0.95, metavar="F",
+        help="refuse calls when fewer of their introns are GT-AG, GC-AG or AT-AC",
+    )  # fmt: skip
+    data.add_argument(
+        "--annotation-rule", "--annotation_rule", choices=RULES, default=RULES[0],
+        help="whose exons make an intron retained, without calls",
+    )  # fmt: skip
     data.add_argument("--alignments", metavar="TSV", help="sheet of samples, for quantify_introns")
+    data.add_argument("--condition", metavar="NAME", help="the one of the sheet's conditions to label by")
+    data.add_argument("--contrast", metavar="LEVEL_vs_REFERENCE", help="the two of them to compare")
     data.add_argument("--peaks", metavar="BED", help="peaks to label instead of introns")
     data.add_argument("--marks", type=files, default=[], metavar="FILES", help="measured peaks, for enrich")
     data.add_argument("--vcf", metavar="FILE", help="variants to score")
@@ -155,29 +166,41 @@ def required(path):
 def check_inputs(args, findings):
     """Look at every input, each as far as it can be read without the others that are broken."""
     from intronaut.genome.reference import Genome
+    from intronaut.labels import input_checks, label_classes
 
     aliases = findings.look("--chrom-aliases", read_aliases, args.chrom_aliases) if args.chrom_aliases else None
     names = args.chrom_aliases if aliases is not None else None
     genome = findings.look("--fasta", Genome, args.fasta, names) if args.fasta else None
     try:
-        introns, genes = (findings.look("--gtf", read_introns, args.gtf) if args.gtf else None) or (None, None)
+        read = (findings.look("--gtf", read_introns, args.gtf) if args.gtf else None) or (None,) * 4
+        introns, genes, annotation, introns_of_genes = read
         if introns is not None:
             findings.numbers |= {"introns": len(introns), "genes": len(genes)}
             if len(introns) < FEW_INTRONS:
                 findings.warn("--gtf", f"{len(introns):,} introns are few for a model")
             if genome is not None:
                 findings.look("--gtf", check_annotation, args, findings, introns, genome)
-        for path in args.ir_calls:
+            if not (args.ir_calls or args.alignments or args.peaks):
+                findings.look(
+                    "--gtf", label_classes.of_annotation, args.gtf, annotation, introns, introns_of_genes,
+                    args.annotation_rule,
+                )  # fmt: skip
+        tables = [
             findings.look("--ir-calls", check_calls, path, args, findings, introns, genes, genome)
+            for path in args.ir_calls
+        ]
+        # tables that have a fault may hold the class that the others lack
+        if tables and None not in tables and not (args.alignments or args.peaks):
+            findings.look("--ir-calls", label_classes.of_calls, tables)
         if args.alignments:
             findings.look("--alignments", check_sheet, args.alignments, args, findings, introns, genome)
         if args.covariates:
-            findings.look("--covariates", check_covariates, args.covariates, introns)
+            findings.look("--covariates", input_checks.check_covariates, args.covariates, introns)
         for option, paths in (("--peaks", [args.peaks] if args.peaks else []), ("--marks", args.marks)):
             for path in paths:
-                findings.look(option, check_peaks, path, genome)
+                findings.look(option, input_checks.check_peaks, path, genome)
         if args.vcf:
-            findings.look("--vcf", check_variants, args.vcf, genome)
+            findings.look("--vcf", input_checks.check_variants, args.vcf, genome)
     finally:
         if genome is not None:
             genome.close()
@@ -191,47 +214,52 @@ def read_aliases(path):
 
 
 def read_introns(path):
-    """The distinct introns of an annotation, and its genes."""
+    """The distinct introns of an annotation, its genes, itself, and the introns of each gene."""
     from intronaut.genome.annotation import distinct_introns, read_annotation
 
     annotation = read_annotation(require_file(path))
-    introns, _ = distinct_introns(annotation)
+    introns, introns_of_genes = distinct_introns(annotation)
     if introns.empty:
         raise BadData(f"{path}: no transcript has two exons, so there is no intron")
-    return introns, annotation.genes
+    return introns, annotation.genes, annotation, introns_of_genes
 
 
 def check_annotation(args, findings, introns, genome):
     """Names, ends and splice sites of the annotation in the genome."""
-    from intronaut.labels.genome_checks import check_annotated_introns, ends_outside, refuse_many_outside
+    from intronaut.labels import genome_checks
 
     chroms = genome.resolve_all(list(introns["chrom"].unique()), args.gtf)
-    outside = ends_outside(introns, genome, chroms)
-    refuse_many_outside(args.gtf, outside, "intron", genome)
-    sites = check_annotated_introns(args.gtf, introns[~outside], genome, chroms)
+    outside = genome_checks.ends_outside(introns, genome, chroms)
+    genome_checks.refuse_many_outside(args.gtf, outside, "intron", genome)
+    least = min(genome_checks.LEAST_OF_ANNOTATION, args.min_splice_sites)
+    sites = genome_checks.check_annotated_introns(args.gtf, introns[~outside], genome, chroms, least)
     findings.numbers["intron_ends"] = sites["share"]
     if sites["share"] is not None and sites["share"] < USUAL_ENDS:
         findings.warn("--gtf", f"{sites['share']:.1%} of its introns are GT-AG, GC-AG or AT-AC; usual is 97% and more")
 
 
 def check_calls(path, args, findings, introns, genes, genome):
-    """Format, places and splice sites of a table of calls, and how many of its introns the annotation has."""
+    """Format, places and splice sites of a table of calls, and how many of its introns the annotation has.
+
+    Returns the labels that it can give, of ``retained`` and ``spliced``; None without an annotation to read it by.
+    """
+    from intronaut.labels import label_classes
     from intronaut.labels.call_options import CallOptions, limits
     from intronaut.labels.callers import FORMATS
-    from intronaut.labels.calls import read_calls
+    from intronaut.labels.calls import check_columns, read_calls
     from intronaut.labels.genome_checks import check_splice_sites
 
-    if genes is None:
-        require_file(path)
-        return
     if args.ir_format not in ("auto", "generic", *FORMATS):
         raise BadData(f"--ir-format {args.ir_format} is none of auto, generic, {', '.join(FORMATS)}")
     values = tuple(name for name in args.ir_value.split(",") if name)
     thresholds = {"limits": limits("--ir-limits", args.ir_limits), "retained": args.ir_threshold}
     options = CallOptions(format=args.ir_format, base=args.ir_base, values=values, scale=args.ir_scale, **thresholds)
+    if genes is None:
+        check_columns(require_file(path), options)
+        return None
     calls = read_calls(require_file(path), options, genes)
     if genome is not None:
-        check_splice_sites(path, calls, genome, 0.95, (0, 0))
+        check_splice_sites(path, calls, genome, args.min_splice_sites, (0, 0))
     without_prefix = {chrom: chrom.removeprefix("chr") for chrom in introns["chrom"].unique()}
     known = set(zip(introns["chrom"].map(without_prefix), introns["start"], introns["end"], strict=True))
     named = calls["chrom"].astype(str).str.removeprefix("chr")
@@ -244,14 +272,21 @@ def check_calls(path, args, findings, introns, genes, genome):
     findings.numbers.setdefault("calls", {})[Path(path).name] = {"introns": len(places), "annotated": shared}
     if len(retained) < FEW_RETAINED:
         findings.warn("--ir-calls", f"{path}: {len(retained):,} introns are retained, few for a model")
+    return label_classes.possible_labels(calls)
 
 
 def check_sheet(path, args, findings, introns, genome):
-    """The sheet of samples, and the files that it names, each by itself."""
+    """The sheet of samples, the condition to choose of it, and the files that it names, each by itself."""
     from intronaut.genome.alignment_checks import check_alignments
-    from intronaut.io.sample_sheet import read_sheet
+    from intronaut.io.sample_sheet import check_condition, check_contrast, read_sheet
 
-    for row in read_sheet(require_file(path)):
+    rows = read_sheet(require_file(path))
+    known = {row.condition for row in rows} - {None}
+    if args.contrast:
+        findings.look("--contrast", check_contrast, path, known, args.contrast)
+    else:
+        findings.look("--condition", check_condition, path, known, args.condition)
+    for row in rows:
         for name, file in row.files.items():
             if name == "reads":
                 findings.look("--alignments", check_alignments, file, args.fasta, introns, args.gtf, genome)
@@ -259,53 +294,12 @@ def check_sheet(path, args, findings, introns, genome):
                 require_file(file)
 
 
-def check_covariates(path, introns):
-    """Key and columns of a table of covariates, and that it knows the introns or genes; without those, that it is
-    there."""
-    from intronaut.io.covariates import user_covariates
-
-    require_file(path)
-    if introns is not None:
-        ends = introns["start"].astype(str) + "-" + introns["end"].astype(str)
-        name = introns["chrom"] + ":" + ends + ":" + introns["strand"]
-        user_covariates(introns.assign(name=name, intron_id=name), [path])
-
-
-def check_tracks(path):
-    """The sheet of tracks, and the files that it names."""
-    from intronaut.io.measured_tracks import read_sheet
-
-    read_sheet(require_file(path))
-
-
-def check_peaks(path, genome):
-    """Lines and chromosome names of a BED file."""
-    from intronaut.io.peaks import read_peaks
-    from intronaut.labels.genome_checks import require_some_chrom
-
-    peaks = read_peaks(require_file(path), unique_names=False)
-    if genome is not None:
-        require_some_chrom(path, list(peaks["chrom"].unique()), genome)
-
-
-def check_variants(path, genome):
-    """Header, lines and chromosome names of a VCF."""
-    from intronaut.io.vcf import read_header, read_records
-    from intronaut.labels.genome_checks import require_some_chrom
-
-    read_header(require_file(path))
-    chroms = dict.fromkeys(record.fields[0] for record in read_records(path))
-    if not chroms:
-        raise BadData(f"{path}: no variant in it")
-    if genome is not None:
-        require_some_chrom(path, list(chroms), genome)
-
-
 def check_models(args, findings):
     """Names of embedders and networks, and the files that they need, each once."""
     from intronaut.io.checkpoints import refuse_broken_start
+    from intronaut.labels import input_checks
 
-    looked_into = {"weights": refuse_broken_start, "tracks": check_tracks}
+    looked_into = {"weights": refuse_broken_start, "tracks": input_checks.check_tracks}
     needed = {}
     for option, known in (("--embedders", EMBEDDERS), ("--networks", NETWORKS)):
         names = getattr(args, option[2:]).split(",") if getattr(args, option[2:]) or option == "--embedders" else []
@@ -320,16 +314,10 @@ def check_models(args, findings):
     for file, who in needed.items():
         path = getattr(args, file)
         if path is not None:
-            findings.look(f"--{file}", looked_into.get(file.split("_")[-1], check_text), path)
+            findings.look(f"--{file}", looked_into.get(file.split("_")[-1], input_checks.check_text), path)
         elif file != "sei_targets":
             source = "a sheet of path, target, cell and kind" if file == "tracks" else "fetch_weights gets it"
             findings.faults.append({"input": f"--{file}", "text": f"{who} needs --{file}; {source}", "missing": True})
-
-
-def check_text(path):
-    """That a text file is there and holds something."""
-    if not Path(require_file(path)).stat().st_size:
-        raise BadData(f"{path}: empty")
 
 
 def estimate(args, findings):

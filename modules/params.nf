@@ -20,6 +20,24 @@ def helpText() {
     return "nextflow run . --gtf GTF --fasta FASTA [options]\n\n${text.join('\n\n')}\n"
 }
 
+// The params as their types in the schema say, whichever way they came: --outdir 2024 and --condition 1 come as numbers,
+// lists of a params-file as lists, and, from other versions of Nextflow, true and false as text.
+def plainParams(given) {
+    def rules = schemaParams().collectEntries { rule -> [rule.name, rule] }
+    return given.collectEntries { name, value -> [name, rules[name] ? plainValue(rules[name], value) : value] }
+}
+
+def plainValue(rule, value) {
+    if (rule.type == 'boolean') {
+        return [true: true, false: false].getOrDefault(value.toString(), value)
+    }
+    if (rule.commaList && value instanceof Collection) {
+        return value.join(',')
+    }
+    // true is a param without a value
+    return rule.type == 'string' && (value instanceof Number || value == false) ? value.toString() : value
+}
+
 // Stops the run with all mistakes in the given params.
 def checkParams(given, also_required = [:], typed = given) {
     def mistakes = mistakesIn(given, also_required, typed)
@@ -85,6 +103,12 @@ def mistakesOf(rule, value, given) {
     }
     if (value == true && rule.type != 'boolean') {
         return ["--${rule.name} needs a value"]
+    }
+    if (value instanceof Collection || value instanceof Map) {
+        return ["--${rule.name} is ${value}; it takes one value"]
+    }
+    if (rule.type == 'boolean' && !(value in [true, false])) {
+        return ["--${rule.name} is '${value}', not true or false"]
     }
     def text = value.toString()
     def items = rule.commaList ? text.tokenize(',') : [text]

@@ -39,6 +39,23 @@ def conditionsOf(sheet) {
     return rowsOf('alignments', sheet, ['sample']).collect { row -> row.condition }.findAll { condition -> condition }.unique()
 }
 
+// Stops the run where the sheet lacks a condition that is asked for, or has several and none is chosen: label_introns would,
+// once all samples are measured.
+def checkConditions(settings) {
+    def sheet = settings.alignments
+    def known = conditionsOf(sheet).sort()
+    def asked = settings.contrast ? settings.contrast.split('_vs_', 2).toList() : [settings.condition].findAll()
+    def absent = asked - known
+    if (absent) {
+        def param = settings.contrast ? 'contrast' : 'condition'
+        def has = known.join(', ') ?: 'no column condition, or nothing in it'
+        refuse("--${param} ${settings[param]}: no condition ${absent.join(', ')} in ${sheet}, which has ${has}")
+    }
+    if (!asked && known.size() > 1) {
+        refuse("--alignments ${sheet}: several conditions, ${known.join(', ')}; choose one by --condition, or compare two by --contrast")
+    }
+}
+
 // The lines of the sheet of --tracks with its files as they are staged, and the files, e.g.
 // [['path\ttarget\tcell\tkind', 'tracks1/a.bw\tCTCF\tK562\ttf'], [a.bw]].
 def tracksOf(sheet) {

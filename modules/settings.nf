@@ -101,7 +101,8 @@ def optionsOf(settings, step) {
         compare: ['bootstrap', 'seed'],
         make_report: ['assembly'],
         check: [
-            'ir_format', 'ir_value', 'ir_base', 'ir_scale', 'ir_threshold', 'ir_limits', 'embedders', 'networks', 'window',
+            'ir_format', 'ir_value', 'ir_base', 'ir_scale', 'ir_threshold', 'ir_limits', 'min_splice_sites', 'annotation_rule',
+            'condition', 'contrast', 'embedders', 'networks', 'window',
         ],
         make_tracks: ['assembly'],
         score_variants: ['strand', 'seed'],

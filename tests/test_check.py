@@ -20,6 +20,7 @@ def sound(tmp_path_factory):
     write_study(folder, GENES)
     introns = check.read_introns(folder / "annotation.gtf")[0]
     rows = [f"{row.chrom}\t{row.start}\t{row.end}\t{row.strand}\t0.5\n" for row in introns.itertuples()]
+    rows[0] = rows[0].replace("0.5", "0.05")  # spliced
     (folder / "calls.tsv").write_text("chrom\tstart\tend\tstrand\tvalue\n" + "".join(rows))
     (folder / "peaks.bed").write_text("contig0\t10\t60\ncontig1\t10\t60\n")
     head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
@@ -172,6 +173,18 @@ CORPUS = {
         {"--alignments": "another assembly"}),
     "alignments of other names": (
         [lambda f: write_bam(f / "one.bam", {"NC_1": 10**6})], (), {"--alignments": "NC_1"}),
+    "several conditions": (
+        [write("sheet.tsv", "sample\treads\tcondition\nA\tone.bam\tx\nB\tone.bam\ty\n")], (),
+        {"--condition": "several conditions, x, y; choose one by --condition"}),
+    "a condition that the sheet lacks": (
+        [write("sheet.tsv", "sample\treads\tcondition\nA\tone.bam\tx\n")], ("--condition", "y"),
+        {"--condition": "sheet.tsv has x"}),
+    "a contrast that the sheet lacks": (
+        [write("sheet.tsv", "sample\treads\tcondition\nA\tone.bam\tx\n")], ("--contrast", "x_vs_y"),
+        {"--contrast": "no condition y in sheet.tsv, which has x"}),
+    "neither annotation nor calls": (
+        [write("annotation.gtf", ""), write("calls.tsv", "hello\tworld\n")], (),
+        {"--gtf": "no exon or CDS", "--ir-calls": "hello"}),
     "no such embedder": ([], ("--embedders", "motifs,say"), {"--embedders": "say is none of"}),
     "Sei without weights": ([], ("--embedders", "sei"), {"--sei_weights": "fetch_weights"}),
     "weights that are a web page": (
@@ -213,6 +226,44 @@ def test_every_fault_of_a_study_is_reported_at_once(study, name):
         any(word in text for word in ("or directory", "fetch_weights", "is a folder")) for text in faults.values()
     )
     assert code == (66 if missing else 65)
+
+
+@pytest.mark.parametrize("condition", [("--condition", "x"), ("--contrast", "y_vs_x")])
+def test_a_condition_that_the_sheet_has_is_no_fault(study, condition):
+    (study / "sheet.tsv").write_text("sample\treads\tcondition\nA\tone.bam\tx\nB\tone.bam\ty\n")
+    code, report = found("--alignments", "sheet.tsv", *condition)
+    assert code == 0 and report["faults"] == []
+
+
+def test_calls_of_odd_introns_are_a_fault_as_far_as_the_run_refuses_them(study):
+    other_genome(study)
+    assert "GT-AG" in fault_of("--ir-calls", *CALLS, "--peaks", "peaks.bed")
+    code, report = found(*CALLS, "--peaks", "peaks.bed", "--min_splice_sites", "0")
+    assert code == 0 and report["faults"] == []
+
+
+def fault_of(option, *args):
+    """The text of the fault of one input."""
+    _, report = found(*args)
+    (text,) = [fault["text"] for fault in report["faults"] if fault["input"] == option]
+    return text
+
+
+def test_an_annotation_of_one_class_is_a_fault_where_it_labels(study):
+    change("annotation.gtf", '"retained_intron"', '"protein_coding"')(study)
+    text = fault_of("--gtf")
+    assert "by rule retained_intron it has no retained introns" in text and "--annotation_rule any-exon" in text
+    code, report = found(*CALLS)
+    assert code == 0 and report["faults"] == []
+
+
+@pytest.mark.parametrize("threshold, lacking", [("0.9", "retained"), ("0.01", "spliced")])
+def test_calls_of_one_class_are_a_fault(study, threshold, lacking):
+    options = [*CALLS[:-1], threshold]
+    assert f"no intron is {lacking} by its calls; look at --ir_threshold" in fault_of("--ir-calls", *options)
+    # what is measured from reads beside them may be of the other class
+    code, report = found(*options, "--alignments", "sheet.tsv")
+    assert code == 0 and report["faults"] == []
 
 
 def test_faults_of_params_are_told_with_those_of_inputs(tool, study):

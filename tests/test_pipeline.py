@@ -274,7 +274,7 @@ def refused(tmp_path_factory):
     folder = tmp_path_factory.mktemp("refused")
     given = {
         "--gtff": "x", "--windw": "600", "--window": "abc", "--anchor": "middle", "--ir-calls": "x",
-        "--match": "lenght,gc", "--tax_group": "plant", "--embedders": "motif",
+        "--match": "lenght,gc", "--tax_group": "plant", "--embedders": "motif", "--partition": "no", "--check": "maybe",
     }  # fmt: skip
     words = [text for pair in given.items() for text in pair]
     return folder, nextflow(folder, *words, "--outdir", folder / "out", code=1)
@@ -282,8 +282,27 @@ def refused(tmp_path_factory):
 
 def test_every_wrong_param_is_named_at_once(refused):
     _, printed = refused
-    expected = ("--gtff is not", "--gtf is required", "--fasta is required", "'abc'", "'middle'")
+    expected = ("--gtff is not", "--gtf is required", "--fasta is required", "'abc'", "'middle'",
+                "--partition is 'no', not true or false", "--check is 'maybe', not true or false")  # fmt: skip
     assert [mistake for mistake in expected if mistake not in printed] == []
+
+
+def test_params_of_a_file_are_read_by_their_types(tmp_path):
+    annotation, genome = write_study(tmp_path, {f"gene{at}": "17" for at in range(2)})
+    # as text, as a list and as a number
+    given = {"partition": "false", "find_motifs": "true", "embedders": ["kmers", "rna"], "rna_motifs": str(annotation)}
+    given |= {"gtf": str(annotation), "fasta": str(genome), "outdir": 2024}
+    (tmp_path / "params.json").write_text(json.dumps(given))
+    tasks = " ".join(submitted(nextflow(tmp_path, "-stub-run", "-params-file", tmp_path / "params.json")))
+    assert "PARTITION" not in tasks and "FIND_MOTIFS" in tasks and "FIT (kmers" in tasks and "FIT (rna" in tasks
+    assert (tmp_path / "2024" / "report.html").is_file()
+
+
+def test_one_value_is_no_list(tmp_path):
+    (tmp_path / "params.json").write_text('{"window": [600], "embedders": ["kmers", "motif"], "partition": "off"}')
+    printed = nextflow(tmp_path, "-params-file", tmp_path / "params.json", "--find_motifs", "-profile", "demo", code=1)
+    assert "3 wrong params" in printed and "--window is [600]; it takes one value" in printed
+    assert "--embedders names motif, which" in printed and "--partition is 'off'" in printed
 
 
 def test_what_was_meant_is_named(refused):

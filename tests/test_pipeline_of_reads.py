@@ -161,6 +161,19 @@ def test_faults_of_a_sheet_stop_the_start(study, fault, tmp_path):
     assert told in printed and "Submitted" not in printed and not (tmp_path / "out").exists()
 
 
+CHOICES = {
+    (): "several conditions, control, treated; choose one by --condition",
+    ("--condition", "liver"): "--condition liver: no condition liver in sheet.tsv, which has control, treated",
+    ("--contrast", "liver_vs_control"): "no condition liver in sheet.tsv, which has control, treated",
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_condition_that_cannot_be_labelled_stops_the_start(study, choice, tmp_path):
+    printed = run(study, "--alignments", "sheet.tsv", *choice, "--outdir", tmp_path / "out", code=1)
+    assert CHOICES[choice] in printed and "Submitted" not in printed and not (tmp_path / "out").exists()
+
+
 @pytest.fixture(scope="module")
 def faulty(study):
     """A sheet of the files of REFUSED; and beside it a file whose reads are not in order."""

@@ -3,7 +3,7 @@ include { QUANTIFY_INTRONS } from '../modules/quantify_introns'
 include { DIFFERENTIAL_RETENTION } from '../modules/differential_retention'
 include { COMPARE_CALLERS } from '../modules/compare_callers'
 include { inFolder } from '../modules/publishing'
-include { conditionsOf; samplesOf } from '../modules/samples'
+include { checkConditions; conditionsOf; samplesOf } from '../modules/samples'
 include { callersIn; filesOf; optionalFile; optionsOf } from '../modules/settings'
 
 // Which introns, or peaks, are retained.
@@ -14,6 +14,9 @@ workflow LABELS {
     settings
 
     main:
+    if (settings.alignments) {
+        checkConditions(settings)
+    }
     // retention measured from reads, one task a sample; its tables are calls beside those of the user
     samples = channel.fromList(settings.alignments ? samplesOf(settings.alignments) : [])
     QUANTIFY_INTRONS(samples, inputs.gtf, inputs.fasta, inputs.aliases)

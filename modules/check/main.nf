@@ -19,7 +19,7 @@ process CHECK {
     path vcf, stageAs: 'variants/*'
     path mounted, stageAs: 'named/?/*' // the named files, so that a container sees them, and what lies beside them
     val named // [option: path] of files that stay in their places, where sheets find theirs
-    val options // ir_format, ir_value, ir_base, ir_scale, ir_threshold, ir_limits, embedders, networks, window
+    val options // ir_..., min_splice_sites, annotation_rule, condition, contrast, embedders, networks, window
 
     output:
     stdout

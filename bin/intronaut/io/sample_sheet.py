@@ -1,12 +1,13 @@
 """The sheet of samples: the files with the reads of each sample, its condition, and how its library was made."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from intronaut.core.errors import BadData, Problems
+from intronaut.core.errors import BadData, Problems, UsageError
 from intronaut.io.tables import read_numbered_table
 
 NAME = re.compile(r"[A-Za-z0-9._-]+\Z")
@@ -81,6 +82,28 @@ def read_conditions(path: Path | str) -> dict[str, str | None]:
             problems.add(f"sample {name} has two conditions, {conditions[name]} and {value}")
     problems.raise_if_any()
     return conditions
+
+
+def check_condition(path: Path | str, known: Collection[str], condition: str | None) -> None:
+    """Raise UsageError where a sheet has several conditions and none is chosen, or not this one.
+
+    Args:
+        path: the sheet, for the message.
+        known: the conditions that its samples have.
+    """
+    names = sorted(known)
+    if condition is None and len(names) > 1:
+        raise UsageError(f"{path}: several conditions, {', '.join(names)}; choose one by --condition")
+    if condition is not None and condition not in known:
+        raise UsageError(f"--condition {condition}: {path} has {', '.join(names) or 'no condition'}")
+
+
+def check_contrast(path: Path | str, known: Collection[str], contrast: str) -> None:
+    """Raise UsageError where a sheet lacks a condition of a contrast, ``LEVEL_vs_REFERENCE``."""
+    absent = [name for name in contrast.split("_vs_", 1) if name not in known]
+    if absent:
+        has = ", ".join(sorted(known)) or "no condition"
+        raise UsageError(f"{contrast}: no condition {', '.join(absent)} in {path}, which has {has}")
 
 
 def _check_row(cells, folder, problems, line):

@@ -50,11 +50,7 @@ def read_calls(path: Path | str, options: CallOptions, genes: pd.DataFrame) -> p
         BadData: a format that is not known, or every line that cannot be.
         UsageError: a generic table without its options.
     """
-    table = text_table(path)
-    if len(table.columns) == len(IRFINDER_COLUMNS) and "column_1" in table:
-        table.columns = IRFINDER_COLUMNS  # its oldest versions write no header
-    table = with_caller_names(table)
-    kind = recognised(table) if options.format == "auto" else options.format
+    table, kind = _table_and_format(path, options)
     problems = Problems(path)
     if kind == "generic":
         rows = read_generic(path, table, options, problems)
@@ -75,12 +71,35 @@ def read_calls(path: Path | str, options: CallOptions, genes: pd.DataFrame) -> p
     return rows[[*CALL_COLUMNS, *OPTIONAL_COLUMNS.intersection(rows.columns, sort=False)]]
 
 
-def _read_known(path, kind, table, options, genes, problems):
-    """The rows of a table of the format ``kind``, with caller and thresholds."""
+def check_columns(path: Path | str, options: CallOptions) -> None:
+    """Raise what :func:`read_calls` would of the columns of a file, for which no genes are needed."""
+    table, kind = _table_and_format(path, options)
+    if kind == "generic":
+        problems = Problems(path)
+        read_generic(path, table, options, problems)
+        problems.raise_if_any()
+    else:
+        _refuse_lacking(path, kind, table, options)
+
+
+def _table_and_format(path, options):
+    table = text_table(path)
+    if len(table.columns) == len(IRFINDER_COLUMNS) and "column_1" in table:
+        table.columns = IRFINDER_COLUMNS  # its oldest versions write no header
+    table = with_caller_names(table)
+    return table, recognised(table) if options.format == "auto" else options.format
+
+
+def _refuse_lacking(path, kind, table, options):
     if lacking := lacking_columns(kind, table):
         # what a caller's table is recognised by is there, unless the user has named the format
         what = "not a table" if options.format != "auto" else "looks like a table"
         raise BadData(f"{path}: {what} of {kind}: it lacks {', '.join(lacking)}")
+
+
+def _read_known(path, kind, table, options, genes, problems):
+    """The rows of a table of the format ``kind``, with caller and thresholds."""
+    _refuse_lacking(path, kind, table, options)
     limits = caller_limits(kind, options)
     rows = FORMATS[kind].read(table, limits, genes, problems)
     threshold = 0 if options.retained is None else options.retained

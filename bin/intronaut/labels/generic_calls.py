@@ -82,7 +82,7 @@ def _check_scale(column, least, most, options):
 
 def _require_options(path, table, options):
     lacking = [
-        f"--calls-{name} ({what})"
+        f"--calls-{name} ({what}; in the pipeline --ir_{name})"
         for name, value, what in (
             ("base", options.base, "0 when starts count from 0 as in BED, 1 as in GTF"),
             ("value", options.values or None, "the column with the retention level"),

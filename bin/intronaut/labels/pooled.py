@@ -6,8 +6,8 @@ Each row is one intron of one sample, with the columns EVIDENCE beside those of 
 import numpy as np
 import pandas as pd
 
-from intronaut.core.errors import BadData, Problems, UsageError
-from intronaut.io.sample_sheet import read_conditions
+from intronaut.core.errors import BadData, Problems
+from intronaut.io.sample_sheet import check_condition, read_conditions
 from intronaut.labels.caller_tables import numbers
 from intronaut.labels.retention import COUNTS, LIMITS, add_levels, balance, decide
 
@@ -56,11 +56,7 @@ def of_condition(calls: pd.DataFrame, sheet: str, condition: str) -> pd.DataFram
     unknown = sorted(set(samples[measured]) - set(conditions))
     if unknown:
         raise BadData(f"{sheet}: no sample {', '.join(unknown[:8])}; it has {', '.join(list(conditions)[:8])}")
-    known = sorted({conditions[name] for name in samples[measured]} - {None})
-    if condition is None and len(known) > 1:
-        raise UsageError(f"{sheet}: several conditions, {', '.join(known)}; choose one by --condition")
-    if condition is not None and condition not in known:
-        raise UsageError(f"--condition {condition}: {sheet} has {', '.join(known) or 'no condition'}")
+    check_condition(sheet, {conditions[name] for name in samples[measured]} - {None}, condition)
     chosen = samples.map(conditions) == condition if condition is not None else True
     return calls[~measured | chosen]
 
