@@ -131,7 +131,7 @@ def write_predictions(folder, fit, place, sizes):
         raise BadData(f"{path}: predicts none of the introns of the labels; give the labels that it was fitted on")
     table = table.assign(score=(1000 * table["p"]).round().astype(int), colour=table["p"].map(shade))
     name = Path(fit).name
-    title = f"Held-out probability of retention, {name}"
+    title = f"Held-out probability of retention, {name}{' with covariates' if path == combined else ''}"
     write_bed(folder / f"{name}.bed", table, title)
     write_bigbed(folder / f"{name}.bb", table, sizes)
     write_highest(folder / f"{name}.bw", table, "p", sizes)
