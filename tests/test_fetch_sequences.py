@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from Bio.Seq import Seq
 from hypothesis import given, settings
@@ -323,6 +324,17 @@ def test_a_table_that_r_wrote_has_no_quotes_in_its_names(tmp_path):
     assert read_rows(tmp_path / "labels.tsv") == [Row("chr1", 1, 5, 'a"b', "0", "+", "intron")]
     (tmp_path / "rows.bed").write_text('chr1\t1\t5\t"a"\t0\t+\n')
     assert read_rows(tmp_path / "rows.bed") == [Row("chr1", 1, 5, '"a"', "0", "+")]
+
+
+def test_the_index_that_pandas_writes_is_no_column(tmp_path):
+    table = pd.DataFrame(
+        {"chrom": "chr1", "start": [1, 7], "end": [5, 9], "name": ["a", "b"], "score": 0, "strand": "-"}
+    )
+    table.to_csv(tmp_path / "labels.tsv", sep="\t")
+    assert read_rows(tmp_path / "labels.tsv") == [
+        Row("chr1", 1, 5, "a", "0", "-"),
+        Row("chr1", 7, 9, "b", "0", "-"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -52,21 +52,24 @@ class Row(NamedTuple):
 def read_rows(path: Path | str) -> list[Row]:
     """Read labels.tsv, or BED with three columns or more, into a list of Rows; ``-`` is standard input.
 
-    A row without a name gets ``chrom:start-end:strand``, and a table whose header R has put in quotes is read without
-    them. Raises BadData that lists every broken line, rows of another width than the header, a last row that is
-    shorter than all others, names that occur twice or hold white space, and a file without rows.
+    A row without a name gets ``chrom:start-end:strand``. Where R has put the header in quotes, they are removed, and
+    the index that pandas writes before the header is skipped. Raises BadData that lists every broken line,
+    rows of another width than the header, a last row that is shorter than all others, names that occur twice or hold
+    white space, and a file without rows.
     """
     rows, problems, lines, unit_column, quoted = [], Problems(path), {}, None, None
-    header, widths = None, {}
+    header, first_column, widths = None, 0, {}
     for number, line in numbered_lines(path):
         if not line.strip() or _NOT_DATA.match(line):
             continue
         fields = line.split("\t") if "\t" in line else line.split()
         quoted = are_quoted(fields) if quoted is None else quoted
         fields = unquoted(fields) if quoted else fields
-        if header is None and not widths and [text.lower() for text in fields[1:3]] == ["start", "end"]:
-            header, unit_column = fields, fields.index("unit") if "unit" in fields else None
+        if header is None and not widths and (place := _place_of_chrom(fields)) is not None:
+            header, first_column = fields[place:], place
+            unit_column = header.index("unit") if "unit" in header else None
             continue
+        fields = fields[first_column:]
         widths[number] = len(fields)
         if header and len(fields) != len(header):
             problems.add(
@@ -88,6 +91,12 @@ def read_rows(path: Path | str) -> list[Row]:
     if not rows:
         raise BadData(f"{path}: no rows; expected labels.tsv or BED (chrom, start, end, name, score, strand)")
     return rows
+
+
+def _place_of_chrom(fields):
+    """Where the column of chromosomes stands in a header, behind the index that pandas writes; None for a row."""
+    place = int(fields[0] == "")
+    return place if [text.lower() for text in fields[place + 1 : place + 3]] == ["start", "end"] else None
 
 
 def _refuse_cut_end(widths, problems):
