@@ -231,8 +231,7 @@ def check_annotation(args, findings, introns, genome):
     chroms = genome.resolve_all(list(introns["chrom"].unique()), args.gtf)
     outside = genome_checks.ends_outside(introns, genome, chroms)
     genome_checks.refuse_many_outside(args.gtf, outside, "intron", genome)
-    least = min(genome_checks.LEAST_OF_ANNOTATION, args.min_splice_sites)
-    sites = genome_checks.check_annotated_introns(args.gtf, introns[~outside], genome, chroms, least)
+    sites = genome_checks.check_annotated_introns(args.gtf, introns[~outside], genome, chroms, args.min_splice_sites)
     findings.numbers["intron_ends"] = sites["share"]
     if sites["share"] is not None and sites["share"] < USUAL_ENDS:
         findings.warn("--gtf", f"{sites['share']:.1%} of its introns are GT-AG, GC-AG or AT-AC; usual is 97% and more")

@@ -213,9 +213,8 @@ def check_annotation(args, log, introns, genome, chroms):
 
     if genome is None:
         return None
-    least = min(genome_checks.LEAST_OF_ANNOTATION, args.min_splice_sites)
     sites = genome_checks.check_annotated_introns(
-        args.annotation, introns[introns["ledger"].isna()], genome, chroms, least
+        args.annotation, introns[introns["ledger"].isna()], genome, chroms, args.min_splice_sites
     )
     if sites["share"] is not None and sites["share"] < genome_checks.USUAL_OF_ANNOTATION:
         log.warn(f"only {genome_checks.ends_text(sites)} in {args.fasta}; are both of one assembly?")

@@ -192,5 +192,12 @@ def other_notation(values: pd.Series) -> tuple[int, str] | None:
     return int(text.to_numpy().nonzero()[0][first]), advice.iloc[first]
 
 
+def refuse_other_notation(path: Path | str, cells: pd.Series) -> None:
+    """Raise BadData for a column of :func:`read_covariate_table` with numbers in a notation that is not read."""
+    if odd := other_notation(cells):
+        row, advice = odd
+        raise BadData(f"{path}: line {cells.index[row]}: {cells.name} is {cells.iloc[row]!r}; {advice}")
+
+
 def _advice(cell):
     return next((advice for pattern, advice in _NOTATIONS.items() if pattern.fullmatch(str(cell))), None)

@@ -17,6 +17,7 @@ from intronaut.io.covariate_tables import (
     joined_columns,
     other_notation,
     read_covariate_table,
+    refuse_other_notation,
     without_missing_words,
 )
 from intronaut.io.tables import COVARIATES, LABEL_COLUMNS
@@ -169,9 +170,7 @@ def _joined(path, table, wanted, result):
         else:
             names.append(name)
     for name in names:
-        if odd := other_notation(rows[name]):
-            row, advice = odd
-            raise BadData(f"{path}: line {rows.index[row]}: {name} is {rows[name].iloc[row]!r}; {advice}")
+        refuse_other_notation(path, rows[name])
     return {name: (path, values) for name, values in joined_columns(path, join, rows[names]).items()}
 
 

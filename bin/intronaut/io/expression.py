@@ -12,8 +12,8 @@ from intronaut.io.covariate_tables import (
     KEYS,
     find_join,
     joined_columns,
-    other_notation,
     read_covariate_table,
+    refuse_other_notation,
     without_missing_words,
 )
 
@@ -36,8 +36,7 @@ def read_expression(path: Path | str, table: pd.DataFrame, column: str | None = 
     if column not in rows:
         raise BadData(f"{path}: no column {column}; it has {', '.join(rows.columns)}")
     numbers = _numbers_of(path, rows[column])
-    joined = joined_columns(path, join, numbers.to_frame())[column]
-    return column, np.log2(1 + joined.astype(float))
+    return column, np.log2(1 + joined_columns(path, join, numbers.to_frame())[column])
 
 
 def _column_of(path, rows):
@@ -55,9 +54,7 @@ def _column_of(path, rows):
 
 def _numbers_of(path, cells):
     """The cells as float64, NaN where they are missing."""
-    if odd := other_notation(cells):
-        row, advice = odd
-        raise BadData(f"{path}: line {cells.index[row]}: {cells.name} is {cells.iloc[row]!r}; {advice}")
+    refuse_other_notation(path, cells)
     known = without_missing_words(cells)
     numbers = pd.to_numeric(known, errors="coerce").astype(float)
     if not numbers.notna().any():
@@ -69,4 +66,4 @@ def _numbers_of(path, cells):
         )
     if (numbers < 0).any():
         raise BadData(f"{path}: {cells.name} below 0; give TPM, FPKM or counts, not their logarithm")
-    return numbers.rename(cells.name)
+    return numbers

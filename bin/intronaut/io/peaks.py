@@ -70,8 +70,9 @@ def read_peaks(path: Path | str, unique_names: bool = True) -> pd.DataFrame:
             line = lines.line(row)
             if line.strip() and not line.startswith(_HEADERS):
                 known = known or (len(rows) > 0 and rows[0] < row)
-                if known or not _names_columns(line.split("\t")):
-                    problems.add(_fault(line.split("\t")), lines.first + row)
+                columns = line.split("\t")
+                if known or not _names_columns(columns):
+                    problems.add(_fault(columns), lines.first + row)
                 known = True
         if len(rows):
             blocks.append(peaks)

@@ -60,7 +60,7 @@ def ends_text(sites: dict[str, Any]) -> str:
 
 
 def check_annotated_introns(
-    path: Path | str, introns: pd.DataFrame, genome: Genome, chroms: dict[str, str], least: float = LEAST_OF_ANNOTATION
+    path: Path | str, introns: pd.DataFrame, genome: Genome, chroms: dict[str, str], least: float
 ) -> dict[str, Any]:
     """Refuse an annotation whose introns do not start and end as introns do in the genome.
 
@@ -68,7 +68,8 @@ def check_annotated_introns(
         path: the annotation, for the message.
         introns: DataFrame chrom, start, end, strand.
         genome: a Genome; ``chroms`` maps the names of ``introns`` to its own.
-        least: the least share of introns that must be GT-AG, GC-AG or AT-AC; of four introns or fewer none is asked.
+        least: the least share of introns that must be GT-AG, GC-AG or AT-AC, but no more than LEAST_OF_ANNOTATION is
+            asked, and of four introns or fewer none.
 
     Returns:
         dict: ``introns`` (how many were looked at: up to 10,000 spread over the file), how many are ``GT-AG``,
@@ -77,6 +78,7 @@ def check_annotated_introns(
     Raises:
         BadData: the share is lower; names the shift of one base that would mend it, if there is one.
     """
+    least = min(least, LEAST_OF_ANNOTATION)
     ends = _ends(introns.assign(chrom=introns["chrom"].map(chroms)), genome)
     counted = Counter(_kind(left[1:3] + right[1:3], strand) for left, right, strand in ends)
     kinds = {f"{site[:2]}-{site[2:]}": counted[site] for site in ("GTAG", "GCAG", "ATAC")}
